@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start the perception node, and on request a recording, RViz or the Foxglove bridge.
+
+A value is taken from the first of these that has one: the launch argument, the parameter file, the
+default of the node. Examples::
+
+    ros2 launch pointata_ros perception.launch.py input_points:=/velodyne_points
+    ros2 launch pointata_ros perception.launch.py bag:=recordings/street rviz:=true
+    ros2 launch pointata_ros perception.launch.py --show-args
+"""
+
+from __future__ import annotations
+
+import os
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+PACKAGE = 'pointata_ros'
+NODE = 'perception_node'
+PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+OUTPUTS = ('segmentation', 'segmentation_rgb', 'action', 'markers')
+YES_NO = ('true', 'false')
+
+# Arguments that override one parameter of the node, if they are given.
+TEXT_PARAMETERS = {
+    'bundle': 'Folder of the skill bundle',
+    'device': 'Device: auto, cpu, cuda or cuda:N',
+    'fixed_frame': 'Frame that stands still, for ego-motion compensation through TF',
+}
+BOOLEAN_PARAMETERS = {
+    'use_sim_time': 'Take the time from /clock; with bag, the recording then provides it',
+    'autostart': 'Configure and activate by itself',
+}
+NOT_GIVEN = ' (not given: as in params_file)'
+
+
+def generate_launch_description() -> LaunchDescription:
+    share = get_package_share_directory(PACKAGE)
+    arguments = [
+        _argument('namespace', '', 'Namespace of the nodes'),
+        _argument(
+            'params_file',
+            os.path.join(share, 'config', 'perception.yaml'),
+            'Parameter file of the node',
+        ),
+        _argument('input_points', '', 'Topic of the clouds (empty: ~/input/points)'),
+        *(_argument(name, '', text + NOT_GIVEN) for name, text in TEXT_PARAMETERS.items()),
+        *(
+            _argument(name, '', text + NOT_GIVEN, ('', *YES_NO))
+            for name, text in BOOLEAN_PARAMETERS.items()
+        ),
+        _argument('bag', '', 'Recording to play; empty for none'),
+        _argument('bag_rate', '1.0', 'Speed of the recording'),
+        _argument('bag_loop', 'false', 'Play the recording again and again', YES_NO),
+        _argument('rviz', 'false', 'Start RViz', YES_NO),
+        _argument('foxglove', 'false', 'Start foxglove_bridge', YES_NO),
+        _argument('log_level', 'info', 'Log level', ('debug', 'info', 'warn', 'error', 'fatal')),
+        _argument('use_respawn', 'false', 'Start the node again if it dies', YES_NO),
+    ]
+    profile = os.path.join(share, 'config', 'dds', 'fastdds_large_clouds.xml')
+    # Default DDS settings lose full LiDAR scans; a profile of the user's own is left alone.
+    environment = [
+        SetEnvironmentVariable(name, profile)
+        for name in PROFILE_VARIABLES
+        if not any(os.environ.get(other) for other in PROFILE_VARIABLES)
+    ]
+    return LaunchDescription(
+        [*arguments, *environment, OpaqueFunction(function=_nodes, args=[share])]
+    )
+
+
+def _argument(name: str, default: str, description: str, choices=None) -> DeclareLaunchArgument:
+    return DeclareLaunchArgument(
+        name,
+        default_value=default,
+        description=description,
+        choices=list(choices) if choices else None,
+    )
+
+
+def _nodes(context: LaunchContext, share: str) -> list[Node]:
+    given = context.launch_configurations
+    namespace = given['namespace']
+    nodes = [_perception_node(given)]
+    if given['bag']:
+        nodes.append(_replay_node(given))
+    if given['rviz'] == 'true':
+        prefix = f'/{namespace.strip("/")}' if namespace.strip('/') else ''
+        nodes.append(
+            Node(
+                package='rviz2',
+                executable='rviz2',
+                name='rviz2',
+                arguments=['-d', os.path.join(share, 'config', 'rviz', 'perception.rviz')],
+                remappings=[
+                    (f'/{NODE}/output/{output}', f'{prefix}/{NODE}/output/{output}')
+                    for output in OUTPUTS
+                ]
+                if prefix
+                else [],
+                parameters=_sim_time(given),
+            )
+        )
+    if given['foxglove'] == 'true':
+        nodes.append(
+            Node(
+                package='foxglove_bridge',
+                executable='foxglove_bridge',
+                name='foxglove_bridge',
+                parameters=_sim_time(given),
+            )
+        )
+    return nodes
+
+
+def _perception_node(given: dict[str, str]) -> Node:
+    overrides = {
+        name: ParameterValue(given[name], value_type=str) for name in TEXT_PARAMETERS if given[name]
+    }
+    overrides |= {name: given[name] == 'true' for name in BOOLEAN_PARAMETERS if given[name]}
+    topic = given['input_points']
+    return Node(
+        package=PACKAGE,
+        executable=NODE,
+        name=NODE,
+        namespace=given['namespace'],
+        # Later entries win.
+        parameters=[given['params_file'], *([overrides] if overrides else [])],
+        remappings=[('~/input/points', topic)] if topic else [],
+        arguments=['--ros-args', '--log-level', given['log_level']],
+        respawn=given['use_respawn'] == 'true',
+        respawn_delay=2.0,
+        # Taking torch down at exit can last longer than launch's 5 s on a busy computer.
+        sigterm_timeout='30',
+        output='screen',
+        emulate_tty=True,
+    )
+
+
+def _replay_node(given: dict[str, str]) -> Node:
+    arguments = [given['bag'], '--rate', given['bag_rate'], '--wait-for-subscribers', '1']
+    if not given['input_points']:
+        arguments += ['--clouds-to', f'{NODE}/input/points']
+    if given['bag_loop'] == 'true':
+        arguments.append('--loop')
+    if given['use_sim_time'] == 'true':
+        arguments.append('--clock')
+    return Node(
+        package=PACKAGE,
+        executable='replay',
+        name='replay',
+        namespace=given['namespace'],
+        arguments=arguments,
+        output='screen',
+        emulate_tty=True,
+    )
+
+
+def _sim_time(given: dict[str, str]) -> list[dict[str, bool]]:
+    return [{'use_sim_time': True}] if given['use_sim_time'] == 'true' else []

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ament_python package ``pointata_ros``: the ROS 2 node and the core library it stands on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+# With `colcon build --symlink-install` this runs through a link in a folder that lacks most files.
+ROOT = Path(__file__).resolve().parent
+PACKAGE = 'pointata_ros'
+SHARED_FOLDERS = ('config', 'launch', 'models')
+
+
+def requirements() -> list[str]:
+    """Read requirements.txt without its comments."""
+    text = (ROOT / 'requirements.txt').read_text()
+    lines = (line.partition('#')[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def data_files() -> list[tuple[str, list[str]]]:
+    """List what is installed outside the Python packages, folder by folder."""
+    share = Path('share') / PACKAGE
+    found = {
+        'share/ament_index/resource_index/packages': [f'resource/{PACKAGE}'],
+        str(share): ['package.xml'],
+        # `ros2 run` and `ros2 launch` look only here, and an entry point gets here with colcon but
+        # not with pip: so the executables are files of their own, which both install alike.
+        f'lib/{PACKAGE}': sorted(f'scripts/{path.name}' for path in (ROOT / 'scripts').iterdir()),
+    }
+    for folder in SHARED_FOLDERS:
+        for source in sorted((ROOT / folder).rglob('*')):
+            path = source.relative_to(ROOT)
+            if source.is_file() and '__pycache__' not in path.parts:
+                found.setdefault(str(share / path.parent), []).append(str(path))
+    return list(found.items())
+
+
+setup(
+    name=PACKAGE,
+    version='0.1.0',
+    description='Label point-cloud video live: streaming PointATA for ROS 2',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    author='PointATA maintainers',
+    author_email='maintainers@pointata.example',
+    maintainer='PointATA maintainers',
+    maintainer_email='maintainers@pointata.example',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    packages=find_packages(include=['pointata_core', 'pointata_core.*', PACKAGE, f'{PACKAGE}.*']),
+    package_data={'': ['py.typed', '*.html', '*.css', '*.js', '*.j2', '*.json', '*.yaml', '*.msg']},
+    data_files=data_files(),
+    entry_points={
+        'console_scripts': ['pointata = pointata_core.cli.main:main'],
+        # The core must not import ROS: its command line finds the live demo by this name.
+        'pointata.commands': ['demo = pointata_ros.demo:run'],
+    },
+    python_requires='>=3.10',
+    install_requires=['setuptools', *requirements()],
+    extras_require={
+        # HOI4D, ScanObjectNN and one form of ModelNet40 come as HDF5
+        'data': ['h5py>=3.8', 'pillow>=9.2'],
+        'lint': ['codespell', 'ruff'],
+        # shapes and pictures for pre-training: mesh files, ray casting, booleans
+        'pretrain': ['embreex>=4', 'manifold3d>=3.1', 'trimesh>=4.5'],
+        'train': ['lightning>=2.4', 'POT>=0.9.6', 'torchmetrics>=1.4', 'tensorboard>=2.14'],
+        # pytest standing here tells `colcon test` to run it instead of unittest
+        'test': ['hypothesis', 'psutil', 'pytest<9', 'pytest-timeout', 'pytest-xdist'],
+    },
+    zip_safe=True,
+)
