@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth images to points: the pinhole camera of every depth data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class DepthCamera:
+    """A pinhole camera without distortion.
+
+    Args:
+        focal_x: Focal length in columns.
+        focal_y: Focal length in rows.
+        centre_x: Column of the optical axis, zero-based.
+        centre_y: Row of the optical axis.
+        metres_per_unit: What depth 1 in an image means.
+    """
+
+    focal_x: float
+    focal_y: float
+    centre_x: float
+    centre_y: float
+    metres_per_unit: float = 0.001
+
+    def points(self, depth: NDArray) -> NDArray[np.float32]:
+        """Points of all pixels with depth above 0.
+
+        Args:
+            depth: (H, W) in the camera's unit.
+
+        Returns:
+            (N, 3) float32 metres, x right, y down, z forward; pixels row by row.
+        """
+        rows, columns = np.nonzero(depth > 0)
+        return self.points_at(rows, columns, depth[rows, columns])
+
+    def points_at(self, rows: NDArray, columns: NDArray, depth: NDArray) -> NDArray[np.float32]:
+        """Points of given pixels.
+
+        Args:
+            rows: (N,).
+            columns: (N,).
+            depth: (N,) in the camera's unit.
+
+        Returns:
+            (N, 3) float32 metres.
+        """
+        z = depth * self.metres_per_unit
+        x = (columns - self.centre_x) / self.focal_x * z
+        y = (rows - self.centre_y) / self.focal_y * z
+        return np.stack([x, y, z], axis=-1).astype(np.float32)

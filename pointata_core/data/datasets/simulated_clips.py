@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clips of the LiDAR simulator: shards on disk, or simulated on the way in.
+
+A split is decided by the seed of a recording alone (its last decimal digit: 0 to 7 train, 8
+validation, 9 test), so that data simulated later never moves a scene from one split to another.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from pointata_core.data.datasets.errors import DataError, damaged, missing
+from pointata_core.data.datasets.protocol import Frame
+from pointata_core.data.datasets.sampling import ClipSampling
+from pointata_core.data.datasets.scan_clips import CAUSAL_CLIPS, ScanClips
+from pointata_core.data.simulator import Shard, ShardError, ShardJob, read_shard, write_shards
+from pointata_core.data.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
+from pointata_core.errors import ConfigError
+
+SPLITS = ('train', 'validation', 'test', 'all')
+MOVABLE_CLASSES = ('car', 'bicycle', 'person')
+"""Classes of which some instances move; all others stand still."""
+
+_DIGITS = {'train': range(8), 'validation': (8,), 'test': (9,), 'all': range(10)}
+_EXPECTED = 'a shard of the simulator (.npz)'
+_OPEN_SHARDS = 4  # of some tens of megabytes each
+
+
+def split_of_seed(seed: int) -> str:
+    """``train``, ``validation`` or ``test``."""
+    digit = seed % 10
+    return next(name for name in SPLITS if digit in _DIGITS[name])
+
+
+class _OpenShards:
+    """The shards used last; a worker process begins with none."""
+
+    def __init__(self) -> None:
+        self._shards: OrderedDict[Path, Shard] = OrderedDict()
+
+    def get(self, path: Path) -> Shard:
+        if path not in self._shards:
+            self._shards[path] = _open(path)
+        self._shards.move_to_end(path)
+        while len(self._shards) > _OPEN_SHARDS:
+            self._shards.popitem(last=False)
+        return self._shards[path]
+
+    def __reduce__(self) -> tuple:
+        return _OpenShards, ()
+
+
+class ShardRecording:
+    """Frames of one shard.
+
+    Args:
+        path: The shard.
+        split: Split that it is read for.
+        shards: Keeps shards open.
+
+    Raises:
+        DataError: It is no shard.
+    """
+
+    has_poses = True
+
+    def __init__(self, path: Path, split: str, shards: _OpenShards) -> None:
+        self.path, self.name, self.split = path, path.stem, split
+        self._shards = shards
+        metadata = _open(path).metadata
+        self.seed, self._count = int(metadata['seed']), int(metadata['frames'])
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return self._count
+
+    def scan(self, number: int) -> tuple[Frame, int]:
+        """Read one frame and what the nearest person does in it.
+
+        Raises:
+            DataError: The shard is cut.
+        """
+        shard = self._shards.get(self.path)
+        try:
+            frame = shard[number]
+            start_ns = int(shard.arrays['stamp_ns'][0])
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise damaged(self.path, str(error), _EXPECTED, 'Delete and simulate it') from error
+        scan = Frame(
+            points=frame.points,
+            name=f'{self.name}/{number:06d}',
+            features=frame.intensity[:, None],
+            labels=frame.label.astype(np.int64),
+            sequence=self.name,
+            split=self.split,
+            time_s=(frame.stamp_ns - start_ns) * 1e-9,
+            pose=frame.pose,
+        )
+        return scan, frame.action
+
+
+def simulated_clips(
+    root: str | Path,
+    split: str = 'train',
+    *,
+    sampling: ClipSampling = CAUSAL_CLIPS,
+    task: Literal['segmentation', 'action'] = 'segmentation',
+    compensate: bool = False,
+    jobs: Sequence[ShardJob] = (),
+    processes: int = 1,
+) -> ScanClips:
+    """Open simulated recordings; clips hold both the classes of points and actions of frames.
+
+    Args:
+        root: Folder with shards.
+        split: ``train``, ``validation``, ``test``, or ``all``.
+        sampling: Which frames make a clip; by default 8 that end at every frame.
+        task: Which names ``classes`` gives.
+        compensate: Bring all points of a clip into the sensor frame of its last frame.
+        jobs: Recordings to simulate first, unless they are there.
+        processes: Processes that simulate.
+
+    Raises:
+        DataError: There is no shard of the split, or one cannot be read.
+        ConfigError: A setting is unknown.
+    """
+    if split not in SPLITS:
+        raise DataError(
+            f"the simulator has no split '{split}'", f'Choose one of {", ".join(SPLITS)}'
+        )
+    if task not in ('segmentation', 'action'):
+        raise ConfigError(f"task is '{task}', expected segmentation or action")
+    root = Path(root)
+    if jobs:
+        write_shards(root, jobs, processes, progress=False)
+    shards = _OpenShards()
+    paths = sorted(root.glob('*.npz'))
+    recordings = [ShardRecording(path, split, shards) for path in paths]
+    recordings = [one for one in recordings if one.seed % 10 in _DIGITS[split]]
+    if not recordings:
+        raise missing(
+            root / '*.npz',
+            f'shards of the split {split} ({len(paths)} are there)',
+            f'Simulate them: pointata simulate {root} --format shard --count 20',
+        )
+    return ScanClips(
+        'simulated',
+        split,
+        SEGMENTATION_CLASSES if task == 'segmentation' else ACTION_CLASSES,
+        recordings,
+        sampling,
+        feature_names=('intensity',),
+        compensate=compensate,
+    )
+
+
+def _open(path: Path) -> Shard:
+    try:
+        return read_shard(path)
+    except ShardError as error:
+        raise DataError(error.message, error.fix, path) from error

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Message types for reading and writing recordings without a ROS installation.
+
+A recording usually carries the definitions of its types; where it does not (old sqlite3 files),
+the types of ROS 2 Jazzy that rosbags knows are assumed. ``vision_msgs`` is not among them, so the
+part of it that this project speaks is defined here, field by field compatible with version 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
+TRANSFORMS = 'tf2_msgs/msg/TFMessage'
+
+# The same definitions as in the folder `interfaces`, from which the ROS packages are built.
+DEFINITIONS = {
+    TRANSFORMS: 'geometry_msgs/TransformStamped[] transforms',
+    'vision_msgs/msg/ObjectHypothesis': 'string class_id\nfloat64 score',
+    'vision_msgs/msg/Classification': 'std_msgs/Header header\nObjectHypothesis[] results',
+    'vision_msgs/msg/VisionClass': 'uint16 class_id\nstring class_name',
+    'vision_msgs/msg/LabelInfo': (
+        'std_msgs/Header header\nVisionClass[] class_map\nfloat32 threshold'
+    ),
+}
+
+_IDL_SEPARATOR = '=' * 80 + '\n'
+
+
+@cache
+def _known_types(ros1: bool) -> dict:
+    """Parsed definitions of the standard types and of ours; not to be changed."""
+    types: dict = {}
+    for name, text in {} if ros1 else DEFINITIONS.items():
+        types.update(get_types_from_msg(text, name))
+    standard = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
+    return {**types, **standard.fielddefs}
+
+
+def make_typestore(
+    definitions: Iterable[tuple[str, MessageDefinition]] = (), *, ros1: bool = False
+) -> tuple[Typestore, list[str]]:
+    """Build a store of the known types, in which the definitions of a recording come first.
+
+    Args:
+        definitions: (type name, definition) as found in a recording.
+        ros1: Whether ROS 1 types are the base.
+
+    Returns:
+        The store, and one line per definition that could not be understood.
+    """
+    embedded: dict = {}
+    problems = []
+    for name, definition in definitions:
+        try:
+            embedded.update(_parse(name, definition))
+        except Exception as error:  # the text is untrusted, its parser promises nothing
+            problems.append(f'the definition of {name} cannot be parsed: {error}')
+    known = _known_types(ros1)
+    news = {name: entry for name, entry in embedded.items() if not _is_same(entry, known.get(name))}
+    return (_make_store({**known, **news}) if news else _known_store(ros1)), problems
+
+
+@cache
+def _known_store(ros1: bool) -> Typestore:
+    """Shared by all recordings of the usual types: a store takes 0.1 s to make."""
+    return _make_store(_known_types(ros1))
+
+
+def _make_store(types: dict) -> Typestore:
+    store = get_typestore(Stores.EMPTY)
+    store.register(types)
+    return store
+
+
+def _is_same(entry: tuple, known: tuple | None) -> bool:
+    """Compare the fields; constants do not change how bytes are read."""
+    return known is not None and list(entry[1]) == list(known[1])
+
+
+def _parse(name: str, definition: MessageDefinition) -> dict:
+    if definition.format == MessageDefinitionFormat.MSG:
+        return get_types_from_msg(definition.data, name)
+    if definition.format == MessageDefinitionFormat.NONE:
+        return {}
+    if not definition.data.startswith(f'{_IDL_SEPARATOR}IDL: '):
+        return get_types_from_idl(definition.data)
+    # A type and those it contains, each under a heading of one line.
+    types: dict = {}
+    for part in definition.data.split(_IDL_SEPARATOR)[1:]:
+        types.update(get_types_from_idl(part.partition('\n')[2]))
+    return types

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sequence of SemanticKITTI: scans, labels of every point, and poses.
+
+Behley et al., SemanticKITTI: A Dataset for Semantic Scene Understanding of LiDAR Sequences, ICCV
+2019; format as on semantic-kitti.org. A sequence is a folder with ``velodyne/NNNNNN.bin`` (float32
+x y z remission), ``labels/NNNNNN.label`` (uint32: lower 16 bits the class, upper the instance)
+and, each optional, ``poses.txt`` (3 x 4 camera poses), ``calib.txt`` (``Tr``: LiDAR to camera) and
+``times.txt`` (seconds). The hidden test sequences have no labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointata_core.errors import CloudFileError
+
+RATE_HZ = 10.0
+
+# Axes of KITTI's camera (right, down, forward) in those of its LiDAR (forward, left, up): what `Tr`
+# is but for the offset of some decimetres and a rotation below a degree.
+_NOMINAL_LIDAR_TO_CAMERA = np.array(
+    [[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]], dtype=np.float64
+)
+
+
+@dataclass(frozen=True, eq=False)
+class SemanticKittiScan:
+    """One scan with what is known about it.
+
+    Args:
+        points: (N, 3) float32 metres in the LiDAR frame.
+        intensity: (N,) float32 remission in [0, 1].
+        label: (N,) uint16 raw class ids of the data set; None in a sequence without labels.
+        instance: (N,) uint16 object ids, 0 = none; None in a sequence without labels.
+        pose: (4, 4) float64, LiDAR frame to that of the first scan; None without poses.
+        stamp_ns: Time since the beginning of the sequence.
+        name: File name without its ending.
+    """
+
+    points: NDArray[np.float32]
+    intensity: NDArray[np.float32]
+    label: NDArray[np.uint16] | None
+    instance: NDArray[np.uint16] | None
+    pose: NDArray[np.float64] | None
+    stamp_ns: int
+    name: str
+
+
+class SemanticKittiSequence:
+    """The scans of one sequence, read from disk when asked for.
+
+    Args:
+        folder: The folder that holds ``velodyne``.
+
+    Attributes:
+        poses: (F, 4, 4) float64, or None; LiDAR poses relative to the first scan.
+        calibrated: Whether ``calib.txt`` was there. Without it poses use the nominal axes of camera
+            and LiDAR, so that they are right up to the lever arm between the two.
+
+    Raises:
+        CloudFileError: Something is absent or does not fit; names the files and the fix.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._scans = sorted((self.folder / 'velodyne').glob('*.bin'))
+        if not self._scans:
+            raise CloudFileError(
+                f'{self.folder / "velodyne"} holds no .bin files',
+                'Give the folder of one sequence, such as sequences/00',
+            )
+        self.has_labels = (self.folder / 'labels').is_dir()
+        times = _read_rows(self.folder / 'times.txt', 1, len(self._scans))
+        seconds = np.arange(len(self._scans)) / RATE_HZ if times is None else times[:, 0]
+        self._stamps_ns = np.round(seconds * 1e9).astype(np.int64)
+        lidar_to_camera = self._read_calibration()
+        self.calibrated = lidar_to_camera is not None
+        self.poses = self._read_poses(
+            _NOMINAL_LIDAR_TO_CAMERA if lidar_to_camera is None else lidar_to_camera
+        )
+
+    def __len__(self) -> int:
+        """Number of scans."""
+        return len(self._scans)
+
+    def __iter__(self) -> Iterator[SemanticKittiScan]:
+        """Read all scans in order."""
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> SemanticKittiScan:
+        """Read one scan.
+
+        Raises:
+            CloudFileError: A file is absent, cut, or its labels belong to another scan.
+        """
+        path = self._scans[index]
+        rows = _read_array(path, '<f4', 4).reshape(-1, 4)
+        label, instance = self._read_labels(path, len(rows)) if self.has_labels else (None, None)
+        return SemanticKittiScan(
+            points=np.ascontiguousarray(rows[:, :3]),
+            intensity=np.ascontiguousarray(rows[:, 3]),
+            label=label,
+            instance=instance,
+            pose=None if self.poses is None else self.poses[index],
+            stamp_ns=int(self._stamps_ns[index]),
+            name=path.stem,
+        )
+
+    def _read_labels(self, scan: Path, count: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+        path = self.folder / 'labels' / f'{scan.stem}.label'
+        if not path.is_file():
+            raise CloudFileError(f'{scan} has no labels: {path} is absent', 'Download the labels')
+        packed = _read_array(path, '<u4', 1)
+        if len(packed) != count:
+            raise CloudFileError(
+                f'{path} holds {len(packed)} labels, {scan} holds {count} points',
+                'Take both from the same release of the data set',
+            )
+        return (packed & 0xFFFF).astype(np.uint16), (packed >> 16).astype(np.uint16)
+
+    def _read_poses(self, lidar_to_camera: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        rows = _read_rows(self.folder / 'poses.txt', 12, len(self._scans))
+        if rows is None:
+            return None
+        camera = np.tile(np.eye(4), (len(rows), 1, 1))
+        camera[:, :3] = rows.reshape(-1, 3, 4)
+        lidar = np.linalg.inv(lidar_to_camera) @ camera @ lidar_to_camera
+        return np.linalg.inv(lidar[0]) @ lidar
+
+    def _read_calibration(self) -> NDArray[np.float64] | None:
+        path = self.folder / 'calib.txt'
+        if not path.is_file():
+            return None
+        for line in path.read_text(errors='replace').splitlines():
+            key, _, numbers = line.partition(':')
+            if key.strip() in {'Tr', 'Tr_velo_to_cam'}:
+                try:
+                    matrix = np.eye(4)
+                    matrix[:3] = np.array(numbers.split(), np.float64).reshape(3, 4)
+                except ValueError as error:
+                    raise CloudFileError(
+                        f'{path}: {key} is no 3 x 4 matrix ({error})', _FIX
+                    ) from error
+                return matrix
+        raise CloudFileError(f'{path} has no line Tr', _FIX)
+
+
+_FIX = 'Download it again'
+
+
+def _read_array(path: Path, dtype: str, columns: int) -> NDArray:
+    row = 4 * columns
+    size = path.stat().st_size
+    if size % row:
+        raise CloudFileError(f'{path} has {size} bytes, expected a multiple of {row}', _FIX)
+    return np.fromfile(path, dtype)
+
+
+def _read_rows(path: Path, columns: int, count: int) -> NDArray[np.float64] | None:
+    """Read at least ``count`` rows of numbers; None if there is no such file."""
+    if not path.is_file():
+        return None
+    try:
+        rows = np.loadtxt(path, dtype=np.float64, ndmin=2)
+    except ValueError as error:
+        raise CloudFileError(f'{path}: {error}', _FIX) from error
+    if rows.shape[1] != columns or len(rows) < count or not np.isfinite(rows).all():
+        raise CloudFileError(
+            f'{path} holds {rows.shape[0]} rows of {rows.shape[1]} numbers, expected {count} scans '
+            f'of {columns} finite numbers',
+            _FIX,
+        )
+    # A part of a sequence may come with the poses of all of it, from the first scan on.
+    return rows[:count]

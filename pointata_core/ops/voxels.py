@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Voxel grid sampling: one cell per occupied cube, and the way back from points to cells.
+
+The live path calls this on every full scan, so on the CPU it is NumPy throughout: torch would wake
+its thread pool for a dozen passes of some 100 us each, which costs more than it gains.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pointata_core.ops._checks import require_finite
+from pointata_core.ops._exact import grid_scale
+
+
+@dataclass(frozen=True)
+class VoxelGrid:
+    """The occupied cells of a cloud, ordered by their grid coordinates.
+
+    Attributes:
+        cell_of_point: ``(N,)`` int64, the cell of each input point.
+        counts: ``(M,)`` int64, points per cell, at least 1.
+        centroids: ``(M, 3)`` float32, mean of the points of each cell, metres.
+    """
+
+    cell_of_point: Tensor
+    counts: Tensor
+    centroids: Tensor
+
+
+def voxel_grid(
+    points: Tensor, size: float | Tensor, coordinates: Tensor | None = None
+) -> VoxelGrid:
+    """Group points by the cube of edge ``size`` they fall into.
+
+    A point belongs to the cube ``floor(coordinates / size)``, divided in float64. Cells are ordered
+    by those (x, y, z) numbers, so neither their order nor their centroids depend on the order of
+    the points. There is no limit on how far apart points may lie.
+
+    Args:
+        points: ``(N, 3)`` metres.
+        size: Edge of a cell, or ``(N,)`` one per point; in the unit of ``coordinates``.
+        coordinates: ``(N, 3)`` where the points stand in the space that is cut into cubes; the
+            points themselves when None. Centroids are always those of ``points``.
+
+    Returns:
+        The grid; empty for an empty cloud.
+
+    Raises:
+        ValueError: Non-finite input, a shape that does not fit, or a size that is not positive.
+    """
+    if points.dim() != 2 or points.shape[1] != 3:
+        raise ValueError(f'points must have shape (N, 3), found {tuple(points.shape)}')
+    coordinates = points if coordinates is None else coordinates
+    if coordinates.shape != points.shape:
+        raise ValueError(
+            f'coordinates must have shape {tuple(points.shape)}, found {tuple(coordinates.shape)}'
+        )
+    points, coordinates = points.detach().to(torch.float32), coordinates.detach()
+    edge = _checked_edge(size, coordinates)
+    if points.shape[0] == 0:
+        nothing = torch.zeros(0, dtype=torch.int64, device=points.device)
+        return VoxelGrid(nothing, nothing.clone(), points.clone())
+    if points.device.type == 'cpu':
+        return _grid_with_numpy(points, coordinates, edge)
+    return _grid_with_torch(points, coordinates, edge)
+
+
+def _checked_edge(size: float | Tensor, coordinates: Tensor) -> Tensor:
+    edge = torch.as_tensor(size, dtype=torch.float64, device=coordinates.device)
+    if edge.dim() not in (0, 1) or (edge.dim() == 1 and edge.shape != coordinates.shape[:1]):
+        raise ValueError(f'size must be a number or (N,), found shape {tuple(edge.shape)}')
+    if edge.numel() and not bool(((edge > 0) & (edge < torch.inf)).all()):
+        raise ValueError('size must be positive and finite')
+    return edge
+
+
+def _grid_with_torch(points: Tensor, coordinates: Tensor, edge: Tensor) -> VoxelGrid:
+    require_finite(points, 'points')
+    cells = torch.floor(coordinates.double() / edge.reshape(-1, 1))
+    require_finite(cells, 'coordinates / size', limit=sys.float_info.max)
+    low, high = cells.amin(dim=0), cells.amax(dim=0)
+    strides = _key_strides(low.tolist(), high.tolist())
+    if strides is None:
+        # Adding zero turns -0.0 into 0.0, which else may count as a cell of its own.
+        _, rank, counts = torch.unique(cells + 0.0, dim=0, return_inverse=True, return_counts=True)
+    else:
+        x, y, z = (cells - low).long().unbind(dim=1)
+        key = x * strides[0] + y * strides[1] + z
+        _, rank, counts = torch.unique(key, return_inverse=True, return_counts=True)
+    values = points.double()
+    scale = grid_scale(values.abs().amax(), counts.amax())
+    total = values.new_zeros((counts.numel(), 3)).index_add_(0, rank, (values * scale).round())
+    return VoxelGrid(rank, counts, (total / counts.unsqueeze(1) / scale).float())
+
+
+def _grid_with_numpy(points: Tensor, coordinates: Tensor, edge: Tensor) -> VoxelGrid:
+    points = points.numpy()
+    # One work space, written over step by step: fresh memory would cost more than the arithmetic.
+    work = np.empty((3, len(points)))
+    np.copyto(work, coordinates.numpy().T)
+    work /= edge.numpy()
+    np.floor(work, out=work)
+    low, high = work.min(axis=1), work.max(axis=1)
+    extremes = torch.tensor([float(points.min()), float(points.max())], dtype=torch.float64)
+    require_finite(extremes, 'points')
+    reach = torch.from_numpy(np.concatenate([low, high]))
+    require_finite(reach, 'coordinates / size', limit=sys.float_info.max)
+    rank, counts = _rank_cells(work, low, high)
+    scale = grid_scale(extremes.abs().amax(), torch.tensor(counts.max())).item()
+    np.copyto(work, points.T)
+    work *= scale
+    np.rint(work, out=work)
+    centroids = np.empty((counts.size, 3), dtype=np.float32)
+    for axis, on_grid in enumerate(work):
+        centroids[:, axis] = np.bincount(rank, weights=on_grid) / counts / scale
+    return VoxelGrid(torch.from_numpy(rank), torch.from_numpy(counts), torch.from_numpy(centroids))
+
+
+def _rank_cells(
+    cells: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rank of each point's cell among the occupied ones, and the points in each.
+
+    Args:
+        cells: ``(3, N)`` whole float64 numbers; overwritten.
+        low: ``(3,)`` smallest of each axis.
+        high: ``(3,)`` largest of each axis.
+    """
+    strides = _key_strides(low.tolist(), high.tolist())
+    if strides is None:
+        order = np.lexsort(cells[::-1])
+        ordered = cells[:, order]
+        changes = (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)
+    else:
+        cells -= low[:, None]
+        cells *= np.array(strides, dtype=np.float64)[:, None]
+        key = np.add(np.add(cells[0], cells[1], out=cells[0]), cells[2], out=cells[0])
+        key = key.astype(np.int64)
+        order = _radix_argsort(key)
+        ordered = key[order]
+        changes = ordered[1:] != ordered[:-1]
+    rank = np.empty(order.size, dtype=np.int64)
+    rank[order] = np.concatenate([[0], np.cumsum(changes)])
+    return rank, np.bincount(rank)
+
+
+def _radix_argsort(key: np.ndarray) -> np.ndarray:
+    """Argsort non-negative int64 by 16-bit digits: NumPy's stable sort of uint16 is a radix sort.
+
+    A third of the time of ``np.argsort(key)`` at 124k points.
+    """
+    order = np.argsort(key.astype(np.uint16), kind='stable')
+    for _ in range((int(key.max()).bit_length() - 1) // 16):
+        key = key >> 16
+        order = order[np.argsort(key.astype(np.uint16)[order], kind='stable')]
+    return order
+
+
+def _key_strides(low: list[float], high: list[float]) -> tuple[int, int, int] | None:
+    """Strides that pack (x, y, z) steps into one number, in order; None where they do not fit."""
+    extent = [int(top) - int(bottom) + 1 for bottom, top in zip(low, high, strict=True)]
+    # Beyond 2**53 float64 has no room for every whole number, and cells would merge.
+    if extent[0] * extent[1] * extent[2] >= 1 << 53:
+        return None
+    return extent[1] * extent[2], extent[2], 1
