@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The current action of every frame: a frame descriptor and a causal temporal readout.
+
+Clip recognition is the answer at the last frame, action segmentation the answer at every frame.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pointata_core.models.actor_pooling import TRACE_WIDTH
+
+_DILATIONS = (1, 2, 4)
+_KERNEL = 3
+_LAGS = (1, 2, 4, 8)
+# Differences of seven columns, length of the step on the ground, and whether there is one.
+_MOTION_COLUMNS = TRACE_WIDTH + 1
+
+
+class ActionHead(nn.Module):
+    """Descriptors to action logits.
+
+    Args:
+        width: Token width D.
+        actor_width: Width of the actor descriptor with its trace; 0 for none.
+        readout_width: Width W of the readout.
+        frames: Frames of the running mean.
+        classes: Number of actions.
+        dropout: Before the last layer.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        actor_width: int,
+        readout_width: int,
+        frames: int,
+        classes: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.frames = frames
+        self.compress = nn.Linear(2 * width + actor_width, readout_width)
+        self.compress_norm = nn.LayerNorm(readout_width)
+        self.readout_width = readout_width
+        self.trace_width = TRACE_WIDTH if actor_width else 0
+        # Speed is a small difference of large numbers: left to the convolutions, it drowns.
+        self.motion = (
+            nn.Linear(_MOTION_COLUMNS * len(_LAGS), readout_width) if actor_width else None
+        )
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(readout_width, readout_width, _KERNEL, dilation=d) for d in _DILATIONS
+        )
+        self.hidden = nn.Linear(3 * readout_width, readout_width)
+        self.dropout = nn.Dropout(dropout)
+        self.classify = nn.Linear(readout_width, classes)
+
+    @property
+    def receptive_field(self) -> int:
+        """Frames that an answer depends on, the newest included."""
+        readout = max(self.frames, 1 + (_KERNEL - 1) * sum(_DILATIONS))
+        return readout + (max(_LAGS) if self.trace_width else 0)
+
+    @property
+    def descriptor_width(self) -> int:
+        """Width of a frame's descriptor, the trace included."""
+        return self.readout_width + self.trace_width
+
+    @staticmethod
+    def collect(
+        class_token: Tensor, tokens: Tensor, token_mask: Tensor, actor: Tensor | None
+    ) -> Tensor:
+        """Gather what a frame says: ``[class token ; max over tokens ; actor]``.
+
+        Args:
+            class_token: ``(F, D)``.
+            tokens: ``(F, G, D)``.
+            token_mask: ``(F, G)``.
+            actor: ``(F, A)``, its trace last, or ``None``.
+
+        Returns:
+            ``(F, 2 D + A)``.
+        """
+        pooled = tokens.masked_fill(~token_mask.unsqueeze(-1), float('-inf')).amax(dim=1)
+        pooled = pooled.masked_fill(~token_mask.any(dim=1, keepdim=True), 0.0)
+        parts = [class_token, pooled] if actor is None else [class_token, pooled, actor]
+        return torch.cat(parts, dim=1)
+
+    def describe(self, evidence: Tensor) -> Tensor:
+        """Compress the evidence of frames ``(..., 2 D + A)`` to ``(..., descriptor_width)``."""
+        compressed = F.gelu(self.compress_norm(self.compress(evidence)))
+        if not self.trace_width:
+            return compressed
+        return torch.cat([compressed, evidence[..., -self.trace_width :]], dim=-1)
+
+    def forward(self, descriptors: Tensor, mask: Tensor) -> Tensor:
+        """Read out every frame of a clip.
+
+        Args:
+            descriptors: ``(B, T, descriptor_width)``, oldest first.
+            mask: ``(B, T)``, false for frames without points.
+
+        Returns:
+            Logits ``(B, T, classes)``; a frame's depend on it and the frames before it only.
+        """
+        present = mask.unsqueeze(1).to(descriptors.dtype)
+        x = descriptors[..., : self.readout_width]
+        if self.motion is not None:
+            trace = descriptors[..., self.readout_width :]
+            x = x + F.gelu(self.motion(_differences(trace, mask)))
+        x = x.transpose(1, 2) * present
+        mean = _running_sum(x, self.frames) / _running_sum(present, self.frames).clamp_min(1.0)
+        y = x
+        for layer in self.convolutions:
+            reach = (layer.kernel_size[0] - 1) * layer.dilation[0]
+            # Masking after every layer makes "no frame" and "before the first frame" the same.
+            y = (y + F.gelu(layer(F.pad(y, (reach, 0))))) * present
+        z = torch.cat([x, mean, y], dim=1).transpose(1, 2)
+        return self.classify(self.dropout(F.gelu(self.hidden(z))))
+
+
+def _running_sum(x: Tensor, frames: int) -> Tensor:
+    """Sum over the last ``frames`` entries of the last axis, fewer at the start."""
+    return F.pad(x, (frames - 1, 0)).unfold(-1, frames, 1).sum(-1)
+
+
+def _differences(trace: Tensor, mask: Tensor) -> Tensor:
+    """Return how a trace ``(B, T, TRACE_WIDTH)`` changed over several lags; zero where unknown."""
+    # One point is no evidence, two begin to be; no threshold, which rounding could cross.
+    seen = (4.0 * trace[..., :1] - 2.0).clamp(0.0, 1.0) * mask.unsqueeze(-1)
+    columns = []
+    for lag in _LAGS:
+        before = F.pad(trace, (0, 0, lag, 0))[:, : trace.shape[1]]
+        both = seen * F.pad(seen, (0, 0, lag, 0))[:, : trace.shape[1]]
+        # The nearest actor may have become another one: no person moves two metres a frame.
+        change = ((trace - before)[..., 1:] * both).clamp(-2.0, 2.0)
+        step = torch.linalg.vector_norm(change[..., :2], dim=-1, keepdim=True)
+        columns += [change, step, both]
+    return torch.cat(columns, dim=-1)

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a network is made of: frozen dataclasses, checked once, saved with every bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal
+
+from pointata_core.errors import ConfigError
+
+BlockStyle = Literal['pre_norm', 'replace_norm']
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """The frozen 3D transformer (Point-MAE layout, Pang et al., ECCV 2022).
+
+    Attributes:
+        width: Token width D.
+        depth: Number of blocks L.
+        heads: Attention heads.
+        mlp_ratio: Hidden width of a block's MLP over ``width``.
+        encoder_hidden: Widths of the patch encoder's first stage (per point, then pooled).
+        encoder_width: Output width of the patch encoder; when it differs from ``width`` a linear
+            map follows (Point-BERT: 256 -> 384).
+        block_style: ``pre_norm`` for ``x + f(LN(x))``; ``replace_norm`` for ReCon's patch stream,
+            where the normalised value replaces the stream before the residual.
+        class_visible: Whether patch tokens attend to the class token (ReCon: they do not).
+    """
+
+    width: int = 192
+    depth: int = 12
+    heads: int = 3
+    mlp_ratio: int = 4
+    encoder_hidden: tuple[int, int] = (64, 128)
+    encoder_width: int = 192
+    block_style: BlockStyle = 'pre_norm'
+    class_visible: bool = True
+
+    def __post_init__(self) -> None:
+        _positive(self, 'width', 'depth', 'heads', 'mlp_ratio', 'encoder_width')
+        if self.width % self.heads:
+            raise ConfigError(
+                f'backbone.width {self.width} is not a multiple of backbone.heads {self.heads}',
+                'Choose heads that divide the width',
+            )
+        if self.block_style not in ('pre_norm', 'replace_norm'):
+            raise ConfigError(
+                f"backbone.block_style is '{self.block_style}', expected pre_norm or replace_norm"
+            )
+
+
+@dataclass(frozen=True)
+class GeometryConfig:
+    """How a frame becomes tokens. Lengths are in normalised units (metres / scale).
+
+    Attributes:
+        tokens: Tokens per frame G.
+        patch_size: Points per patch K.
+        range_knee: Where range compression of the centre sampling sets in; 0 samples centres
+            uniformly in space, as object models do.
+        tube_radius: A token continues the nearest token of the frame before within this distance.
+        context_neighbours: Neighbours per token in the context encoder.
+        pillar_sizes: Ground-plane cells of the segmentation head's local feature.
+    """
+
+    tokens: int = 64
+    patch_size: int = 32
+    range_knee: float = 0.0
+    tube_radius: float = 0.2
+    context_neighbours: int = 8
+    pillar_sizes: tuple[float, ...] = (0.05, 0.15, 0.45)
+
+    def __post_init__(self) -> None:
+        _positive(self, 'tokens', 'patch_size', 'tube_radius', 'context_neighbours')
+        if self.range_knee < 0:
+            raise ConfigError(f'geometry.range_knee is {self.range_knee}, expected >= 0')
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Backbone, adapters and heads of one skill.
+
+    Attributes:
+        backbone: The frozen transformer.
+        geometry: Tokens, patches and tubes.
+        features: Names of the per-point features beside x, y, z.
+        embedder_frames: 1 groups a patch from its own frame; 2 adds the frame before (causal).
+        adapter_width: Bottleneck r of the video adapters.
+        adapter_kernel: Frames in a tube k; 1 switches time off.
+        context_width: Bottleneck of the shared context encoder; 0 switches it off.
+        segmentation_classes: Names; empty for no segmentation head.
+        action_classes: Names; empty for no action head.
+        segmentation_width: Hidden width of the per-point head.
+        segmentation_blocks: Blocks whose tokens feed the per-point head (1-based).
+        readout_width: Width of the action head's temporal readout.
+        readout_frames: Frames of the readout's mean.
+        actor_class: Segmentation class whose points form an extra descriptor for the action head
+            ('' for none): an action is done by somebody, and a scene is mostly walls.
+        dropout: Dropout in the heads.
+    """
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    geometry: GeometryConfig = field(default_factory=GeometryConfig)
+    features: tuple[str, ...] = ()
+    embedder_frames: int = 1
+    adapter_width: int = 48
+    adapter_kernel: int = 3
+    context_width: int = 32
+    segmentation_classes: tuple[str, ...] = ()
+    action_classes: tuple[str, ...] = ()
+    segmentation_width: int = 96
+    segmentation_blocks: tuple[int, ...] = (4, 8, 12)
+    readout_width: int = 128
+    readout_frames: int = 16
+    actor_class: str = ''
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        _positive(self, 'adapter_width', 'adapter_kernel', 'readout_width', 'readout_frames')
+        if self.embedder_frames not in (1, 2):
+            raise ConfigError(f'embedder_frames is {self.embedder_frames}, expected 1 or 2')
+        bad = [b for b in self.segmentation_blocks if not 1 <= b <= self.backbone.depth]
+        if bad:
+            raise ConfigError(
+                f'segmentation_blocks names block {bad[0]}, the backbone has {self.backbone.depth}'
+            )
+        if self.actor_class and self.actor_class not in self.segmentation_classes:
+            raise ConfigError(
+                f"actor_class '{self.actor_class}' is not one of the segmentation classes",
+                'Name a class of segmentation_classes, or leave actor_class empty',
+            )
+        for name in ('segmentation_classes', 'action_classes'):
+            values = getattr(self, name)
+            if len(set(values)) != len(values):
+                raise ConfigError(f'{name} has a name twice: {values}')
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
+        """Build from plain values; unknown or missing-typed fields raise :class:`ConfigError`."""
+        values = dict(values)
+        values['backbone'] = _build(BackboneConfig, values.get('backbone', {}), 'backbone')
+        values['geometry'] = _build(GeometryConfig, values.get('geometry', {}), 'geometry')
+        return _build(cls, values, 'network')
+
+
+def _build(cls: type, values: Any, where: str) -> Any:
+    if isinstance(values, cls):
+        return values
+    if not isinstance(values, Mapping):
+        raise ConfigError(f'{where} is a {type(values).__name__}, expected a mapping of fields')
+    known = {f.name for f in fields(cls)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ConfigError(
+            f"{where} has the unknown field '{unknown[0]}'", f'Known fields: {sorted(known)}'
+        )
+    tupled = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    try:
+        return cls(**tupled)
+    except TypeError as error:
+        raise ConfigError(f'{where} has a value of the wrong type: {error}') from error
+
+
+def _positive(config: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if not value > 0:
+            raise ConfigError(f'{type(config).__name__}.{name} is {value}, expected > 0')
+
+
+_BACKBONES = {
+    'tiny': BackboneConfig(),
+    'small': BackboneConfig(width=384, heads=6, encoder_hidden=(128, 256), encoder_width=384),
+}
+_ADAPTER_WIDTH = {'tiny': 48, 'small': 64}
+PRESETS = tuple(_BACKBONES)
+
+
+def preset_config(preset: str, **changes: Any) -> NetworkConfig:
+    """Return the preset's :class:`NetworkConfig` with ``changes`` applied.
+
+    ``tiny``: D=192, 12 blocks, 3 heads, patch encoder at half width. ``small``: D=384, 12 blocks,
+    6 heads, the shape of the public Point-MAE checkpoints.
+    """
+    if preset not in _BACKBONES:
+        raise ConfigError(f"preset '{preset}' is unknown", f'Known presets: {", ".join(PRESETS)}')
+    base = NetworkConfig(backbone=_BACKBONES[preset], adapter_width=_ADAPTER_WIDTH[preset])
+    return replace(base, **changes)

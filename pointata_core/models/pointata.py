@@ -1,0 +1,447 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PointATA: a frozen 3D transformer that understands point-cloud video.
+
+Two ways to run one set of weights: :meth:`PointATA.forward` on whole clips, vectorised over time,
+and :meth:`PointATA.step` on one frame and the state of its stream. They give the same numbers:
+attention stays inside a frame, and the adapters look only at the past of a tube.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from pointata_core.models.action_head import ActionHead
+from pointata_core.models.actor_pooling import ActorPooling
+from pointata_core.models.align_embedder import AlignEmbedder
+from pointata_core.models.backbone import Backbone
+from pointata_core.models.config import NetworkConfig
+from pointata_core.models.context_encoder import ContextEncoder
+from pointata_core.models.geometry import FrameGeometry, frame_geometry, tube_parents
+from pointata_core.models.segmentation_head import SegmentationHead
+from pointata_core.models.stream_state import StreamState, empty_state
+from pointata_core.models.tubes import (
+    ancestors,
+    clip_ancestors,
+    follow,
+    parent_slots,
+    shift_frames,
+)
+from pointata_core.models.video_adapter import VideoAdapter
+from pointata_core.ops import knn
+
+Stage = Literal['align', 'adapt', 'probe', 'full']
+_ACTOR_WIDTH = 128
+
+
+@dataclass(frozen=True)
+class NetworkOutput:
+    """What the heads say.
+
+    Attributes:
+        segmentation: Logits ``(B, T, N, classes)``, or ``(B, N, classes)`` from a step; ``None``
+            without a segmentation head.
+        action: Logits ``(B, T, classes)`` or ``(B, classes)``; ``None`` without an action head.
+    """
+
+    segmentation: Tensor | None
+    action: Tensor | None
+
+
+class PointATA(nn.Module):
+    """Backbone, align embedder, video adapters, context encoder and heads.
+
+    Args:
+        config: Sizes, classes and geometry.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, depth = config.backbone.width, config.backbone.depth
+        self.backbone = Backbone(config.backbone)
+        self.embedder = AlignEmbedder(self.backbone, len(config.features), config.embedder_frames)
+        self.adapters = nn.ModuleList(
+            VideoAdapter(width, config.adapter_width, config.adapter_kernel) for _ in range(depth)
+        )
+        self.context = (
+            ContextEncoder(width, config.context_width, depth) if config.context_width else None
+        )
+        self.segmentation_head = self._build_segmentation_head()
+        self.actor = ActorPooling(_ACTOR_WIDTH) if config.actor_class else None
+        self.action_head = self._build_action_head()
+        self.set_stage('adapt')
+
+    def _build_segmentation_head(self) -> SegmentationHead | None:
+        config = self.config
+        if not config.segmentation_classes:
+            return None
+        return SegmentationHead(
+            config.backbone.width,
+            len(config.segmentation_blocks),
+            len(config.features),
+            config.geometry.pillar_sizes,
+            config.segmentation_width,
+            len(config.segmentation_classes),
+            config.dropout,
+        )
+
+    def _build_action_head(self) -> ActionHead | None:
+        config = self.config
+        if not config.action_classes:
+            return None
+        return ActionHead(
+            config.backbone.width,
+            self.actor.out_width if self.actor is not None else 0,
+            config.readout_width,
+            config.readout_frames,
+            len(config.action_classes),
+            config.dropout,
+        )
+
+    # ------------------------------------------------------------------ training
+
+    def load_backbone(self, state: Mapping[str, Tensor]) -> None:
+        """Take over a pre-trained backbone; the align embedder starts again as its copy."""
+        self.backbone.load_state_dict(state)
+        self.embedder.copy_from(self.backbone)
+
+    def set_stage(self, stage: Stage) -> None:
+        """Choose what gradients reach.
+
+        ``align``: the align embedder. ``adapt``: adapters, context encoder and heads. ``probe``:
+        heads only. ``full``: everything, the backbone included.
+        """
+        groups = {
+            'align': [self.embedder],
+            'adapt': [self.adapters, self.context, *self._heads()],
+            'probe': self._heads(),
+            'full': [self],
+        }
+        if stage not in groups:
+            raise ValueError(f'stage {stage!r} is unknown, expected one of {sorted(groups)}')
+        self.stage = stage
+        for parameter in self.parameters():
+            parameter.requires_grad_(False)
+        for module in groups[stage]:
+            if module is not None:
+                for parameter in module.parameters():
+                    parameter.requires_grad_(True)
+        self.train(self.training)
+
+    def _heads(self) -> list[nn.Module | None]:
+        return [self.segmentation_head, self.actor, self.action_head]
+
+    def train(self, mode: bool = True) -> PointATA:
+        """Set the mode; whatever the stage keeps frozen evaluates, BatchNorm statistics too."""
+        super().train(mode)
+        stage = getattr(self, 'stage', 'adapt')
+        if stage != 'full':
+            self.backbone.eval()
+            if stage != 'align':
+                self.embedder.eval()
+        return self
+
+    def parameter_summary(self) -> dict[str, int]:
+        """Count parameters: per part, and trainable with and without heads in this stage."""
+
+        def count(*modules: nn.Module | None, trainable: bool = False) -> int:
+            return sum(
+                p.numel()
+                for m in modules
+                if m is not None
+                for p in m.parameters()
+                if p.requires_grad or not trainable
+            )
+
+        heads = self._heads()
+        trainable = count(self, trainable=True)
+        return {
+            'backbone': count(self.backbone),
+            'embedder': count(self.embedder),
+            'adapters': count(self.adapters),
+            'context': count(self.context),
+            'heads': count(*heads),
+            'total': count(self),
+            'trainable': trainable,
+            'trainable_without_heads': trainable - count(*heads, trainable=True),
+            'frozen': count(self) - trainable,
+        }
+
+    # ------------------------------------------------------------------ time
+
+    @property
+    def receptive_field(self) -> int:
+        """Frames that an answer can depend on, the newest included.
+
+        Each block looks ``k - 1`` frames back; the segmentation's field is that of the blocks, the
+        action head's readout comes on top, and a two-frame embedder adds one frame.
+        """
+        config = self.config
+        blocks = config.backbone.depth * (config.adapter_kernel - 1)
+        readout = self.action_head.receptive_field - 1 if self.action_head else 0
+        return 1 + blocks + readout + (config.embedder_frames - 1)
+
+    def initial_state(self, batch: int = 1) -> StreamState:
+        """Return the state of ``batch`` streams before their first frame."""
+        weight = self.backbone.class_token
+        head = self.action_head
+        readout = (head.receptive_field - 1, head.descriptor_width) if head else (0, 0)
+        return empty_state(self.config, readout, batch, weight.device, weight.dtype)
+
+    # ------------------------------------------------------------------ whole clips
+
+    def forward(
+        self,
+        points: Tensor,
+        features: Tensor | None = None,
+        mask: Tensor | None = None,
+        motion: Tensor | None = None,
+        geometry: FrameGeometry | None = None,
+    ) -> NetworkOutput:
+        """Run whole clips.
+
+        Args:
+            points: ``(B, T, N, 3)`` normalised.
+            features: ``(B, T, N, C)`` or ``None``.
+            mask: ``(B, T, N)``, false for padding; ``None`` when every slot holds a point. A frame
+                without points leaves a gap in every tube.
+            motion: ``(B, T, 4, 4)`` taking the frame before into each frame, in normalised
+                units; ``None`` for a sensor at rest.
+            geometry: Of the ``B * T`` frames, when computed before.
+
+        Returns:
+            Logits for every frame.
+        """
+        batch, frames = points.shape[:2]
+        flat, flat_features, flat_mask = _fold(points), _fold(features), _fold(mask)
+        if geometry is None:
+            geometry = frame_geometry(flat, flat_mask, self.config.geometry)
+        previous = None
+        if self.config.embedder_frames > 1:
+            present = torch.ones(points.shape[:3], dtype=torch.bool, device=points.device)
+            before_mask = shift_frames(present if mask is None else mask, 1, False)
+            before = _moved(shift_frames(points, 1), motion)
+            before_features = None if features is None else _fold(shift_frames(features, 1))
+            previous = self._previous(geometry, _fold(before), before_features, _fold(before_mask))
+        tokens = self._embed(flat, flat_features, geometry, previous)
+        parents = self._clip_parents(geometry, motion, batch, frames)
+        chain = clip_ancestors(parents, self.config.adapter_kernel - 1)
+
+        def past(block: int, latents: Tensor) -> list[Tensor]:
+            clip = latents.unflatten(0, (batch, frames))
+            return [follow(_fold(shift_frames(clip, j + 1)), a) for j, a in enumerate(chain)]
+
+        taps = self._run_blocks(tokens, geometry, past)
+        logits, actor = self._segment(flat, flat_features, flat_mask, geometry, taps)
+        descriptors = self._describe(taps, geometry, actor)
+        action = None
+        if descriptors is not None:
+            action = self.action_head(
+                descriptors.unflatten(0, (batch, frames)),
+                geometry.token_mask.any(dim=1).view(batch, frames),
+            )
+        return NetworkOutput(
+            None if logits is None else logits.unflatten(0, (batch, frames)), action
+        )
+
+    def _clip_parents(
+        self, geometry: FrameGeometry, motion: Tensor | None, batch: int, frames: int
+    ) -> Tensor:
+        clip = geometry.unfold(batch)
+        before = _moved(shift_frames(clip.centres, 1), motion)
+        mask = clip.token_mask
+        before_mask = shift_frames(mask, 1, False)
+        parents = tube_parents(
+            _fold(clip.centres),
+            _fold(mask),
+            _fold(before),
+            _fold(before_mask),
+            self.config.geometry.tube_radius,
+        )
+        present, present_before = mask.any(-1), before_mask.any(-1)
+        slots = parent_slots(parents, present.flatten(), present_before.flatten())
+        return slots.unflatten(0, (batch, frames))
+
+    # ------------------------------------------------------------------ streams
+
+    def step(
+        self,
+        points: Tensor,
+        state: StreamState,
+        features: Tensor | None = None,
+        mask: Tensor | None = None,
+        motion: Tensor | None = None,
+        geometry: FrameGeometry | None = None,
+    ) -> tuple[NetworkOutput, StreamState]:
+        """Run one frame of B streams.
+
+        Args:
+            points: ``(B, N, 3)`` normalised.
+            state: What the streams remember; not modified.
+            features: ``(B, N, C)`` or ``None``.
+            mask: ``(B, N)`` or ``None``.
+            motion: ``(B, 4, 4)`` taking the frame before into this one; ``None`` at rest.
+            geometry: Of these frames, when computed before.
+
+        Returns:
+            Logits of this frame, and the state after it.
+        """
+        if geometry is None:
+            geometry = frame_geometry(points, mask, self.config.geometry)
+        previous = None
+        if self.config.embedder_frames > 1 and state.points.shape[1]:
+            before = _moved(state.points, motion)
+            previous = self._previous(geometry, before, state.features, state.point_mask)
+        tokens = self._embed(points, features, geometry, previous)
+        token_mask = geometry.token_mask
+        parents = parent_slots(
+            tube_parents(
+                geometry.centres,
+                token_mask,
+                _moved(state.centres, motion),
+                state.token_mask,
+                self.config.geometry.tube_radius,
+            ),
+            token_mask.any(dim=1),
+            state.token_mask.any(dim=1),
+        )
+        taps_back = self.config.adapter_kernel - 1
+        chain = ancestors([parents, *state.parents])[:taps_back]
+        latents_now: list[Tensor] = []
+
+        def past(block: int, latents: Tensor) -> list[Tensor]:
+            latents_now.append(latents)
+            return [follow(state.latents[block, j], a) for j, a in enumerate(chain)]
+
+        taps = self._run_blocks(tokens, geometry, past)
+        logits, actor = self._segment(points, features, mask, geometry, taps)
+        descriptor = self._describe(taps, geometry, actor)
+        action, readout, readout_mask = self._read_out(descriptor, token_mask.any(dim=1), state)
+        state = replace(
+            state,
+            centres=geometry.centres,
+            token_mask=token_mask,
+            parents=torch.cat([parents.unsqueeze(0), state.parents])[: max(taps_back - 1, 0)],
+            latents=torch.cat([torch.stack(latents_now).unsqueeze(1), state.latents], dim=1)[
+                :, :taps_back
+            ],
+            readout=readout,
+            readout_mask=readout_mask,
+        )
+        if self.config.embedder_frames > 1:
+            state = replace(state, **_last_points(points, features, mask))
+        return NetworkOutput(logits, action), state
+
+    def _read_out(
+        self, descriptor: Tensor | None, present: Tensor, state: StreamState
+    ) -> tuple[Tensor | None, Tensor, Tensor]:
+        if descriptor is None:
+            return None, state.readout, state.readout_mask
+        readout = torch.cat([state.readout, descriptor.unsqueeze(1)], dim=1)
+        mask = torch.cat([state.readout_mask, present.unsqueeze(1)], dim=1)
+        return self.action_head(readout, mask)[:, -1], readout[:, 1:], mask[:, 1:]
+
+    # ------------------------------------------------------------------ shared by both
+
+    def _previous(
+        self, geometry: FrameGeometry, points: Tensor, features: Tensor | None, mask: Tensor
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        index = knn(
+            geometry.centres, points, self.config.geometry.patch_size, mask, geometry.token_mask
+        ).index
+        return points, features, index
+
+    def _embed(
+        self,
+        points: Tensor,
+        features: Tensor | None,
+        geometry: FrameGeometry,
+        previous: tuple[Tensor, Tensor | None, Tensor] | None,
+    ) -> Tensor:
+        tokens = self.embedder(points, features, geometry.centres, geometry.patch_index, previous)
+        return tokens * geometry.token_mask.unsqueeze(-1)
+
+    def _run_blocks(
+        self,
+        tokens: Tensor,
+        geometry: FrameGeometry,
+        past: Callable[[int, Tensor], list[Tensor]],
+    ) -> list[Tensor]:
+        """Run all blocks; return the normed streams after the tapped blocks and the last one."""
+        backbone, context = self.backbone, self.context
+        x, position = backbone.with_class(tokens, geometry.centres)
+        mask = backbone.attention_mask(geometry.token_mask)
+        index = geometry.context_index
+        places = context.places(geometry.centres, index) if context is not None else None
+        taps = []
+        for number, (block, adapter) in enumerate(zip(backbone.blocks, self.adapters, strict=True)):
+            x = x + position
+            latents = adapter.latents(x)
+            x = adapter(x, latents, past(number, latents))
+            beside = None
+            if context is not None:
+                beside = _bind_context(context, places, index, number)
+            x = block(x, mask, beside)
+            if self.segmentation_head is not None and number + 1 in self.config.segmentation_blocks:
+                taps.append(backbone.norm(x))
+        taps.append(backbone.norm(x))
+        return taps
+
+    def _segment(
+        self,
+        points: Tensor,
+        features: Tensor | None,
+        mask: Tensor | None,
+        geometry: FrameGeometry,
+        taps: list[Tensor],
+    ) -> tuple[Tensor | None, Tensor | None]:
+        if self.segmentation_head is None:
+            return None, None
+        tokens = [t[:, 1:] for t in taps[:-1]]
+        logits = self.segmentation_head(points, features, geometry, tokens)
+        if self.actor is None:
+            return logits, None
+        column = self.config.segmentation_classes.index(self.config.actor_class)
+        # The mask that chooses the actor's points is given, not trained through.
+        probability = logits.detach().softmax(dim=-1)[..., column]
+        return logits, self.actor(points, probability, mask)
+
+    def _describe(
+        self, taps: list[Tensor], geometry: FrameGeometry, actor: Tensor | None
+    ) -> Tensor | None:
+        if self.action_head is None:
+            return None
+        last = taps[-1]
+        evidence = self.action_head.collect(last[:, 0], last[:, 1:], geometry.token_mask, actor)
+        return self.action_head.describe(evidence)
+
+
+def _bind_context(
+    context: ContextEncoder, places: Tensor, index: Tensor, block: int
+) -> Callable[[Tensor], Tensor]:
+    return lambda x: context(x, places, index, block)
+
+
+def _fold(values: Tensor | None) -> Tensor | None:
+    """Turn ``(B, T, ...)`` into ``(B*T, ...)``."""
+    return None if values is None else values.flatten(0, 1)
+
+
+def _moved(points: Tensor, motion: Tensor | None) -> Tensor:
+    """Apply rigid motions ``(..., 4, 4)`` to points ``(..., N, 3)``."""
+    if motion is None:
+        return points
+    return points @ motion[..., :3, :3].transpose(-1, -2) + motion[..., None, :3, 3]
+
+
+def _last_points(points: Tensor, features: Tensor | None, mask: Tensor | None) -> dict[str, Tensor]:
+    if mask is None:
+        mask = torch.ones(points.shape[:2], dtype=torch.bool, device=points.device)
+    if features is None:
+        features = points.new_zeros(*points.shape[:2], 0)
+    return {'points': points, 'features': features, 'point_mask': mask}

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Per-point classes: tokens of several depths, interpolated to the points, with local features."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pointata_core.models.geometry import FrameGeometry
+from pointata_core.models.local_feature import LocalFeature
+from pointata_core.ops import interpolate
+
+
+class SegmentationHead(nn.Module):
+    """Tokens to class logits per point.
+
+    Interpolation is linear, so the tokens are projected before it: a few hundred rows instead of
+    thousands.
+
+    Args:
+        width: Token width D.
+        taps: How many blocks' tokens come in.
+        features: Sensor feature columns per point.
+        pillar_sizes: See :class:`LocalFeature`.
+        hidden: Hidden width H.
+        classes: Number of classes.
+        dropout: Before the last layer.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        taps: int,
+        features: int,
+        pillar_sizes: tuple[float, ...],
+        hidden: int,
+        classes: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.local = LocalFeature(features, pillar_sizes, hidden)
+        self.project = nn.ModuleList(nn.Linear(width, hidden, bias=False) for _ in range(taps))
+        self.fuse = nn.Linear(2 * hidden, hidden)
+        self.refine = nn.Linear(hidden, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.classify = nn.Linear(hidden, classes)
+
+    def forward(
+        self,
+        points: Tensor,
+        features: Tensor | None,
+        geometry: FrameGeometry,
+        tokens: list[Tensor],
+    ) -> Tensor:
+        """Classify every point.
+
+        Args:
+            points: ``(F, N, 3)`` normalised.
+            features: ``(F, N, C)`` or ``None``.
+            geometry: Of the same frames.
+            tokens: Per tap ``(F, G, D)`` patch tokens.
+
+        Returns:
+            Logits ``(F, N, classes)``.
+        """
+        local = self.local(points, features, geometry.pillars)
+        projected = sum(layer(t) for layer, t in zip(self.project, tokens, strict=True))
+        context = interpolate(projected, geometry.interpolation)
+        # Linear over [local, context] without building the concatenation.
+        half = local.shape[-1]
+        weight = self.fuse.weight
+        mixed = F.linear(local, weight[:, :half], self.fuse.bias)
+        x = F.gelu(mixed + F.linear(context, weight[:, half:]))
+        x = x + F.gelu(self.refine(x))
+        return self.classify(self.dropout(x))

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a stream remembers between frames: a bounded set of tensors, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from pointata_core.models.config import NetworkConfig
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """Temporal state of B streams over k-tap tubes; index 0 of a time axis is the newest frame.
+
+    Attributes:
+        centres: ``(B, G, 3)`` of the last frame, in that frame's coordinates.
+        token_mask: ``(B, G)`` of the last frame; all false before the first one.
+        parents: ``(k - 2, B, 1 + G)`` slot parents of the last frames.
+        latents: ``(L, k - 1, B, 1 + G, r)`` bottleneck values per block.
+        readout: ``(B, R, W)`` frame descriptors of the action head, oldest first.
+        readout_mask: ``(B, R)``.
+        points: ``(B, N, 3)`` of the last frame, kept for a two-frame embedder only.
+        features: ``(B, N, C)`` likewise.
+        point_mask: ``(B, N)`` likewise.
+    """
+
+    centres: Tensor
+    token_mask: Tensor
+    parents: Tensor
+    latents: Tensor
+    readout: Tensor
+    readout_mask: Tensor
+    points: Tensor
+    features: Tensor
+    point_mask: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the tensors."""
+        return sum(t.numel() * t.element_size() for t in self.tensors().values())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the state by name, ready for safetensors."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def to(self, device: torch.device | str) -> StreamState:
+        """Move to a device."""
+        return StreamState(**{name: t.to(device) for name, t in self.tensors().items()})
+
+
+def empty_state(
+    config: NetworkConfig,
+    readout: tuple[int, int],
+    batch: int,
+    device: torch.device | str,
+    dtype: torch.dtype,
+) -> StreamState:
+    """Return the state before the first frame.
+
+    Args:
+        config: Of the network.
+        readout: Frames R and width W that the action head looks back on.
+        batch: Number of streams.
+        device: Where the tensors lie.
+        dtype: Of the floating-point ones.
+    """
+    tokens, taps = config.geometry.tokens, config.adapter_kernel
+    slots, depth = tokens + 1, config.backbone.depth
+
+    def zeros(*shape: int, kind: torch.dtype = dtype) -> Tensor:
+        return torch.zeros(shape, dtype=kind, device=device)
+
+    return StreamState(
+        centres=zeros(batch, tokens, 3),
+        token_mask=zeros(batch, tokens, kind=torch.bool),
+        parents=zeros(max(taps - 2, 0), batch, slots, kind=torch.int64) - 1,
+        latents=zeros(depth, taps - 1, batch, slots, config.adapter_width),
+        readout=zeros(batch, *readout),
+        readout_mask=zeros(batch, readout[0], kind=torch.bool),
+        points=zeros(batch, 0, 3),
+        features=zeros(batch, 0, len(config.features)),
+        point_mask=zeros(batch, 0, kind=torch.bool),
+    )

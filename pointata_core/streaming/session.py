@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One input's stream: frames in, an answer for every point out, with nothing recomputed.
+
+Node, bag evaluation and training validation all call this class. Same frames, same labels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from pointata_core.errors import ConfigError
+from pointata_core.models.geometry import frame_geometry
+from pointata_core.models.stream_state import StreamState
+from pointata_core.streaming.preparation import UNLABELLED, FramePreparer, PreparationConfig
+from pointata_core.streaming.time_rules import (
+    Reset,
+    ResetReason,
+    Skip,
+    SkipReason,
+    TimeGuard,
+    TimeState,
+)
+
+if TYPE_CHECKING:
+    from pointata_core.models.pointata import NetworkOutput
+    from pointata_core.streaming.bundle import Bundle
+
+STAGES = ('prepare', 'geometry', 'network', 'propagate', 'total')
+"""Keys of :attr:`FrameResult.timings_ms`, in order."""
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """The answer to one frame.
+
+    Attributes:
+        labels: ``(N,)`` uint16 class ids in input order; ``UNLABELLED`` without an answer.
+        probabilities: ``(N,)`` float32 of the label; 0 where unlabelled.
+        action: ``(A,)`` float32 probabilities; ``None`` without an action head.
+        timings_ms: Wall time by stage, see ``STAGES``.
+        stamp_ns: The frame's stamp.
+        reset: Why the history was dropped before this frame, if it was.
+        cells: Cells that the network saw.
+        non_finite: Cells whose answer was not a number and became unlabelled.
+    """
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    action: np.ndarray | None
+    timings_ms: Mapping[str, float]
+    stamp_ns: int
+    reset: ResetReason | None = None
+    cells: int = 0
+    non_finite: int = 0
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A frame that got no answer, and why; it left no trace in the stream."""
+
+    reason: SkipReason
+    stamp_ns: int
+
+
+@dataclass
+class _Stopwatch:
+    device: torch.device
+    laps: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.start = self.last = perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """Charge the time since the last lap to ``stage``."""
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)
+        now = perf_counter()
+        self.laps[stage] = 1e3 * (now - self.last)
+        self.laps['total'] = 1e3 * (now - self.start)
+        self.last = now
+
+
+class StreamingSession:
+    """The streaming state of one input over a bundle.
+
+    Not thread-safe: one thread owns a session.
+
+    Args:
+        bundle: Skill and backbone, as :func:`~pointata_core.streaming.bundle.load_bundle` gives.
+        device: Where to run; the bundle's network is moved there.
+        max_gap_s: A longer pause between two stamps starts a new history.
+        tolerance_s: A stamp at most this much behind is disorder (skipped), not a jump.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: torch.device | str = 'cpu',
+        max_gap_s: float = 1.0,
+        tolerance_s: float = 0.25,
+    ) -> None:
+        self.device = torch.device(device)
+        self.guard = TimeGuard(round(max_gap_s * 1e9), round(tolerance_s * 1e9))
+        self._use(bundle)
+
+    def _use(self, bundle: Bundle) -> None:
+        preparation = PreparationConfig.from_dict(bundle.manifest.preparation)
+        network = bundle.network
+        wanted = tuple(network.config.features)
+        if tuple(preparation.features) != wanted:
+            raise ConfigError(
+                f'bundle {bundle.manifest.name}: preparation.features are '
+                f'{tuple(preparation.features)}, the network expects {wanted}'
+            )
+        network = network.to(self.device).eval()
+        # Nothing above changed this session: a bundle that fails leaves the old one serving.
+        self.bundle, self.network = bundle, network
+        self.preparer = FramePreparer(preparation)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._state = self.network.initial_state()
+        self._origin: np.ndarray | None = None
+        self.frames_in_history = 0
+
+    # ------------------------------------------------------------------ frames
+
+    @torch.inference_mode()
+    def step(
+        self,
+        points: np.ndarray,
+        stamp_ns: int,
+        features: Mapping[str, np.ndarray] | None = None,
+        frame_id: str = '',
+        transform: np.ndarray | None = None,
+    ) -> FrameResult | Skipped:
+        """Answer one frame.
+
+        Args:
+            points: ``(N, 3)`` metres in the sensor frame; NaN, infinity and N = 0 are fine.
+            stamp_ns: When the frame was taken, nanoseconds; strictly increasing in a stream.
+            features: Sensor fields by name, each ``(N,)``.
+            frame_id: Coordinate frame; another one starts a new history.
+            transform: ``(4, 4)`` taking the sensor frame of the last answered frame into this one;
+                ``None`` for no ego-motion compensation.
+
+        Returns:
+            The answer, or :class:`Skipped` for a duplicate or out-of-order stamp.
+        """
+        output = self._advance(points, stamp_ns, features, frame_id, transform)
+        if isinstance(output, Skipped):
+            return output
+        result, output, cell_of_point, watch = output
+        labels, probabilities, bad = self._propagate(output, cell_of_point)
+        action = None
+        if output.action is not None:
+            action = output.action[0].float().softmax(-1).cpu().numpy()
+        watch.lap('propagate')
+        return replace(
+            result,
+            labels=labels,
+            probabilities=probabilities,
+            action=action,
+            non_finite=bad,
+            timings_ms=watch.laps,
+        )
+
+    @torch.inference_mode()
+    def ingest(
+        self,
+        points: np.ndarray,
+        stamp_ns: int,
+        features: Mapping[str, np.ndarray] | None = None,
+        frame_id: str = '',
+        transform: np.ndarray | None = None,
+    ) -> Skipped | None:
+        """Take a frame into the temporal state without spreading an answer to its points."""
+        output = self._advance(points, stamp_ns, features, frame_id, transform)
+        return output if isinstance(output, Skipped) else None
+
+    def _advance(
+        self,
+        points: np.ndarray,
+        stamp_ns: int,
+        features: Mapping[str, np.ndarray] | None,
+        frame_id: str,
+        transform: np.ndarray | None,
+    ) -> Skipped | tuple[FrameResult, NetworkOutput, np.ndarray, _Stopwatch]:
+        decision = self.guard.check(stamp_ns, frame_id)
+        if isinstance(decision, Skip):
+            return Skipped(decision.reason, stamp_ns)
+        reset = decision.reason if isinstance(decision, Reset) else None
+        if reset is not None:
+            self._forget()
+        watch = _Stopwatch(self.device)
+        frame = self.preparer.prepare(points, features, self._origin)
+        if len(frame.points):
+            self._origin = frame.origin
+        watch.lap('prepare')
+        cells = frame.points.unsqueeze(0).to(self.device)
+        columns = None if frame.features is None else frame.features.unsqueeze(0).to(self.device)
+        geometry = frame_geometry(cells, None, self.network.config.geometry)
+        watch.lap('geometry')
+        motion = None
+        if transform is not None and self.frames_in_history:
+            motion = self.preparer.motion(transform, frame.origin).to(self.device)
+        output, self._state = self.network.step(
+            cells, self._state, columns, motion=motion, geometry=geometry
+        )
+        self.frames_in_history += 1
+        watch.lap('network')
+        nothing = np.empty(0)
+        result = FrameResult(nothing, nothing, None, {}, stamp_ns, reset, cells.shape[1])
+        return result, output, frame.cell_of_point, watch
+
+    def _propagate(
+        self, output: NetworkOutput, cell_of_point: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, int]:
+        """Give every point its cell's answer."""
+        if output.segmentation is None:
+            count = len(cell_of_point)
+            return np.full(count, UNLABELLED, np.uint16), np.zeros(count, np.float32), 0
+        probability, label = output.segmentation[0].float().softmax(-1).max(-1)
+        finite = torch.isfinite(probability)
+        bad = int((~finite).sum())
+        # One entry more: index -1, a point without a cell, reads it.
+        labels = np.full(len(label) + 1, UNLABELLED, np.uint16)
+        probabilities = np.zeros(len(label) + 1, np.float32)
+        labels[:-1] = torch.where(finite, label, UNLABELLED).cpu().numpy()
+        probabilities[:-1] = torch.where(finite, probability, 0.0).cpu().numpy()
+        return labels[cell_of_point], probabilities[cell_of_point], bad
+
+    # ------------------------------------------------------------------ state
+
+    def reset(self, reason: ResetReason = ResetReason.REQUESTED) -> None:
+        """Drop the history; the next frame's result names the reason."""
+        self.guard.reset(reason)
+        self._forget()
+
+    def swap(self, bundle: Bundle) -> None:
+        """Serve another bundle from the next frame on; on an error the old one stays."""
+        self._use(bundle)
+        self.guard.reset(ResetReason.BUNDLE_CHANGED)
+
+    @property
+    def resets(self) -> Counter[ResetReason]:
+        """Histories dropped so far, by reason."""
+        return self.guard.resets
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that this stream keeps between frames."""
+        return self._state.nbytes
+
+    def save_state(self) -> dict[str, torch.Tensor]:
+        """Return the stream's whole state as named CPU tensors, ready for safetensors."""
+        tensors = {f'network.{k}': v.cpu().clone() for k, v in self._state.tensors().items()}
+        tensors['time'] = torch.frombuffer(
+            bytearray(self.guard.save().to_bytes()), dtype=torch.uint8
+        ).clone()
+        tensors['frames'] = torch.tensor(self.frames_in_history)
+        if self._origin is not None:
+            tensors['origin'] = torch.from_numpy(self._origin.copy())
+        return tensors
+
+    def restore_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Continue where :meth:`save_state` left off, with the same bundle.
+
+        Raises:
+            ConfigError: The tensors are not a state of this bundle's network; nothing changes.
+        """
+        empty = self.network.initial_state().tensors()
+        for name, expected in empty.items():
+            found = tensors.get(f'network.{name}')
+            # A two-frame embedder keeps the last frame's points, however many they were.
+            free = 1 if name in ('points', 'features', 'point_mask') else None
+            if found is None or _shape(found, free) != _shape(expected, free):
+                raise ConfigError(
+                    f"saved stream: tensor '{name}' is "
+                    f'{"missing" if found is None else tuple(found.shape)}, expected '
+                    f'{tuple(expected.shape)} for bundle {self.bundle.manifest.name}',
+                    'Restore a state only into a session with the bundle it was saved from',
+                )
+        state = TimeState.from_bytes(bytes(tensors['time'].tolist()))
+        self._state = StreamState(**{n: tensors[f'network.{n}'].clone() for n in empty}).to(
+            self.device
+        )
+        self.guard.restore(state)
+        self.frames_in_history = int(tensors['frames'])
+        origin = tensors.get('origin')
+        self._origin = None if origin is None else origin.numpy().copy()
+
+
+def _shape(tensor: torch.Tensor, free: int | None) -> tuple[int, ...]:
+    return tuple(-1 if axis == free else size for axis, size in enumerate(tensor.shape))
