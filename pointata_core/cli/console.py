@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all commands say and how: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from rich.console import Console
+from rich.markup import escape
+
+
+@cache
+def out() -> Console:
+    """Console for results."""
+    return Console(highlight=False)
+
+
+@cache
+def err() -> Console:
+    """Console for progress, notes and errors."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_error(message: str, fix: str = '') -> None:
+    """Say what is wrong and, on a second line, what to do; unwrapped, for searching logs."""
+    err().print(f'[bold red]error:[/] {escape(message)}', soft_wrap=True)
+    if fix:
+        err().print(f'[bold]  fix:[/] {escape(fix.rstrip("."))}.', soft_wrap=True)
+
+
+def note(message: str) -> None:
+    """A sentence beside the results."""
+    err().print(escape(message), soft_wrap=True)
+
+
+@contextmanager
+def progress(what: str, show: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; yields a function to call with (done, of how many).
+
+    It appears on terminals only: a log file full of bars helps nobody.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeElapsedColumn as Elapsed
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
+    visible = show and err().is_terminal
+    with Progress(
+        *columns, Elapsed(), Remaining(), console=err(), transient=True, disable=not visible
+    ) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``pointata data``: which data sets can be read, is a download whole, make a fast copy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Literal
+
+from jsonargparse import ArgumentParser
+
+from pointata_core.cli.arguments import add_json_option, new_parser
+from pointata_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pointata_core.data.datasets.check import SplitCheck
+    from pointata_core.data.datasets.registry import DatasetInfo
+
+NAME = 'data'
+SUMMARY = 'List public data sets, check a download of one, cache it for training.'
+
+_EXAMPLES = """\
+examples:
+  pointata data list
+  pointata data check utd_mhad --root datasets/UTD-MHAD
+  pointata data check msr_action3d --root datasets/MSR --split train --deep
+  pointata data cache utd_mhad --root datasets/UTD-MHAD --output cache/utd --workers 2"""
+
+_SHOWN = 10  # names of missing or damaged files; --json has them all
+
+
+def parser() -> ArgumentParser:
+    """Options of the command."""
+    new = new_parser(
+        'Work with public data sets on this disk; nothing is downloaded.\n\n'
+        'list   what can be read, its licence and where it comes from\n'
+        'check  count what is there and compare it with what was published; exit status 1 if '
+        'files are missing or damaged or there are fewer than published\n'
+        'cache  copy recordings to memory-mapped shards; interrupted, it goes on where it was',
+        _EXAMPLES,
+    )
+    # jsonargparse takes no second level of commands below one that is added whole.
+    new.add_argument('what', type=Literal['list', 'check', 'cache'], help='What to do.')
+    new.add_argument(
+        'name', type=str | None, nargs='?', metavar='NAME', help='Data set, as "list" names it.'
+    )
+    new.add_argument('--root', type=str | None, metavar='PATH', help='Folder of the data set.')
+    new.add_argument(
+        '--split', type=str | None, metavar='SPLIT', help='This one only; else train and test.'
+    )
+    new.add_argument(
+        '--deep',
+        action='store_true',
+        help='check: read every file, rather than headers and lists.',
+    )
+    new.add_argument(
+        '--output', type=str | None, metavar='DIR', help='cache: one folder per split goes in here.'
+    )
+    new.add_argument(
+        '--encoding',
+        type=Literal['int16', 'float16', 'float32'],
+        default='int16',
+        help='cache: how coordinates are stored.',
+    )
+    new.add_argument(
+        '--points', type=int | None, metavar='N', help='cache: at most so many per frame.'
+    )
+    new.add_argument('--workers', type=int, default=1, metavar='N', help='cache: processes.')
+    add_json_option(new)
+    return new
+
+
+def run(arguments: Any) -> int:
+    """List, check or cache."""
+    if arguments.what == 'list':
+        return _list(arguments)
+    needed = {'name': 'NAME', 'root': '--root'}
+    if arguments.what == 'cache':
+        needed['output'] = '--output'
+    for name, word in needed.items():
+        if getattr(arguments, name) is None:
+            raise ConfigError(
+                f'pointata data {arguments.what} lacks {word}', 'See: pointata data --help'
+            )
+    return _check(arguments) if arguments.what == 'check' else _cache(arguments)
+
+
+def _list(arguments: Any) -> int:
+    from pointata_core.data.datasets.registry import datasets
+
+    known = list(datasets().values())
+    if arguments.json:
+        print(json.dumps([asdict(info) for info in known], indent=2))
+    else:
+        _print_list(known)
+    return 0
+
+
+def _check(arguments: Any) -> int:
+    from pointata_core.cli.console import progress
+    from pointata_core.data.datasets.check import check_split
+    from pointata_core.data.datasets.registry import dataset_info
+
+    info = dataset_info(arguments.name)
+    outcomes = []
+    for split in _splits(info, arguments.split):
+        with progress(f'reading {split}', show=arguments.deep) as report:
+            outcomes.append(
+                check_split(info, arguments.root, split, deep=arguments.deep, progress=report)
+            )
+    ok = all(outcome.ok for outcome in outcomes)
+    if arguments.json:
+        facts = [{**asdict(outcome), 'ok': outcome.ok} for outcome in outcomes]
+        print(json.dumps({'name': info.name, 'ok': ok, 'splits': facts}, indent=2))
+    else:
+        _print_check(info, outcomes)
+    return 0 if ok else 1
+
+
+def _cache(arguments: Any) -> int:
+    from pathlib import Path
+
+    from pointata_core.cli.console import note, progress
+    from pointata_core.data.datasets.cache import CacheConfig, require_cacheable, write_cache
+    from pointata_core.data.datasets.registry import dataset_info
+
+    info = dataset_info(arguments.name)
+    config = CacheConfig(encoding=arguments.encoding, points=arguments.points)
+    facts = {}
+    for split in _splits(info, arguments.split):
+        dataset = require_cacheable(info.open(arguments.root, split))
+        target = Path(arguments.output) / split
+        with progress(f'caching {split} (shards)') as report:
+            write_cache(dataset, target, config, workers=arguments.workers, progress=report)
+        size = sum(path.stat().st_size for path in target.rglob('*') if path.is_file())
+        facts[split] = {
+            'path': str(target), 'recordings': len(dataset.recordings), 'bytes': size,
+        }  # fmt: skip
+        note(f'{target}: {len(dataset.recordings):,} recordings, {size / 2**20:,.0f} MiB')
+    if arguments.json:
+        print(json.dumps(facts, indent=2))
+    return 0
+
+
+def _splits(info: DatasetInfo, chosen: str | None) -> Sequence[str]:
+    if chosen is None:
+        return list(info.published) or info.splits[:1]
+    info.require_split(chosen)
+    return [chosen]
+
+
+def _print_list(known: Sequence[DatasetInfo]) -> None:
+    from rich.markup import escape
+
+    from pointata_core.cli.console import out
+
+    for info in known:
+        out().print(
+            f'[bold]{info.name}[/]  {escape(info.title)}: {info.kind}, {info.classes} classes',
+            soft_wrap=True,
+        )
+        for title in ('splits', 'layout', 'download', 'licence', 'citation', 'axes'):
+            value = getattr(info, title)
+            text = ', '.join(value) if title == 'splits' else value
+            out().print(f'  {title:9} {escape(text)}', soft_wrap=True)
+
+
+def _print_check(info: DatasetInfo, outcomes: Sequence[SplitCheck]) -> None:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    from pointata_core.cli.console import out
+
+    table = Table(title=escape(info.title), box=box.SIMPLE_HEAD)
+    for title in ('split', 'counted'):
+        table.add_column(title)
+    for title in ('found', 'published'):
+        table.add_column(title, justify='right')
+    table.add_column('')
+    for outcome in outcomes:
+        for name, found in outcome.found.items():
+            number = outcome.published.get(name)
+            table.add_row(
+                outcome.split,
+                name,
+                f'{found:,}',
+                '' if number is None else f'{number:,}',
+                _verdict(found, number),
+            )
+    if table.row_count:
+        out().print(table)
+    for outcome in outcomes:
+        _print_problems(outcome)
+    for note in dict.fromkeys(f'{o.split}: {note}' for o in outcomes for note in o.notes):
+        out().print(f'note: {escape(note)}', soft_wrap=True)
+    if all(outcome.ok for outcome in outcomes):
+        out().print('[green]complete[/]')
+        return
+    out().print(f'[bold red]not complete[/]: get it from {escape(info.download)}', soft_wrap=True)
+
+
+def _verdict(found: int, published: int | None) -> str:
+    if published is None or found == published:
+        return '' if published is None else '[green]ok[/]'
+    if found < published:
+        return f'[bold red]{published - found:,} missing[/]'
+    return f'[yellow]{found - published:,} more[/]'
+
+
+def _print_problems(outcome: SplitCheck) -> None:
+    from rich.markup import escape
+
+    from pointata_core.cli.console import out
+
+    if outcome.error:
+        out().print(f'[bold red]{outcome.split}[/]: {escape(outcome.error)}', soft_wrap=True)
+        if outcome.fix:
+            out().print(f'  fix: {escape(outcome.fix)}', soft_wrap=True)
+    for title, names in (('missing', outcome.missing), ('damaged', outcome.damaged)):
+        for name in names[:_SHOWN]:
+            out().print(f'[red]{title}[/]  {escape(name)}', soft_wrap=True)
+        if len(names) > _SHOWN:
+            rest = len(names) - _SHOWN
+            out().print(f'[red]{title}[/]  and {rest:,} more of {outcome.split}; --json lists all')

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``pointata doctor``: is everything there, and if not, what to do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from pointata_core.cli.arguments import add_json_option, new_parser
+
+NAME = 'doctor'
+SUMMARY = 'Check the installation: Python, torch, CUDA, ROS, messages, bundle.'
+
+_EXAMPLES = """\
+examples:
+  pointata doctor
+  pointata doctor --bundle skills/warehouse
+  pointata doctor --json"""
+
+_STYLES = {'ok': 'green', 'warn': 'yellow', 'problem': 'bold red'}
+
+
+def parser() -> ArgumentParser:
+    """Options of the command."""
+    new = new_parser(
+        'Look at everything the package needs and say for each line: ok, warn (something will not '
+        'work, the rest does) or problem (blocking), and what to do. Exit status 1 if there is a '
+        'blocking problem.',
+        _EXAMPLES,
+    )
+    new.add_argument(
+        '--bundle', type=str | None, metavar='DIR', help='Bundle to verify; else the default one.'
+    )
+    add_json_option(new)
+    return new
+
+
+def run(arguments: Any) -> int:
+    """Check, print as it goes, sum up."""
+    from pointata_core.cli.console import out
+    from pointata_core.cli.health import PROBLEM, all_checks
+
+    checks = []
+    for check in all_checks(arguments.bundle):
+        checks.append(check)
+        if not arguments.json:
+            _print(check, out())
+    problems = sum(check.level == PROBLEM for check in checks)
+    if arguments.json:
+        print(json.dumps([asdict(check) for check in checks], indent=2))
+    else:
+        out().print(f'{problems} blocking problem(s)' if problems else 'ready')
+    return 1 if problems else 0
+
+
+def _print(check: Any, console: Any) -> None:
+    from rich.markup import escape
+
+    style = _STYLES[check.level]
+    console.print(
+        f'[{style}]{check.level:8}[/] [bold]{escape(check.name)}[/]: {escape(check.detail)}',
+        soft_wrap=True,
+    )
+    if check.fix:
+        console.print(f'         {escape(check.fix)}', soft_wrap=True)

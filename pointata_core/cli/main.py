@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Entry point of ``pointata``: choose a command, run it, and say plainly what went wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import pointata_core
+from pointata_core.cli import (
+    bundle,
+    convert,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    predict,
+    simulate,
+)
+from pointata_core.cli.arguments import new_parser
+from pointata_core.errors import PointataError
+
+COMMANDS = (demo, evaluate, predict, simulate, convert, data, bundle, doctor)
+FAILED = 1  # the work was done, and its outcome is a failure
+BAD_INPUT = 2  # something the user can mend; as argparse
+INTERRUPTED = 130  # as a shell reports SIGINT
+
+_EXAMPLES = """\
+examples:
+  pointata demo                                 run the node on a simulated street, with report
+  pointata evaluate --bag drive.mcap            how good and how fast on a recording
+  pointata predict scan.pcd                     label one cloud
+  pointata doctor                               what is installed, what is missing, what to do"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Words of the command line; ``None`` = those of the process.
+
+    Returns:
+        Exit status: 0 good, 1 the command says no, 2 bad input, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = new_parser(
+        'Label point-cloud video: live, from recordings, from files.', _EXAMPLES, prog='pointata'
+    )
+    parser.add_argument('--version', action='version', version=pointata_core.__version__)
+    commands = parser.add_subcommands(required=False, metavar='COMMAND')
+    for module in COMMANDS:
+        command = module.parser()
+        command.add_argument(
+            '--debug', action='store_true', help='Show a traceback when something fails.'
+        )
+        commands.add_subcommand(module.NAME, command, help=module.SUMMARY)
+    parsed = parser.parse_args(words)
+    if parsed.subcommand is None:
+        parser.print_help()
+        return BAD_INPUT
+    module = next(module for module in COMMANDS if parsed.subcommand == module.NAME)
+    return _run(module, parsed[parsed.subcommand])
+
+
+def _run(module: object, arguments: object) -> int:
+    from pointata_core.cli.console import print_error
+
+    try:
+        return module.run(arguments)
+    except PointataError as error:
+        if arguments.debug:
+            raise
+        print_error(error.message, error.fix)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print_error('interrupted')
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe left, as `head` does; keep Python from complaining on exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if arguments.debug:
+            raise
+        print_error(
+            f'unexpected {type(error).__name__}: {error}',
+            'This is a defect; run again with --debug and report the traceback',
+        )
+        return FAILED
+
+
+if __name__ == '__main__':
+    sys.exit(main())

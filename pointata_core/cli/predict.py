@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``pointata predict``: label a cloud from a file, or a folder of them as one stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser
+
+from pointata_core.cli.arguments import add_json_option, add_model_options, new_parser
+from pointata_core.errors import CloudFileError, ConfigError
+
+if TYPE_CHECKING:
+    from pointata_core.evaluation.runner import LoadedBundle
+
+NAME = 'predict'
+SUMMARY = 'Label one point-cloud file, or a folder of them.'
+SUFFIXES = ('.pcd', '.ply', '.bin', '.npy', '.npz')
+FORMATS = ('ply', 'pcd', 'npy', 'npz', 'label')
+
+_EXAMPLES = """\
+examples:
+  pointata predict scan.pcd
+  pointata predict velodyne/ --output labelled --format npz
+  pointata predict scans/ --independent --json"""
+
+
+def parser() -> ArgumentParser:
+    """Options of the command."""
+    new = new_parser(
+        'Label every point of a cloud (.pcd .ply .bin .npy .npz) and write it back with class and '
+        'probability, in the same order.\n\nThe files of a folder are frames of one stream, in '
+        'the order of their names, unless --independent is given.',
+        _EXAMPLES,
+    )
+    new.add_argument('path', type=str, metavar='PATH', help='A file, or a folder of files.')
+    new.add_argument(
+        '--output', type=str, default='predictions', metavar='DIR', help='Where results go.'
+    )
+    new.add_argument(
+        '--format',
+        type=str,
+        default='ply',
+        metavar='FORMAT',
+        help=f'Format of the labelled clouds: {", ".join(FORMATS)}.',
+    )
+    new.add_argument(
+        '--rate', type=float, default=10.0, metavar='HZ', help='Frames per second of a folder.'
+    )
+    new.add_argument(
+        '--independent', action='store_true', help='Files of a folder have nothing to do with '
+        'each other: each begins a new history.',
+    )  # fmt: skip
+    add_model_options(new)
+    add_json_option(new)
+    return new
+
+
+def run(arguments: Any) -> int:
+    """Label, write, summarise."""
+    from pointata_core.cli.console import out, progress
+
+    if arguments.format not in FORMATS:
+        raise ConfigError(
+            f"--format is '{arguments.format}', expected one of {', '.join(FORMATS)}",
+            'Choose one of them',
+        )
+    if not arguments.rate > 0:
+        raise ConfigError(f'--rate is {arguments.rate}, expected more than 0', 'Give it in Hz')
+    files = _files(Path(arguments.path))
+    _check_names(files)
+    from pointata_core.evaluation.runner import open_bundle
+
+    loaded = open_bundle(arguments.bundle, arguments.device)
+    output = Path(arguments.output)
+    output.mkdir(parents=True, exist_ok=True)
+    summaries = []
+    with progress('labelling', show=not arguments.json) as report_progress:
+        for summary in _label(files, loaded, arguments, output):
+            summaries.append(summary)
+            report_progress(len(summaries), len(files))
+    if arguments.json:
+        print(json.dumps(summaries, indent=2))
+    else:
+        _print(summaries, loaded, out())
+    return 0
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not found:
+            raise CloudFileError(
+                f'{path}: no {" ".join(SUFFIXES)} file in this folder', 'Name another folder'
+            )
+        return found
+    if not path.exists():
+        raise CloudFileError(f'{path}: no such file or folder', 'Check the path')
+    return [path]
+
+
+def _check_names(files: Sequence[Path]) -> None:
+    """Refuse before anything is written if two files would share one output."""
+    stems: dict[str, Path] = {}
+    for file in files:
+        other = stems.setdefault(file.stem, file)
+        if other is not file:
+            raise ConfigError(
+                f'{other} and {file} would both be written as {file.stem}',
+                'Put them into different folders',
+            )
+
+
+def _label(
+    files: Sequence[Path], loaded: LoadedBundle, arguments: Any, output: Path
+) -> Iterator[dict[str, Any]]:
+    from pointata_core.cli.cloud_output import write_labelled_cloud
+    from pointata_core.data.cloud_files import read_cloud
+    from pointata_core.streaming.session import StreamingSession
+
+    classes = loaded.bundle.manifest.segmentation_classes
+    actions = loaded.bundle.manifest.action_classes
+    session = StreamingSession(loaded.bundle, loaded.device, max_gap_s=2.0 / arguments.rate)
+    for number, file in enumerate(files):
+        cloud = read_cloud(file)
+        if number and arguments.independent:
+            session.reset()
+        stamp_ns = round((number + 1) / arguments.rate * 1e9)
+        result = session.step(cloud.points, stamp_ns, cloud.features)
+        target = output / f'{file.stem}.{arguments.format}'
+        if target.resolve() == file.resolve():
+            raise ConfigError(
+                f'{target}: the output would overwrite the input', 'Choose another --output'
+            )
+        write_labelled_cloud(target, cloud.points, result.labels, result.probabilities, classes)
+        yield {
+            'file': str(file),
+            'output': str(target),
+            'points': len(cloud),
+            'unlabelled': int((result.labels >= len(classes)).sum()),
+            'shares': _shares(result.labels, classes),
+            'action': None if result.action is None else actions[int(result.action.argmax())],
+            'milliseconds': round(result.timings_ms['total'], 3),
+        }
+
+
+def _shares(labels: Any, classes: Sequence[str]) -> dict[str, float]:
+    """Share of each class among the labelled points, the largest first; absent ones left out."""
+    counts = {name: int((labels == index).sum()) for index, name in enumerate(classes)}
+    total = sum(counts.values())
+    present = {name: count for name, count in counts.items() if count}
+    return {n: round(present[n] / total, 6) for n in sorted(present, key=lambda n: -present[n])}
+
+
+def _print(summaries: Sequence[dict[str, Any]], loaded: LoadedBundle, console: Any) -> None:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column('file')
+    table.add_column('points', justify='right')
+    table.add_column('unlabelled', justify='right')
+    table.add_column('mostly')
+    table.add_column('action')
+    table.add_column('ms', justify='right')
+    for summary in summaries:
+        mostly = ', '.join(f'{n} {100 * s:.0f} %' for n, s in [*summary['shares'].items()][:3])
+        table.add_row(
+            escape(Path(summary['file']).name),
+            f'{summary["points"]:,}',
+            f'{summary["unlabelled"]:,}',
+            escape(mostly),
+            summary['action'] or '-',
+            f'{summary["milliseconds"]:.1f}',
+        )
+    console.print(table)
+    folder = Path(summaries[0]['output']).parent
+    console.print(
+        f'{len(summaries)} labelled cloud(s) in {escape(str(folder))}; '
+        f'bundle {escape(loaded.bundle.manifest.name)} on {escape(loaded.device_text)}',
+        soft_wrap=True,
+    )

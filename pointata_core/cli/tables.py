@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results of a run as tables for a terminal; bag evaluation and demo print the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from pointata_core.evaluation.results import ActionSegment, EvaluationResults
+
+_LOSSES = {
+    'dropped': 'dropped',
+    'rejected': 'rejected as malformed',
+    'skipped': 'skipped',
+    'resets': 'history resets',
+}
+
+
+def print_results(results: EvaluationResults, console: Console) -> None:
+    """Print everything that fits a terminal: summary, latency by stage, actions, notes."""
+    console.print(summary_table(results))
+    if results.latency:
+        console.print(latency_table(results))
+    if results.action_timeline:
+        console.print(action_table(results))
+    for sentence in results.notes:
+        console.print(f'note: {escape(sentence)}')
+
+
+def summary_table(results: EvaluationResults) -> Table:
+    """One line per fact."""
+    table = Table(title=escape(results.source), box=box.SIMPLE_HEAD, show_header=False)
+    table.add_column(style='bold')
+    table.add_column()
+    for name, value in _summary(results):
+        table.add_row(name, escape(value))
+    return table
+
+
+def latency_table(results: EvaluationResults) -> Table:
+    """Percentiles by stage."""
+    table = Table(title='latency (ms)', box=box.SIMPLE_HEAD)
+    table.add_column('stage')
+    for name in ('p50', 'p95', 'p99', 'max'):
+        table.add_column(name, justify='right')
+    for stage, summary in results.latency.items():
+        values = (summary.p50, summary.p95, summary.p99, summary.max)
+        row = [f'{value:.1f}' if value is not None else '-' for value in values]
+        table.add_row(stage, *row, style='bold' if stage == 'total' else None)
+    return table
+
+
+def action_table(results: EvaluationResults, limit: int = 20) -> Table:
+    """Recognised actions, beside the true ones where they are known."""
+    with_truth = bool(results.action_truth)
+    table = Table(title='action timeline', box=box.SIMPLE_HEAD)
+    table.add_column('from - to (s)')
+    table.add_column('action')
+    table.add_column('score', justify='right')
+    if with_truth:
+        table.add_column('ground truth')
+    for segment in results.action_timeline[:limit]:
+        span = f'{segment.start_s:6.1f} - {segment.end_s:.1f}'
+        row = [span, escape(segment.label), f'{segment.score:.2f}']
+        if with_truth:
+            row.append(escape(_truth_during(segment, results.action_truth)))
+        table.add_row(*row)
+    rest = len(results.action_timeline) - limit
+    if rest > 0:
+        table.caption = f'and {rest} more, see the report'
+    return table
+
+
+def _summary(results: EvaluationResults) -> Iterator[tuple[str, str]]:
+    yield 'frames in / answered', f'{results.frames} / {results.frames_answered}'
+    for name, title in _LOSSES.items():
+        counts = getattr(results, name)
+        if counts:
+            reasons = ', '.join(f'{number} {reason}' for reason, number in counts.items())
+            yield title, f'{sum(counts.values())} ({reasons})'
+    labels = results.labels_per_cloud
+    span = f'{labels["fewest"]:,} to {labels["most"]:,}'
+    same = labels['fewest'] == labels['most']
+    yield 'labels per cloud', f'{labels["most"]:,}' if same else f'{span} ({labels["median"]:,})'
+    yield 'points per second', f'{results.points_per_second:,.0f}'
+    if results.segmentation:
+        score = results.segmentation
+        yield 'mean IoU', f'{100 * score.miou:.1f} % over {len(score.iou)} classes'
+        yield 'point accuracy', f'{100 * score.accuracy:.1f} % of {score.points:,} points'
+    if results.action:
+        f1 = ' / '.join(f'{100 * value:.1f}' for value in results.action.f1.values())
+        yield 'action accuracy', f'{100 * results.action.accuracy:.1f} % of frames'
+        yield 'action F1@' + ','.join(results.action.f1), f'{f1} %'
+        yield 'action edit', f'{100 * results.action.edit:.1f} %'
+    if results.peak_rss_bytes:
+        who = 'node' if results.kind == 'live' else 'process'
+        yield f'peak memory of the {who}', f'{results.peak_rss_bytes / 2**20:.0f} MiB'
+    if results.state_bytes is not None:
+        yield 'state of the stream', f'{results.state_bytes:,} bytes'
+    yield 'bundle', f'{results.bundle["name"]} {results.bundle["hash"][:12]}'
+    yield 'device', results.device
+    yield 'labels SHA-256', results.labels_sha256[:16]
+
+
+def _truth_during(segment: ActionSegment, truth: tuple[ActionSegment, ...]) -> str:
+    """The true action that shares most time with a segment."""
+    shared = {
+        other: min(segment.end_s, other.end_s) - max(segment.start_s, other.start_s)
+        for other in truth
+    }
+    best = max(shared, key=shared.get, default=None)
+    return best.label if best is not None and shared[best] > 0 else ''

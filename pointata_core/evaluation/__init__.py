@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How good a bundle is on a recording: metrics, bag evaluation and the report."""

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a bundle over a recorded bag, exactly as the live node would in ``block`` policy.
+
+The same decoder, the same session, the same order: what this says about a recording is what the
+robot will answer. Nothing is dropped for lack of time, so two runs give the same labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pointata_core.data.bags import BagReader
+from pointata_core.data.point_cloud2 import Rejected, decode, decode_labels
+from pointata_core.data.transforms import TransformBuffer, TransformError
+from pointata_core.errors import BagError
+from pointata_core.evaluation import environment
+from pointata_core.evaluation.ground_truth import (
+    ACTION_TRUTH_TOPIC,
+    LABEL_NAMES_TOPIC,
+    LabelTranslation,
+    StampMatcher,
+    classification_of,
+    labels_by_name,
+    labels_to_classes,
+)
+from pointata_core.evaluation.recorder import RunFacts
+
+if TYPE_CHECKING:
+    from pointata_core.evaluation.results import EvaluationResults
+    from pointata_core.evaluation.runner import BundleRunner
+
+Progress = Callable[[int, int], None]
+PoseOf = Callable[[str, int], np.ndarray | None]
+DEFAULT_LABELS_FIELD = 'label'
+UNDECODABLE = 'undecodable_message'
+NO_TRANSFORM = 'no_transform'
+
+
+@dataclass(frozen=True)
+class BagPlan:
+    """Which topics of a bag are read for what; resolved before the first frame.
+
+    Args:
+        cloud_topic: The clouds to answer.
+        frames: Their number.
+        labels_field: Field of these clouds (or of those on ``labels_topic``) with ground truth.
+        labels_topic: Topic of clouds that carry the ground truth; ``None`` = the clouds themselves.
+        action_topic: Topic of true actions, if the bag has one.
+        label_names: Names of the true labels, where the bag tells them and nothing else was asked.
+    """
+
+    cloud_topic: str
+    frames: int
+    labels_field: str | None = None
+    labels_topic: str | None = None
+    action_topic: str | None = None
+    label_names: dict[int, str] | None = None
+
+    def translation(self, mapping: str | None, classes: Sequence[str]) -> LabelTranslation:
+        """Function from raw labels to those of the bundle."""
+        if self.label_names is not None and not mapping:
+            return labels_by_name(self.label_names, classes)
+        return labels_to_classes(mapping, classes)
+
+
+def plan_bag(
+    bag: BagReader,
+    topic: str | None = None,
+    labels_field: str | None = None,
+    labels_topic: str | None = None,
+) -> BagPlan:
+    """Choose the topics, or say which of them is missing.
+
+    Raises:
+        BagError: No cloud topic, several of them without a choice, or a named one is absent.
+    """
+    if topic is None:
+        sensors = [t.name for t in bag.point_topics() if t.count and not _is_truth(t.name)]
+        topic = sensors[0] if len(sensors) == 1 else None
+    cloud_topic = bag.topic(bag.select_point_topic(topic))
+    if labels_topic is not None:
+        labels_topic = bag.select_point_topic(labels_topic)
+        labels_field = labels_field or DEFAULT_LABELS_FIELD
+    known = {info.name for info in bag.topics if info.count}
+    action = ACTION_TRUTH_TOPIC if ACTION_TRUTH_TOPIC in known else None
+    names = None
+    if labels_field is None and LABEL_NAMES_TOPIC in known:
+        # Simulated recordings say what their labels mean; nothing has to be asked for then.
+        names = _read_label_names(bag)
+        labels_field = DEFAULT_LABELS_FIELD
+    return BagPlan(cloud_topic.name, cloud_topic.count, labels_field, labels_topic, action, names)
+
+
+def evaluate_bag(
+    bag: str | Path,
+    *,
+    topic: str | None = None,
+    bundle: str | Path | None = None,
+    labels_field: str | None = None,
+    labels_topic: str | None = None,
+    label_mapping: str | None = None,
+    device: str = 'auto',
+    fixed_frame: str = '',
+    max_gap_s: float = 1.0,
+    progress: Progress | None = None,
+) -> EvaluationResults:
+    """Answer every cloud of a bag and measure how well and how fast.
+
+    Args:
+        bag: rosbag2 folder or file (sqlite3, mcap).
+        topic: Topic of the clouds; ``None`` = the only one there is.
+        bundle: Folder of the bundle; ``None`` = the default bundle.
+        labels_field: Integer field with ground-truth labels.
+        labels_topic: Topic of clouds with ground truth, matched by stamp (field ``label`` unless
+            ``labels_field`` says otherwise).
+        label_mapping: How raw labels become those of the bundle, see
+            ``ground_truth.labels_to_classes``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        fixed_frame: Compensate ego motion with the recorded ``/tf`` against this frame; a cloud
+            whose transform is missing is skipped, as the node does by default.
+        max_gap_s: A longer pause between two stamps starts a new history.
+        progress: Called with (messages done, messages in all).
+
+    Raises:
+        BagError: The bag cannot be read, or lacks what was asked for.
+        BundleError: The bundle cannot be used.
+        ConfigError: A setting is out of range.
+    """
+    started, path = perf_counter(), Path(bag)
+    with BagReader(path) as reader:
+        plan = plan_bag(reader, topic, labels_field, labels_topic)
+        # Only now: a mistyped topic should not have to wait for torch.
+        from pointata_core.evaluation.runner import BundleRunner, open_bundle
+
+        loaded = open_bundle(bundle, device)
+        runner = BundleRunner(loaded, plan.frames, max_gap_s=max_gap_s)
+        run = _BagRun(
+            plan,
+            runner,
+            plan.translation(label_mapping, runner.segmentation_classes),
+            read_actions(reader, plan.action_topic),
+            _read_poses(reader, path, fixed_frame),
+        )
+        run.read(reader, path, progress)
+        runner.recorder.rejected.update(_undecodable(reader, plan.cloud_topic))
+    return runner.recorder.results(
+        RunFacts(
+            kind='bag',
+            source=str(path),
+            topic=plan.cloud_topic,
+            frames=run.frames + reader.skipped[plan.cloud_topic],
+            wall_s=perf_counter() - started,
+            bundle=loaded.facts(),
+            device=loaded.device_text,
+            state_bytes=runner.session.state_bytes,
+            peak_rss_bytes=environment.peak_rss_bytes(),
+            notes=(*reader.problems, *run.notes()),
+        )
+    )
+
+
+class _BagRun:
+    """One pass over the bag."""
+
+    def __init__(
+        self,
+        plan: BagPlan,
+        runner: BundleRunner,
+        to_ours: Callable[[np.ndarray], np.ndarray],
+        actions: dict[int, str],
+        pose_of: PoseOf,
+    ) -> None:
+        self.plan, self.runner, self.to_ours, self.actions = plan, runner, to_ours, actions
+        self.pose_of = pose_of
+        self.matcher = StampMatcher()
+        self.frames = 0
+        self.bad_truth: dict[str, int] = {}
+
+    def read(self, reader: BagReader, path: Path, progress: Progress | None) -> None:
+        topics = [t for t in (self.plan.cloud_topic, self.plan.labels_topic) if t]
+        for topic, _, message in reader.messages(topics):
+            if topic == self.plan.cloud_topic:
+                self._answer(message, path)
+                if progress:
+                    progress(self.frames, self.plan.frames)
+            if topic == self.plan.labels_topic:
+                self._take_truth(message, path)
+
+    def notes(self) -> list[str]:
+        """Sentences about ground truth that could not be used."""
+        notes = [
+            f'{n} clouds had unusable ground truth: {why}' for why, n in self.bad_truth.items()
+        ]
+        if self.plan.labels_topic and self.matcher.unmatched:
+            notes.append(
+                f'{self.matcher.unmatched} answered clouds found no message with their stamp on '
+                f'{self.plan.labels_topic}; they are not scored'
+            )
+        return notes
+
+    def _answer(self, message: Any, path: Path) -> None:
+        self.frames += 1
+        start = perf_counter()
+        cloud = decode(message, wanted_features=self.runner.features)
+        decode_ms = 1e3 * (perf_counter() - start)
+        if isinstance(cloud, Rejected):
+            self.runner.recorder.rejected[str(cloud.reason)] += 1
+            return
+        try:
+            pose = self.pose_of(cloud.frame_id, cloud.stamp_ns)
+        except TransformError:
+            self.runner.recorder.skipped[NO_TRANSFORM] += 1
+            return
+        truth = None
+        if self.plan.labels_field and not self.plan.labels_topic:
+            truth = self._labels(message, path)
+        result = self.runner.answer(
+            cloud,
+            pose=pose,
+            decode_ms=decode_ms,
+            truth=truth,
+            action_truth=self.actions.get(cloud.stamp_ns),
+        )
+        if result is not None and self.plan.labels_topic:
+            self._score(self.matcher.answer(cloud.stamp_ns, result.labels))
+
+    def _take_truth(self, message: Any, path: Path) -> None:
+        truth = self._labels(message, path)
+        if truth is not None:
+            stamp = message.header.stamp
+            self._score(self.matcher.truth(stamp.sec * 1_000_000_000 + stamp.nanosec, truth))
+
+    def _labels(self, message: Any, path: Path) -> np.ndarray | None:
+        """Ground truth of a message in the bundle's classes; ``None`` (counted) if unusable."""
+        raw = decode_labels(message, self.plan.labels_field)
+        if not isinstance(raw, Rejected):
+            return self.to_ours(raw)
+        if raw.reason == 'missing_field' and self.plan.label_names is None:
+            # A name mistyped would otherwise only show as missing scores, after a long run.
+            raise BagError(
+                f'{path}: topic {self.plan.labels_topic or self.plan.cloud_topic}: {raw.detail}',
+                'Name the field with ground-truth labels with --labels-field',
+            )
+        self.bad_truth[str(raw)] = self.bad_truth.get(str(raw), 0) + 1
+        return None
+
+    def _score(self, pair: tuple[np.ndarray, np.ndarray] | None) -> None:
+        if pair is None:
+            return
+        labels, truth = pair
+        if labels.shape != truth.shape:
+            why = f'{truth.size} labels for a cloud of {labels.size} points'
+            self.bad_truth[why] = self.bad_truth.get(why, 0) + 1
+            return
+        self.runner.recorder.compare(truth, labels)
+
+
+def _undecodable(reader: BagReader, topic: str) -> dict[str, int]:
+    """Messages whose very bytes made no sense, so that no cloud came of them."""
+    return {UNDECODABLE: reader.skipped[topic]} if reader.skipped[topic] else {}
+
+
+def _is_truth(topic: str) -> bool:
+    return topic.startswith('/ground_truth/')
+
+
+def _read_poses(reader: BagReader, path: Path, fixed_frame: str) -> PoseOf:
+    """The pose of a frame at a moment; a mistyped frame is an error now, not a skip per cloud."""
+    if not fixed_frame:
+        return lambda frame, stamp_ns: None
+    transforms = TransformBuffer.from_recording(reader)
+    if fixed_frame.removeprefix('/') not in transforms.frames:
+        raise BagError(
+            f"{path}: no transform mentions the frame '{fixed_frame}'; frames there are: "
+            f'{", ".join(transforms.frames) or "(none)"}',
+            'Name one of them with --fixed-frame, or leave it out for no compensation',
+        )
+    return lambda frame, stamp_ns: transforms.lookup(fixed_frame, frame, stamp_ns)
+
+
+def _read_label_names(reader: BagReader) -> dict[int, str]:
+    """Names of the labels, out of the last ``vision_msgs/LabelInfo``."""
+    names: dict[int, str] = {}
+    for _, _, message in reader.messages([LABEL_NAMES_TOPIC]):
+        names = {int(entry.class_id): entry.class_name for entry in message.class_map}
+    return names
+
+
+def read_actions(reader: BagReader, topic: str | None) -> dict[int, str]:
+    """True action by stamp; a few bytes per frame, so all of them are read ahead."""
+    if topic is None:
+        return {}
+    found = (classification_of(message) for _, _, message in reader.messages([topic]))
+    return dict(pair for pair in found if pair is not None)

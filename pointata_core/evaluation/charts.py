@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Charts of a report: action timeline and latency by stage, for a light and a dark page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pointata_core.evaluation.colours import colour_of
+from pointata_core.evaluation.latency import LatencySummary
+from pointata_core.evaluation.pictures import to_png
+from pointata_core.evaluation.results import ActionSegment
+
+_SHORTEST_MS = 0.01
+_PERCENTILE_LINES = {'p50': '-', 'p95': '--', 'p99': ':'}
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of a chart; the background is the page's own."""
+
+    text: str
+    faint: str
+    grid: str
+    fill: str
+    accent: str
+
+
+LIGHT = Theme(text='#1b2430', faint='#5c6b7e', grid='#d8dfe8', fill='#3b7dd8', accent='#c2410c')
+DARK = Theme(text='#e8eef6', faint='#93a3b8', grid='#2c3746', fill='#5b9cf5', accent='#fb923c')
+
+
+def action_chart(
+    rows: Mapping[str, Sequence[ActionSegment]],
+    classes: Sequence[str],
+    duration_s: float,
+    theme: Theme,
+) -> bytes:
+    """One bar per row (recognised, ground truth), one colour per action.
+
+    Args:
+        rows: Segments by the name of their row, top row first.
+        classes: All actions, in the order of the bundle.
+        duration_s: Length of the time axis.
+        theme: Colours.
+
+    Returns:
+        A PNG with transparent background.
+    """
+    used = [name for name in classes if any(s.label == name for r in rows.values() for s in r)]
+    figure = Figure(figsize=(10, 1.1 + 0.6 * len(rows)), dpi=120)
+    height = figure.get_figheight()
+    axes = figure.add_axes((0.115, 0.88 / height, 0.865, 1 - 0.95 / height))
+    for place, (_, segments) in enumerate(rows.items()):
+        for segment in segments:
+            length = segment.end_s - segment.start_s
+            red, green, blue = colour_of(segment.label, list(classes).index(segment.label))
+            colour = (red / 255, green / 255, blue / 255)
+            axes.barh(place, length, left=segment.start_s, height=0.72, color=colour)
+            if length > 0.07 * duration_s:
+                dark = 0.299 * red + 0.587 * green + 0.114 * blue < 140
+                axes.text(
+                    segment.start_s + length / 2, place, segment.label.replace('_', ' '),
+                    color='white' if dark else '#10161f', size=9, ha='center', va='center',
+                    clip_on=True,
+                )  # fmt: skip
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(duration_s, 1e-3))
+    axes.set_xlabel('time since the first frame (s)', color=theme.faint)
+    _dress(axes, theme)
+    axes.grid(False)
+    handles = [
+        _patch(tuple(c / 255 for c in colour_of(name, list(classes).index(name)))) for name in used
+    ]
+    figure.legend(
+        handles, [name.replace('_', ' ') for name in used], ncols=max(1, len(used)),
+        loc='lower center', frameon=False, labelcolor=theme.text, fontsize=8.5,
+        handlelength=1, handleheight=1, columnspacing=1.1, handletextpad=0.45,
+    )  # fmt: skip
+    return to_png(figure, transparent=True)
+
+
+def latency_chart(
+    samples_ms: Mapping[str, Sequence[float]],
+    summary: Mapping[str, LatencySummary],
+    theme: Theme,
+) -> bytes:
+    """One histogram per stage on a common logarithmic time axis, with p50, p95 and p99.
+
+    Args:
+        samples_ms: Samples by stage.
+        summary: Percentiles of the same stages.
+        theme: Colours.
+
+    Returns:
+        A PNG with transparent background.
+    """
+    # A stage that does nothing here (no transforms, say) would only stretch the axis.
+    stages = [s for s in samples_ms if s in summary and summary[s].max >= _SHORTEST_MS]
+    stages = stages or list(samples_ms)
+    figure = Figure(figsize=(10, 1.0 + 0.74 * len(stages)), dpi=120)
+    height = figure.get_figheight()
+    axes = figure.add_axes((0.1, 0.6 / height, 0.88, 1 - 0.95 / height))
+    everything = np.concatenate([np.asarray(samples_ms[stage], float) for stage in stages])
+    low = max(float(everything.min()), _SHORTEST_MS) * 0.8
+    high = max(float(everything.max()), _SHORTEST_MS) * 1.25
+    bins = np.geomspace(low, high, 61)
+    _dress(axes, theme)
+    for place, stage in enumerate(stages):
+        base = float(len(stages) - 1 - place)  # the first stage on top
+        counts, _ = np.histogram(np.clip(samples_ms[stage], low, high), bins)
+        heights = base + 0.8 * counts / max(1, counts.max())
+        colour = theme.accent if stage == 'total' else theme.fill
+        axes.stairs(heights, bins, baseline=base, fill=True, color=colour, alpha=0.85)
+        axes.plot((low, high), (base, base), color=theme.grid, lw=0.8)
+        for name, style in _PERCENTILE_LINES.items():
+            value = getattr(summary[stage], name)
+            axes.plot((value, value), (base, base + 0.9), color=theme.text, lw=1.1, ls=style)
+    axes.set_xscale('log')
+    axes.set_xlim(low, high)
+    axes.set_ylim(-0.02, len(stages))
+    axes.set_yticks([len(stages) - 0.65 - i for i in range(len(stages))], stages)
+    for label in axes.get_yticklabels():
+        label.set_color(theme.text)
+        label.set_size(10)
+        label.set_weight('bold' if label.get_text() == 'total' else 'normal')
+    axes.tick_params(axis='y', length=0)
+    axes.xaxis.set_major_formatter(lambda value, _: f'{value:g}')
+    axes.xaxis.set_minor_formatter(_minor_labels(high / low))
+    axes.set_xlabel('milliseconds, logarithmic', color=theme.faint)
+    handles = [_line(theme.text, style) for style in _PERCENTILE_LINES.values()]
+    figure.legend(
+        handles, list(_PERCENTILE_LINES), ncols=3, loc='upper right', frameon=False,
+        labelcolor=theme.text, fontsize=9, borderaxespad=0.1,
+    )  # fmt: skip
+    return to_png(figure, transparent=True)
+
+
+def _minor_labels(ratio: float):
+    """Label 2 and 5 between the powers of ten where the axis is short enough to have room."""
+    wanted = (2, 3, 5, 7) if ratio < 30 else (2, 5) if ratio < 1000 else ()
+
+    def label(value: float, _: int) -> str:
+        digit = value / 10 ** np.floor(np.log10(value))
+        return f'{value:g}' if any(abs(digit - w) < 1e-6 for w in wanted) else ''
+
+    return label
+
+
+def _dress(axes, theme: Theme) -> None:
+    axes.tick_params(which='both', colors=theme.faint, labelsize=9)
+    for label in axes.get_yticklabels():
+        label.set_color(theme.text)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == 'bottom')
+        spine.set_color(theme.grid)
+    axes.set_axisbelow(True)
+    axes.grid(axis='x', color=theme.grid, lw=0.6)
+
+
+def _patch(colour: tuple[float, ...]):
+    from matplotlib.patches import Patch
+
+    return Patch(color=colour)
+
+
+def _line(colour: str, style: str):
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=colour, ls=style, lw=1.3)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ground truth of a recording, in the classes of the bundle under test."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pointata_core.data.taxonomy import IGNORED, SEGMENTATION_CLASSES, labels_from_semantickitti
+from pointata_core.errors import ConfigError
+
+ACTION_TRUTH_TOPIC = '/ground_truth/action'
+LABEL_NAMES_TOPIC = '/ground_truth/label_info'
+LABEL_MAPPINGS = ('semantickitti',)
+# Labels and cloud of one moment are written a few messages apart; more would be a leak.
+_PENDING = 64
+
+LabelTranslation = Callable[[np.ndarray], np.ndarray]
+
+
+def labels_to_classes(name: str | None, classes: Sequence[str]) -> LabelTranslation:
+    """Function from raw labels ``(N,)`` integers to labels of the bundle ``(N,)`` int64.
+
+    Args:
+        name: ``None`` or empty: the raw labels are already those of the bundle.
+            ``'semantickitti'``: raw SemanticKITTI ids, see ``data.taxonomy``.
+        classes: Classes of the bundle. A class that it lacks is not scored.
+
+    Raises:
+        ConfigError: The name is unknown.
+    """
+    if not name:
+        return lambda raw: np.asarray(raw, np.int64)
+    if name not in LABEL_MAPPINGS:
+        raise ConfigError(
+            f"label mapping is '{name}', expected one of {', '.join(LABEL_MAPPINGS)}",
+            'Leave it out if the labels are class ids of the bundle',
+        )
+    table = np.full(IGNORED + 1, IGNORED, np.int64)
+    for ours, label in enumerate(SEGMENTATION_CLASSES):
+        if label in classes:
+            table[ours] = list(classes).index(label)
+    return lambda raw: table[labels_from_semantickitti(raw)]
+
+
+def labels_by_name(names: Mapping[int, str], classes: Sequence[str]) -> LabelTranslation:
+    """The same for labels whose names the recording itself tells; unknown ones become ``IGNORED``.
+
+    Args:
+        names: Name of each recorded label.
+        classes: Classes of the bundle.
+    """
+    table = {label: list(classes).index(name) for label, name in names.items() if name in classes}
+
+    def translate(raw: np.ndarray) -> np.ndarray:
+        known, place = np.unique(np.asarray(raw, np.int64), return_inverse=True)
+        return np.array([table.get(int(label), IGNORED) for label in known], np.int64)[place]
+
+    return translate
+
+
+class StampMatcher:
+    """Brings two messages with one stamp together, whichever comes first.
+
+    Only a bounded number waits; the oldest gives way and is counted.
+
+    Attributes:
+        unmatched: Answers that gave way, or still wait, without a partner.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, OrderedDict[int, Any]] = {
+            'answer': OrderedDict(),
+            'truth': OrderedDict(),
+        }
+        self._given_up = 0
+
+    @property
+    def unmatched(self) -> int:
+        """Answers without ground truth so far."""
+        return self._given_up + len(self._waiting['answer'])
+
+    def answer(self, stamp_ns: int, value: Any) -> tuple[Any, Any] | None:
+        """Add an answer; returns ``(answer, truth)`` once both are there."""
+        truth = self._waiting['truth'].pop(stamp_ns, None)
+        if truth is not None:
+            return value, truth
+        self._wait('answer', stamp_ns, value)
+        return None
+
+    def truth(self, stamp_ns: int, value: Any) -> tuple[Any, Any] | None:
+        """Add ground truth; returns ``(answer, truth)`` once both are there."""
+        answer = self._waiting['answer'].pop(stamp_ns, None)
+        if answer is not None:
+            return answer, value
+        self._wait('truth', stamp_ns, value)
+        return None
+
+    def _wait(self, kind: str, stamp_ns: int, value: Any) -> None:
+        waiting = self._waiting[kind]
+        waiting[stamp_ns] = value
+        if len(waiting) > _PENDING:
+            waiting.popitem(last=False)
+            self._given_up += kind == 'answer'
+
+
+def classification_of(message: Any) -> tuple[int, str] | None:
+    """``(stamp_ns, class name)`` of a ``vision_msgs/Classification``; ``None`` if it is empty."""
+    if not message.results:
+        return None
+    best = max(message.results, key=lambda result: result.score)
+    stamp = message.header.stamp
+    return stamp.sec * 1_000_000_000 + stamp.nanosec, best.class_id

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segmentation scores from a confusion matrix that is summed over frames.
+
+One matrix for the whole recording, then one division: the mean of per-frame IoUs would reward
+frames in which a class is absent. A point without ground truth does not count at all; a point with
+ground truth but *without an answer* counts as an error, so that a network cannot gain by silence.
+
+Counting integers needs NumPy alone, and evaluation has to run where no training package is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SegmentationScore:
+    """Scores of one recording; every share lies in 0..1.
+
+    Args:
+        miou: Mean IoU over the classes that occur in the ground truth. A class that is only
+            predicted has no IoU of its own; its points are errors of the classes they belong to.
+        iou: IoU by class name, only for classes that occur in the ground truth.
+        accuracy: Points with the right answer / points with ground truth.
+        points: Points with ground truth.
+        unanswered: Those of them that got no answer; they count as errors.
+        truth_points: Points of each class that occurs in the ground truth.
+    """
+
+    miou: float
+    iou: dict[str, float]
+    accuracy: float
+    points: int
+    unanswered: int
+    truth_points: dict[str, int]
+
+
+class ConfusionMatrix:
+    """Counts of (true class, answered class) pairs, plus a last column for "no answer".
+
+    Args:
+        classes: Class names; the label of a class is its place in this sequence.
+
+    Attributes:
+        counts: ``(C, C + 1)`` int64, rows are true classes, columns answers, the last "no answer".
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = tuple(classes)
+        self.counts = np.zeros((len(self.classes), len(self.classes) + 1), dtype=np.int64)
+
+    def add(self, truth: np.ndarray, answer: np.ndarray) -> None:
+        """Count one frame.
+
+        Args:
+            truth: ``(N,)`` integers; anything outside ``0..C-1`` means "no ground truth".
+            answer: ``(N,)`` integers; anything outside ``0..C-1`` means "no answer".
+
+        Raises:
+            ValueError: The two are not of the same length.
+        """
+        if truth.shape != answer.shape or truth.ndim != 1:
+            raise ValueError(f'truth {truth.shape} and answer {answer.shape} must both be (N,)')
+        classes = len(self.classes)
+        # Signed and wide: -1 and 65535 must both stay outside the range of classes.
+        truth, answer = truth.astype(np.int64), answer.astype(np.int64)
+        known = (truth >= 0) & (truth < classes)
+        truth, answer = truth[known], answer[known]
+        answer = np.where((answer >= 0) & (answer < classes), answer, classes)
+        pairs = np.bincount(truth * (classes + 1) + answer, minlength=self.counts.size)
+        self.counts += pairs.reshape(self.counts.shape)
+
+    def score(self) -> SegmentationScore | None:
+        """Scores of everything counted so far; ``None`` where no point had ground truth."""
+        total = int(self.counts.sum())
+        if not total:
+            return None
+        classes = len(self.classes)
+        right = np.diagonal(self.counts[:, :classes])
+        truth = self.counts.sum(axis=1)
+        union = truth + self.counts[:, :classes].sum(axis=0) - right
+        present = np.flatnonzero(truth)
+        iou = right[present] / union[present]
+        return SegmentationScore(
+            miou=float(iou.mean()),
+            iou={self.classes[c]: float(v) for c, v in zip(present, iou)},
+            accuracy=float(right.sum() / total),
+            points=total,
+            unanswered=int(self.counts[:, classes].sum()),
+            truth_points={self.classes[c]: int(truth[c]) for c in present},
+        )

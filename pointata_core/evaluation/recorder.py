@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Collects the answers of one run, frame by frame, and turns them into results.
+
+Memory stays bounded by the number of frames, not of points: a frame leaves counts, its action and
+its timings behind; only a handful of clouds is kept for the pictures.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pointata_core.evaluation import environment
+from pointata_core.evaluation.action_metrics import ActionScore, action_score
+from pointata_core.evaluation.label_digest import LabelDigest
+from pointata_core.evaluation.latency import LatencyLog
+from pointata_core.evaluation.metrics import ConfusionMatrix
+from pointata_core.evaluation.results import EvaluationResults, Snapshot, Trace
+from pointata_core.evaluation.timeline import NO_ANSWER, action_segments
+
+SNAPSHOTS = 6
+BACKGROUND_ACTIONS = ('none',)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run knows of itself beside its frames.
+
+    The fields are those of the same names in
+    :class:`~pointata_core.evaluation.results.EvaluationResults`.
+    """
+
+    kind: str
+    source: str
+    topic: str
+    frames: int
+    wall_s: float
+    bundle: Mapping[str, Any]
+    device: str
+    state_bytes: int | None = None
+    peak_rss_bytes: int | None = None
+    points_per_second: float | None = None
+    notes: Sequence[str] = ()
+
+
+class RunRecorder:
+    """Everything counted during one run.
+
+    Args:
+        segmentation_classes: Names of the per-point classes; empty without such a head.
+        action_classes: Names of the actions; empty without such a head.
+        expected_frames: About how many frames will come: the pictures are spread over them.
+
+    Attributes:
+        rejected: Malformed clouds, by reason.
+        skipped: Clouds without an answer because of stamp or transform, by reason.
+        dropped: Clouds lost or given up, by reason.
+        resets: Fresh starts of the temporal state, by reason.
+    """
+
+    def __init__(
+        self,
+        segmentation_classes: Sequence[str],
+        action_classes: Sequence[str],
+        expected_frames: int,
+    ) -> None:
+        self.segmentation_classes = tuple(segmentation_classes)
+        self.action_classes = tuple(action_classes)
+        self.rejected: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self.resets: Counter[str] = Counter()
+        self.latency = LatencyLog()
+        self._confusion = ConfusionMatrix(self.segmentation_classes)
+        self._digest = LabelDigest()
+        self._class_points = np.zeros(len(self.segmentation_classes), np.int64)
+        self._points_per_cloud: list[int] = []
+        self._stamps_ns: list[int] = []
+        self._actions: list[int] = []
+        self._action_scores: list[float] = []
+        self._action_truth: list[int] = []
+        self._snapshots: list[Snapshot] = []
+        last = max(0, expected_frames - 1)
+        self._pictured = {round(last * i / (SNAPSHOTS - 1)) for i in range(SNAPSHOTS)}
+
+    @property
+    def answered(self) -> int:
+        """Frames answered so far."""
+        return len(self._stamps_ns)
+
+    @property
+    def points(self) -> int:
+        """Points of the frames answered so far."""
+        return sum(self._points_per_cloud)
+
+    def answer(
+        self,
+        stamp_ns: int,
+        points: np.ndarray,
+        labels: np.ndarray,
+        *,
+        action: np.ndarray | None = None,
+        timings_ms: Mapping[str, float] | None = None,
+        truth: np.ndarray | None = None,
+        action_truth: str | None = None,
+    ) -> None:
+        """Take in one answered frame.
+
+        Args:
+            stamp_ns: Stamp of the frame.
+            points: ``(N, 3)`` metres, in input order.
+            labels: ``(N,)`` uint16.
+            action: ``(A,)`` scores.
+            timings_ms: Milliseconds by stage.
+            truth: ``(N,)`` ground-truth labels in the same classes; outside them = none.
+            action_truth: Name of the true action.
+        """
+        if self.answered in self._pictured:
+            self._snapshots.append(self._snapshot(stamp_ns, points, labels, truth))
+        self._stamps_ns.append(int(stamp_ns))
+        self._points_per_cloud.append(int(labels.size))
+        self._digest.add(stamp_ns, labels)
+        known = labels[labels < len(self._class_points)]
+        self._class_points += np.bincount(known, minlength=self._class_points.size)
+        best = NO_ANSWER if action is None or not len(action) else int(np.argmax(action))
+        self._actions.append(best)
+        self._action_scores.append(0.0 if best == NO_ANSWER else float(action[best]))
+        self._action_truth.append(self._action_index(action_truth))
+        if timings_ms:
+            self.latency.add(timings_ms)
+        if truth is not None:
+            self.compare(truth, labels)
+
+    def compare(self, truth: np.ndarray, labels: np.ndarray) -> None:
+        """Score labels whose ground truth came apart from their frame."""
+        self._confusion.add(truth, labels)
+
+    def results(self, facts: RunFacts) -> EvaluationResults:
+        """Close the books."""
+        start = self._stamps_ns[0] if self._stamps_ns else 0
+        times = [(stamp - start) * 1e-9 for stamp in self._stamps_ns]
+        points = self.points
+        labelled = int(self._class_points.sum())
+        computing_s = sum(self.latency.samples_ms.get('total', ())) * 1e-3
+        speed = facts.points_per_second
+        if speed is None:
+            speed = points / computing_s if computing_s else 0.0
+        return EvaluationResults(
+            kind=facts.kind,
+            source=facts.source,
+            topic=facts.topic,
+            frames=facts.frames,
+            frames_answered=self.answered,
+            points=points,
+            points_labelled=labelled,
+            labels_per_cloud=_spread(self._points_per_cloud),
+            rejected=_sorted(self.rejected),
+            skipped=_sorted(self.skipped),
+            dropped=_sorted(self.dropped),
+            resets=_sorted(self.resets),
+            labels_sha256=self._digest.hexdigest(),
+            duration_s=max(times, default=0.0),
+            wall_s=facts.wall_s,
+            points_per_second=speed,
+            latency=self.latency.summary(),
+            class_shares={
+                name: int(count) / labelled if labelled else 0.0
+                for name, count in zip(self.segmentation_classes, self._class_points)
+            },
+            action_timeline=action_segments(
+                times, self._actions, self.action_classes, self._action_scores
+            ),
+            action_truth=action_segments(times, self._action_truth, self.action_classes),
+            segmentation=self._confusion.score(),
+            action=self._score_action(),
+            action_background=self._background(),
+            bundle=dict(facts.bundle),
+            device=facts.device,
+            state_bytes=facts.state_bytes,
+            peak_rss_bytes=facts.peak_rss_bytes,
+            machine=environment.machine(),
+            versions=environment.versions(),
+            notes=tuple(facts.notes),
+            trace=Trace(tuple(self._snapshots), dict(self.latency.samples_ms)),
+        )
+
+    def _snapshot(
+        self, stamp_ns: int, points: np.ndarray, labels: np.ndarray, truth: np.ndarray | None
+    ) -> Snapshot:
+        start = self._stamps_ns[0] if self._stamps_ns else stamp_ns
+        time_s = (stamp_ns - start) * 1e-9
+        # Copies: the arrays may be views of a buffer that the next frame overwrites.
+        return Snapshot(
+            np.array(points, np.float32),
+            np.array(labels, np.uint16),
+            time_s,
+            None if truth is None else np.array(truth),
+        )
+
+    def _action_index(self, name: str | None) -> int:
+        return self.action_classes.index(name) if name in self.action_classes else NO_ANSWER
+
+    def _background(self) -> tuple[str, ...]:
+        return tuple(name for name in BACKGROUND_ACTIONS if name in self.action_classes)
+
+    def _score_action(self) -> ActionScore | None:
+        background = {self.action_classes.index(name) for name in self._background()}
+        return action_score(self._actions, self._action_truth, background)
+
+
+def _spread(counts: Iterable[int]) -> dict[str, int]:
+    counts = sorted(counts)
+    if not counts:
+        return {'fewest': 0, 'median': 0, 'most': 0}
+    return {'fewest': counts[0], 'median': counts[len(counts) // 2], 'most': counts[-1]}
+
+
+def _sorted(counter: Counter[str]) -> dict[str, int]:
+    return {str(reason): counter[reason] for reason in sorted(counter)}

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One self-contained HTML page about a run, with its pictures also as files beside it.
+
+The page needs no network, no script and no other file, so it can be mailed, archived or opened
+years later. Every figure in it carries the key under which ``results.json`` holds it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pointata_core.evaluation.results import EvaluationResults, Snapshot
+
+_HERE = Path(__file__).parent
+_KINDS = {
+    'bag': 'Evaluation of a recording',
+    'live': 'Live run through the ROS 2 node',
+    'sequence': 'Evaluation of a data set',
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG of the report.
+
+    Args:
+        name: File name.
+        caption: What it shows, also read out by screen readers.
+        png: The file.
+        dark: The same for a dark page; ``None`` where one serves both.
+    """
+
+    name: str
+    caption: str
+    png: bytes
+    dark: bytes | None = None
+
+    @property
+    def uri(self) -> str:
+        """The picture as a ``data:`` address."""
+        return _data_uri(self.png)
+
+    @property
+    def dark_uri(self) -> str:
+        """The dark variant as a ``data:`` address; empty without one."""
+        return _data_uri(self.dark) if self.dark else ''
+
+    def write(self, directory: Path) -> None:
+        """Write the picture, and its dark variant, into a folder."""
+        (directory / self.name).write_bytes(self.png)
+        if self.dark:
+            name = Path(self.name)
+            (directory / f'{name.stem}_dark{name.suffix}').write_bytes(self.dark)
+
+
+def write_report(results: EvaluationResults, directory: str | Path) -> Path:
+    """Write ``results.json``, ``report.html`` and the pictures.
+
+    Args:
+        results: What was measured, with its trace.
+        directory: Where to; made if it is not there. Files of an earlier report are replaced.
+
+    Returns:
+        Path of ``report.html``.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    for old in (*directory.glob('cloud_*.png'), *directory.glob('truth_*.png')):
+        old.unlink()
+    clouds, truths = _cloud_pictures(results)
+    timeline, latency = _timeline_picture(results), _latency_picture(results)
+    for picture in (*clouds, *truths, timeline, latency):
+        if picture is not None:
+            picture.write(directory)
+    results.write_json(directory / 'results.json')
+    page = directory / 'report.html'
+    page.write_text(_render(results, clouds, truths, timeline, latency), encoding='utf-8')
+    return page
+
+
+def _render(
+    results: EvaluationResults,
+    clouds: list[Picture],
+    truths: list[Picture],
+    timeline: Picture | None,
+    latency: Picture | None,
+) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        count=_count, percent=_percent, ms=_ms, score=_score, bytes=_bytes, short=_short
+    )
+    return environment.get_template('report.html.j2').render(
+        r=results,
+        kind=_KINDS.get(results.kind, results.kind),
+        source_name=Path(results.source).name or results.source,
+        css=_style(),
+        clouds=clouds,
+        truths=truths,
+        timeline=timeline,
+        latency=latency,
+        classes=_class_rows(results),
+        losses=_losses(results),
+        unscored=results.segmentation is None and results.action is None,
+    )
+
+
+def _style() -> Any:
+    from markupsafe import Markup
+
+    return Markup((_HERE / 'report.css').read_text(encoding='utf-8'))  # our own file
+
+
+def _cloud_pictures(results: EvaluationResults) -> tuple[list[Picture], list[Picture]]:
+    from pointata_core.evaluation.pictures import bird_eye_view, common_extent
+
+    snapshots = results.trace.snapshots
+    classes = results.bundle.get('segmentation_classes', [])
+    extent = common_extent([snapshot.points for snapshot in snapshots])
+
+    def draw(snapshot: Snapshot, labels: Any) -> bytes:
+        title = f't = {snapshot.time_s:.1f} s'
+        return bird_eye_view(snapshot.points, labels, classes, extent, title)
+
+    clouds = [
+        Picture(
+            f'cloud_{number}.png',
+            f'{len(s.points):,} points at {s.time_s:.1f} s',
+            draw(s, s.labels),
+        )
+        for number, s in enumerate(snapshots)
+    ]
+    truths = [
+        Picture(
+            f'truth_{number}.png', f'Ground truth at {s.time_s:.1f} s', draw(s, _as_labels(s.truth))
+        )
+        for number, s in enumerate(snapshots)
+        if s.truth is not None
+    ]
+    return clouds, truths
+
+
+def _as_labels(truth: Any) -> Any:
+    """Ground truth as labels to draw: everything that is no class becomes unlabelled."""
+    import numpy as np
+
+    return np.where((truth < 0) | (truth > 65535), 65535, truth).astype(np.uint16)
+
+
+def _timeline_picture(results: EvaluationResults) -> Picture | None:
+    from pointata_core.evaluation.charts import DARK, LIGHT, action_chart
+
+    if not results.action_timeline:
+        return None
+    rows = {'recognised': results.action_timeline}
+    if results.action_truth:
+        rows['ground truth'] = results.action_truth
+    end = max(segment.end_s for row in rows.values() for segment in row)
+    classes = results.bundle['action_classes']
+    light, dark = (action_chart(rows, classes, end, theme) for theme in (LIGHT, DARK))
+    return Picture('actions.png', 'Actions over time', light, dark)
+
+
+def _latency_picture(results: EvaluationResults) -> Picture | None:
+    from pointata_core.evaluation.charts import DARK, LIGHT, latency_chart
+
+    samples = results.trace.latency_ms
+    if not any(samples.values()):
+        return None
+    light, dark = (latency_chart(samples, results.latency, theme) for theme in (LIGHT, DARK))
+    return Picture('latency.png', 'Latency of each stage over all frames', light, dark)
+
+
+def _class_rows(results: EvaluationResults) -> list[dict[str, Any]]:
+    """Classes that were answered or are in the ground truth, the most frequent first."""
+    from pointata_core.evaluation.colours import colour_of
+
+    iou = results.segmentation.iou if results.segmentation else {}
+    rows = [
+        {
+            'name': name,
+            'colour': '#{:02x}{:02x}{:02x}'.format(*colour_of(name, index)),
+            'share': share,
+            'iou': iou.get(name),
+        }
+        for index, (name, share) in enumerate(results.class_shares.items())
+        if share > 0 or name in iou
+    ]
+    return sorted(rows, key=lambda row: -row['share'])
+
+
+def _losses(results: EvaluationResults) -> list[tuple[str, str, str, int]]:
+    """(results key, kind, reason, count) of everything that got no answer or broke the history."""
+    kinds: Mapping[str, str] = {
+        'dropped': 'dropped on the way',
+        'rejected': 'malformed',
+        'skipped': 'skipped',
+        'resets': 'history reset',
+    }
+    return [
+        (f'{key}.{reason}', kind, reason.replace('_', ' '), number)
+        for key, kind in kinds.items()
+        for reason, number in getattr(results, key).items()
+        if number
+    ]
+
+
+def _data_uri(png: bytes) -> str:
+    return 'data:image/png;base64,' + base64.b64encode(png).decode('ascii')
+
+
+def _count(value: float) -> str:
+    return f'{value:,.0f}'
+
+
+def _short(value: float) -> str:
+    """Three figures and a unit prefix: 1.23 M."""
+    for limit, prefix in ((1e9, ' G'), (1e6, ' M'), (1e3, ' k')):
+        if value >= limit:
+            return f'{value / limit:.3g}{prefix}'
+    return f'{value:.3g}'
+
+
+def _percent(value: float) -> str:
+    return f'{100 * value:.1f} %'
+
+
+def _ms(value: float) -> str:
+    return f'{value:.3f}' if value < 1 else f'{value:.1f}'
+
+
+def _score(value: float) -> str:
+    return f'{value:.3f}'
+
+
+def _bytes(value: float) -> str:
+    for limit, unit in ((2**30, 'GiB'), (2**20, 'MiB'), (2**10, 'KiB')):
+        if value >= limit:
+            return f'{value / limit:.1f} {unit}'
+    return f'{value:.0f} B'

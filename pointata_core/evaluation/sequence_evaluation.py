@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a bundle over a SemanticKITTI sequence: simulation to reality in one figure.
+
+The default bundle has never seen a real scan. The raw classes are mapped to ours by
+``data.taxonomy.SEMANTICKITTI_TO_OURS``; points of a class that we do not have (riders, "other"
+structures and objects, ground that is neither road nor sidewalk nor terrain) take no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from pointata_core.data.cloud import Cloud, finite_rows
+from pointata_core.data.semantickitti import SemanticKittiScan, SemanticKittiSequence
+from pointata_core.errors import ConfigError
+from pointata_core.evaluation import environment
+from pointata_core.evaluation.ground_truth import labels_to_classes
+from pointata_core.evaluation.recorder import RunFacts
+
+if TYPE_CHECKING:
+    from pointata_core.evaluation.results import EvaluationResults
+
+
+def evaluate_sequence(
+    folder: str | Path,
+    *,
+    bundle: str | Path | None = None,
+    device: str = 'auto',
+    compensate: bool = False,
+    max_gap_s: float = 1.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> EvaluationResults:
+    """Answer every scan of a sequence and score the answers where there are labels.
+
+    Args:
+        folder: Folder with ``velodyne``, and optionally ``labels``, ``poses.txt``, ``calib.txt``.
+        bundle: Folder of the bundle; ``None`` = the default bundle.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        compensate: Take ego motion out by the poses of the sequence.
+        max_gap_s: A longer pause between two stamps starts a new history.
+        progress: Called with (scans done, scans in all).
+
+    Raises:
+        CloudFileError: The sequence cannot be read.
+        BundleError: The bundle cannot be used.
+        ConfigError: Compensation is asked for and there are no poses.
+    """
+    started = perf_counter()
+    sequence = SemanticKittiSequence(folder)
+    # Only now: a mistyped folder should not have to wait for torch.
+    from pointata_core.evaluation.runner import BundleRunner, open_bundle
+
+    loaded = open_bundle(bundle, device)
+    runner = BundleRunner(loaded, len(sequence), max_gap_s=max_gap_s)
+    if compensate and sequence.poses is None:
+        raise ConfigError(
+            f'{sequence.folder}: there is no poses.txt to take ego motion from',
+            'Leave --fixed-frame out, or add the poses of the sequence',
+        )
+    to_ours = labels_to_classes('semantickitti', runner.segmentation_classes)
+    for number, scan in enumerate(sequence, start=1):
+        runner.answer(
+            _cloud(scan, runner.features),
+            pose=scan.pose if compensate else None,
+            truth=None if scan.label is None else to_ours(scan.label),
+        )
+        if progress:
+            progress(number, len(sequence))
+    return runner.recorder.results(
+        RunFacts(
+            kind='sequence',
+            source=str(folder),
+            topic='',
+            frames=len(sequence),
+            wall_s=perf_counter() - started,
+            bundle=loaded.facts(),
+            device=loaded.device_text,
+            state_bytes=runner.session.state_bytes,
+            peak_rss_bytes=environment.peak_rss_bytes(),
+        )
+    )
+
+
+def _cloud(scan: SemanticKittiScan, features: tuple[str, ...]) -> Cloud:
+    """A scan as the decoder would hand it over, with the features that the bundle wants."""
+    return Cloud(
+        points=scan.points,
+        features={'intensity': scan.intensity} if 'intensity' in features else {},
+        finite=finite_rows(scan.points),
+        width=len(scan.points),
+        height=1,
+        stamp_ns=scan.stamp_ns,
+        frame_id='velodyne',
+    )
