@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the log says when the node starts: what runs where, and which topics it listens to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rclpy.qos import QoSProfile
+
+from pointata_ros.dds import profile_in_use
+from pointata_ros.parameters import NodeSettings
+from pointata_ros.qos import describe
+from pointata_ros.skill import Skill
+
+
+def banner(
+    skill: Skill,
+    settings: NodeSettings,
+    input_topic: str,
+    input_profile: QoSProfile,
+    publishers: int,
+    output_topics: Iterable[str],
+) -> str:
+    """Several lines for the log.
+
+    Args:
+        skill: What answers.
+        settings: Parameters.
+        input_topic: Resolved name of the cloud topic.
+        input_profile: Quality of service of the subscription, overrides applied.
+        publishers: Number of publishers on it now.
+        output_topics: Resolved names of the result topics.
+    """
+    bundle = skill.bundle
+    manifest = bundle.manifest
+    compensation = f"to '{settings.fixed_frame}'" if settings.fixed_frame else 'off'
+    features = ', '.join(manifest.features) or 'none'
+    rows = {
+        'bundle': f'{manifest.name} {bundle.short_hash} ({bundle.path})',
+        'device': f'{skill.device.device} ({skill.device.reason})',
+        'segmentation': _listed(manifest.segmentation_classes),
+        'action': _listed(manifest.action_classes),
+        'input': f'{input_topic} ({describe(input_profile)}; publishers now: {publishers})',
+        'point fields': f'x, y, z; beyond these, if present: {features}',
+        'policy': f'{settings.policy}, queue {settings.queue_size}, max gap {settings.max_gap:g} s',
+        'ego motion': compensation,
+        'outputs': ', '.join(output_topics),
+        'DDS profile': profile_in_use() or 'none: clouds of some 100 kB and more may get lost',
+    }
+    width = max(map(len, rows))
+    return 'ready\n' + '\n'.join(f'  {name:<{width}}  {text}' for name, text in rows.items())
+
+
+def _listed(classes: tuple[str, ...]) -> str:
+    return f'{len(classes)} classes: {", ".join(classes)}' if classes else 'no such head'

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Says why no cloud arrives, or why fewer arrive than were sent, and what to do about it.
+
+"The topic is there and I get nothing" is the most repeated complaint about ROS 2 perception nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+
+from pointata_ros.dds import PROFILE
+from pointata_ros.qos import describe
+
+POINT_CLOUD_TYPE = 'sensor_msgs/msg/PointCloud2'
+_LARGE_CLOUD_ADVICE = (
+    'large clouds may be lost on the way: start the publisher with the environment variable '
+    f'FASTRTPS_DEFAULT_PROFILES_FILE set to {PROFILE} of this package'
+)
+_FEWEST_STAMPS = 10
+_TOLERATED_LOSS = 0.2
+_BEAT_TOLERANCE = 0.2  # in periods
+_STEADY_SHARE = 0.8
+
+
+def explain_silence(node: Node, topic: str, wanted: QoSProfile) -> str:
+    """Why no cloud has come yet.
+
+    Args:
+        node: Used to look at the ROS graph.
+        topic: Resolved name of the input topic.
+        wanted: Quality of service of the subscription.
+
+    Returns:
+        One line per finding; every publisher of the topic is named.
+    """
+    publishers = node.get_publishers_info_by_topic(topic)
+    lines = [f"no cloud received on '{topic}' so far ({describe(wanted)})"]
+    lines += [_judge(publisher, wanted) for publisher in publishers]
+    if not publishers:
+        lines.append(_nobody(node, topic))
+    if node.get_clock().now().nanoseconds == 0:
+        lines.append('use_sim_time is true, but nothing publishes the time on /clock')
+    return '\n  '.join(lines)
+
+
+def _judge(publisher, wanted: QoSProfile) -> str:
+    namespace = publisher.node_namespace.rstrip('/')
+    name = f"publisher '{namespace}/{publisher.node_name}'"
+    if publisher.topic_type != POINT_CLOUD_TYPE:
+        return f'{name} sends {publisher.topic_type}, expected {POINT_CLOUD_TYPE}'
+    offered = publisher.qos_profile
+    compatibility, reason = qos_check_compatible(offered, wanted)
+    if compatibility == QoSCompatibility.OK:
+        return f'{name} fits, but nothing has come from it: it is idle, or {_LARGE_CLOUD_ADVICE}'
+    return (
+        f'{name} does not fit: {reason.strip(" ;")}. It offers: {describe(offered)}. Change the '
+        'publisher, or the parameters qos_overrides.<topic>.subscription.* of this node'
+    )
+
+
+def _nobody(node: Node, topic: str) -> str:
+    others = sorted(
+        name
+        for name, types in node.get_topic_names_and_types()
+        if POINT_CLOUD_TYPE in types and node.count_publishers(name) and name != topic
+    )
+    others = [name for name in others if not name.startswith(node.get_fully_qualified_name() + '/')]
+    if not others:
+        return 'nobody publishes on it, and there is no other PointCloud2 topic'
+    return (
+        f'nobody publishes on it; PointCloud2 topics there are: {", ".join(others)}. Remap '
+        f'~/input/points, or use the launch argument input_points'
+    )
+
+
+def explain_loss(stamps_ns: Sequence[int], lost: int) -> str:
+    """Whether clouds get lost between their publisher and this node.
+
+    A spinning sensor stamps its clouds evenly, so steps of two or more periods are holes left by
+    clouds that did not arrive. The period is taken as the lower decile of all steps, which holds as
+    long as a tenth of the clouds arrive beside their neighbour. Steps that are no multiples of it
+    mean a sensor without a beat, about which nothing can be said.
+
+    Args:
+        stamps_ns: Stamps of recent clouds in order of arrival.
+        lost: Clouds which the middleware itself reports as lost.
+
+    Returns:
+        A sentence, empty if nothing seems wrong.
+    """
+    steps = np.diff(np.asarray(stamps_ns, dtype=np.int64))
+    steps = steps[steps > 0]
+    if len(steps) < _FEWEST_STAMPS:
+        return f'the middleware lost {lost} clouds; {_LARGE_CLOUD_ADVICE}' if lost else ''
+    period = float(np.quantile(steps, 0.1))
+    periods = steps / period
+    in_beat = np.abs(periods - np.round(periods)) < _BEAT_TOLERANCE
+    share = 1.0 - len(steps) / float(np.round(periods).sum())
+    if share < _TOLERATED_LOSS or in_beat.mean() < _STEADY_SHARE:
+        return ''
+    return (
+        f'input comes at {1e9 / float(steps.mean()):.1f} Hz, while its stamps suggest '
+        f'{1e9 / period:.1f} Hz: about {share:.0%} of the clouds are missing; {_LARGE_CLOUD_ADVICE}'
+    )

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cloud subscription: takes a reference to each message and hands it to the mailbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, qos_policy_name_from_kind
+from sensor_msgs.msg import PointCloud2
+
+from pointata_ros.compat import subscription_callbacks
+from pointata_ros.gate import GatedCallbackGroup
+from pointata_ros.hints import explain_loss, explain_silence
+from pointata_ros.mailbox import Mailbox
+from pointata_ros.parameters import NodeSettings
+from pointata_ros.pipeline import Arrival
+from pointata_ros.qos import input_profile, overrides
+from pointata_ros.statistics import DropReason, Statistics
+
+TOPIC = '~/input/points'
+
+
+class CloudInput:
+    """Subscription and mailbox of one activation.
+
+    Args:
+        node: The node that listens.
+        settings: Policy and queue size.
+        statistics: Where clouds are counted.
+        warn: Called with a kind and a sentence; throttled by the callee.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        settings: NodeSettings,
+        statistics: Statistics,
+        warn: Callable[[str, str], None],
+    ) -> None:
+        self._node = node
+        self._statistics = statistics
+        self._warn = warn
+        self._has_arrived = False
+        self.profile: QoSProfile = input_profile(settings.policy, settings.queue_size)
+        self.mailbox: Mailbox[Arrival] = Mailbox(
+            settings.policy,
+            settings.queue_size,
+            on_overflow=lambda _: statistics.dropped(DropReason.OVERFLOW),
+            on_room=self._wake_executor,
+        )
+        is_open = (lambda: self.mailbox.has_room) if settings.policy == 'block' else (lambda: True)
+        self._subscription = node.create_subscription(
+            PointCloud2,
+            TOPIC,
+            self._receive,
+            self.profile,
+            callback_group=GatedCallbackGroup(is_open),
+            event_callbacks=subscription_callbacks(self._meet_incompatible, self._lose),
+            qos_overriding_options=overrides(),
+        )
+
+    @property
+    def topic(self) -> str:
+        """Resolved name of the topic."""
+        return self._subscription.topic_name
+
+    def count_publishers(self) -> int:
+        """Publishers of the topic that are known now."""
+        return self._node.count_publishers(self.topic)
+
+    def hint(self) -> str:
+        """What is wrong with the input, in words; empty if nothing seems to be."""
+        if not self._has_arrived:
+            return explain_silence(self._node, self.topic, self.profile)
+        snapshot = self._statistics.snapshot()
+        return explain_loss(snapshot.stamps_ns, snapshot.lost)
+
+    def discard(self, reason: DropReason) -> None:
+        """Drop whatever waits."""
+        for _ in self.mailbox.drain():
+            self._statistics.dropped(reason)
+
+    def close(self) -> None:
+        """Stop listening; clouds that still wait are counted as dropped."""
+        self._node.destroy_subscription(self._subscription)
+        for _ in self.mailbox.close():
+            self._statistics.dropped(DropReason.DEACTIVATED)
+
+    def _receive(self, message: PointCloud2) -> None:
+        self._has_arrived = True
+        stamp = message.header.stamp
+        self._statistics.arrived(
+            self._node.get_clock().now().nanoseconds, stamp.sec * 1_000_000_000 + stamp.nanosec
+        )
+        if not self.mailbox.put(Arrival(message, perf_counter())):
+            self._statistics.dropped(DropReason.DEACTIVATED)
+
+    def _meet_incompatible(self, event) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        self._warn('incompatible', f'a publisher does not fit ({policy}): {self.hint()}')
+
+    def _lose(self, event) -> None:
+        self._statistics.lost(event.total_count_change)
+
+    def _wake_executor(self) -> None:
+        executor = self._node.executor
+        if executor is not None:
+            executor.wake()

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much memory the process and its device hold, for the diagnostics."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import torch
+
+_STATM = Path('/proc/self/statm')
+
+
+def memory_in_use(device: torch.device) -> dict[str, int]:
+    """Bytes by kind; a kind that cannot be told is left out.
+
+    Args:
+        device: Where the network runs.
+
+    Returns:
+        ``process`` (resident), and on a GPU ``device_allocated`` and ``device_reserved``.
+    """
+    sizes = {}
+    if _STATM.is_file():
+        resident_pages = int(_STATM.read_text().split()[1])
+        sizes['process'] = resident_pages * os.sysconf('SC_PAGE_SIZE')
+    if device.type == 'cuda':
+        # A lost device cannot be asked any more.
+        with contextlib.suppress(RuntimeError):
+            sizes['device_allocated'] = torch.cuda.memory_allocated(device)
+            sizes['device_reserved'] = torch.cuda.memory_reserved(device)
+    return sizes

@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one table of node parameters.
+
+:class:`NodeSettings` is that table: each field is a ROS parameter, its annotation the type, its
+default the default, and its metadata the description, range, choices and whether it may change
+while the node runs. Declaration (:mod:`pointata_ros.parameter_server`), ``config/perception.yaml``
+and ``docs/parameters.md`` (:mod:`pointata_ros.parameter_files`) are all made from it, so they
+cannot disagree. Regenerate the two files with::
+
+    python -m pointata_ros.parameters --write
+
+This module does not import ROS.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pointata_core.errors import ConfigError
+
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Specification:
+    """What may be said about one parameter besides its name, type and default.
+
+    Attributes:
+        group: Heading under which the parameter stands in the generated files.
+        description: One sentence or two; shown by ``ros2 param describe``.
+        minimum: Smallest legal value of a number, in the parameter's unit.
+        maximum: Largest legal value of a number.
+        choices: The closed set of legal strings; empty where the set is open.
+        pattern: Regular expression that an open string must match; empty = anything.
+        live: True if the value may change while the node runs.
+    """
+
+    group: str
+    description: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    pattern: str = ''
+    live: bool = False
+
+
+def _parameter(default: Value, group: str, description: str, **details: Any) -> Any:
+    """A dataclass field that carries its :class:`Specification`."""
+    specification = Specification(group, description, **details)
+    return dataclasses.field(default=default, metadata={'specification': specification})
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """Every parameter of the perception node, typed and checked. See ``docs/parameters.md``."""
+
+    bundle: str = _parameter(
+        '',
+        'Model',
+        'Folder of the skill bundle; empty = the default bundle of this package. A change takes '
+        'effect through the service ~/load_skill.',
+        live=True,
+    )
+    device: str = _parameter(
+        'auto',
+        'Model',
+        'Where the network runs; auto takes the first CUDA device if there is one.',
+        pattern=r'auto|cpu|cuda(:\d+)?',
+    )
+    device_failure: str = _parameter(
+        'stop',
+        'Model',
+        'What to do when the device is lost or stays out of memory: stop (log, then back to '
+        'unconfigured) or go on on the cpu, which the diagnostics then say all the time.',
+        choices=('stop', 'cpu'),
+        live=True,
+    )
+    num_threads: int = _parameter(
+        0, 'Model', 'CPU threads of the network; 0 = as torch decides.', minimum=0, maximum=1024
+    )
+    autostart: bool = _parameter(
+        True,
+        'Lifecycle',
+        'Configure and activate by itself; false leaves that to a lifecycle manager.',
+    )
+    strict_parameters: bool = _parameter(
+        False,
+        'Lifecycle',
+        'Refuse to configure unless each parameter of this table was given a value from outside.',
+    )
+    policy: str = _parameter(
+        'latest',
+        'Input',
+        'latest (live): answer the newest cloud and count the others; block (recordings): answer '
+        'every cloud, holding the publisher back where it is reliable.',
+        choices=('latest', 'block'),
+    )
+    queue_size: int = _parameter(
+        10, 'Input', 'Clouds that may wait for the worker.', minimum=1, maximum=1000
+    )
+    max_points: int = _parameter(
+        2_000_000,
+        'Input',
+        'A cloud with more points than this is rejected.',
+        minimum=1,
+        maximum=100_000_000,
+    )
+    hint_after: float = _parameter(
+        5.0,
+        'Input',
+        'Seconds without a cloud after which the log says why none may be arriving.',
+        minimum=0.1,
+        maximum=3600.0,
+    )
+    max_gap: float = _parameter(
+        1.0,
+        'Time',
+        'Seconds between two stamps above which the temporal state starts afresh.',
+        minimum=0.001,
+        maximum=3600.0,
+    )
+    ingest_share: float = _parameter(
+        0.5,
+        'Time',
+        'A cloud that is not answered still enters the temporal state while that costs at most '
+        'this share of the time between two clouds; else it is counted as a gap. 0 = never.',
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    )
+    min_history: int = _parameter(
+        1,
+        'Time',
+        'Clouds that the temporal state must have seen before answers are published; 1 = answer '
+        'from the first cloud on.',
+        minimum=1,
+        maximum=1000,
+        live=True,
+    )
+    fixed_frame: str = _parameter(
+        '',
+        'Time',
+        'Frame that stands still (map, odom): the sensor motion between clouds is looked up in TF '
+        'and taken out. Empty = no compensation and no use of TF.',
+    )
+    transform_timeout: float = _parameter(
+        0.1,
+        'Time',
+        'Seconds to wait for the transform of a cloud.',
+        minimum=0.0,
+        maximum=10.0,
+        live=True,
+    )
+    transform_policy: str = _parameter(
+        'skip',
+        'Time',
+        'What to do with a cloud whose transform is missing: skip it, or go on uncompensated.',
+        choices=('skip', 'uncompensated'),
+        live=True,
+    )
+    publish_segmentation: bool = _parameter(
+        True, 'Output', 'Publish the labelled cloud on ~/output/segmentation.', live=True
+    )
+    publish_rgb: bool = _parameter(
+        True,
+        'Output',
+        'Publish the coloured cloud on ~/output/segmentation_rgb while somebody subscribes.',
+        live=True,
+    )
+    publish_action: bool = _parameter(
+        True, 'Output', 'Publish the action scores on ~/output/action.', live=True
+    )
+    publish_markers: bool = _parameter(
+        True, 'Output', 'Publish the action as text on ~/output/markers.', live=True
+    )
+    score_threshold: float = _parameter(
+        0.0,
+        'Output',
+        'Points whose class is less probable than this come back unlabelled (65535).',
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    )
+    max_rate: float = _parameter(
+        0.0,
+        'Output',
+        'Most answers per second of stamp time; clouds in between enter the state only. 0 = every '
+        'cloud. Has no effect under the policy block.',
+        minimum=0.0,
+        maximum=1000.0,
+        live=True,
+    )
+    marker_lifetime: float = _parameter(
+        1.0,
+        'Output',
+        'Seconds after which RViz forgets a marker that is not renewed.',
+        minimum=0.05,
+        maximum=3600.0,
+        live=True,
+    )
+    diagnostics_period: float = _parameter(
+        1.0, 'Diagnostics', 'Seconds between two diagnostics.', minimum=0.05, maximum=60.0
+    )
+    input_timeout: float = _parameter(
+        2.0,
+        'Diagnostics',
+        'Seconds without a cloud after which the input is reported as Timeout (ERROR).',
+        minimum=0.05,
+        maximum=3600.0,
+        live=True,
+    )
+    warn_rate: float = _parameter(
+        0.5,
+        'Diagnostics',
+        'Input below this many clouds per second is reported as WarnRate.',
+        minimum=0.0,
+        maximum=1000.0,
+        live=True,
+    )
+    error_rate: float = _parameter(
+        0.1,
+        'Diagnostics',
+        'Input below this many clouds per second is reported as ErrorRate.',
+        minimum=0.0,
+        maximum=1000.0,
+        live=True,
+    )
+
+    max_latency: float = _parameter(
+        0.2,
+        'Diagnostics',
+        'Seconds from callback to answer above which processing is reported as slow (policy '
+        'latest). 0 = never.',
+        minimum=0.0,
+        maximum=60.0,
+        live=True,
+    )
+    error_after: float = _parameter(
+        5.0,
+        'Diagnostics',
+        'Seconds for which a fault (slow, unanswered, rejected, ...) lasts before it is reported '
+        'as ERROR instead of WARN.',
+        minimum=0.0,
+        maximum=3600.0,
+        live=True,
+    )
+    stuck_after: float = _parameter(
+        10.0,
+        'Diagnostics',
+        'Seconds on a single cloud after which the worker is reported as stuck (ERROR).',
+        minimum=0.05,
+        maximum=3600.0,
+        live=True,
+    )
+
+    def __post_init__(self) -> None:
+        reason = refusal(dataclasses.asdict(self))
+        if reason:
+            raise ConfigError(reason, 'docs/parameters.md lists what is allowed')
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One row of the table."""
+
+    name: str
+    default: Value
+    specification: Specification
+
+    @property
+    def kind(self) -> type:
+        """``bool``, ``int``, ``float`` or ``str``."""
+        return type(self.default)
+
+
+PARAMETERS: tuple[Parameter, ...] = tuple(
+    Parameter(field.name, field.default, field.metadata['specification'])
+    for field in dataclasses.fields(NodeSettings)
+)
+TYPE_NAMES = {bool: 'bool', int: 'integer', float: 'double', str: 'string'}
+_BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
+
+
+def allowed(parameter: Parameter) -> str:
+    """The legal values in words, empty where everything of the right type is legal."""
+    specification = parameter.specification
+    if specification.choices:
+        return ' | '.join(specification.choices)
+    if specification.pattern:
+        return f'matches {specification.pattern}'
+    if specification.minimum is not None:
+        return f'{specification.minimum:g} to {specification.maximum:g}'
+    return ''
+
+
+def refusal(values: Mapping[str, Value]) -> str:
+    """Why these values cannot be used, empty if they can.
+
+    Args:
+        values: Name to value; names that are not in the table are ignored. Rules that involve two
+            parameters are checked only where both are given.
+
+    Returns:
+        A sentence naming parameter, value and what is allowed.
+    """
+    for name, value in values.items():
+        parameter = _BY_NAME.get(name)
+        if parameter is not None and not _is_legal(parameter, value):
+            expected = ' '.join(filter(None, (TYPE_NAMES[parameter.kind], allowed(parameter))))
+            return f'parameter {name} is {value!r}, expected {expected}'
+    warn_rate, error_rate = values.get('warn_rate'), values.get('error_rate')
+    if warn_rate is not None and error_rate is not None and error_rate > warn_rate:
+        return f'parameter error_rate is {error_rate!r}, expected at most warn_rate ({warn_rate!r})'
+    return ''
+
+
+def _is_legal(parameter: Parameter, value: Value) -> bool:
+    specification = parameter.specification
+    if type(value) is not parameter.kind:
+        return False
+    if specification.choices:
+        return value in specification.choices
+    if specification.pattern:
+        return re.fullmatch(specification.pattern, value) is not None
+    if specification.minimum is not None:
+        return specification.minimum <= value <= specification.maximum
+    return True
+
+
+if __name__ == '__main__':
+    from pointata_ros.parameter_files import main
+
+    main()

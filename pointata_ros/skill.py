@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle ready to answer: loaded, verified and warmed up. May run on any thread."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pointata_core.errors import BundleError, PointataError
+from pointata_core.resources import resource_path
+from pointata_core.streaming.bundle import Bundle, load_bundle
+from pointata_core.streaming.device import DeviceChoice, choose_device
+from pointata_core.streaming.session import StreamingSession
+from pointata_ros.recovery import drop_reason, release_memory
+from pointata_ros.statistics import DropReason
+
+DEFAULT_BUNDLE = 'models/default'
+_WARM_UP_FRAMES = 3
+_WARM_UP_POINTS = 8192
+_WARM_UP_PERIOD_NS = 100_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Skill:
+    """A bundle and the device it has been tried on.
+
+    Args:
+        bundle: Verified bundle.
+        device: Where it runs and why.
+        notes: Warnings that its loading gave.
+        substitute_for: Why it does not run where it was asked to, empty if it does.
+    """
+
+    bundle: Bundle
+    device: DeviceChoice
+    notes: tuple[str, ...] = ()
+    substitute_for: str = ''
+
+
+def prepare_skill(path: str, device: str) -> Skill:
+    """Load and verify a bundle, then run it on a few synthetic frames.
+
+    The first frames of a network cost many times the later ones; they are paid here, not while the
+    robot waits.
+
+    Args:
+        path: Folder of the bundle; empty for the default one of this package.
+        device: Parameter ``device``.
+
+    Raises:
+        PointataError: The bundle or the device cannot be used; the text says why and what to do.
+    """
+    choice = choose_device(device)
+    path = path or _default_bundle()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            bundle = load_bundle(path, device=choice.device)
+        _warm_up(StreamingSession(bundle, choice.device))
+    except PointataError:
+        raise
+    except Exception as error:
+        raise _explain(error, path, choice) from error
+    return Skill(bundle, choice, tuple(str(one.message) for one in caught))
+
+
+def prepare_skill_on_cpu(skill: Skill, reason: str) -> Skill:
+    """The same bundle on the CPU, read from disk again: the device's memory may be gone.
+
+    Args:
+        skill: What ran on the device that failed.
+        reason: How it failed.
+
+    Raises:
+        PointataError: It cannot be loaded any more.
+    """
+    text = f'running on the CPU instead of {skill.device.device}, as device_failure asks: {reason}'
+    again = prepare_skill(str(skill.bundle.path), 'cpu')
+    return replace(again, device=DeviceChoice(again.device.device, text), substitute_for=text)
+
+
+def _explain(error: Exception, path: str, choice: DeviceChoice) -> BundleError:
+    if drop_reason(error) is DropReason.OUT_OF_MEMORY:
+        release_memory(error)
+        return BundleError(
+            f'{path}: not enough memory on {choice.device} to load and try it: {error}',
+            'A running skill needs its memory too: deactivate and clean up first, or choose a '
+            'smaller bundle',
+        )
+    return BundleError(
+        f'{path}: the network does not run on {choice.device}: {error!r}',
+        'Choose another bundle or device',
+    )
+
+
+def _default_bundle() -> str:
+    try:
+        return str(resource_path(DEFAULT_BUNDLE))
+    except PointataError as error:
+        raise BundleError(
+            f'parameter bundle is empty and there is no default bundle: {error.message}',
+            'Set the parameter bundle to the folder of a bundle',
+        ) from error
+
+
+def _warm_up(session: StreamingSession) -> None:
+    points = np.random.default_rng(0).normal(size=(_WARM_UP_POINTS, 3), scale=(10.0, 10.0, 1.0))
+    for frame in range(_WARM_UP_FRAMES):
+        session.step(points.astype(np.float32), frame * _WARM_UP_PERIOD_NS)
