@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs nodes in this process and in others, talking over real DDS; makes clouds and recordings."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Log
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import PointCloud2, PointField
+from std_msgs.msg import Header
+from std_srvs.srv import Trigger
+
+from pointata_core.data.bags import BagWriter
+from pointata_core.data.point_cloud2 import encode_fields, fill_message, xyz_columns
+from pointata_ros.node import PerceptionNode
+
+ROOT = Path(__file__).resolve().parent.parent
+# How long is long enough depends on who else uses the machine.
+PATIENCE_S = float(os.environ.get('POINTATA_PATIENCE_S', '120'))
+START_NS = 1_700_000_000_000_000_000
+PERIOD_NS = 100_000_000
+RELIABLE_ALL = QoSProfile(
+    history=QoSHistoryPolicy.KEEP_ALL, reliability=QoSReliabilityPolicy.RELIABLE
+)
+LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+LATCHED_ALL = QoSProfile(
+    history=QoSHistoryPolicy.KEEP_ALL, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL
+)
+BEST_EFFORT = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+_numbers = itertools.count()
+
+
+def wait_until(condition: Callable[[], Any], what: str) -> Any:
+    """Return the first true value of ``condition``; fail with ``what`` after a long wait."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f'waited {PATIENCE_S:g} s in vain for {what}')
+
+
+def street(seed: int, points: int = 600) -> np.ndarray:
+    """A flat scattering of points around the sensor, (points, 3) float32 metres."""
+    random = np.random.default_rng(seed)
+    return random.normal(size=(points, 3), scale=(12.0, 12.0, 1.0)).astype(np.float32)
+
+
+def cloud(points: np.ndarray, stamp_ns: int, frame_id: str = 'lidar', height: int = 1):
+    """A PointCloud2 of ``points`` (N, 3)."""
+    header = Header(frame_id=frame_id)
+    header.stamp.sec, header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
+    encoded = encode_fields(xyz_columns(points), width=len(points) // height, height=height)
+    return fill_message(PointCloud2(), encoded, header, PointField)
+
+
+def recorded(seed: int) -> PointCloud2:
+    """The cloud that :func:`write_bag` records for a seed."""
+    return cloud(street(seed, points=50), START_NS + seed * PERIOD_NS)
+
+
+def write_bag(path: Path, topics: dict[str, Iterable[int]], storage: str = 'mcap') -> Path:
+    """A recording of clouds: topic name to seeds; frame k is recorded at k periods."""
+    with BagWriter(path, storage) as writer:
+        for topic in topics:
+            writer.add_topic(topic, 'sensor_msgs/msg/PointCloud2')
+        for topic, seeds in topics.items():
+            for seed in seeds:
+                data = serialize_message(recorded(seed))
+                writer.write_raw(topic, data, START_NS + seed * PERIOD_NS)
+    return path
+
+
+class Collector:
+    """Everything that arrives on one topic."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+
+    def wait_for(self, count: int) -> list[Any]:
+        wait_until(lambda: len(self.messages) >= count, f'message number {count}')
+        return self.messages
+
+
+class Peer:
+    """A node that is spun by a thread of its own."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(node)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+        self.node.destroy_node()
+
+    def _spin(self) -> None:
+        with contextlib.suppress(ExternalShutdownException, ShutdownException):
+            self._executor.spin()
+
+
+class Bench:
+    """A perception node with these parameters, and a client that talks to it."""
+
+    def __init__(self, name: str = '', **parameters: Any) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        number = next(_numbers)
+        self._client = Peer(self._plain_node(f'client_{number}'))
+        self._log: list[Log] = []
+        # Not pytest's capture: it empties its file after reading and loses what comes in between.
+        self._client.node.create_subscription(Log, '/rosout', self._log.append, LATCHED_ALL)
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        try:
+            self.node = PerceptionNode(
+                name or f'perception_{number}', context=self.context, parameter_overrides=overrides
+            )
+        except BaseException:
+            self._client.close()
+            rclpy.shutdown(context=self.context)
+            raise
+        self._peer = Peer(self.node)
+        self.name = self.node.get_fully_qualified_name()
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # The executor must be gone before its node is, as in main.
+        self._peer._executor.shutdown()
+        self.node.release()
+        self._peer.close()
+        self._client.close()
+        rclpy.shutdown(context=self.context)
+
+    def _plain_node(self, name: str) -> Node:
+        return Node(name, context=self.context, use_global_arguments=False)
+
+    def topic(self, name: str) -> str:
+        return f'{self.name}/{name}'
+
+    def collect(self, name: str, kind: type, qos: QoSProfile = RELIABLE_ALL) -> Collector:
+        """Subscribe to a topic of the node; returns once they are connected."""
+        collector = Collector()
+        subscription = self._client.node.create_subscription(
+            kind, self.topic(name), collector.messages.append, qos
+        )
+        wait_until(subscription.get_publisher_count, f'a publisher of {name}')
+        # The publisher may learn of the subscriber a little later than the other way round.
+        wait_until(lambda: self._heard(self.topic(name)), f'{name} to see its subscriber')
+        return collector
+
+    def _heard(self, topic: str) -> bool:
+        publishers = [one for one in list(self.node.publishers) if one.topic_name == topic]
+        return any(one.get_subscription_count() for one in publishers)
+
+    def publisher(self, qos: QoSProfile = RELIABLE_ALL):
+        """A publisher of clouds that the node hears."""
+        publisher = self._client.node.create_publisher(PointCloud2, self.topic('input/points'), qos)
+        wait_until(publisher.get_subscription_count, 'the node to subscribe')
+        subscriptions = self.node.subscriptions
+        wait_until(
+            lambda: any(
+                one.topic_name == self.topic('input/points') and one.get_publisher_count()
+                for one in list(subscriptions)
+            ),
+            'the node to see the publisher',
+        )
+        return publisher
+
+    def settle(self) -> None:
+        """Wait until every cloud that reached the node has met its end; forget all connections."""
+
+        def is_settled() -> bool:
+            now = self.node._statistics.snapshot()
+            ended = now.answered + now.dropped.total() + now.rejected.total()
+            return now.received == ended
+
+        client = self._client.node
+        for publisher in list(client.publishers):
+            if publisher.topic_name == self.topic('input/points'):
+                client.destroy_publisher(publisher)
+        wait_until(is_settled, 'the last clouds to be accounted for')
+        for subscription in list(client.subscriptions):
+            if subscription.topic_name.startswith(f'{self.name}/'):
+                client.destroy_subscription(subscription)
+
+    def call(self, kind: type, name: str, request: Any) -> Any:
+        client = self._client.node.create_client(kind, self.topic(name))
+        assert client.wait_for_service(PATIENCE_S), f'no service {name}'
+        future = client.call_async(request)
+        wait_until(future.done, f'service {name}')
+        self._client.node.destroy_client(client)
+        return future.result()
+
+    def state(self) -> str:
+        return self.call(GetState, 'get_state', GetState.Request()).current_state.label
+
+    def wait_for_state(self, label: str) -> None:
+        wait_until(lambda: self.state() == label, f'state {label}')
+
+    def change(self, transition: str) -> bool:
+        request = ChangeState.Request()
+        request.transition.label = transition
+        return self.call(ChangeState, 'change_state', request).success
+
+    def load_skill(self) -> Trigger.Response:
+        return self.call(Trigger, 'load_skill', Trigger.Request())
+
+    def set(self, **values: Any):
+        """Set parameters as a ROS client does; returns the list of results."""
+        request = SetParameters.Request(
+            parameters=[Parameter(k, value=v).to_parameter_msg() for k, v in values.items()]
+        )
+        return self.call(SetParameters, 'set_parameters', request).results
+
+    def wait_for_log(self, text: str) -> str:
+        """Wait until the node has logged ``text``; returns all that it has logged till then."""
+        name = self.node.get_logger().name
+
+        def log() -> str:
+            return '\n'.join(one.msg for one in list(self._log) if one.name == name)
+
+        wait_until(lambda: text in log(), f'{text!r} in the log')
+        return log()
+
+    def diagnostics(self, status: str) -> dict[str, str]:
+        """Key-values of the next diagnostics of the node; 'level' and 'message' among them."""
+        seen: list[DiagnosticArray] = []
+        subscription = self._client.node.create_subscription(
+            DiagnosticArray, '/diagnostics', seen.append, 10
+        )
+        wanted = f'{self.name.lstrip("/")}: {status}'
+
+        def find():
+            return next((s for m in list(seen) for s in m.status if s.name == wanted), None)
+
+        found = wait_until(find, f'diagnostics of {status}')
+        self._client.node.destroy_subscription(subscription)
+        values = {pair.key: pair.value for pair in found.values}
+        return values | {'level': found.level[0], 'message': found.message}
+
+
+class Process:
+    """One of the executables of the package."""
+
+    def __init__(self, name: str, *arguments: object) -> None:
+        environment = os.environ | {'PYTHONPATH': str(ROOT), 'PYTHONUNBUFFERED': '1'}
+        self.process = subprocess.Popen(
+            [sys.executable, str(ROOT / 'scripts' / name), *map(str, arguments)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    @property
+    def text(self) -> str:
+        return ''.join(list(self.lines))
+
+    def wait_for(self, text: str) -> None:
+        wait_until(
+            lambda: text in self.text or self.process.poll() is not None,
+            f'{text!r} on the terminal',
+        )
+        assert text in self.text
+
+    def end(self, *signals: int) -> int:
+        """Send the signals and return the exit code."""
+        for number in signals:
+            self.process.send_signal(number)
+        code = self.process.wait(PATIENCE_S)
+        self._reader.join(PATIENCE_S)
+        return code

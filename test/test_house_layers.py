@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The layers of docs/architecture.md hold, seen in the syntax trees of all modules.
+
+Imports inside functions count as well: a late import hides a dependency, it does not remove it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+ROS_PACKAGES = re.compile(
+    r'(rclpy|rcl_\w+|rmw\w*|rosidl\w*|ament\w*|launch\w*|ros2\w*|tf2_\w+|tf_transformations'
+    r'|\w+_msgs|\w+_interfaces|std_srvs|sensor_msgs_py|pointata_ros)'
+)
+
+# Which rooms a room may use besides itself. `base` is what lies directly in pointata_core.
+ARROWS: dict[str, set[str]] = {
+    'base': set(),
+    'ops': {'base'},
+    'models': {'base', 'ops'},
+    'transport': {'base'},
+    'data': {'base', 'ops'},
+    'streaming': {'base', 'ops', 'models'},
+    'evaluation': {'base', 'ops', 'models', 'data', 'streaming'},
+    'adaptation': {'base', 'ops', 'models', 'transport', 'data', 'streaming', 'evaluation'},
+    'pretraining': {'base', 'ops', 'models', 'data', 'evaluation'},
+    'cli': {
+        'base',
+        'ops',
+        'models',
+        'transport',
+        'data',
+        'streaming',
+        'evaluation',
+        'adaptation',
+        'pretraining',
+    },
+}
+
+
+def modules_of(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob('*.py'))
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def names_imported_by(source: str, package: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Yield line and full dotted name of everything that a module of ``package`` imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package[: len(package) - node.level + 1] if node.level else ()
+            origin = '.'.join([*parents, *filter(None, [node.module])])
+            yield from ((node.lineno, f'{origin}.{alias.name}') for alias in node.names)
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    return list(names_imported_by(path.read_text(), path.relative_to(ROOT).parent.parts))
+
+
+def room_of(dotted: str) -> str:
+    second = dotted.split('.')[1] if '.' in dotted else ''
+    return second if second in ARROWS else 'base'
+
+
+def test_every_room_has_a_layer() -> None:
+    rooms = {path.parent.name for path in (ROOT / 'pointata_core').glob('*/__init__.py')}
+    assert rooms <= set(ARROWS), 'give the new room its arrows here and in docs/architecture.md'
+
+
+def test_core_never_imports_ros() -> None:
+    offending = [
+        f'{relative(path)}:{line} imports {name}'
+        for path in modules_of('pointata_core')
+        for line, name in imports(path)
+        if ROS_PACKAGES.fullmatch(name.split('.')[0])
+    ]
+    assert offending == []
+
+
+def test_arrows_only_go_down() -> None:
+    offending = []
+    for path in modules_of('pointata_core'):
+        own = room_of('.'.join(path.relative_to(ROOT).with_suffix('').parts))
+        offending += [
+            f'{relative(path)}:{line} ({own}) imports {name}'
+            for line, name in imports(path)
+            if name.startswith('pointata_core') and room_of(name) not in ARROWS[own] | {own}
+        ]
+    assert offending == []
+
+
+def test_the_node_uses_only_rooms_that_it_may() -> None:
+    allowed = {'base', 'data', 'streaming', 'evaluation', 'cli'}
+    offending = [
+        f'{relative(path)}:{line} imports {name}'
+        for path in modules_of('pointata_ros')
+        for line, name in imports(path)
+        if (name.startswith('pointata_core') and room_of(name) not in allowed)
+        or name.split('.')[0] in ('scipy', 'fpsample')
+    ]
+    assert offending == []
+
+
+def test_the_node_does_no_tensor_arithmetic() -> None:
+    housekeeping = {'set_num_threads', 'cuda', 'device', 'OutOfMemoryError'}
+    offending = [
+        f'{relative(path)}:{node.lineno} uses torch.{node.attr}'
+        for path in modules_of('pointata_ros')
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and getattr(node.value, 'id', '') == 'torch'
+        and node.attr not in housekeeping
+    ]
+    assert offending == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = []
+    for path in modules_of('pointata_core') + modules_of('pointata_ros'):
+        docstring = ast.get_docstring(ast.parse(path.read_text())) or ''
+        if not docstring.partition('\n\n')[0].endswith(('.', '?', '!', ':')):
+            silent.append(relative(path))
+    assert silent == [], 'a module begins with a docstring whose first paragraph is a sentence'
+
+
+def test_imports_are_seen_wherever_they_stand_and_however_they_are_written() -> None:
+    source = 'import a.b\ndef f():\n    from ..models import x\n    from . import y\n'
+    names = list(names_imported_by(source, ('pointata_core', 'data')))
+    assert names == [(1, 'a.b'), (3, 'pointata_core.models.x'), (4, 'pointata_core.data.y')]
+
+
+@pytest.mark.parametrize('name', ['rclpy', 'sensor_msgs', 'tf2_ros', 'launch_ros', 'pointata_ros'])
+def test_ros_packages_are_recognised(name: str) -> None:
+    assert ROS_PACKAGES.fullmatch(name)

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bag player: what it publishes is what was recorded."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+
+import pytest
+import rclpy
+from geometry_msgs.msg import TransformStamped
+from node_harness import (
+    BEST_EFFORT,
+    LATCHED,
+    PERIOD_NS,
+    RELIABLE_ALL,
+    START_NS,
+    Collector,
+    Peer,
+    recorded,
+    wait_until,
+    write_bag,
+)
+from rclpy.node import Node
+from rclpy.qos import QoSReliabilityPolicy
+from rclpy.serialization import serialize_message
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import PointCloud2
+from tf2_msgs.msg import TFMessage
+
+from pointata_core.data.bags import BagWriter
+from pointata_core.errors import BagError
+from pointata_ros.bag_player import BagPlayer, PlayOptions
+
+pytestmark = pytest.mark.ros
+FAST = 1000.0
+
+
+@pytest.fixture(scope='module')
+def peer():
+    """A node that listens, spun by a thread."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    peer = Peer(Node('listener', context=context))
+    yield peer
+    peer.close()
+    rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def open_player(peer):
+    """Opens players on a node of their own."""
+    node = Node('player', context=peer.node.context, start_parameter_services=False)
+    players = []
+
+    def open_player(path, **options) -> BagPlayer:
+        players.append(BagPlayer(path, node, PlayOptions(rate=FAST, **options)))
+        return players[-1]
+
+    yield open_player
+    for player in players:
+        player.__exit__()
+    node.destroy_node()
+
+
+@pytest.fixture
+def listen(peer):
+    """Subscribes for the time of one test."""
+    subscriptions = []
+
+    def listen(topic, kind, qos=RELIABLE_ALL) -> Collector:
+        collector = Collector()
+        subscriptions.append(
+            peer.node.create_subscription(kind, topic, collector.messages.append, qos)
+        )
+        return collector
+
+    yield listen
+    for subscription in subscriptions:
+        peer.node.destroy_subscription(subscription)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize('reliability', ['reliable', 'best_effort'])
+def test_every_message_arrives_as_it_was_recorded(
+    tmp_path, open_player, listen, storage, reliability
+):
+    path = write_bag(tmp_path / 'bag', {'/recorded/a': range(8)}, storage)
+    player = open_player(path, reliability=reliability, remap={'/recorded/a': '/played/a'})
+    clouds = listen('/played/a', PointCloud2, BEST_EFFORT)
+    assert player.wait_for_subscribers(1, 30.0)
+    report = player.play()
+    assert clouds.wait_for(8) == [recorded(seed) for seed in range(8)]
+    assert (report.published, report.finished) == ({'/played/a': 8}, True)
+
+
+def test_the_reliability_asked_for_is_offered(tmp_path, open_player, peer):
+    path = write_bag(tmp_path / 'bag', {'/offered': [0]})
+    for reliability in ('best_effort', 'reliable'):
+        open_player(path, reliability=reliability, remap={'/offered': f'/{reliability}'})
+        (info,) = wait_until(
+            lambda name=f'/{reliability}': peer.node.get_publishers_info_by_topic(name), 'discovery'
+        )
+        wanted = QoSReliabilityPolicy[reliability.upper()]
+        assert info.qos_profile.reliability == wanted
+
+
+def test_only_the_chosen_topics_are_played(tmp_path, open_player):
+    path = write_bag(tmp_path / 'bag', {'/a': range(2), '/b': range(3)})
+    assert open_player(path, topics=['/b']).play().published == {'/b': 3}
+
+
+def test_the_only_cloud_topic_can_be_sent_elsewhere(tmp_path, open_player):
+    path = write_bag(tmp_path / 'one', {'/a': range(2)})
+    assert open_player(path, clouds_to='/node/input').play().published == {'/node/input': 2}
+    two = write_bag(tmp_path / 'two', {'/a': [0], '/b': [0]})
+    with pytest.raises(BagError, match='/b'):
+        open_player(two, clouds_to='/node/input')
+
+
+def test_a_ros1_recording_is_refused_with_how_to_convert_it(tmp_path, open_player):
+    path = tmp_path / 'old.bag'
+    path.write_bytes(b'#ROSBAG V2.0\n')
+    with pytest.raises(BagError, match='rosbags-convert'):
+        open_player(path)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec('statistics_msgs') is not None, reason='statistics_msgs is installed'
+)
+def test_topics_of_packages_that_are_not_installed_are_counted_and_named(tmp_path, open_player):
+    path = tmp_path / 'bag'
+    with BagWriter(path) as writer:
+        writer.add_topic('/a', 'sensor_msgs/msg/PointCloud2')
+        writer.add_topic('/exotic', 'statistics_msgs/msg/StatisticDataType')
+        writer.write_raw('/a', serialize_message(recorded(0)), START_NS)
+        writer.write_raw('/exotic', b'\0\1\0\0\0', START_NS + 1)
+    player = open_player(path)
+    assert any('statistics_msgs/msg/StatisticDataType' in problem for problem in player.problems)
+    report = player.play()
+    assert (report.published, report.skipped) == ({'/a': 1}, {'/exotic': 1})
+
+
+def test_static_transforms_reach_who_comes_late(tmp_path, open_player, listen):
+    path = tmp_path / 'bag'
+    static = TFMessage(transforms=[TransformStamped(child_frame_id='lidar')])
+    with BagWriter(path) as writer:
+        writer.add_topic('/tf_static', 'tf2_msgs/msg/TFMessage')
+        writer.write_raw('/tf_static', serialize_message(static), START_NS)
+    player = open_player(path, remap={'/tf_static': '/played/tf_static'})
+    player.play()
+    assert listen('/played/tf_static', TFMessage, LATCHED).wait_for(1) == [static]
+
+
+def test_the_clock_runs_from_the_first_to_the_last_message_and_never_back(
+    tmp_path, open_player, listen
+):
+    path = write_bag(tmp_path / 'bag', {'/clocked': range(5)})
+    player = open_player(path, clock=True)
+    ticks = listen('/clock', Clock)
+    listen('/clocked', PointCloud2)
+    assert player.wait_for_subscribers(1, 30.0)
+    wait_until(player._clock.get_subscription_count, 'the clock to be heard')
+    player.play()
+    last_ns = START_NS + 4 * PERIOD_NS
+
+    def times():
+        return [tick.clock.sec * 10**9 + tick.clock.nanosec for tick in list(ticks.messages)]
+
+    wait_until(lambda: last_ns in times(), 'the last tick')
+    assert times() == sorted(times())
+    assert times()[0] >= START_NS and times()[-1] == last_ns
+
+
+def test_a_loop_goes_on_until_it_is_stopped(tmp_path, open_player, listen):
+    path = write_bag(tmp_path / 'bag', {'/looped': range(3)})
+    player = open_player(path, loop=True)
+    clouds = listen('/looped', PointCloud2)
+    reports = []
+    thread = threading.Thread(target=lambda: reports.append(player.play()))
+    thread.start()
+    clouds.wait_for(7)
+    player.stop()
+    thread.join(30.0)
+    assert not reports[0].finished
+    assert reports[0].published['/looped'] >= 7
+
+
+def test_waiting_for_nobody_ends_without_playing(tmp_path, open_player):
+    player = open_player(write_bag(tmp_path / 'bag', {'/unheard': [0]}))
+    assert not player.wait_for_subscribers(1, timeout_s=0.1)
