@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pointata_core.evaluation.action_metrics import (
     Segment,
+    TimelineScores,
     action_score,
     count_matches,
     edit_score,
@@ -122,3 +123,53 @@ def test_edit_distance_equals_trying_every_alignment(a, b):
 def test_lengths_must_agree():
     with pytest.raises(ValueError, match=r'must both be \(F,\)'):
         action_score(np.zeros(2, int), np.zeros(3, int))
+
+
+def three_recordings():
+    """Two timelines of two actions, counted by hand below, and one without ground truth."""
+    scores = TimelineScores()
+    scores.add([1, 1, 1, 1, 2, 2], [1, 1, 1, 1, 2, 2])  # all right
+    scores.add([1, 1, 1, 1], [2, 2, 2, 2])  # one segment of 1 said, one of 2 missed
+    scores.add([1, 2], [-1, -1])
+    return scores
+
+
+def test_f1_pools_the_counts_of_all_recordings_and_edit_is_their_mean():
+    score = three_recordings().score()
+    # tp 2 (first recording), fp 1 and fn 1 (second); a mean of the two F1 would give 0.5.
+    assert score.f1['50'] == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
+    assert score.edit == pytest.approx((1.0 + 0.0) / 2)
+    assert (score.frames, score.accuracy) == (10, pytest.approx(6 / 10))
+
+
+def test_f1_by_class_is_another_figure():
+    scores = TimelineScores()
+    # Class 1: three segments, all found. Class 2: one segment, missed. Class 3: only said.
+    scores.add([1, 0, 1, 0, 1, 3], [1, 0, 1, 0, 1, 2])
+    assert scores.class_f1(0.5) == {0: 1.0, 1: 1.0, 2: 0.0, 3: 0.0}
+    assert scores.score('class').f1['50'] == pytest.approx(2 / 4)
+    assert scores.score().f1['50'] == pytest.approx(2 * 5 / (2 * 5 + 1 + 1))
+
+
+def test_background_is_no_class_of_its_own():
+    scores = TimelineScores(background={0})
+    scores.add([0, 1, 1], [0, 0, 1])
+    assert set(scores.class_f1(0.25)) == {1}
+
+
+@given(st.lists(pairs, min_size=1, max_size=4))
+def test_order_of_the_recordings_does_not_matter(recordings):
+    forwards, backwards = TimelineScores(), TimelineScores()
+    for recording in recordings:
+        forwards.add(*recording)
+    for recording in reversed(recordings):
+        backwards.add(*recording)
+    for average in ('pooled', 'class'):
+        one, other = forwards.score(average), backwards.score(average)
+        assert one.f1 == pytest.approx(other.f1)
+        assert (one.edit, one.accuracy) == pytest.approx((other.edit, other.accuracy))
+
+
+def test_unknown_average_is_refused():
+    with pytest.raises(ValueError, match="'pooled' or 'class'"):
+        three_recordings().score('macro')

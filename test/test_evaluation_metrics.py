@@ -54,6 +54,19 @@ def test_point_without_truth_never_counts_and_point_without_answer_is_wrong():
     assert result.miou == pytest.approx(0.5)
 
 
+def test_unscored_class_has_no_iou_but_its_points_stay_in_the_unions():
+    matrix = ConfusionMatrix(CLASSES)
+    matrix.add(np.array([0, 0, 1, 2]), np.array([0, 0, 0, 2]))
+    result = matrix.score(scored=('road', 'person'))
+    # The car called road is one of road's three points of union; car itself is not averaged.
+    assert result.iou == {'road': pytest.approx(2 / 3), 'person': 1.0}
+    assert result.miou == pytest.approx((2 / 3 + 1) / 2)
+    assert result.accuracy == pytest.approx(3 / 4)
+    assert matrix.score(scored=()) is None
+    with pytest.raises(ValueError, match="'tree'"):
+        matrix.score(scored=('tree',))
+
+
 def test_no_truth_at_all_gives_no_score():
     assert score(truth=[-1, IGNORED], answer=[0, 1]) is None
 
@@ -93,6 +106,10 @@ def test_agrees_with_torchmetrics(frame):
     pair = torch.from_numpy(answer), torch.from_numpy(truth)
     iou = functional.multiclass_jaccard_index(*pair, average='none', **arguments)
     accuracy = functional.multiclass_accuracy(*pair, average='micro', **arguments)
+    counted = functional.multiclass_confusion_matrix(*pair, **arguments)
+    matrix = ConfusionMatrix(CLASSES)
+    matrix.add(truth, answer)
+    assert np.array_equal(matrix.counts[:, :-1], counted.numpy())
     for name, value in result.iou.items():
         assert value == pytest.approx(float(iou[CLASSES.index(name)]), abs=1e-6)
     assert result.accuracy == pytest.approx(float(accuracy), abs=1e-6)

@@ -14,7 +14,10 @@ and Farha and Gall, "MS-TCN" (CVPR 2019), which most published action-segmentati
 * Edit: 1 - (Levenshtein distance between the two sequences of segment labels) / (the longer one's
   length): the order of actions, whatever their duration.
 
-Counts are pooled over recordings before F1 is taken, as the public scripts do.
+Over several recordings, F1 is taken once from counts pooled over recordings and classes, as the
+public scripts do; the edit score is the mean over recordings; accuracy pools frames (some public
+scripts average over batches, where a short last batch weighs too much). F1 averaged over classes
+is another figure, which some papers print under the same name: it has to be asked for.
 """
 
 from __future__ import annotations
@@ -22,10 +25,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Literal
 
 import numpy as np
 
 OVERLAPS = (0.10, 0.25, 0.50)
+F1Average = Literal['pooled', 'class']
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,12 @@ class Segment:
 
 @dataclass(frozen=True)
 class ActionScore:
-    """Scores of a timeline, each in 0..1.
+    """Scores of one or more timelines, each in 0..1.
 
     Args:
         accuracy: Frames with the right label / frames with ground truth, background included.
         f1: F1 by overlap threshold: keys ``'10'``, ``'25'``, ``'50'`` (percent).
-        edit: Edit score.
+        edit: Edit score; the mean over timelines.
         frames: Frames with ground truth.
     """
 
@@ -105,17 +110,95 @@ def edit_score(predicted: Sequence[int], truth: Sequence[int]) -> float:
     return 1.0 - distance[-1] / longest
 
 
+class TimelineScores:
+    """Takes in one timeline after another and scores them together.
+
+    Timelines must not be joined end to end instead: a segment would run across the seam, and one
+    edit distance over everything is no mean of edit scores.
+
+    Args:
+        background: Classes that form no segment, e.g. "none"; they do count in the accuracy.
+    """
+
+    def __init__(self, background: Collection[int] = ()) -> None:
+        self._background = frozenset(background)
+        self._matches: dict[float, dict[int, np.ndarray]] = {o: {} for o in OVERLAPS}
+        self._edits: list[float] = []
+        self._right = 0
+        self._frames = 0
+
+    def add(self, predicted: Sequence[int] | np.ndarray, truth: Sequence[int] | np.ndarray) -> None:
+        """Count one timeline; one without any ground truth counts nothing.
+
+        Args:
+            predicted: ``(F,)`` class per frame; negative = no answer, which is an error.
+            truth: ``(F,)`` class per frame; negative = no ground truth: cut out of both.
+
+        Raises:
+            ValueError: The two are not of the same length.
+        """
+        predicted, truth = np.asarray(predicted, np.int64), np.asarray(truth, np.int64)
+        if predicted.shape != truth.shape or truth.ndim != 1:
+            raise ValueError(
+                f'predicted {predicted.shape} and truth {truth.shape} must both be (F,)'
+            )
+        known = truth >= 0
+        if not known.any():
+            return
+        predicted, truth = predicted[known], truth[known]
+        # "No answer" is no action of its own: it makes no segment, only a missing frame.
+        said = segments(predicted, {*self._background, *predicted[predicted < 0].tolist()})
+        meant = segments(truth, self._background)
+        self._count(said, meant)
+        self._edits.append(edit_score([s.label for s in said], [s.label for s in meant]))
+        self._right += int((predicted == truth).sum())
+        self._frames += int(known.sum())
+
+    def score(self, average: F1Average = 'pooled') -> ActionScore | None:
+        """Scores of all timelines so far; ``None`` where no frame had ground truth.
+
+        Args:
+            average: ``pooled``: one F1 from the counts of all classes. ``class``: the mean of one
+                F1 per class, over the classes that form a segment in truth or answer.
+        """
+        if not self._frames:
+            return None
+        return ActionScore(
+            accuracy=self._right / self._frames,
+            f1={f'{round(100 * o)}': _averaged(self._matches[o], average) for o in OVERLAPS},
+            edit=float(np.mean(self._edits)),
+            frames=self._frames,
+        )
+
+    def class_f1(self, overlap: float) -> dict[int, float]:
+        """F1 by class at one of ``OVERLAPS``, for classes that form a segment somewhere."""
+        counts = self._matches[overlap]
+        return {label: f1_score(*map(int, counts[label])) for label in sorted(counts)}
+
+    def _count(self, said: Sequence[Segment], meant: Sequence[Segment]) -> None:
+        # Segments match only within their class, so counting by class loses nothing.
+        for label in {segment.label for segment in (*said, *meant)}:
+            ours = [segment for segment in said if segment.label == label]
+            theirs = [segment for segment in meant if segment.label == label]
+            for overlap, counts in self._matches.items():
+                matches = np.array(count_matches(ours, theirs, overlap), np.int64)
+                counts[label] = counts.get(label, 0) + matches
+
+
+def _averaged(counts: dict[int, np.ndarray], average: F1Average) -> float:
+    if average == 'class':
+        return float(np.mean([f1_score(*map(int, c)) for c in counts.values()])) if counts else 1.0
+    if average != 'pooled':
+        raise ValueError(f"average is {average!r}, expected 'pooled' or 'class'")
+    return f1_score(*(int(n) for n in sum(counts.values(), np.zeros(3, np.int64))))
+
+
 def action_score(
     predicted: Sequence[int] | np.ndarray,
     truth: Sequence[int] | np.ndarray,
     background: Collection[int] = (),
 ) -> ActionScore | None:
-    """Score one timeline.
-
-    Args:
-        predicted: ``(F,)`` class per frame; negative = no answer, which is an error.
-        truth: ``(F,)`` class per frame; negative = no ground truth: the frame is cut out of both.
-        background: Classes that form no segment, e.g. "none"; they do count in the accuracy.
+    """Score one timeline; see :class:`TimelineScores` for its arguments and for several.
 
     Returns:
         The scores, or ``None`` where no frame has ground truth.
@@ -123,22 +206,6 @@ def action_score(
     Raises:
         ValueError: The two are not of the same length.
     """
-    predicted, truth = np.asarray(predicted, np.int64), np.asarray(truth, np.int64)
-    if predicted.shape != truth.shape or truth.ndim != 1:
-        raise ValueError(f'predicted {predicted.shape} and truth {truth.shape} must both be (F,)')
-    known = truth >= 0
-    if not known.any():
-        return None
-    predicted, truth = predicted[known], truth[known]
-    # "No answer" is no action of its own: it makes no segment, only a missing frame.
-    said = segments(predicted, {*background, *predicted[predicted < 0].tolist()})
-    meant = segments(truth, background)
-    return ActionScore(
-        accuracy=float((predicted == truth).mean()),
-        f1={
-            f'{round(100 * overlap)}': f1_score(*count_matches(said, meant, overlap))
-            for overlap in OVERLAPS
-        },
-        edit=edit_score([s.label for s in said], [s.label for s in meant]),
-        frames=int(known.sum()),
-    )
+    scores = TimelineScores(background)
+    scores.add(predicted, truth)
+    return scores.score()

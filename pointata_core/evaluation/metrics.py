@@ -10,7 +10,7 @@ Counting integers needs NumPy alone, and evaluation has to run where no training
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +21,10 @@ class SegmentationScore:
     """Scores of one recording; every share lies in 0..1.
 
     Args:
-        miou: Mean IoU over the classes that occur in the ground truth. A class that is only
-            predicted has no IoU of its own; its points are errors of the classes they belong to.
-        iou: IoU by class name, only for classes that occur in the ground truth.
+        miou: Mean IoU over the classes that occur in the ground truth (and are scored). A class
+            that is only predicted has no IoU of its own; its points are errors of the classes they
+            belong to.
+        iou: IoU by class name, only for those classes.
         accuracy: Points with the right answer / points with ground truth.
         points: Points with ground truth.
         unanswered: Those of them that got no answer; they count as errors.
@@ -73,8 +74,23 @@ class ConfusionMatrix:
         pairs = np.bincount(truth * (classes + 1) + answer, minlength=self.counts.size)
         self.counts += pairs.reshape(self.counts.shape)
 
-    def score(self) -> SegmentationScore | None:
-        """Scores of everything counted so far; ``None`` where no point had ground truth."""
+    def score(self, scored: Collection[str] | None = None) -> SegmentationScore | None:
+        """Scores of everything counted so far.
+
+        Args:
+            scored: Classes that have an IoU; ``None`` for all. Points of the other classes still
+                count: whatever scored class is answered there has them in its union, as in HOI4D's
+                public evaluation, and in the accuracy.
+
+        Returns:
+            The scores, or ``None`` where no point of a scored class had ground truth.
+
+        Raises:
+            ValueError: A scored class is not one of the matrix.
+        """
+        unknown = sorted(set(scored or ()) - set(self.classes))
+        if unknown:
+            raise ValueError(f'{unknown[0]!r} is none of the classes {self.classes}')
         total = int(self.counts.sum())
         if not total:
             return None
@@ -82,7 +98,9 @@ class ConfusionMatrix:
         right = np.diagonal(self.counts[:, :classes])
         truth = self.counts.sum(axis=1)
         union = truth + self.counts[:, :classes].sum(axis=0) - right
-        present = np.flatnonzero(truth)
+        present = [c for c in np.flatnonzero(truth) if scored is None or self.classes[c] in scored]
+        if not present:
+            return None
         iou = right[present] / union[present]
         return SegmentationScore(
             miou=float(iou.mean()),
