@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Charts of a report: action timeline and latency by stage, for a light and a dark page."""
+"""Charts of a report: action timeline, latency by stage, confusions; for light and dark pages."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pointata_core.evaluation.pictures import to_png
 from pointata_core.evaluation.results import ActionSegment
 
 _SHORTEST_MS = 0.01
+_MOST_NUMBERED_CLASSES = 20
 _PERCENTILE_LINES = {'p50': '-', 'p95': '--', 'p99': ':'}
 
 
@@ -51,9 +52,13 @@ def action_chart(
         A PNG with transparent background.
     """
     used = [name for name in classes if any(s.label == name for r in rows.values() for s in r)]
-    figure = Figure(figsize=(10, 1.1 + 0.6 * len(rows)), dpi=120)
+    # As many columns as the longest name leaves room for on ten inches.
+    columns = int(9.8 / (0.36 + 0.066 * max(map(len, used), default=1)))
+    columns = max(1, min(columns, len(used)))
+    room = 0.68 + 0.2 * max(1, -(-len(used) // columns))
+    figure = Figure(figsize=(10, room + 0.22 + 0.6 * len(rows)), dpi=120)
     height = figure.get_figheight()
-    axes = figure.add_axes((0.115, 0.88 / height, 0.865, 1 - 0.95 / height))
+    axes = figure.add_axes((0.115, room / height, 0.865, 1 - (room + 0.07) / height))
     for place, (_, segments) in enumerate(rows.items()):
         for segment in segments:
             length = segment.end_s - segment.start_s
@@ -77,7 +82,7 @@ def action_chart(
         _patch(tuple(c / 255 for c in colour_of(name, list(classes).index(name)))) for name in used
     ]
     figure.legend(
-        handles, [name.replace('_', ' ') for name in used], ncols=max(1, len(used)),
+        handles, [name.replace('_', ' ') for name in used], ncols=columns,
         loc='lower center', frameon=False, labelcolor=theme.text, fontsize=8.5,
         handlelength=1, handleheight=1, columnspacing=1.1, handletextpad=0.45,
     )  # fmt: skip
@@ -138,6 +143,76 @@ def latency_chart(
         labelcolor=theme.text, fontsize=9, borderaxespad=0.1,
     )  # fmt: skip
     return to_png(figure, transparent=True)
+
+
+def confusion_chart(counts: np.ndarray, classes: Sequence[str], theme: Theme) -> bytes:
+    """What each class was taken for, as shares of its row.
+
+    Classes that neither occur nor are answered are left out; so is a "no answer" column that is
+    empty. Shares are written out as percent unless there are too many classes to read them.
+
+    Args:
+        counts: ``(C, C)``, rows true classes and columns answers, or ``(C, C + 1)`` with "no
+            answer" last, as :class:`~pointata_core.evaluation.metrics.ConfusionMatrix` has it.
+        classes: C names.
+        theme: Colours.
+
+    Returns:
+        A PNG with transparent background.
+
+    Raises:
+        ValueError: The shape does not fit the classes.
+    """
+    counts, size = np.asarray(counts), len(classes)
+    if counts.shape not in ((size, size), (size, size + 1)):
+        raise ValueError(f'counts are {counts.shape}, expected ({size}, {size}) or one column more')
+    rows = counts.any(axis=1)
+    used = np.flatnonzero(rows | counts[:, :size].any(axis=0))
+    # Without ground truth a class has no row, but it can still be what others were taken for.
+    columns = [*used, *range(size, counts.shape[1] if counts[:, size:].any() else size)]
+    names = [*(name.replace('_', ' ') for name in classes), 'no answer']
+    used = used[rows[used]]
+    shares = counts[np.ix_(used, columns)] / counts[used].sum(axis=1, keepdims=True)
+    cell = 0.42 if len(columns) <= _MOST_NUMBERED_CLASSES else 0.26
+    label = 0.4 + 0.061 * max((len(names[c]) for c in columns), default=0)
+    extent = (cell * max(1, len(columns)), cell * max(1, len(used)))
+    figure = Figure(figsize=(label + extent[0] + 0.3, label + extent[1] + 0.4), dpi=120)
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes(
+        (label / width, 0.3 / height, extent[0] / width, extent[1] / height), facecolor='none'
+    )
+    _draw_shares(axes, shares, theme, cell)
+    axes.set_xticks(range(len(columns)), [names[c] for c in columns], rotation=90)
+    axes.set_yticks(range(len(used)), [names[r] for r in used])
+    axes.xaxis.tick_top()
+    axes.set_xlabel('answered', color=theme.faint, size=9)
+    axes.set_ylabel('true', color=theme.faint, size=9)
+    axes.tick_params(colors=theme.text, labelsize=8, length=0)
+    for spine in axes.spines.values():
+        spine.set_color(theme.grid)
+    return to_png(figure, transparent=True)
+
+
+def _draw_shares(axes, shares: np.ndarray, theme: Theme, cell: float) -> None:
+    """One square per share: the more, the more opaque; numbers where there is room for them."""
+    from matplotlib.colors import to_rgb
+
+    shade = np.empty((*shares.shape, 4))
+    shade[..., :3] = to_rgb(theme.fill)
+    shade[..., 3] = shares
+    axes.imshow(shade, interpolation='nearest', aspect='auto')
+    axes.set_xticks(np.arange(-0.5, shares.shape[1]), minor=True)
+    axes.set_yticks(np.arange(-0.5, shares.shape[0]), minor=True)
+    axes.grid(which='minor', color=theme.grid, lw=0.4)
+    axes.tick_params(which='minor', length=0)
+    if cell < 0.4:
+        return
+    for (row, column), share in np.ndenumerate(shares):
+        # 99.6 % is not all: only a whole row may say 100.
+        percent = min(round(100 * share), 99) if share < 1 else 100
+        if percent:
+            colour = 'white' if share > 0.5 else theme.text
+            axes.text(column, row, str(percent), color=colour, size=8, ha='center', va='center')
 
 
 def _minor_labels(ratio: float):

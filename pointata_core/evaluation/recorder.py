@@ -185,7 +185,9 @@ class RunRecorder:
             machine=environment.machine(),
             versions=environment.versions(),
             notes=tuple(facts.notes),
-            trace=Trace(tuple(self._snapshots), dict(self.latency.samples_ms)),
+            trace=Trace(
+                tuple(self._snapshots), dict(self.latency.samples_ms), self._confusion_counts()
+            ),
         )
 
     def _snapshot(
@@ -203,6 +205,10 @@ class RunRecorder:
 
     def _action_index(self, name: str | None) -> int:
         return self.action_classes.index(name) if name in self.action_classes else NO_ANSWER
+
+    def _confusion_counts(self) -> np.ndarray | None:
+        counts = self._confusion.counts
+        return counts.copy() if counts.any() else None
 
     def _background(self) -> tuple[str, ...]:
         return tuple(name for name in BACKGROUND_ACTIONS if name in self.action_classes)

@@ -72,13 +72,17 @@ def write_report(results: EvaluationResults, directory: str | Path) -> Path:
     for old in (*directory.glob('cloud_*.png'), *directory.glob('truth_*.png')):
         old.unlink()
     clouds, truths = _cloud_pictures(results)
-    timeline, latency = _timeline_picture(results), _latency_picture(results)
-    for picture in (*clouds, *truths, timeline, latency):
+    charts = {
+        'timeline': _timeline_picture(results),
+        'latency': _latency_picture(results),
+        'confusion': _confusion_picture(results),
+    }
+    for picture in (*clouds, *truths, *charts.values()):
         if picture is not None:
             picture.write(directory)
     results.write_json(directory / 'results.json')
     page = directory / 'report.html'
-    page.write_text(_render(results, clouds, truths, timeline, latency), encoding='utf-8')
+    page.write_text(_render(results, clouds, truths, charts), encoding='utf-8')
     return page
 
 
@@ -86,8 +90,7 @@ def _render(
     results: EvaluationResults,
     clouds: list[Picture],
     truths: list[Picture],
-    timeline: Picture | None,
-    latency: Picture | None,
+    charts: Mapping[str, Picture | None],
 ) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -108,8 +111,7 @@ def _render(
         css=_style(),
         clouds=clouds,
         truths=truths,
-        timeline=timeline,
-        latency=latency,
+        **charts,
         classes=_class_rows(results),
         losses=_losses(results),
         unscored=results.segmentation is None and results.action is None,
@@ -180,6 +182,17 @@ def _latency_picture(results: EvaluationResults) -> Picture | None:
         return None
     light, dark = (latency_chart(samples, results.latency, theme) for theme in (LIGHT, DARK))
     return Picture('latency.png', 'Latency of each stage over all frames', light, dark)
+
+
+def _confusion_picture(results: EvaluationResults) -> Picture | None:
+    from pointata_core.evaluation.charts import DARK, LIGHT, confusion_chart
+
+    counts = results.trace.confusion
+    if counts is None:
+        return None
+    classes = results.bundle['segmentation_classes']
+    light, dark = (confusion_chart(counts, classes, theme) for theme in (LIGHT, DARK))
+    return Picture('confusion.png', 'What each true class was taken for, percent', light, dark)
 
 
 def _class_rows(results: EvaluationResults) -> list[dict[str, Any]]:

@@ -64,10 +64,13 @@ class Trace:
     Args:
         snapshots: A few labelled clouds spread over the recording.
         latency_ms: All samples, by stage.
+        confusion: ``(C, C + 1)`` points by true class and answer, "no answer" last; ``None`` where
+            there is no ground truth.
     """
 
     snapshots: tuple[Snapshot, ...] = ()
     latency_ms: dict[str, list[float]] = field(default_factory=dict)
+    confusion: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
