@@ -111,7 +111,7 @@ class ActionHead(nn.Module):
             trace = descriptors[..., self.readout_width :]
             x = x + F.gelu(self.motion(_differences(trace, mask)))
         x = x.transpose(1, 2) * present
-        mean = _running_sum(x, self.frames) / _running_sum(present, self.frames).clamp_min(1.0)
+        mean = running_mean(x, present, self.frames)
         y = x
         for layer in self.convolutions:
             reach = (layer.kernel_size[0] - 1) * layer.dilation[0]
@@ -119,6 +119,17 @@ class ActionHead(nn.Module):
             y = (y + F.gelu(layer(F.pad(y, (reach, 0))))) * present
         z = torch.cat([x, mean, y], dim=1).transpose(1, 2)
         return self.classify(self.dropout(F.gelu(self.hidden(z))))
+
+
+def running_mean(x: Tensor, present: Tensor, frames: int) -> Tensor:
+    """Mean over those of the last ``frames`` entries of the last axis that are present.
+
+    Args:
+        x: ``(B, C, T)``, zero where not present.
+        present: ``(B, 1, T)``, 1 or 0.
+        frames: How far back the mean reaches.
+    """
+    return _running_sum(x, frames) / _running_sum(present, frames).clamp_min(1.0)
 
 
 def _running_sum(x: Tensor, frames: int) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pointata_core.errors import ConfigError
 
 BlockStyle = Literal['pre_norm', 'replace_norm']
+Readout = Literal['convolution', 'linear']
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,11 @@ class NetworkConfig:
         geometry: Tokens, patches and tubes.
         features: Names of the per-point features beside x, y, z.
         embedder_frames: 1 groups a patch from its own frame; 2 adds the frame before (causal).
-        adapter_width: Bottleneck r of the video adapters.
+        adapter_width: Bottleneck r of the video adapters; 0 switches them off.
+        adapted_blocks: How many of the last blocks carry an adapter and context; 0 for all. What
+            lies before them is frozen and can be computed once for a whole training.
+        class_offset: Whether the skill has a class token of its own, as an offset to the
+            backbone's where the adapted blocks begin.
         adapter_kernel: Frames in a tube k; 1 switches time off.
         context_width: Bottleneck of the shared context encoder; 0 switches it off.
         segmentation_classes: Names; empty for no segmentation head.
@@ -96,6 +101,7 @@ class NetworkConfig:
         segmentation_blocks: Blocks whose tokens feed the per-point head (1-based).
         readout_width: Width of the action head's temporal readout.
         readout_frames: Frames of the readout's mean.
+        readout: ``convolution``, or ``linear`` for a plain linear classifier of the mean.
         actor_class: Segmentation class whose points form an extra descriptor for the action head
             ('' for none): an action is done by somebody, and a scene is mostly walls.
         dropout: Dropout in the heads.
@@ -107,6 +113,8 @@ class NetworkConfig:
     embedder_frames: int = 1
     adapter_width: int = 48
     adapter_kernel: int = 3
+    adapted_blocks: int = 0
+    class_offset: bool = False
     context_width: int = 32
     segmentation_classes: tuple[str, ...] = ()
     action_classes: tuple[str, ...] = ()
@@ -114,11 +122,21 @@ class NetworkConfig:
     segmentation_blocks: tuple[int, ...] = (4, 8, 12)
     readout_width: int = 128
     readout_frames: int = 16
+    readout: Readout = 'convolution'
     actor_class: str = ''
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        _positive(self, 'adapter_width', 'adapter_kernel', 'readout_width', 'readout_frames')
+        _positive(self, 'adapter_kernel', 'readout_width', 'readout_frames')
+        if self.adapter_width < 0:
+            raise ConfigError(f'adapter_width is {self.adapter_width}, expected >= 0')
+        if not 0 <= self.adapted_blocks <= self.backbone.depth:
+            raise ConfigError(
+                f'adapted_blocks is {self.adapted_blocks}, expected 0 to {self.backbone.depth}',
+                'Give at most the depth of the backbone; 0 stands for all blocks',
+            )
+        if self.readout not in ('convolution', 'linear'):
+            raise ConfigError(f"readout is '{self.readout}', expected convolution or linear")
         if self.embedder_frames not in (1, 2):
             raise ConfigError(f'embedder_frames is {self.embedder_frames}, expected 1 or 2')
         bad = [b for b in self.segmentation_blocks if not 1 <= b <= self.backbone.depth]
@@ -135,6 +153,11 @@ class NetworkConfig:
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ConfigError(f'{name} has a name twice: {values}')
+
+    @property
+    def first_adapted(self) -> int:
+        """Index of the first block with an adapter; the blocks before it are the prefix."""
+        return self.backbone.depth - (self.adapted_blocks or self.backbone.depth)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON-ready values."""

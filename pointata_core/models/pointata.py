@@ -22,6 +22,7 @@ from pointata_core.models.backbone import Backbone
 from pointata_core.models.config import NetworkConfig
 from pointata_core.models.context_encoder import ContextEncoder
 from pointata_core.models.geometry import FrameGeometry, frame_geometry, tube_parents
+from pointata_core.models.linear_readout import LinearReadout
 from pointata_core.models.segmentation_head import SegmentationHead
 from pointata_core.models.stream_state import StreamState, empty_state
 from pointata_core.models.tubes import (
@@ -62,14 +63,20 @@ class PointATA(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        width, depth = config.backbone.width, config.backbone.depth
+        width = config.backbone.width
+        adapted = config.backbone.depth - config.first_adapted
         self.backbone = Backbone(config.backbone)
         self.embedder = AlignEmbedder(self.backbone, len(config.features), config.embedder_frames)
         self.adapters = nn.ModuleList(
-            VideoAdapter(width, config.adapter_width, config.adapter_kernel) for _ in range(depth)
+            VideoAdapter(width, config.adapter_width, config.adapter_kernel)
+            for _ in range(adapted if config.adapter_width else 0)
         )
         self.context = (
-            ContextEncoder(width, config.context_width, depth) if config.context_width else None
+            ContextEncoder(width, config.context_width, adapted) if config.context_width else None
+        )
+        # Token and position; belongs to the skill, so that the backbone stays as it is.
+        self.class_offset = (
+            nn.Parameter(torch.zeros(2, 1, 1, width)) if config.class_offset else None
         )
         self.segmentation_head = self._build_segmentation_head()
         self.actor = ActorPooling(_ACTOR_WIDTH) if config.actor_class else None
@@ -90,13 +97,21 @@ class PointATA(nn.Module):
             config.dropout,
         )
 
-    def _build_action_head(self) -> ActionHead | None:
+    def _build_action_head(self) -> ActionHead | LinearReadout | None:
         config = self.config
         if not config.action_classes:
             return None
+        actor_width = self.actor.out_width if self.actor is not None else 0
+        if config.readout == 'linear':
+            return LinearReadout(
+                config.backbone.width,
+                actor_width,
+                config.readout_frames,
+                len(config.action_classes),
+            )
         return ActionHead(
             config.backbone.width,
-            self.actor.out_width if self.actor is not None else 0,
+            actor_width,
             config.readout_width,
             config.readout_frames,
             len(config.action_classes),
@@ -113,8 +128,8 @@ class PointATA(nn.Module):
     def set_stage(self, stage: Stage) -> None:
         """Choose what gradients reach.
 
-        ``align``: the align embedder. ``adapt``: adapters, context encoder and heads. ``probe``:
-        heads only. ``full``: everything, the backbone included.
+        ``align``: the align embedder. ``adapt``: adapters, context encoder, the skill's class
+        token and heads. ``probe``: heads only. ``full``: everything, the backbone included.
         """
         groups = {
             'align': [self.embedder],
@@ -129,8 +144,9 @@ class PointATA(nn.Module):
             parameter.requires_grad_(False)
         for module in groups[stage]:
             if module is not None:
-                for parameter in module.parameters():
-                    parameter.requires_grad_(True)
+                module.requires_grad_(True)
+        if self.class_offset is not None and stage == 'adapt':
+            self.class_offset.requires_grad_(True)
         self.train(self.training)
 
     def _heads(self) -> list[nn.Module | None]:
@@ -182,7 +198,7 @@ class PointATA(nn.Module):
         action head's readout comes on top, and a two-frame embedder adds one frame.
         """
         config = self.config
-        blocks = config.backbone.depth * (config.adapter_kernel - 1)
+        blocks = len(self.adapters) * (config.adapter_kernel - 1)
         readout = self.action_head.receptive_field - 1 if self.action_head else 0
         return 1 + blocks + readout + (config.embedder_frames - 1)
 
@@ -202,6 +218,7 @@ class PointATA(nn.Module):
         mask: Tensor | None = None,
         motion: Tensor | None = None,
         geometry: FrameGeometry | None = None,
+        prefix: Tensor | None = None,
     ) -> NetworkOutput:
         """Run whole clips.
 
@@ -213,6 +230,8 @@ class PointATA(nn.Module):
             motion: ``(B, T, 4, 4)`` taking the frame before into each frame, in normalised
                 units; ``None`` for a sensor at rest.
             geometry: Of the ``B * T`` frames, when computed before.
+            prefix: What :meth:`encode_prefix` gave for the same clips; needs ``geometry``, and
+                no segmentation head that taps the prefix.
 
         Returns:
             Logits for every frame.
@@ -221,14 +240,9 @@ class PointATA(nn.Module):
         flat, flat_features, flat_mask = _fold(points), _fold(features), _fold(mask)
         if geometry is None:
             geometry = frame_geometry(flat, flat_mask, self.config.geometry)
-        previous = None
-        if self.config.embedder_frames > 1:
-            present = torch.ones(points.shape[:3], dtype=torch.bool, device=points.device)
-            before_mask = shift_frames(present if mask is None else mask, 1, False)
-            before = _moved(shift_frames(points, 1), motion)
-            before_features = None if features is None else _fold(shift_frames(features, 1))
-            previous = self._previous(geometry, _fold(before), before_features, _fold(before_mask))
-        tokens = self._embed(flat, flat_features, geometry, previous)
+        tokens = None
+        if prefix is None:
+            tokens = self._embed_clips(points, features, mask, motion, geometry)
         parents = self._clip_parents(geometry, motion, batch, frames)
         chain = clip_ancestors(parents, self.config.adapter_kernel - 1)
 
@@ -236,7 +250,7 @@ class PointATA(nn.Module):
             clip = latents.unflatten(0, (batch, frames))
             return [follow(_fold(shift_frames(clip, j + 1)), a) for j, a in enumerate(chain)]
 
-        taps = self._run_blocks(tokens, geometry, past)
+        taps = self._run_blocks(tokens, geometry, past, prefix)
         logits, actor = self._segment(flat, flat_features, flat_mask, geometry, taps)
         descriptors = self._describe(taps, geometry, actor)
         action = None
@@ -248,6 +262,46 @@ class PointATA(nn.Module):
         return NetworkOutput(
             None if logits is None else logits.unflatten(0, (batch, frames)), action
         )
+
+    @torch.no_grad()
+    def encode_prefix(
+        self,
+        points: Tensor,
+        features: Tensor | None = None,
+        mask: Tensor | None = None,
+        motion: Tensor | None = None,
+        geometry: FrameGeometry | None = None,
+    ) -> Tensor:
+        """Run what lies before the first adapted block; arguments as :meth:`forward`.
+
+        Returns:
+            ``(B * T, 1 + G, D)``: class token and tokens where the adapted blocks begin.
+        """
+        if geometry is None:
+            geometry = frame_geometry(_fold(points), _fold(mask), self.config.geometry)
+        tokens = self._embed_clips(points, features, mask, motion, geometry)
+        x, position = self.backbone.with_class(tokens, geometry.centres)
+        attention_mask = self.backbone.attention_mask(geometry.token_mask)
+        for block in self.backbone.blocks[: self.config.first_adapted]:
+            x = block(x + position, attention_mask)
+        return x
+
+    def _embed_clips(
+        self,
+        points: Tensor,
+        features: Tensor | None,
+        mask: Tensor | None,
+        motion: Tensor | None,
+        geometry: FrameGeometry,
+    ) -> Tensor:
+        previous = None
+        if self.config.embedder_frames > 1:
+            present = torch.ones(points.shape[:3], dtype=torch.bool, device=points.device)
+            before_mask = shift_frames(present if mask is None else mask, 1, False)
+            before = _moved(shift_frames(points, 1), motion)
+            before_features = None if features is None else _fold(shift_frames(features, 1))
+            previous = self._previous(geometry, _fold(before), before_features, _fold(before_mask))
+        return self._embed(_fold(points), _fold(features), geometry, previous)
 
     def _clip_parents(
         self, geometry: FrameGeometry, motion: Tensor | None, batch: int, frames: int
@@ -327,9 +381,7 @@ class PointATA(nn.Module):
             centres=geometry.centres,
             token_mask=token_mask,
             parents=torch.cat([parents.unsqueeze(0), state.parents])[: max(taps_back - 1, 0)],
-            latents=torch.cat([torch.stack(latents_now).unsqueeze(1), state.latents], dim=1)[
-                :, :taps_back
-            ],
+            latents=_newest(latents_now, state.latents),
             readout=readout,
             readout_mask=readout_mask,
         )
@@ -368,26 +420,37 @@ class PointATA(nn.Module):
 
     def _run_blocks(
         self,
-        tokens: Tensor,
+        tokens: Tensor | None,
         geometry: FrameGeometry,
         past: Callable[[int, Tensor], list[Tensor]],
+        prefix: Tensor | None = None,
     ) -> list[Tensor]:
         """Run all blocks; return the normed streams after the tapped blocks and the last one."""
-        backbone, context = self.backbone, self.context
-        x, position = backbone.with_class(tokens, geometry.centres)
+        backbone, context, first = self.backbone, self.context, self.config.first_adapted
+        tapped = self.config.segmentation_blocks if self.segmentation_head is not None else ()
+        if prefix is not None and any(number <= first for number in tapped):
+            raise ValueError(f'segmentation taps blocks {tapped}, the prefix ends with {first}')
+        start = prefix if tokens is None else tokens
+        x, position = backbone.with_class(start[:, -geometry.centres.shape[1] :], geometry.centres)
+        if prefix is not None:
+            x = prefix
         mask = backbone.attention_mask(geometry.token_mask)
         index = geometry.context_index
         places = context.places(geometry.centres, index) if context is not None else None
         taps = []
-        for number, (block, adapter) in enumerate(zip(backbone.blocks, self.adapters, strict=True)):
+        for number in range(first if prefix is not None else 0, len(backbone.blocks)):
+            own = number - first
+            if own == 0 and self.class_offset is not None:
+                x, position = (_with_offset(v, o) for v, o in zip((x, position), self.class_offset))
             x = x + position
-            latents = adapter.latents(x)
-            x = adapter(x, latents, past(number, latents))
+            if own >= 0 and self.adapters:
+                latents = self.adapters[own].latents(x)
+                x = self.adapters[own](x, latents, past(own, latents))
             beside = None
-            if context is not None:
-                beside = _bind_context(context, places, index, number)
-            x = block(x, mask, beside)
-            if self.segmentation_head is not None and number + 1 in self.config.segmentation_blocks:
+            if own >= 0 and context is not None:
+                beside = _bind_context(context, places, index, own)
+            x = backbone.blocks[number](x, mask, beside)
+            if number + 1 in tapped:
                 taps.append(backbone.norm(x))
         taps.append(backbone.norm(x))
         return taps
@@ -421,6 +484,11 @@ class PointATA(nn.Module):
         return self.action_head.describe(evidence)
 
 
+def _with_offset(stream: Tensor, offset: Tensor) -> Tensor:
+    """Add to the class slot only."""
+    return torch.cat([stream[:, :1] + offset, stream[:, 1:]], dim=1)
+
+
 def _bind_context(
     context: ContextEncoder, places: Tensor, index: Tensor, block: int
 ) -> Callable[[Tensor], Tensor]:
@@ -437,6 +505,13 @@ def _moved(points: Tensor, motion: Tensor | None) -> Tensor:
     if motion is None:
         return points
     return points @ motion[..., :3, :3].transpose(-1, -2) + motion[..., None, :3, 3]
+
+
+def _newest(now: list[Tensor], before: Tensor) -> Tensor:
+    """Put this frame's latents before those of the frames before, and forget the oldest."""
+    if not now:
+        return before
+    return torch.cat([torch.stack(now).unsqueeze(1), before], dim=1)[:, : before.shape[1]]
 
 
 def _last_points(points: Tensor, features: Tensor | None, mask: Tensor | None) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ class StreamState:
         centres: ``(B, G, 3)`` of the last frame, in that frame's coordinates.
         token_mask: ``(B, G)`` of the last frame; all false before the first one.
         parents: ``(k - 2, B, 1 + G)`` slot parents of the last frames.
-        latents: ``(L, k - 1, B, 1 + G, r)`` bottleneck values per block.
+        latents: ``(L, k - 1, B, 1 + G, r)`` bottleneck values per adapted block.
         readout: ``(B, R, W)`` frame descriptors of the action head, oldest first.
         readout_mask: ``(B, R)``.
         points: ``(B, N, 3)`` of the last frame, kept for a two-frame embedder only.
@@ -68,7 +68,7 @@ def empty_state(
         dtype: Of the floating-point ones.
     """
     tokens, taps = config.geometry.tokens, config.adapter_kernel
-    slots, depth = tokens + 1, config.backbone.depth
+    slots, depth = tokens + 1, config.backbone.depth - config.first_adapted
 
     def zeros(*shape: int, kind: torch.dtype = dtype) -> Tensor:
         return torch.zeros(shape, dtype=kind, device=device)
