@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Table and plots of the runs so far: mean and spread over seeds, never a best of anything."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from adaptation_matrix.store import ResultStore, Run
+from pointata_core.evaluation.colours import colour_of
+from pointata_core.evaluation.pictures import to_png
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method at one label fraction of one data set, over its seeds.
+
+    Args:
+        data: Data set.
+        fraction: Share of the labels.
+        method: Name of the method.
+        seeds: Runs behind the figures.
+        accuracy: Mean video accuracy, 0..1.
+        spread: Sample standard deviation of it; ``None`` of a single seed.
+        correct: Right videos, added up over the seeds.
+        videos: Videos judged, added up over the seeds.
+        trainable: Trainable parameters of the last stage.
+        trainable_without_head: Those outside the classifying head.
+        memory_bytes: Highest peak memory of a run's process.
+        seconds: Median processor time of a run.
+    """
+
+    data: str
+    fraction: float
+    method: str
+    seeds: int
+    accuracy: float
+    spread: float | None
+    correct: int
+    videos: int
+    trainable: int
+    trainable_without_head: int
+    memory_bytes: int | None
+    seconds: float
+
+
+def summarise(runs: Iterable[tuple[Run, Mapping[str, Any]]]) -> list[Row]:
+    """Join the seeds of each method; best mean first within a data set and label fraction."""
+    groups: dict[tuple[str, float, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for run, measured in runs:
+        groups[run.data, run.fraction, run.method].append(measured)
+    rows = [_row(*key, found) for key, found in groups.items()]
+    return sorted(rows, key=lambda row: (row.data, -row.fraction, -row.accuracy, row.method))
+
+
+def _row(data: str, fraction: float, method: str, found: list[Mapping[str, Any]]) -> Row:
+    shares = [run['accuracy'] for run in found]
+    peaks = [run['peak_rss_bytes'] for run in found if run['peak_rss_bytes']]
+    return Row(
+        data=data,
+        fraction=fraction,
+        method=method,
+        seeds=len(found),
+        accuracy=statistics.fmean(shares),
+        spread=statistics.stdev(shares) if len(shares) > 1 else None,
+        correct=sum(run['correct'] for run in found),
+        videos=sum(run['videos'] for run in found),
+        trainable=max(run['trainable'] for run in found),
+        trainable_without_head=max(run['trainable_without_head'] for run in found),
+        memory_bytes=max(peaks, default=None),
+        seconds=statistics.median(run['processor_s'] for run in found),
+    )
+
+
+def write_report(store: ResultStore, folder: Path) -> list[Path]:
+    """Write ``adaptation.md`` and the plots of every data set into a folder; return the files."""
+    rows = summarise(store)
+    folder.mkdir(parents=True, exist_ok=True)
+    written, pictures = [], {}
+    for data in dict.fromkeys(row.data for row in rows):
+        mine = [row for row in rows if row.data == data]
+        plots = {f'adaptation_{data}_parameters.png': parameters_plot(mine)}
+        if len({row.fraction for row in mine}) > 1:
+            plots[f'adaptation_{data}_labels.png'] = labels_plot(mine)
+        for name, png in plots.items():
+            (folder / name).write_bytes(png)
+            written.append(folder / name)
+        pictures[data] = list(plots)
+    page = folder / 'adaptation.md'
+    page.write_text(_markdown(store, rows, pictures), encoding='utf-8')
+    return [page, *written]
+
+
+_ABOUT = """\
+# Adaptation: the same clips, the same budget, different methods
+
+Written by `python benchmarks/adaptation.py`; do not edit. Video accuracy on held-out training
+subjects after the last epoch (nothing is selected on them), mean ± sample standard deviation over
+seeds. Trainable parameters are those of the last stage, in brackets without the classifying head.
+Memory is the highest peak of the process, libraries included; time is processor time of a run.
+"""
+
+
+def _markdown(store: ResultStore, rows: list[Row], pictures: Mapping[str, list[str]]) -> str:
+    parts = [_ABOUT]
+    for data, names in pictures.items():
+        settings = store.settings(data)
+        parts.append(f'\n## {data}\n\n')
+        if settings:
+            told = ', '.join(f'{name} {_shown(value)}' for name, value in settings.items())
+            parts.append(f'Settings: {told}.\n\n')
+        parts.append(
+            '| labels | method | accuracy | seeds | right / judged | trainable | memory | time |\n'
+            '|---|---|---|---|---|---|---|---|\n'
+        )
+        parts += [_line(row) for row in rows if row.data == data]
+        parts += [f'\n![{data}]({name})\n' for name in names]
+    return ''.join(parts)
+
+
+def _shown(value: Any) -> str:
+    return f'`{value}`' if isinstance(value, str) else str(value)
+
+
+def _line(row: Row) -> str:
+    spread = '' if row.spread is None else f' ± {100 * row.spread:.1f}'
+    memory = '–' if row.memory_bytes is None else f'{row.memory_bytes / 2**20:.0f} MiB'
+    return (
+        f'| {100 * row.fraction:g} % | {row.method} | {100 * row.accuracy:.1f}{spread} % '
+        f'| {row.seeds} | {row.correct} / {row.videos} '
+        f'| {_millions(row.trainable)} ({_millions(row.trainable_without_head)}) '
+        f'| {memory} | {row.seconds:.0f} s |\n'
+    )
+
+
+def _millions(count: int) -> str:
+    return f'{count / 1e6:.3f} M' if count < 10**7 else f'{count / 1e6:.1f} M'
+
+
+def parameters_plot(rows: list[Row]) -> bytes:
+    """Accuracy against trainable parameters (logarithmic), at the largest label fraction; PNG."""
+    largest = max(row.fraction for row in rows)
+    rows = [row for row in rows if row.fraction == largest]
+    figure, axes = _axes('trainable parameters, head included')
+    heights = _name_heights(rows)
+    for row, height in zip(rows, heights, strict=True):
+        colour = _colour(row.method)
+        axes.errorbar(
+            row.trainable, 100 * row.accuracy, 100 * (row.spread or 0.0), fmt='o', ms=7,
+            color=colour, ecolor=colour, elinewidth=1.4, capsize=3,
+        )  # fmt: skip
+        axes.annotate(
+            row.method, (row.trainable, height), (9, 0), textcoords='offset points', size=9,
+            color='#1b2430', va='center',
+        )  # fmt: skip
+    axes.set_xscale('log')
+    axes.margins(x=0.18, y=0.1)
+    return to_png(figure)
+
+
+def labels_plot(rows: list[Row]) -> bytes:
+    """Accuracy against the share of labels, one line per method seen at more than one; PNG."""
+    figure, axes = _axes('share of the training videos that have labels (%)')
+    for method in dict.fromkeys(row.method for row in rows):
+        line = sorted((row for row in rows if row.method == method), key=lambda row: row.fraction)
+        if len(line) < 2:
+            continue
+        axes.errorbar(
+            [100 * row.fraction for row in line], [100 * row.accuracy for row in line],
+            [100 * (row.spread or 0.0) for row in line], marker='o', ms=5, lw=1.6, capsize=3,
+            color=_colour(method), label=method,
+        )  # fmt: skip
+    axes.set_xscale('log')
+    ticks = sorted({100 * row.fraction for row in rows})
+    axes.set_xticks(ticks, [f'{tick:g}' for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.legend(frameon=False, fontsize=9)
+    return to_png(figure)
+
+
+def _axes(x_label: str):
+    figure = Figure(figsize=(8, 5), dpi=120, facecolor='white')
+    axes = figure.add_axes((0.09, 0.12, 0.885, 0.85))
+    axes.set_xlabel(x_label, color='#5c6b7e')
+    axes.set_ylabel('video accuracy (%)', color='#5c6b7e')
+    axes.tick_params(which='both', colors='#5c6b7e', labelsize=9)
+    axes.grid(color='#d8dfe8', lw=0.6)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ('left', 'bottom'))
+        spine.set_color('#d8dfe8')
+    return figure, axes
+
+
+def _name_heights(rows: list[Row]) -> list[float]:
+    """Where each name stands (percent): beside its point, or lower where another one stands."""
+    edges = [100 * (row.accuracy + side * (row.spread or 0.0)) for row in rows for side in (-1, 1)]
+    line = 0.045 * (max(edges) - min(edges))
+    heights: list[float] = []
+    for number, row in enumerate(rows):  # the best first, so names only move down
+        beside = [
+            height
+            for other, height in zip(rows[:number], heights, strict=True)
+            if 0.4 < other.trainable / row.trainable < 2.5
+        ]
+        heights.append(min([100 * row.accuracy, *(height - line for height in beside)]))
+    return heights
+
+
+# A method keeps its colour whatever others are in the plot.
+_ORDER = (
+    'pointata', 'full', 'probe', 'no-align', 'random-backbone', 'scratch', 'p4transformer', 'lora',
+    'bitfit', 'head', 'align-mmd', 'align-l2',
+)  # fmt: skip
+
+
+def _colour(method: str) -> tuple[float, ...]:
+    number = _ORDER.index(method) if method in _ORDER else len(_ORDER)
+    return tuple(channel / 285 for channel in colour_of('', number))

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The matrix can be stopped anywhere, never mixes settings, and reports means over seeds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
+
+from adaptation_matrix.report import summarise, write_report
+from adaptation_matrix.store import ResultsError, ResultStore, Run
+
+from pointata_core.errors import ConfigError
+
+
+def measured(correct: int, **changes) -> dict:
+    values = {
+        'accuracy': correct / 100,
+        'correct': correct,
+        'videos': 100,
+        'trainable': 300_000,
+        'trainable_without_head': 200_000,
+        'peak_rss_bytes': 700 << 20,
+        'processor_s': 120.0,
+    }
+    return {**values, **changes}
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = ResultStore(tmp_path / 'adaptation.json')
+    store.require_settings('utd_mhad', {'epochs': 20})
+    store.add(Run('utd_mhad', 1.0, 'pointata', 0), measured(70))
+    store.add(Run('utd_mhad', 1.0, 'pointata', 1), measured(80, processor_s=180.0))
+    store.add(Run('utd_mhad', 0.25, 'pointata', 0), measured(40))
+    store.add(Run('utd_mhad', 1.0, 'probe', 0), measured(50, trainable=20_000))
+    return store
+
+
+def test_what_was_finished_is_there_after_a_restart(store):
+    again = ResultStore(store.path)
+    assert list(again) == list(store)
+    assert Run('utd_mhad', 1.0, 'pointata', 1) in again
+    assert Run('utd_mhad', 1.0, 'pointata', 2) not in again
+    again.add(Run('utd_mhad', 1.0, 'pointata', 2), measured(75))
+    assert len(ResultStore(store.path)) == len(store) + 1
+    assert [p.name for p in store.path.parent.iterdir()] == ['adaptation.json']
+
+
+def test_a_run_is_kept_once(store):
+    with pytest.raises(ConfigError, match='pointata seed 0'):
+        store.add(Run('utd_mhad', 1.0, 'pointata', 0), measured(99))
+
+
+def test_other_settings_are_refused_by_name_and_equal_ones_are_not(store):
+    again = ResultStore(store.path)
+    again.require_settings('utd_mhad', {'epochs': 20})
+    again.require_settings('radhar', {'epochs': 5})
+    with pytest.raises(ConfigError, match='epochs = 20, now it is 30'):
+        again.require_settings('utd_mhad', {'epochs': 30})
+
+
+@pytest.mark.parametrize('text', ['', '[]', '{"format": 9, "runs": []}', '{"format": 1}'])
+def test_unusable_file_is_named_and_left_alone(tmp_path, text):
+    path = tmp_path / 'adaptation.json'
+    path.write_text(text)
+    with pytest.raises(ResultsError, match=r'adaptation\.json'):
+        ResultStore(path)
+    assert path.read_text() == text
+
+
+def test_mean_and_spread_over_seeds_counted_by_hand(store):
+    rows = {(row.method, row.fraction): row for row in summarise(store)}
+    row = rows['pointata', 1.0]
+    assert (row.seeds, row.correct, row.videos) == (2, 150, 200)
+    assert row.accuracy == pytest.approx(0.75)
+    assert row.spread == pytest.approx(0.0707106781)  # (0.05^2 + 0.05^2) / (2 - 1), root
+    assert row.seconds == 150.0
+    assert rows['probe', 1.0].spread is None
+
+
+def test_table_holds_every_row_with_its_denominator_and_settings(store):
+    page, *plots = write_report(store, store.path.parent)
+    text = page.read_text()
+    assert '| 100 % | pointata | 75.0 ± 7.1 % | 2 | 150 / 200 |' in text
+    assert '| 100 % | probe | 50.0 % | 1 | 50 / 100 | 0.020 M (0.200 M)' in text
+    assert 'epochs 20' in text
+    assert {plot.name for plot in plots} == {
+        'adaptation_utd_mhad_parameters.png',
+        'adaptation_utd_mhad_labels.png',
+    }
+    for plot in plots:
+        assert imread(plot).std() > 0
+        assert plot.name in text
+
+
+def test_label_curve_needs_two_fractions(tmp_path):
+    store = ResultStore(tmp_path / 'adaptation.json')
+    store.add(Run('radhar', 1.0, 'probe', 0), measured(50))
+    assert [p.name for p in write_report(store, tmp_path)] == [
+        'adaptation.md',
+        'adaptation_radhar_parameters.png',
+    ]
+    assert json.loads(store.path.read_text())['runs'][0]['data'] == 'radhar'
