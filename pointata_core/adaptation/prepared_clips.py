@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +27,19 @@ IGNORED = 255
 
 @dataclass(frozen=True)
 class LabelledFrame:
-    """One frame to learn from: points ``(N, 3)`` metres, label ``(N,)`` and action class."""
+    """One frame to learn from.
+
+    Attributes:
+        points: ``(N, 3)`` metres.
+        label: ``(N,)``, or ``None`` where points have none.
+        action: Class; negative for none to learn.
+        features: Sensor fields by name, each ``(N,)``.
+    """
 
     points: np.ndarray
-    label: np.ndarray
+    label: np.ndarray | None
     action: int
+    features: Mapping[str, np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,8 @@ class ClipBatch:
         label: ``(B, T, M)`` int64, ``IGNORED`` for padding and unlabelled cells.
         action: ``(B, T)`` int64; negative for none to learn.
         geometry: Of the ``B * T`` frames.
+        features: ``(B, T, M, C)`` or ``None``.
+        prefix: ``(B * T, 1 + G, D)`` from :meth:`PointATA.encode_prefix`, or ``None``.
     """
 
     points: Tensor
@@ -51,6 +61,18 @@ class ClipBatch:
     label: Tensor
     action: Tensor
     geometry: FrameGeometry
+    features: Tensor | None = None
+    prefix: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> ClipBatch:
+        """Move to a device."""
+        moved = {}
+        for name, value in self.__dict__.items():
+            if isinstance(value, FrameGeometry):
+                moved[name] = value.map(lambda t: t.to(device, non_blocking=True))
+            elif value is not None:
+                moved[name] = value.to(device, non_blocking=True)
+        return ClipBatch(**moved)
 
 
 def cell_labels(
@@ -69,27 +91,39 @@ def prepare_clip(
     geometry: GeometryConfig,
     classes: int,
 ) -> dict[str, np.ndarray]:
-    """Prepare the frames of one clip, ready for :func:`write_clip`."""
+    """Prepare the frames of one clip, ready for :func:`write_clip`.
+
+    Args:
+        frames: In order of time; the clip begins as a stream does.
+        preparer: Cells and normalisation.
+        geometry: Tokens and patches.
+        classes: Number of segmentation classes; 0 leaves out what only their head needs.
+    """
     columns: dict[str, list[np.ndarray]] = {}
 
     def put(name: str, values: np.ndarray) -> None:
         columns.setdefault(name, []).append(values)
 
-    sizes, actions = [], []
+    sizes, actions, origin = [], [], None
     for frame in frames:
-        prepared = preparer.prepare(frame.points)
+        prepared = preparer.prepare(frame.points, frame.features, origin)
         cells = len(prepared.points)
+        if cells:
+            origin = prepared.origin
         layout = frame_geometry(prepared.points.unsqueeze(0), None, geometry)
         sizes.append(cells)
         actions.append(frame.action)
         put('points', prepared.points.numpy())
-        put('label', cell_labels(frame.label, prepared.cell_of_point, cells, classes))
-        put('centre_index', layout.centre_index.short().numpy())
-        put('patch_index', layout.patch_index.short().numpy())
-        put('context_index', layout.context_index.short().numpy())
-        put('interpolation_index', layout.interpolation_index[0].short().numpy())
-        put('interpolation_weight', layout.interpolation_weight[0].numpy())
-        put('pillars', layout.pillars[0].short().numpy().T)
+        if prepared.features is not None:
+            put('features', prepared.features.numpy())
+        for name in ('centre_index', 'patch_index', 'context_index'):
+            put(name, getattr(layout, name).short().numpy())
+        if classes:
+            label = np.full(len(frame.points), IGNORED) if frame.label is None else frame.label
+            put('label', cell_labels(label, prepared.cell_of_point, cells, classes))
+            put('interpolation_index', layout.interpolation_index[0].short().numpy())
+            put('interpolation_weight', layout.interpolation_weight[0].numpy())
+            put('pillars', layout.pillars[0].short().numpy().T)
     arrays = {name: np.concatenate(values) for name, values in columns.items()}
     arrays['offsets'] = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     arrays['action'] = np.asarray(actions, dtype=np.int64)
@@ -133,14 +167,15 @@ class PreparedClips(torch.utils.data.Dataset):
         return [frame_of(clip, t) for t in range(start, start + self.frames)]
 
 
-_PER_CELL = ('points', 'label', 'interpolation_index', 'interpolation_weight', 'pillars')
+_DENSE = ('label', 'interpolation_index', 'interpolation_weight', 'pillars')
+_PER_CELL = ('points', 'features', *_DENSE)
 _PER_FRAME = ('centre_index', 'patch_index', 'context_index', 'action')
 
 
 def frame_of(clip: Mapping[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
     """Cut one frame out of a prepared clip."""
     first, last = clip['offsets'][number : number + 2]
-    cut = {name: clip[name][first:last] for name in _PER_CELL}
+    cut = {name: clip[name][first:last] for name in _PER_CELL if name in clip}
     cut.update({name: clip[name][number] for name in _PER_FRAME})
     return cut
 
@@ -151,6 +186,8 @@ def collate(batch: list[list[dict[str, np.ndarray]]]) -> ClipBatch:
     largest = max(len(f['points']) for f in frames)
 
     def padded(name: str, fill: float, kind: torch.dtype) -> Tensor:
+        if name not in frames[0]:
+            return torch.empty((len(frames), 0), dtype=kind)
         tail = frames[0][name].shape[1:]
         out = torch.full((len(frames), largest, *tail), fill, dtype=kind)
         for row, frame in zip(out, frames, strict=True):
@@ -164,6 +201,7 @@ def collate(batch: list[list[dict[str, np.ndarray]]]) -> ClipBatch:
     count = torch.tensor([len(f['points']) for f in frames])
     centre_index = stacked('centre_index')
     centres = torch.gather(points, 1, centre_index.clamp_min(0).unsqueeze(-1).expand(-1, -1, 3))
+    pillars = padded('pillars', -1, torch.int64)
     geometry = FrameGeometry(
         centre_index=centre_index,
         centres=centres * (centre_index >= 0).unsqueeze(-1),
@@ -171,15 +209,17 @@ def collate(batch: list[list[dict[str, np.ndarray]]]) -> ClipBatch:
         context_index=stacked('context_index'),
         interpolation_index=padded('interpolation_index', -1, torch.int64),
         interpolation_weight=padded('interpolation_weight', 0.0, torch.float32),
-        pillars=padded('pillars', -1, torch.int64).transpose(1, 2),
+        pillars=pillars.transpose(1, 2) if pillars.dim() == 3 else pillars,
     )
     shape = (len(batch), -1)
+    features = padded('features', 0.0, torch.float32).unflatten(0, shape)
     return ClipBatch(
         points=points.unflatten(0, shape),
         mask=(torch.arange(largest) < count.unsqueeze(1)).unflatten(0, shape),
         label=padded('label', IGNORED, torch.int64).unflatten(0, shape),
         action=stacked('action').unflatten(0, shape),
         geometry=geometry,
+        features=features if features.dim() == 4 else None,
     )
 
 
@@ -213,4 +253,4 @@ def augment(batch: ClipBatch, generator: torch.Generator) -> ClipBatch:
     centres = centres * layout.token_mask.unsqueeze(-1)
     points = move(batch.points) * batch.mask.unsqueeze(-1)
     fields = {**layout.__dict__, 'centres': centres}
-    return ClipBatch(points, batch.mask, batch.label, batch.action, FrameGeometry(**fields))
+    return replace(batch, points=points, geometry=FrameGeometry(**fields))

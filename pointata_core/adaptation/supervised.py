@@ -124,11 +124,7 @@ class SupervisedTraining(lightning.LightningModule):
 
     def transfer_batch_to_device(self, batch: ClipBatch, device, dataloader_idx: int) -> ClipBatch:
         """Move a batch, its geometry included."""
-        moved = {
-            name: value.map(lambda t: t.to(device)) if name == 'geometry' else value.to(device)
-            for name, value in batch.__dict__.items()
-        }
-        return ClipBatch(**moved)
+        return batch.to(device)
 
 
 def class_weights(labels: Tensor, classes: int, power: float = 0.5) -> Tensor:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import pointata_core
 from pointata_core.cli import (
+    adapt,
     bundle,
     convert,
     data,
@@ -16,12 +17,18 @@ from pointata_core.cli import (
     doctor,
     evaluate,
     predict,
+    pretrain,
+    pretrain_image,
+    probe,
     simulate,
 )
 from pointata_core.cli.arguments import new_parser
 from pointata_core.errors import PointataError
 
-COMMANDS = (demo, evaluate, predict, simulate, convert, data, bundle, doctor)
+COMMANDS = (
+    demo, evaluate, predict, simulate, adapt, pretrain, pretrain_image, probe, convert, data, bundle,
+    doctor,
+)  # fmt: skip
 FAILED = 1  # the work was done, and its outcome is a failure
 BAD_INPUT = 2  # something the user can mend; as argparse
 INTERRUPTED = 130  # as a shell reports SIGINT

@@ -40,6 +40,9 @@ FORMAT = 'pointata-backbone/1'
 HEAD_WIDTH = 64
 """Width of one attention head in every public family (384 / 6); shapes alone do not tell it."""
 
+OWN_FAMILY = 'pic_point'
+"""Backbones of our own pre-training; nothing had to be converted."""
+
 _CLASS_TOKEN = ('class_token', 'class_position')
 
 
@@ -81,7 +84,7 @@ class ConvertedBackbone:
     state_dict: Mapping[str, Tensor]
     config: BackboneConfig
     preset: str
-    family: Family
+    family: Family | Literal['pic_point']
     report: ConversionReport
 
     def build(self) -> Backbone:
@@ -203,7 +206,7 @@ def load_backbone(path: str | Path) -> ConvertedBackbone:
             report = json.loads(header['report'])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         family = header['family']
-        if family not in FAMILIES:
+        if family not in (*FAMILIES, OWN_FAMILY):
             raise ValueError(f'unknown family {family!r}')
         report = ConversionReport(**{**report, 'must_train': tuple(report['must_train'])})
     except (SafetensorError, OSError, LookupError, ValueError, TypeError, ConfigError) as error:

@@ -89,7 +89,7 @@ class NetworkConfig:
         features: Names of the per-point features beside x, y, z.
         embedder_frames: 1 groups a patch from its own frame; 2 adds the frame before (causal).
         adapter_width: Bottleneck r of the video adapters; 0 switches them off.
-        adapted_blocks: How many of the last blocks carry an adapter and context; 0 for all. What
+        adapted_blocks: How many of the last blocks carry an adapter and context; -1 for all. What
             lies before them is frozen and can be computed once for a whole training.
         class_offset: Whether the skill has a class token of its own, as an offset to the
             backbone's where the adapted blocks begin.
@@ -113,7 +113,7 @@ class NetworkConfig:
     embedder_frames: int = 1
     adapter_width: int = 48
     adapter_kernel: int = 3
-    adapted_blocks: int = 0
+    adapted_blocks: int = -1
     class_offset: bool = False
     context_width: int = 32
     segmentation_classes: tuple[str, ...] = ()
@@ -130,10 +130,10 @@ class NetworkConfig:
         _positive(self, 'adapter_kernel', 'readout_width', 'readout_frames')
         if self.adapter_width < 0:
             raise ConfigError(f'adapter_width is {self.adapter_width}, expected >= 0')
-        if not 0 <= self.adapted_blocks <= self.backbone.depth:
+        if not -1 <= self.adapted_blocks <= self.backbone.depth:
             raise ConfigError(
-                f'adapted_blocks is {self.adapted_blocks}, expected 0 to {self.backbone.depth}',
-                'Give at most the depth of the backbone; 0 stands for all blocks',
+                f'adapted_blocks is {self.adapted_blocks}, expected -1 to {self.backbone.depth}',
+                'Give at most the depth of the backbone; -1 stands for all blocks',
             )
         if self.readout not in ('convolution', 'linear'):
             raise ConfigError(f"readout is '{self.readout}', expected convolution or linear")
@@ -157,7 +157,8 @@ class NetworkConfig:
     @property
     def first_adapted(self) -> int:
         """Index of the first block with an adapter; the blocks before it are the prefix."""
-        return self.backbone.depth - (self.adapted_blocks or self.backbone.depth)
+        adapted = self.backbone.depth if self.adapted_blocks < 0 else self.adapted_blocks
+        return self.backbone.depth - adapted
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON-ready values."""

@@ -430,8 +430,8 @@ class PointATA(nn.Module):
         tapped = self.config.segmentation_blocks if self.segmentation_head is not None else ()
         if prefix is not None and any(number <= first for number in tapped):
             raise ValueError(f'segmentation taps blocks {tapped}, the prefix ends with {first}')
-        start = prefix if tokens is None else tokens
-        x, position = backbone.with_class(start[:, -geometry.centres.shape[1] :], geometry.centres)
+        patches = prefix[:, 1:] if tokens is None else tokens
+        x, position = backbone.with_class(patches, geometry.centres)
         if prefix is not None:
             x = prefix
         mask = backbone.attention_mask(geometry.token_mask)

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frozen features of prepared clips, computed once: what enters the first adapted block.
+
+No trained weight lies before it, so every epoch would compute the same numbers again. They are
+kept as float16 in one memory-mapped file beside the clips, shared by all runs on one backbone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pointata_core.adaptation.clip_store import ClipStore
+from pointata_core.adaptation.prepared_clips import ClipBatch, collate, frame_of
+from pointata_core.models.geometry import FrameGeometry
+from pointata_core.models.pointata import PointATA
+
+_BATCH = 8
+
+
+class FrozenFeatures:
+    """A clip store whose clips come with their prefix and without their points.
+
+    Args:
+        store: The prepared clips.
+        prefix: ``(count, variants, T, 1 + G, D)`` float16, memory-mapped.
+    """
+
+    def __init__(self, store: ClipStore, prefix: np.ndarray) -> None:
+        self.store, self.prefix = store, prefix
+        self.variants, self.classes = store.variants, store.classes
+        self.actions, self.videos = store.actions, store.videos
+        shape = (len(store), store.variants)
+        layouts = [_layout(store.arrays(c, v)) for c, v in np.ndindex(*shape)]
+        self._layout = {
+            name: np.stack([one[name] for one in layouts]).reshape(*shape, *layouts[0][name].shape)
+            for name in layouts[0]
+        }
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return len(self.store)
+
+    def __getitem__(self, pairs: Sequence[tuple[int, int]]) -> ClipBatch:
+        """Collate clips, given as (number, variant)."""
+        clips, variants = (np.array(column) for column in zip(*pairs, strict=True))
+        rows = {name: values[clips, variants] for name, values in self._layout.items()}
+        batch, frames = rows['action'].shape
+        nothing = torch.empty(batch * frames, 0, dtype=torch.int64)
+
+        def folded(name: str, kind: torch.dtype) -> Tensor:
+            return torch.from_numpy(rows[name]).flatten(0, 1).to(kind)
+
+        geometry = FrameGeometry(
+            centre_index=folded('centre_index', torch.int64),
+            centres=folded('centres', torch.float32),
+            patch_index=nothing,
+            context_index=folded('context_index', torch.int64),
+            interpolation_index=nothing,
+            interpolation_weight=nothing.float(),
+            pillars=nothing,
+        )
+        prefix = torch.from_numpy(self.prefix[clips, variants]).flatten(0, 1).float()
+        return ClipBatch(
+            points=torch.empty(batch, frames, 0, 3),
+            mask=torch.empty(batch, frames, 0, dtype=torch.bool),
+            label=torch.empty(batch, frames, 0, dtype=torch.int64),
+            action=torch.from_numpy(rows['action']),
+            geometry=geometry,
+            prefix=prefix,
+        )
+
+
+def freeze_features(
+    network: PointATA,
+    store: ClipStore,
+    device: torch.device,
+    autocast: bool,
+    progress: Callable[[int, int], None] | None = None,
+) -> FrozenFeatures:
+    """Compute or open the frozen features of a store.
+
+    Args:
+        network: Only its frozen part is run, in evaluation mode.
+        store: Prepared clips, all of one length.
+        device: Where to compute.
+        autocast: Whether to compute in bfloat16.
+        progress: Called with clips done and their number.
+    """
+    path = store.folder / f'prefix_{prefix_key(network, autocast)}.npy'
+    if not path.exists():
+        _compute(network, store, path, device, autocast, progress)
+    return FrozenFeatures(store, np.load(path, mmap_mode='r'))
+
+
+def prefix_key(network: PointATA, autocast: bool) -> str:
+    """Name everything that the prefix depends on, weights included."""
+    config = network.config
+    facts = {
+        'first': config.first_adapted,
+        'features': config.features,
+        'frames': config.embedder_frames,
+        'style': [config.backbone.block_style, config.backbone.class_visible],
+        'heads': config.backbone.heads,
+        'autocast': autocast,
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    parts = [network.embedder, network.backbone.position]
+    parts += network.backbone.blocks[: config.first_adapted]
+    for part in parts:
+        for name, tensor in part.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().numpy().tobytes())
+    for token in (network.backbone.class_token, network.backbone.class_position):
+        digest.update(token.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+@torch.no_grad()
+def _compute(
+    network: PointATA,
+    store: ClipStore,
+    path: Path,
+    device: torch.device,
+    autocast: bool,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    was_training = network.training
+    network = network.to(device).eval()
+    frames = len(store.arrays(0, 0)['action'])
+    slots, width = network.config.geometry.tokens + 1, network.config.backbone.width
+    shape = (len(store), store.variants, frames, slots, width)
+    partial = path.with_suffix(f'.{os.getpid()}.part')
+    pairs = list(np.ndindex(*shape[:2]))
+    try:
+        out = np.lib.format.open_memmap(partial, mode='w+', dtype=np.float16, shape=shape)
+        for start in range(0, len(pairs), _BATCH):
+            chosen = pairs[start : start + _BATCH]
+            batch = collate([_window(store.arrays(c, v)) for c, v in chosen]).to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+                prefix = network.encode_prefix(
+                    batch.points, batch.features, batch.mask, geometry=batch.geometry
+                )
+            prefix = prefix.float().cpu().unflatten(0, (len(chosen), frames))
+            # float16 has no room for what a wild residual stream may hold.
+            values = prefix.clamp(-65504, 65504).numpy().astype(np.float16)
+            for (clip, variant), value in zip(chosen, values, strict=True):
+                out[clip, variant] = value
+            if progress is not None:
+                progress(start + len(chosen), len(pairs))
+        out.flush()
+        del out
+        os.replace(partial, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+        network.train(was_training)
+
+
+def _window(arrays: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    return [frame_of(arrays, t) for t in range(len(arrays['action']))]
+
+
+def _layout(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    index = arrays['centre_index'].astype(np.int64)
+    rows = index.clip(0) + arrays['offsets'][:-1, None]
+    points = arrays['points']
+    if not len(points):
+        points = np.zeros((1, 3), np.float32)
+    centres = points[rows.clip(0, len(points) - 1)] * (index >= 0)[..., None]
+    return {
+        'centre_index': arrays['centre_index'],
+        'centres': centres.astype(np.float32),
+        'context_index': arrays['context_index'],
+        'action': arrays['action'],
+    }
