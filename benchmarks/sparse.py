@@ -37,7 +37,7 @@ LEVELS = 7
 
 
 def frustum(voxels: int, seed: int = 0) -> torch.Tensor:
-    """Coordinates ``(voxels, 4)`` of distinct voxels as a forward camera's LiDAR would fill them."""
+    """Coordinates ``(voxels, 4)`` of distinct voxels as in front of a camera."""
     rng = np.random.default_rng(seed)
     found = np.zeros((0, 3), dtype=np.int64)
     while len(found) < voxels:
