@@ -29,7 +29,16 @@ ARROWS: dict[str, set[str]] = {
     'data': {'base', 'ops'},
     'streaming': {'base', 'ops', 'models'},
     'evaluation': {'base', 'ops', 'models', 'data', 'streaming'},
-    'adaptation': {'base', 'ops', 'models', 'transport', 'data', 'streaming', 'evaluation'},
+    'adaptation': {
+        'base',
+        'ops',
+        'models',
+        'transport',
+        'data',
+        'streaming',
+        'evaluation',
+        'pretraining',
+    },
     'pretraining': {'base', 'ops', 'models', 'data', 'evaluation'},
     'cli': {
         'base',

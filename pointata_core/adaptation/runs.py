@@ -55,7 +55,11 @@ def silent(what: str) -> AbstractContextManager[None]:
 
 
 def run_adapt(
-    settings: TrainingSettings, *, progress: Reporter = silent, quiet: bool = True
+    settings: TrainingSettings,
+    *,
+    folder: Path | None = None,
+    progress: Reporter = silent,
+    quiet: bool = True,
 ) -> AdaptResult | None:
     """Train a skill and leave its bundle in ``output/bundle``.
 
@@ -63,6 +67,7 @@ def run_adapt(
 
     Args:
         settings: Of the run.
+        folder: The run's folder, if it is claimed already.
         progress: Makes a progress report for a phase.
         quiet: Show no bar while training.
 
@@ -73,7 +78,7 @@ def run_adapt(
         ConfigError: Settings do not fit each other, or the folder holds another run.
         PointataError: Data or backbone cannot be read.
     """
-    folder = claim_folder(settings)
+    folder = folder or claim_folder(settings)
     watch = _Phases()
     train, validation = open_stores(settings, progress)
     watch.lap('prepare')
@@ -134,7 +139,7 @@ def open_stores(
     stores = []
     for split, training in ((settings.data.train, True), (settings.data.validation, False)):
         recipe = recipe_for(settings, split, training)
-        with _alone(settings), progress(f'preparing {split}') as report:
+        with alone(settings), progress(f'preparing {split}') as report:
             stores.append(open_store(recipe, settings.data.options, settings.data.cache, report))
     return stores[0], stores[1]
 
@@ -155,7 +160,7 @@ def frozen_pair(
     device = chosen_device(settings)
     found = []
     for store, what in ((train, 'training'), (validation, 'validation')):
-        with _alone(settings), progress(f'frozen features, {what}') as report:
+        with alone(settings), progress(f'frozen features, {what}') as report:
             found.append(
                 freeze_features(network, store, device, uses_bf16(settings, device), report)
             )
@@ -223,7 +228,7 @@ def claim_folder(settings: TrainingSettings) -> Path:
 
 
 @contextmanager
-def _alone(settings: TrainingSettings) -> Iterator[None]:
+def alone(settings: TrainingSettings) -> Iterator[None]:
     """Prepare in one process at a time; the others then find everything prepared."""
     folder = Path(settings.data.cache)
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,6 @@ from torch import Tensor
 from pointata_core.adaptation.settings import TrainingSettings
 from pointata_core.adaptation.tuning import TuningMode, tuning_mode
 from pointata_core.errors import ConfigError
-from pointata_core.models.backbone import Backbone
 from pointata_core.models.checkpoints import load_backbone
 from pointata_core.models.config import BackboneConfig, NetworkConfig, preset_config
 from pointata_core.models.pointata import PointATA
@@ -128,11 +127,3 @@ def load_embedder(network: PointATA, path: Path) -> None:
             f'{path}: no align embedder for this network ({str(error).splitlines()[0]})',
             'Run pointata align with the same backbone, features and embedder_frames',
         ) from error
-
-
-def backbone_of(source: BackboneSource) -> Backbone:
-    """Build the backbone alone, evaluating, without gradients."""
-    backbone = Backbone(source.config)
-    if source.state is not None:
-        backbone.load_state_dict(source.state)
-    return backbone.requires_grad_(False).eval()

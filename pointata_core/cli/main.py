@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pointata_core
 from pointata_core.cli import (
     adapt,
+    align,
     bundle,
     convert,
     data,
@@ -21,13 +22,14 @@ from pointata_core.cli import (
     pretrain_image,
     probe,
     simulate,
+    train,
 )
 from pointata_core.cli.arguments import new_parser
 from pointata_core.errors import PointataError
 
 COMMANDS = (
-    demo, evaluate, predict, simulate, adapt, pretrain, pretrain_image, probe, convert, data, bundle,
-    doctor,
+    demo, evaluate, predict, simulate, train, align, adapt, pretrain, pretrain_image, probe,
+    convert, data, bundle, doctor,
 )  # fmt: skip
 FAILED = 1  # the work was done, and its outcome is a failure
 BAD_INPUT = 2  # something the user can mend; as argparse
