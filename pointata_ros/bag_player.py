@@ -8,7 +8,6 @@ Messages are published as the bytes that were recorded: nothing is decoded on th
 from __future__ import annotations
 
 import importlib
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from rosgraph_msgs.msg import Clock
 
 from pointata_core.data.bags import BagReader, TopicInfo
 from pointata_core.errors import BagError
+from pointata_ros.stop_flag import StopFlag
 
 # Latched by convention, whatever the recorder noted.
 _LATCHED = ('/tf_static', '/robot_description')
@@ -82,16 +82,23 @@ class BagPlayer:
         path: A rosbag2 folder, or one of its ``.mcap`` or ``.db3`` files.
         node: The node that publishes.
         options: How to play.
+        stopping: Stops the player once set, as :meth:`stop` does; one of its own by default.
 
     Raises:
         BagError: The recording cannot be read or lacks a topic asked for.
     """
 
-    def __init__(self, path: str | Path, node: Node, options: PlayOptions) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        node: Node,
+        options: PlayOptions,
+        stopping: StopFlag | None = None,
+    ) -> None:
         _refuse_ros1(Path(path))
         self._node = node
         self._options = options
-        self._stopping = threading.Event()
+        self._stopping = stopping or StopFlag()
         self._reader = BagReader(path)
         names = options.topics or [topic.name for topic in self._reader.topics]
         self._topics = [self._reader.topic(name) for name in names]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 import subprocess
@@ -43,7 +44,7 @@ class Child:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_prepare_child,
+                preexec_fn=functools.partial(_prepare_child, os.getpid()),
             )
 
     @property
@@ -162,8 +163,15 @@ def _group_lives(leader: int) -> bool:
     return True
 
 
-def _prepare_child() -> None:
+def _prepare_child(parent: int) -> None:
     """Runs in the child before the program starts; must not import or allocate much."""
     if _LIBC:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    # The parent's handlers only take a note for an interpreter that is about to be replaced: a
+    # signal that came before the program starts would be lost.
+    for number in _END_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _END_SIGNALS)
+    # A parent that died before the kernel knew our wish sends nothing.
+    if os.getppid() != parent:
+        os._exit(128 + signal.SIGTERM)

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 
 from pointata_core.errors import PointataError
+from pointata_ros.stop_flag import StopFlag
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -22,9 +23,10 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0 after an ordinary end, 2 where a parameter is wrong.
     """
-    # The imports below take seconds; a signal meanwhile is an ordinary end too.
+    # The imports below take seconds; a signal meanwhile is an ordinary end too. An exception would
+    # not do: some module being imported may catch it.
     for number in _SIGNALS:
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, lambda *_: os._exit(0))
     import rclpy
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
@@ -34,7 +36,7 @@ def main(args: Sequence[str] | None = None) -> int:
     # rclpy's own handlers shut the context down, which ends spin. Then they call what was there
     # before: Python's default would raise KeyboardInterrupt wherever the program happens to be, in
     # the middle of the clean-up as well.
-    told_to_end = threading.Event()
+    told_to_end = StopFlag()
     for number in _SIGNALS:
         signal.signal(number, lambda *_: told_to_end.set())
     use_large_cloud_profile()

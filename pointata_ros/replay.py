@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
 
 from pointata_core.errors import PointataError
+from pointata_ros.stop_flag import StopFlag
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _EXIT_NOBODY_LISTENS = 3
@@ -99,8 +101,10 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0 after the end or Ctrl-C, 2 for bad input, 3 if nobody subscribed in time.
     """
+    # The imports below take seconds; a signal meanwhile is an ordinary end too. An exception would
+    # not do: some module being imported may catch it.
     for number in _SIGNALS:
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, lambda *_: os._exit(0))
     import rclpy
     from rclpy.utilities import remove_ros_args
 
@@ -110,9 +114,12 @@ def main(args: Sequence[str] | None = None) -> int:
     options = parser().parse_args(remove_ros_args(args))
     use_large_cloud_profile()
     # Signals only stop the player; it is this program that ends ROS, after the last message.
+    told_to_end = StopFlag()
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: told_to_end.set())
     rclpy.init(args=args, signal_handler_options=rclpy.SignalHandlerOptions.NO)
     try:
-        return _play(options)
+        return _play(options, told_to_end)
     except PointataError as error:
         print(f'replay: {error}', file=sys.stderr)
         return 2
@@ -120,7 +127,7 @@ def main(args: Sequence[str] | None = None) -> int:
         rclpy.try_shutdown()
 
 
-def _play(options: argparse.Namespace) -> int:
+def _play(options: argparse.Namespace, told_to_end: StopFlag) -> int:
     from rclpy.node import Node
 
     from pointata_ros.bag_player import BagPlayer, PlayOptions
@@ -139,9 +146,7 @@ def _play(options: argparse.Namespace) -> int:
     )
     with contextlib.ExitStack() as stack:
         stack.callback(node.destroy_node)
-        player = stack.enter_context(BagPlayer(options.bag, node, play_options))
-        for number in _SIGNALS:
-            signal.signal(number, lambda *_: player.stop())
+        player = stack.enter_context(BagPlayer(options.bag, node, play_options, told_to_end))
         if options.wait_for_subscribers and not player.wait_for_subscribers(
             options.wait_for_subscribers, options.timeout
         ):
