@@ -40,6 +40,7 @@ ARROWS: dict[str, set[str]] = {
         'pretraining',
     },
     'pretraining': {'base', 'ops', 'models', 'data', 'evaluation'},
+    'domain_adaptation': {'base', 'ops', 'models', 'data', 'evaluation'},
     'cli': {
         'base',
         'ops',
@@ -50,6 +51,7 @@ ARROWS: dict[str, set[str]] = {
         'evaluation',
         'adaptation',
         'pretraining',
+        'domain_adaptation',
     },
 }
 

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training objective: each term with its weight, and a weight of zero switches it off.
+
+``L = L_seg + l_S MPD_S + l_T MPD_T + l_PL xDPL + d (h DPD_same + l_fm DPD_fused) + l_E entropy``
+(FtD++, Wu et al., TCSVT 2025). xMUDA, minimal entropy, plain pseudo-labels and training on the
+source alone are the same sum with other weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from torch import Tensor
+
+from pointata_core.domain_adaptation.losses import (
+    PseudoLabelMode,
+    entropy,
+    fused_modality,
+    modality_preserving,
+    pseudo_label_loss,
+    same_modality,
+    segmentation_loss,
+)
+from pointata_core.errors import ConfigError
+from pointata_core.models.camera_lidar import CameraLidarOutput
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the terms.
+
+    Args:
+        cloud: Of the LiDAR's share in the cross-entropy on the source (c3).
+        modality_source: MPD on the source (l_S).
+        modality_target: MPD on the target (l_T).
+        domain: Of both DPD terms together (d).
+        domain_same: DPD within a sensor (h).
+        domain_fused: DPD across sensors (l_fm).
+        pseudo_label: Cross-entropy on pseudo-labels (l_PL), second stage only.
+        pseudo_label_mode: How it is damped; see `losses.pseudo_label_loss`.
+        entropy: Entropy of both main heads on the target.
+
+    Raises:
+        ConfigError: A negative weight or an unknown mode.
+    """
+
+    cloud: float = 1.0
+    modality_source: float = 1.0
+    modality_target: float = 0.1
+    domain: float = 0.1
+    domain_same: float = 1.0
+    domain_fused: float = 0.1
+    pseudo_label: float = 0.0
+    pseudo_label_mode: PseudoLabelMode = 'detached'
+    entropy: float = 0.0
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if entry.name == 'pseudo_label_mode':
+                if value not in ('plain', 'release', 'detached', 'pointwise'):
+                    raise ConfigError(f'unknown pseudo_label_mode {value!r}')
+            elif not 0 <= value < float('inf'):
+                raise ConfigError(
+                    f'the loss weight {entry.name} is {value}', 'Give a number of 0 or more'
+                )
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether any term asks for the teacher's answers on the stylised source."""
+        return self.domain > 0 and (self.domain_same > 0 or self.domain_fused > 0)
+
+    @property
+    def needs_target(self) -> bool:
+        """Whether any term asks for answers on the target."""
+        return self.modality_target > 0 or self.pseudo_label > 0 or self.entropy > 0
+
+
+def source_terms(
+    output: CameraLidarOutput,
+    labels: Tensor,
+    weights: LossWeights,
+    class_weights: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """Weighted terms of a labelled batch, by name.
+
+    Args:
+        output: Answers on the source.
+        labels: ``(N,)`` int64.
+        weights: A weight of zero leaves its term out.
+        class_weights: ``(K,)`` for the cross-entropy.
+    """
+    terms = {'image_segmentation': segmentation_loss(output.image, labels, class_weights)}
+    if weights.cloud:
+        loss = segmentation_loss(output.cloud, labels, class_weights)
+        terms['cloud_segmentation'] = weights.cloud * loss
+    if weights.modality_source:
+        terms['modality_source'] = weights.modality_source * modality_preserving(output).total
+    return terms
+
+
+def domain_terms(
+    stylised: CameraLidarOutput, source: CameraLidarOutput, weights: LossWeights
+) -> dict[str, Tensor]:
+    """Weighted DPD terms, by name.
+
+    Args:
+        stylised: The teacher's answers on the source in the target's style.
+        source: The pupil's answers on the same points of the source.
+        weights: A weight of zero leaves its term out.
+    """
+    terms = {}
+    if weights.domain and weights.domain_same:
+        share = weights.domain * weights.domain_same
+        terms['domain_same'] = share * same_modality(stylised, source).total
+    if weights.domain and weights.domain_fused:
+        share = weights.domain * weights.domain_fused
+        terms['domain_fused'] = share * fused_modality(stylised, source).total
+    return terms
+
+
+def target_terms(
+    output: CameraLidarOutput,
+    weights: LossWeights,
+    pseudo_labels: tuple[Tensor, Tensor] | None = None,
+) -> dict[str, Tensor]:
+    """Weighted terms of a batch without labels, by name.
+
+    Args:
+        output: Answers on the target.
+        weights: A weight of zero leaves its term out.
+        pseudo_labels: Of the 2D and of the 3D branch, ``(N,)`` each.
+
+    Raises:
+        ConfigError: Pseudo-labels have a weight but the batch has none.
+    """
+    terms = {}
+    if weights.modality_target:
+        terms['modality_target'] = weights.modality_target * modality_preserving(output).total
+    if weights.pseudo_label:
+        if pseudo_labels is None:
+            raise ConfigError(
+                'the loss weight pseudo_label is set, but the target has no pseudo-labels',
+                'Write pseudo-labels with a network of the first stage, or set the weight to 0',
+            )
+        loss = pseudo_label_loss(output, *pseudo_labels, mode=weights.pseudo_label_mode).total
+        terms['pseudo_label'] = weights.pseudo_label * loss
+    if weights.entropy:
+        terms['entropy'] = weights.entropy * (entropy(output.image) + entropy(output.cloud))
+    return terms

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The source in the target's style (MMST of FtD++): same content and labels, foreign looks.
+
+Images take the target's low frequencies (FDA, Yang & Soatto, CVPR 2020) or a little of its picture;
+clouds are scaled to the target's density.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from pointata_core.errors import ConfigError
+from pointata_core.models.camera_lidar import CameraLidarBatch
+
+ImageStyle = Literal['fourier', 'mixup', 'either', 'none']
+
+
+@dataclass(frozen=True)
+class StyleConfig:
+    """How the stylised source is made.
+
+    Args:
+        image: ``fourier``, ``mixup``, a fair coin between the two for each batch, or ``none``.
+        fourier_share: Edge of the exchanged low frequencies, as a share of the shorter image side.
+        mixup_share: How much of the target's picture is mixed in.
+        cloud: Whether clouds take the target's density.
+        pupil_share: How much of the target's picture the *pupil's* source images get; 0 for none.
+
+    Raises:
+        ConfigError: A share outside of [0, 1] (0.5 for the frequencies), or an unknown style.
+    """
+
+    image: ImageStyle = 'either'
+    fourier_share: float = 0.1
+    mixup_share: float = 0.05
+    cloud: bool = True
+    pupil_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.image not in ('fourier', 'mixup', 'either', 'none'):
+            raise ConfigError(f'unknown image style {self.image!r}')
+        for name, top in (('fourier_share', 0.5), ('mixup_share', 1), ('pupil_share', 1)):
+            if not 0 <= getattr(self, name) <= top:
+                raise ConfigError(f'{name} is {getattr(self, name)}, expected 0 to {top}')
+
+
+def fourier_transfer(source: Tensor, target: Tensor, share: float = 0.1) -> Tensor:
+    """Give the source the target's low-frequency amplitudes; its phases stay.
+
+    Args:
+        source: ``(B, C, H, W)``.
+        target: The same shape.
+        share: ``b = floor(share * min(H, W))``: the four corners of ``b x b`` of the spectrum
+            are exchanged.
+
+    Returns:
+        ``(B, C, H, W)``, not clipped.
+
+    Raises:
+        ValueError: Shapes differ.
+    """
+    if source.shape != target.shape:
+        raise ValueError(
+            f'source and target images must have one shape, found {tuple(source.shape)} and '
+            f'{tuple(target.shape)}'
+        )
+    edge = int(share * min(source.shape[-2:]))
+    rows, columns = (_low(size, edge, source.device) for size in source.shape[-2:])
+    low = rows.unsqueeze(1) & columns
+    spectrum = torch.fft.fft2(source)
+    amplitude = torch.where(low, torch.fft.fft2(target).abs(), spectrum.abs())
+    return torch.fft.ifft2(torch.polar(amplitude, spectrum.angle())).real
+
+
+def mixup(source: Tensor, target: Tensor, share: float) -> Tensor:
+    """``(1 - share) source + share target`` of equal shapes."""
+    if source.shape != target.shape:
+        raise ValueError(f'cannot mix images of {tuple(source.shape)} and {tuple(target.shape)}')
+    return torch.lerp(source, target, share)
+
+
+def density_scale(source: Tensor, target: Tensor) -> float:
+    """Scale that gives a cloud the volume per point of another: ``(rho_s / rho_t) ** (-1/3)``.
+
+    ``rho`` is the volume of the bounding box divided by the number of points. A flat or an empty
+    cloud has no density; the scale is then 1.
+
+    Args:
+        source: ``(n, 3)`` voxel coordinates.
+        target: ``(m, 3)`` voxel coordinates.
+    """
+    volumes = []
+    for cloud in (source, target):
+        if not len(cloud):
+            return 1.0
+        extent = (cloud.amax(dim=0) - cloud.amin(dim=0)).double()
+        volumes.append(float(extent.prod()) / len(cloud))
+    if min(volumes) <= 0:
+        return 1.0
+    return (volumes[0] / volumes[1]) ** (-1 / 3)
+
+
+def density_transfer(source: Tensor, target: Tensor, grid: int) -> tuple[Tensor, Tensor]:
+    """Scale each sample of a batch of clouds to the density of the other batch's.
+
+    Args:
+        source: ``(N, 4)`` int64 voxel x, y, z and sample.
+        target: ``(M, 4)``, as many samples.
+        grid: Voxels along each axis; a stretched cloud may leave it.
+
+    Returns:
+        ``(N, 4)`` int64 scaled and truncated coordinates, and ``(N,)`` bool: which of them lie in
+        the grid.
+    """
+    moved = source.clone()
+    for sample in source[:, 3].unique().tolist():
+        rows = source[:, 3] == sample
+        other = target[target[:, 3] == sample, :3]
+        scale = density_scale(source[rows, :3], other)
+        moved[rows, :3] = (source[rows, :3].double() * scale).long()
+    return moved, ((moved[:, :3] >= 0) & (moved[:, :3] < grid)).all(dim=1)
+
+
+def stylise(
+    source: CameraLidarBatch,
+    target: CameraLidarBatch,
+    config: StyleConfig,
+    grid: int,
+    generator: torch.Generator | None = None,
+) -> tuple[CameraLidarBatch, Tensor]:
+    """Make the stylised source for the teacher.
+
+    Args:
+        source: Labelled batch.
+        target: Batch with as many samples and images of the same size.
+        config: How.
+        grid: Voxels along each axis.
+        generator: Of the coin.
+
+    Returns:
+        The batch, without labels, and ``(N,)`` bool: the points of the source that it kept.
+    """
+    batch = replace(
+        source,
+        image=_restyled(source.image, target.image, config, generator),
+        labels=None,
+        image_pseudo_labels=None,
+        cloud_pseudo_labels=None,
+    )
+    if not config.cloud:
+        return batch, torch.ones(len(source.coordinates), dtype=torch.bool).to(source.image.device)
+    coordinates, kept = density_transfer(source.coordinates, target.coordinates, grid)
+    parts = kept.split([len(rows) for rows in source.pixels])
+    batch = replace(
+        batch,
+        coordinates=coordinates[kept],
+        features=source.features[kept],
+        pixels=tuple(rows[part] for rows, part in zip(source.pixels, parts)),
+    )
+    return batch, kept
+
+
+def mixed_for_pupil(
+    source: CameraLidarBatch, target: CameraLidarBatch, config: StyleConfig
+) -> CameraLidarBatch:
+    """The source as the pupil sees it, with ``pupil_share`` of the target's pictures."""
+    if not config.pupil_share:
+        return source
+    return replace(source, image=mixup(source.image, target.image, config.pupil_share))
+
+
+def _restyled(
+    source: Tensor, target: Tensor, config: StyleConfig, generator: torch.Generator | None
+) -> Tensor:
+    style = config.image
+    if style == 'either':
+        heads = torch.rand((), generator=generator) < 0.5
+        style = 'fourier' if heads else 'mixup'
+    if style == 'fourier':
+        return fourier_transfer(source, target, config.fourier_share)
+    if style == 'mixup':
+        return mixup(source, target, config.mixup_share)
+    return source
+
+
+def _low(size: int, edge: int, device: torch.device) -> Tensor:
+    place = torch.arange(size, device=device)
+    return (place < edge) | (place >= size - edge)
