@@ -25,6 +25,7 @@ _TAIL = 1e-3
 _NEIGHBOURHOOD = 0.05
 _BODY = 5.0
 _LONELY = 0.5
+_FARTHEST = -80.0
 # How sharply the nearest body is preferred, how far its limbs reach, and how fast the rest fades.
 _PREFERENCE = 0.005
 _REACH = 0.1
@@ -113,8 +114,12 @@ def choose_actor(
     weight = weight * ((probability - least) / _TAIL).clamp(0.0, 1.0)
     ground = points[..., :2]
     # Differences, not cdist: its matrix form loses the digits of close pairs.
-    apart = (ground.unsqueeze(2) - ground.unsqueeze(1)).square().sum(dim=-1)
-    company = torch.exp(-apart / _NEIGHBOURHOOD**2) * weight.unsqueeze(1)
+    x, y = ground.unbind(dim=-1)
+    apart = (x.unsqueeze(2) - x.unsqueeze(1)).square()
+    apart += (y.unsqueeze(2) - y.unsqueeze(1)).square()
+    # Nobody that far away is company; a smaller exponential would be denormal and ten times slower.
+    closeness = (apart / -(_NEIGHBOURHOOD**2)).clamp_min(_FARTHEST)
+    company = torch.exp(closeness) * weight.unsqueeze(1)
     support = company.sum(dim=2)
     places = company @ ground / (support.unsqueeze(-1) + 1e-6)
     lonely = _LONELY * F.relu(1.0 - support / _BODY)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from pointata_core.ops.grouping import gather
 from pointata_core.ops.neighbours import knn
 
 
@@ -67,10 +67,19 @@ def interpolate(values: Tensor, interpolation: Interpolation) -> Tensor:
     Returns:
         ``(B, M, C)`` in the type of ``values``; zero where there was no centre.
     """
-    weight = interpolation.weight.to(values.dtype)
-    total = None
-    # One neighbour at a time: a (B, M, k, C) intermediate would be the largest tensor of the head.
-    for rank in range(interpolation.index.shape[-1]):
-        part = gather(values, interpolation.index[..., rank]) * weight[..., rank, None]
-        total = part if total is None else total + part
-    return total
+    batch, centres, channels = values.shape
+    queries, neighbours = interpolation.index.shape[1:]
+    # "None" is a row of zeros behind each frame's centres: whatever the centres hold, it adds none.
+    table = F.pad(values, (0, 0, 0, 1)).reshape(-1, channels)
+    index = interpolation.index
+    index = torch.where(index < 0, centres, index)
+    index = index + (centres + 1) * torch.arange(batch, device=index.device).view(-1, 1, 1)
+    # A bag sums its rows as it reads them; a (B, M, k, C) intermediate would be the largest tensor
+    # of the head.
+    total = F.embedding_bag(
+        index.reshape(-1, neighbours),
+        table,
+        per_sample_weights=interpolation.weight.to(values.dtype).reshape(-1, neighbours),
+        mode='sum',
+    )
+    return total.view(batch, queries, channels)
