@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``pointata pretrain``: a 3D backbone learns from pictures of shapes (Pic@Point)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from pointata_core.cli.arguments import add_json_option, new_parser
+from pointata_core.cli.pretrain_image import add_picture_options, picture_folder
+from pointata_core.pretraining.settings import PretrainingConfig
+
+NAME = 'pretrain'
+SUMMARY = 'Pre-train a 3D backbone on shapes and their pictures, without labels of points.'
+
+_EXAMPLES = """\
+examples:
+  pointata pretrain --output runs/tiny --config config/training/pretrain_tiny.yaml
+  pointata pretrain --output runs/tiny --picture-network resnet18.pth
+  pointata pretrain --output runs/tiny --pictures runs/pictures --training.masked_weight 1.0"""
+
+
+def parser() -> ArgumentParser:
+    """Options of the command."""
+    new = new_parser(
+        'Pre-train a 3D backbone: its regions and shapes are to match the places in pictures '
+        'that show them (in the manner of Pic@Point). Shapes are drawn and a picture network is '
+        'taught if they are not there. Started again on the same folder, it goes on where it was. '
+        'Several GPUs: the same command with --devices, or under torchrun.',
+        _EXAMPLES,
+    )
+    new.add_argument('--config', action='config', help='YAML file with any of these options.')
+    new.add_argument('--output', type=str, required=True, metavar='DIR', help='Folder of the run.')
+    new.add_argument(
+        '--pictures', type=str | None, metavar='DIR',
+        help='Folder of picture shards, drawn if missing; pictures in the output if left out.',
+    )  # fmt: skip
+    add_picture_options(new)
+    new.add_argument(
+        '--picture-network', type=str | None, metavar='FILE',
+        help='ResNet-18 weights: from pretrain-image, or of ImageNet (torchvision). Taught if '
+        'left out.',
+    )  # fmt: skip
+    new.add_argument(
+        '--teacher-steps', type=int, default=900, metavar='N', help='When it has to be taught.'
+    )
+    new.add_class_arguments(PretrainingConfig, 'training', help='How to train.')
+    new.add_argument('--accelerator', type=str, default='auto', help='auto, cpu or gpu.')
+    new.add_argument('--devices', type=str, default='1', help='Number of devices, or auto.')
+    new.add_argument('--strategy', type=str, default='auto', help='auto or ddp.')
+    new.add_argument('--precision', type=str, default='32-true', help='Or bf16-mixed.')
+    add_json_option(new)
+    return new
+
+
+def run(arguments: Any) -> int:
+    """Pre-train and say where the backbone is."""
+    from pointata_core.cli.console import note
+    from pointata_core.models.checkpoint_files import sha256_of
+    from pointata_core.pretraining.picture_bank import PictureBank
+    from pointata_core.pretraining.running import run_pretraining
+
+    output = Path(arguments.output)
+    config = PretrainingConfig(**arguments.training.as_dict())
+    arguments.pictures = arguments.pictures or str(output / 'pictures')
+    bank = PictureBank.read(picture_folder(arguments))
+    weights = _picture_network(arguments, config, bank, output)
+    facts = weights.with_suffix('.json') if weights else None
+    provenance = {
+        'data': 'procedural shapes of the training families and their rendered pictures',
+        'licence': 'Apache-2.0',
+        'teacher': json.loads(facts.read_text()) if facts and facts.is_file() else None,
+    }
+    options = {
+        'accelerator': arguments.accelerator,
+        'devices': arguments.devices if arguments.devices == 'auto' else int(arguments.devices),
+        'strategy': arguments.strategy,
+        'precision': arguments.precision,
+    }
+    backbone = run_pretraining(
+        output, config, bank, weights, provenance=provenance, trainer_options=options
+    )
+    manifest = json.loads(backbone.with_suffix('.json').read_text())
+    if arguments.json:
+        print(json.dumps({'backbone': str(backbone), **manifest}, indent=2))
+    else:
+        note(f'{backbone}: {sha256_of(backbone)[:12]}, {manifest["measured"]}')
+    return 0
+
+
+def _picture_network(arguments: Any, config: Any, bank: Any, output: Path) -> Path | None:
+    from pointata_core.cli.console import note, progress
+    from pointata_core.pretraining.teacher import TeacherConfig, save_teacher, train_teacher
+
+    if not config.contrasts:
+        return None
+    if arguments.picture_network:
+        return Path(arguments.picture_network)
+    path = output / 'teacher.safetensors'
+    if not path.is_file():
+        note(f'{path}: teaching a picture network')
+        with progress('teaching') as report:
+            teacher = TeacherConfig(steps=arguments.teacher_steps, seed=config.seed)
+            save_teacher(path, *train_teacher(bank, teacher, report))
+    return path

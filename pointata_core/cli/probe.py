@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``pointata probe``: how much frozen features tell, beside those of an untrained network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from pointata_core.cli.arguments import add_json_option, new_parser
+
+NAME = 'probe'
+SUMMARY = 'Linear SVM and few-shot accuracy of a frozen backbone.'
+
+_EXAMPLES = """\
+examples:
+  pointata probe runs/tiny/backbone.safetensors
+  pointata probe backbone.safetensors --data modelnet40 --root datasets/modelnet40"""
+
+
+def parser() -> ArgumentParser:
+    """Options of the command."""
+    new = new_parser(
+        'Classify clouds by the frozen features of a backbone: a linear SVM, and few-shot draws. '
+        'An untrained network of the same shape is scored beside it. Without --data, on shapes of '
+        'procedural families that pre-training has not seen.',
+        _EXAMPLES,
+    )
+    new.add_argument(
+        'backbone', type=str, metavar='FILE', help='From pretrain or convert (.safetensors).'
+    )
+    new.add_argument(
+        '--data', type=str, default='procedural', metavar='NAME',
+        help='procedural, modelnet40, scanobjectnn, scanobjectnn_obj_bg or scanobjectnn_obj_only.',
+    )  # fmt: skip
+    new.add_argument('--root', type=str | None, metavar='DIR', help='Folder of the data set.')
+    new.add_argument('--limit', type=int | None, metavar='N', help='At most so many per split.')
+    new.add_argument(
+        '--per-family', type=int, default=40, metavar='N',
+        help='procedural: shapes of each family to train on, and as many to test on.',
+    )  # fmt: skip
+    new.add_argument('--points', type=int, default=1024, metavar='N', help='Points per cloud.')
+    new.add_argument('--tokens', type=int, default=64, metavar='N', help='Patches per cloud.')
+    new.add_argument('--patch-size', type=int, default=32, metavar='N', help='Points per patch.')
+    new.add_argument('--seed', type=int, default=0, metavar='N', help='Of the untrained network.')
+    new.add_argument('--device', type=str, default='cpu', metavar='DEVICE', help='Such as cuda.')
+    add_json_option(new)
+    return new
+
+
+def run(arguments: Any) -> int:
+    """Score the backbone and an untrained one."""
+    from pointata_core.cli.console import note
+    from pointata_core.models.checkpoints import load_backbone
+    from pointata_core.pretraining.encoders import TransformerEncoder
+    from pointata_core.pretraining.scoring import Probing, score_features, untrained
+
+    loaded = load_backbone(Path(arguments.backbone))
+    sizes = (arguments.tokens, arguments.patch_size)
+    note('reading clouds')
+    probing = Probing(*_clouds(arguments))
+    scores = {}
+    for name, backbone in (
+        ('backbone', loaded.build()),
+        ('untrained', untrained(loaded.config, arguments.seed)),
+    ):
+        note(f'features of the {name}' if name == 'backbone' else 'features of an untrained one')
+        encoder = TransformerEncoder(backbone, *sizes).eval().to(arguments.device)
+        scores[name] = asdict(score_features(encoder, probing, arguments.device))
+    facts = {'data': arguments.data, 'train': len(probing.train), 'test': len(probing.test)}
+    if arguments.json:
+        print(json.dumps({**facts, **scores}, indent=2))
+    else:
+        _print(facts, scores)
+    return 0
+
+
+def _clouds(arguments: Any) -> tuple[Any, Any]:
+    from pointata_core.errors import ConfigError
+    from pointata_core.pretraining.probe_sets import (
+        PROCEDURAL,
+        dataset_clouds,
+        procedural_clouds,
+    )
+
+    if arguments.data == PROCEDURAL:
+        count, points = arguments.per_family, arguments.points
+        return procedural_clouds(count, points), procedural_clouds(count, points, seed=count)
+    if arguments.root is None:
+        raise ConfigError(f'--data {arguments.data} lacks --root', 'Give the folder of the data')
+    return tuple(
+        dataset_clouds(arguments.data, arguments.root, split, arguments.points, arguments.limit)
+        for split in ('train', 'test')
+    )
+
+
+def _print(facts: dict[str, Any], scores: dict[str, Any]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from pointata_core.cli.console import out
+
+    table = Table(
+        title=f'{facts["data"]}: {facts["train"]:,} train, {facts["test"]:,} test',
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column('')
+    table.add_column('linear SVM', justify='right')
+    few = scores['backbone']['few_shot']
+    for score in few:
+        table.add_column(f'{score["ways"]}-way {score["shots"]}-shot', justify='right')
+    for name, score in scores.items():
+        cells = [f'{s["mean"]:.1%} ± {s["deviation"]:.1%}' for s in score['few_shot']]
+        table.add_row(name, f'{score["linear"]["accuracy"]:.1%}', *cells)
+    out().print(table)
+    out().print(f'chance {scores["backbone"]["linear"]["chance"]:.1%}')

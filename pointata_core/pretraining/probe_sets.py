@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labelled clouds to probe features with: held-out procedural families, or public data sets."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointata_core.data.datasets.registry import dataset_info
+from pointata_core.data.datasets.shape_sampling import SampledShapes
+from pointata_core.errors import ConfigError
+from pointata_core.pretraining.pictures import procedural_sources
+from pointata_core.pretraining.shapes import sample_surface
+from pointata_core.pretraining.splits import HELD_OUT_FAMILIES, PROBE_SEED
+
+PROCEDURAL = 'procedural'
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledClouds:
+    """S clouds of equally many points with a class each.
+
+    Attributes:
+        points: ``(S, N, 3)`` float32 inside the unit sphere.
+        label: ``(S,)`` int64.
+        classes: Names.
+    """
+
+    points: NDArray[np.float32]
+    label: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Number of clouds S."""
+        return len(self.label)
+
+
+def procedural_clouds(
+    per_family: int,
+    points: int,
+    *,
+    seed: int = 0,
+    families: Sequence[str] = HELD_OUT_FAMILIES,
+    turned: bool = True,
+) -> LabelledClouds:
+    """Draw shapes of families that pre-training does not use.
+
+    Args:
+        per_family: Shapes of each family.
+        points: Points N of each.
+        seed: Offset of the seeds; sets share no shape if theirs differ by ``per_family`` or more.
+        families: Which.
+        turned: Turn every shape about the vertical by a random angle.
+    """
+    clouds = []
+    sources = procedural_sources(per_family * len(families), PROBE_SEED + seed, families)
+    for source in sources:
+        shape = source.load()
+        rng = np.random.default_rng([zlib.crc32(shape.name.encode()), 1])
+        cloud = sample_surface(shape, points, rng).points
+        angle = rng.uniform(-np.pi, np.pi) if turned else 0.0
+        cosine, sine = np.cos(angle), np.sin(angle)
+        turn = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]], np.float32)
+        clouds.append(cloud @ turn.T)
+    label = np.array([families.index(source.family) for source in sources])
+    return LabelledClouds(np.stack(clouds), label, tuple(families))
+
+
+def dataset_clouds(
+    name: str, root: str | Path, split: str, points: int, limit: int | None = None
+) -> LabelledClouds:
+    """Read clouds of ModelNet40 or ScanObjectNN, centred and scaled to the unit sphere.
+
+    Args:
+        name: As ``pointata data list`` names it.
+        root: Its folder.
+        split: ``train`` or ``test``.
+        points: Points of each.
+        limit: Largest number of shapes, dealt out over the classes.
+
+    Raises:
+        ConfigError: The data set has no category per cloud.
+    """
+    dataset = dataset_info(name).open(root, split)
+    if not hasattr(dataset, 'categories'):
+        raise ConfigError(
+            f'{name} does not name a class for each cloud', 'Choose modelnet40 or scanobjectnn'
+        )
+    shapes = SampledShapes(dataset, points, limit)
+    clouds = np.stack([shapes[index].points for index in range(len(shapes))])
+    return LabelledClouds(clouds, np.asarray(shapes.categories), tuple(shapes.classes))
