@@ -5,6 +5,7 @@ A value is taken from the first of these that has one: the launch argument, the 
 default of the node. Examples::
 
     ros2 launch pointata_ros perception.launch.py input_points:=/velodyne_points
+    ros2 launch pointata_ros perception.launch.py inputs:=front,rear input_points:=/lidar_f,/lidar_r
     ros2 launch pointata_ros perception.launch.py bag:=recordings/street rviz:=true
     ros2 launch pointata_ros perception.launch.py --show-args
 """
@@ -12,6 +13,7 @@ default of the node. Examples::
 from __future__ import annotations
 
 import os
+from typing import List  # noqa: UP035 - launch_ros of Humble knows list types by this name only
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
@@ -47,7 +49,13 @@ def generate_launch_description() -> LaunchDescription:
             os.path.join(share, 'config', 'perception.yaml'),
             'Parameter file of the node',
         ),
-        _argument('input_points', '', 'Topic of the clouds (empty: ~/input/points)'),
+        _argument('inputs', '', 'Names of several sensors, with commas between them' + NOT_GIVEN),
+        _argument(
+            'input_points',
+            '',
+            'Topic of the clouds (empty: ~/input/points); with the argument inputs one for each, '
+            'with commas between them (empty: ~/NAME/input/points)',
+        ),
         *(_argument(name, '', text + NOT_GIVEN) for name, text in TEXT_PARAMETERS.items()),
         *(
             _argument(name, '', text + NOT_GIVEN, ('', *YES_NO))
@@ -122,7 +130,9 @@ def _perception_node(given: dict[str, str]) -> Node:
         name: ParameterValue(given[name], value_type=str) for name in TEXT_PARAMETERS if given[name]
     }
     overrides |= {name: given[name] == 'true' for name in BOOLEAN_PARAMETERS if given[name]}
-    topic = given['input_points']
+    inputs = _listed(given['inputs'])
+    if inputs:
+        overrides['inputs'] = ParameterValue(inputs, value_type=List[str])  # noqa: UP006
     return Node(
         package=PACKAGE,
         executable=NODE,
@@ -130,7 +140,7 @@ def _perception_node(given: dict[str, str]) -> Node:
         namespace=given['namespace'],
         # Later entries win.
         parameters=[given['params_file'], *([overrides] if overrides else [])],
-        remappings=[('~/input/points', topic)] if topic else [],
+        remappings=_remappings(inputs, _listed(given['input_points'])),
         arguments=['--ros-args', '--log-level', given['log_level']],
         respawn=given['use_respawn'] == 'true',
         respawn_delay=2.0,
@@ -141,7 +151,26 @@ def _perception_node(given: dict[str, str]) -> Node:
     )
 
 
+def _listed(text: str) -> list[str]:
+    return [one.strip() for one in text.split(',') if one.strip()]
+
+
+def _remappings(inputs: list[str], topics: list[str]) -> list[tuple[str, str]]:
+    expected = [f'~/{name}/input/points' for name in inputs] or ['~/input/points']
+    if topics and len(topics) != len(expected):
+        raise RuntimeError(
+            f'input_points names {len(topics)} topics for {len(expected)} inputs: give one for '
+            'each, with commas between them and in the order of the argument inputs'
+        )
+    return list(zip(expected, topics))
+
+
 def _replay_node(given: dict[str, str]) -> Node:
+    if given['inputs'] and not given['input_points']:
+        raise RuntimeError(
+            'bag together with inputs needs input_points: the topics of the recording, one for '
+            'each input'
+        )
     arguments = [given['bag'], '--rate', given['bag_rate'], '--wait-for-subscribers', '1']
     if not given['input_points']:
         arguments += ['--clouds-to', f'{NODE}/input/points']

@@ -3,33 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from rclpy.qos import QoSProfile
+from collections.abc import Sequence
 
 from pointata_ros.dds import profile_in_use
 from pointata_ros.parameters import NodeSettings
 from pointata_ros.qos import describe
 from pointata_ros.skill import Skill
+from pointata_ros.stream import Stream
 
 
-def banner(
-    skill: Skill,
-    settings: NodeSettings,
-    input_topic: str,
-    input_profile: QoSProfile,
-    publishers: int,
-    output_topics: Iterable[str],
-) -> str:
+def banner(skill: Skill, settings: NodeSettings, streams: Sequence[Stream]) -> str:
     """Several lines for the log.
 
     Args:
         skill: What answers.
         settings: Parameters.
-        input_topic: Resolved name of the cloud topic.
-        input_profile: Quality of service of the subscription, overrides applied.
-        publishers: Number of publishers on it now.
-        output_topics: Resolved names of the result topics.
+        streams: The inputs; they listen already.
     """
     bundle = skill.bundle
     manifest = bundle.manifest
@@ -40,15 +29,21 @@ def banner(
         'device': f'{skill.device.device} ({skill.device.reason})',
         'segmentation': _listed(manifest.segmentation_classes),
         'action': _listed(manifest.action_classes),
-        'input': f'{input_topic} ({describe(input_profile)}; publishers now: {publishers})',
+        **{f'input {one.name}'.rstrip(): _heard_on(one) for one in streams},
         'point fields': f'x, y, z; beyond these, if present: {features}',
         'policy': f'{settings.policy}, queue {settings.queue_size}, max gap {settings.max_gap:g} s',
         'ego motion': compensation,
-        'outputs': ', '.join(output_topics),
+        **{f'outputs {one.name}'.rstrip(): ', '.join(one.outputs.topics) for one in streams},
         'DDS profile': profile_in_use() or 'none: clouds of some 100 kB and more may get lost',
     }
     width = max(map(len, rows))
     return 'ready\n' + '\n'.join(f'  {name:<{width}}  {text}' for name, text in rows.items())
+
+
+def _heard_on(stream: Stream) -> str:
+    source = stream.input
+    count = source.count_publishers()
+    return f'{source.topic} ({describe(source.profile)}; publishers now: {count})'
 
 
 def _listed(classes: tuple[str, ...]) -> str:

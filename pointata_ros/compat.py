@@ -6,11 +6,13 @@ Each branch tests for the feature it needs, never for the name of a distribution
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from copy import copy
 from typing import Any
 
-from rcl_interfaces.msg import ParameterEvent
+from rcl_interfaces.msg import ParameterDescriptor, ParameterEvent
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 
 def after_parameters_change(node: Node, callback: Callable[[], None]) -> None:
@@ -47,6 +49,23 @@ def values_given_at_start(node: Node) -> Collection[str]:
 def value_given_at_start(node: Node, name: str) -> Any:
     """The value which the outside gave to ``name``, whatever its type."""
     return node._parameter_overrides[name].value
+
+
+def declare_strings(
+    node: Node, name: str, value: Sequence[str], descriptor: ParameterDescriptor
+) -> None:
+    """Declare a list of strings that keeps its type while it is empty.
+
+    rclpy takes an empty list for a list of bytes, and a parameter file hands it over without any
+    type at all; so the type is declared first, and the value is set once it is known.
+    """
+    strings = Parameter.Type.STRING_ARRAY
+    descriptor.type = strings.value
+    writable = copy(descriptor)
+    writable.read_only = False
+    node.declare_parameter(name, strings, writable, ignore_override=True)
+    node.set_parameters_atomically([Parameter(name, strings, list(value))])
+    node.set_descriptor(name, descriptor)
 
 
 def subscription_callbacks(incompatible_qos: Callable, message_lost: Callable) -> Any:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of the node as DiagnosticArray: input, processing and model.
+"""The state of the node as DiagnosticArray: input, processing and model, for each input.
 
 Rates and ages are measured on the node's clock, so they mean the same in simulation; the words for
 the state of the input are those of Autoware's topic state monitor.
@@ -19,6 +19,8 @@ from pointata_ros.parameters import NodeSettings
 from pointata_ros.statistics import Snapshot
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+WORKER_FINDINGS = ('stuck', 'device')
+"""Names of the findings that are about the worker, so about all inputs at once."""
 _RECENT_NS = 10_000_000_000
 
 
@@ -58,19 +60,25 @@ class ModelFacts:
 
 
 def all_findings(
-    snapshot: Snapshot, settings: NodeSettings, busy_s: float = 0.0, broken: str = ''
+    snapshot: Snapshot,
+    settings: NodeSettings,
+    busy_s: float = 0.0,
+    broken: str = '',
+    busy_with: str = '',
 ) -> list[Finding]:
-    """Everything that is wrong with input and processing now.
+    """Everything that is wrong with an input and its processing now.
 
     Args:
         snapshot: Counters and current faults.
         settings: Limits.
         busy_s: How long the worker has been at the cloud in hand.
         broken: Why the node is about to stop, empty if it is not.
+        busy_with: Name of the input whose cloud that is, if inputs have names.
     """
     found = findings(snapshot.faults, snapshot.taken_s, settings.error_after)
     if busy_s > settings.stuck_after:
-        text = f'the worker is stuck: {busy_s:.1f} s on one cloud (stuck_after)'
+        whose = f' of {busy_with}' if busy_with else ''
+        text = f'the worker is stuck: {busy_s:.1f} s on one cloud{whose} (stuck_after)'
         found.append(Finding('stuck', True, text, busy_s))
     if broken:
         found.append(Finding('device', True, broken, 0.0))
@@ -85,8 +93,9 @@ def diagnostics(
     settings: NodeSettings,
     waiting: int,
     found: Sequence[Finding] = (),
+    input_name: str = '',
 ) -> DiagnosticArray:
-    """All that the node knows about itself.
+    """All that the node knows about itself and one input.
 
     Args:
         node_name: Fully qualified; begins the name of each status.
@@ -96,6 +105,7 @@ def diagnostics(
         settings: Limits.
         waiting: Clouds in the mailbox.
         found: What :func:`all_findings` says.
+        input_name: Stands before the name of each status, if inputs have names.
     """
     message = DiagnosticArray()
     message.header.stamp = Time(nanoseconds=now_ns).to_msg()
@@ -105,7 +115,8 @@ def diagnostics(
         _model_status(model, snapshot),
     ]
     for status in message.status:
-        status.name = f'{node_name.lstrip("/")}: {status.name}'
+        of_input = f'{input_name}/{status.name}' if input_name else status.name
+        status.name = f'{node_name.lstrip("/")}: {of_input}'
         status.hardware_id = model.device
     return message
 

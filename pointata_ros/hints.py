@@ -26,13 +26,16 @@ _BEAT_TOLERANCE = 0.2  # in periods
 _STEADY_SHARE = 0.8
 
 
-def explain_silence(node: Node, topic: str, wanted: QoSProfile) -> str:
+def explain_silence(
+    node: Node, topic: str, wanted: QoSProfile, unresolved: str = '~/input/points'
+) -> str:
     """Why no cloud has come yet.
 
     Args:
         node: Used to look at the ROS graph.
         topic: Resolved name of the input topic.
         wanted: Quality of service of the subscription.
+        unresolved: The topic's name before any remapping.
 
     Returns:
         One line per finding; every publisher of the topic is named.
@@ -41,7 +44,7 @@ def explain_silence(node: Node, topic: str, wanted: QoSProfile) -> str:
     lines = [f"no cloud received on '{topic}' so far ({describe(wanted)})"]
     lines += [_judge(publisher, wanted) for publisher in publishers]
     if not publishers:
-        lines.append(_nobody(node, topic))
+        lines.append(_nobody(node, topic, unresolved))
     if node.get_clock().now().nanoseconds == 0:
         lines.append('use_sim_time is true, but nothing publishes the time on /clock')
     return '\n  '.join(lines)
@@ -62,7 +65,7 @@ def _judge(publisher, wanted: QoSProfile) -> str:
     )
 
 
-def _nobody(node: Node, topic: str) -> str:
+def _nobody(node: Node, topic: str, unresolved: str) -> str:
     others = sorted(
         name
         for name, types in node.get_topic_names_and_types()
@@ -73,7 +76,7 @@ def _nobody(node: Node, topic: str) -> str:
         return 'nobody publishes on it, and there is no other PointCloud2 topic'
     return (
         f'nobody publishes on it; PointCloud2 topics there are: {", ".join(others)}. Remap '
-        f'~/input/points, or use the launch argument input_points'
+        f'{unresolved}, or use the launch argument input_points'
     )
 
 

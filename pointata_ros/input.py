@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from time import perf_counter
 
@@ -19,27 +20,30 @@ from pointata_ros.pipeline import Arrival
 from pointata_ros.qos import input_profile, overrides
 from pointata_ros.statistics import DropReason, Statistics
 
-TOPIC = '~/input/points'
-
 
 class CloudInput:
     """Subscription and mailbox of one activation.
 
     Args:
         node: The node that listens.
+        topic: Where clouds come from, as the node writes it.
         settings: Policy and queue size.
         statistics: Where clouds are counted.
         warn: Called with a kind and a sentence; throttled by the callee.
+        changed: What the mailbox notifies.
     """
 
     def __init__(
         self,
         node: Node,
+        topic: str,
         settings: NodeSettings,
         statistics: Statistics,
         warn: Callable[[str, str], None],
+        changed: threading.Condition,
     ) -> None:
         self._node = node
+        self._unresolved_topic = topic
         self._statistics = statistics
         self._warn = warn
         self._has_arrived = False
@@ -49,11 +53,12 @@ class CloudInput:
             settings.queue_size,
             on_overflow=lambda _: statistics.dropped(DropReason.OVERFLOW),
             on_room=self._wake_executor,
+            changed=changed,
         )
         is_open = (lambda: self.mailbox.has_room) if settings.policy == 'block' else (lambda: True)
         self._subscription = node.create_subscription(
             PointCloud2,
-            TOPIC,
+            topic,
             self._receive,
             self.profile,
             callback_group=GatedCallbackGroup(is_open),
@@ -73,7 +78,7 @@ class CloudInput:
     def hint(self) -> str:
         """What is wrong with the input, in words; empty if nothing seems to be."""
         if not self._has_arrived:
-            return explain_silence(self._node, self.topic, self.profile)
+            return explain_silence(self._node, self.topic, self.profile, self._unresolved_topic)
         snapshot = self._statistics.snapshot()
         return explain_loss(snapshot.stamps_ns, snapshot.lost)
 

@@ -38,6 +38,8 @@ class Mailbox(Generic[Item]):
         capacity: Most items that wait, >= 1.
         on_overflow: Called with each item pushed out by a newer one (``latest`` only).
         on_room: Called after a take, when there is room again; must not block.
+        changed: Notified of every change; one that several boxes share lets one thread wait for
+            all of them.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Mailbox(Generic[Item]):
         capacity: int,
         on_overflow: Callable[[Item], None] = lambda item: None,
         on_room: Callable[[], None] = lambda: None,
+        changed: threading.Condition | None = None,
     ) -> None:
         if policy not in ('latest', 'block') or capacity < 1:
             raise ValueError(f'policy {policy!r} with capacity {capacity}')
@@ -54,11 +57,16 @@ class Mailbox(Generic[Item]):
         self._on_overflow = on_overflow
         self._on_room = on_room
         self._items: deque[Item] = deque()
-        self._changed = threading.Condition()
+        self._changed = changed or threading.Condition()
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._items)
+
+    @property
+    def is_closed(self) -> bool:
+        """True once :meth:`close` was called."""
+        return self._closed
 
     @property
     def has_room(self) -> bool:

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The perception node: point clouds in, labelled clouds and actions out.
 
+It has one input, or several with names of their own that share the network and the worker.
+
 ============  ====================================================================================
 transition    work
 ============  ====================================================================================
 configure     check parameters, load, verify and warm up the bundle, create publishers
 activate      subscribe, start the worker and the timers
-deactivate    stop them, drop the temporal state, take markers away; the bundle stays loaded
+deactivate    stop them, drop the temporal states, take markers away; the bundle stays loaded
 cleanup       release everything; also on shutdown and on error
 ============  ====================================================================================
 
 Threads: the executor thread answers parameters, services and transitions and hands clouds over; the
-worker owns session and device; transforms are heard on a third; skills are loaded on a fourth.
+worker owns sessions and device; transforms are heard on a third; skills are loaded on a fourth.
 """
 
 from __future__ import annotations
@@ -20,41 +22,30 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import torch
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.task import Future
-from std_srvs.srv import Trigger
 
-from pointata_core.errors import ConfigError, PointataError
-from pointata_core.streaming.session import StreamingSession
+from pointata_core.errors import ConfigError
 from pointata_core.streaming.time_rules import ResetReason
 from pointata_ros.banner import banner
 from pointata_ros.clock_guard import ClockGuard
-from pointata_ros.diagnostics import ModelFacts, all_findings, diagnostics
-from pointata_ros.faults import FaultLog, Finding
-from pointata_ros.input import CloudInput
 from pointata_ros.lifecycle import Broken, transition
-from pointata_ros.memory import memory_in_use
+from pointata_ros.monitor import Monitor
 from pointata_ros.parameter_server import ParameterServer
 from pointata_ros.parameters import NodeSettings
-from pointata_ros.pipeline import Pipeline
-from pointata_ros.publishers import Outputs
-from pointata_ros.qos import small_profile
-from pointata_ros.recovery import full_cells, release_memory
-from pointata_ros.skill import Skill, prepare_skill, prepare_skill_on_cpu
-from pointata_ros.statistics import DropReason, Statistics
+from pointata_ros.recovery import Recovery, release_memory
+from pointata_ros.skill import Skill, make_session, prepare_skill
+from pointata_ros.skill_server import SkillServer
+from pointata_ros.stream import Stream
 from pointata_ros.throttle import Throttle
 from pointata_ros.transforms import EgoMotion, NoEgoMotion, TransformListener
 from pointata_ros.worker import Worker
 
 _STOP_TIMEOUT_S = 10.0
-_LAST_WORDS_S = 0.5
 
 
 class PerceptionNode(LifecycleNode):
@@ -63,6 +54,10 @@ class PerceptionNode(LifecycleNode):
     Args:
         name: Node name.
         options: Passed on to :class:`rclpy.node.Node`.
+
+    Attributes:
+        streams: Its inputs, one by default; none while it is unconfigured.
+        skills: What answers them.
 
     Raises:
         ConfigError: A parameter given at start is illegal.
@@ -73,28 +68,18 @@ class PerceptionNode(LifecycleNode):
         # Timers that watch the input must go on when ROS time stands still.
         self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._warn = Throttle(self.get_logger().warning)
+        self._log_failure = Throttle(lambda text: self.get_logger().error(text))
         self._configured = ExitStack()
         self._active = ExitStack()
-        # Guards which thread may touch the session while no worker owns it.
+        # Guards which thread may touch the sessions while no worker owns them.
         self._ownership = threading.Lock()
-        self._skill: Skill | None = None
-        self._session: StreamingSession | None = None
-        self._outputs: Outputs | None = None
+        self.streams: tuple[Stream, ...] = ()
         self._transforms: TransformListener | None = None
-        self._statistics = Statistics()
-        self._input: CloudInput | None = None
-        self._pipeline: Pipeline | None = None
         self._worker: Worker | None = None
-        self._loader: threading.Thread | None = None
-        log = self.get_logger()
-        self._fault_log = FaultLog(
-            # rclpy knows a message by its line, which must keep its severity.
-            lambda text: log.warning(text),
-            lambda text: log.error(text),
-            lambda text: log.info(text),
+        self._monitor = Monitor(self)
+        self.skills = SkillServer(
+            self, lambda: self.settings, lambda: self.streams, self._between_frames
         )
-        self._was_stuck = False
-        self._refused_skill = ''
         self._broken = ''
         self._parameter_server = ParameterServer(self, self._settings_changed)
         if self.settings.autostart:
@@ -123,28 +108,16 @@ class PerceptionNode(LifecycleNode):
                 )
                 stack.callback(self._drop_transforms)
             skill = prepare_skill(settings.bundle, settings.device)
-            self._log_skill(skill)
-            session = StreamingSession(skill.bundle, skill.device.device, settings.max_gap)
-            self._outputs = Outputs(self)
-            stack.callback(self._drop_outputs)
-            diagnostics_publisher = self.create_publisher(
-                DiagnosticArray, '/diagnostics', small_profile()
-            )
-            stack.callback(self.destroy_publisher, diagnostics_publisher)
-            self._diagnostics_publisher = diagnostics_publisher
-            service = self.create_service(
-                Trigger,
-                '~/load_skill',
-                self._load_skill,
-                callback_group=MutuallyExclusiveCallbackGroup(),
-            )
-            stack.callback(self.destroy_service, service)
-            self._statistics = Statistics()
-            self._refused_skill = self._broken = ''
-            stack.callback(self._drop_session)
+            stack.callback(self._drop_streams)
+            for name in settings.inputs or ('',):
+                self._add_stream(name, skill)
+            self._monitor.open()
+            stack.callback(self._monitor.close)
+            self._broken = ''
             with self._ownership:
-                self._skill, self._session = skill, session
-                self._announce()
+                self.skills.open(skill)
+                stack.callback(self._close_skills)
+                self.skills.announce()
             self._configured = stack.pop_all()
 
     @transition
@@ -152,23 +125,23 @@ class PerceptionNode(LifecycleNode):
         """Begin to listen and to answer."""
         settings = self.settings
         with ExitStack() as stack:
-            self._pipeline = Pipeline(
-                self._session,
-                EgoMotion(self._transforms.look_up) if self._transforms else NoEgoMotion(),
-                self._outputs,
-                self._statistics,
-                lambda: self.settings,
-                self._warn,
-                self._give_up,
-            )
-            stack.callback(self._forget_stream)
-            self._input = CloudInput(self, settings, self._statistics, self._warn)
+            changed, recovery = threading.Condition(), Recovery(len(self.streams))
+            lanes = []
+            for stream in self.streams:
+                stack.callback(self._forget, stream)
+                ego_motion = (
+                    EgoMotion(self._transforms.look_up) if self._transforms else NoEgoMotion()
+                )
+                lanes.append(
+                    stream.listen(ego_motion, recovery, self._give_up, len(self.streams), changed)
+                )
             with self._ownership:
-                self._worker = Worker(self._input.mailbox, self._pipeline, self._report_failure)
+                self._worker = Worker(lanes, changed, self._report_failure)
                 self._worker.start()
             stack.callback(self._stop_worker)
             # Closed before the worker is: nothing new may arrive while it ends.
-            stack.callback(self._input.close)
+            for stream in self.streams:
+                stack.callback(stream.stop_listening)
             if settings.policy == 'latest':
                 stack.callback(
                     ClockGuard(self.get_clock(), settings.max_gap, self._clock_jumped).close
@@ -180,16 +153,7 @@ class PerceptionNode(LifecycleNode):
                 timer = self.create_timer(period_s, callback, clock=self._steady_clock)
                 stack.callback(self.destroy_timer, timer)
             self._active = stack.pop_all()
-        self.get_logger().info(
-            banner(
-                self._skill,
-                settings,
-                self._input.topic,
-                self._input.profile,
-                self._input.count_publishers(),
-                self._outputs.topics,
-            )
-        )
+        self.get_logger().info(banner(self.skills.current, settings, self.streams))
 
     @transition
     def on_deactivate(self, state: LifecycleState) -> None:
@@ -221,9 +185,8 @@ class PerceptionNode(LifecycleNode):
         # From last to first; what breaks in one step does not keep the others from being taken.
         with ExitStack() as steps:
             steps.callback(release_memory)
-            if self._loader is not None:
-                # A thread that still computes while the interpreter ends may crash it.
-                steps.callback(self._loader.join, _STOP_TIMEOUT_S)
+            # A thread that still computes while the interpreter ends may crash it.
+            steps.callback(self.skills.join, _STOP_TIMEOUT_S)
             steps.callback(self._configured.close)
             steps.callback(self._active.close)
 
@@ -232,7 +195,7 @@ class PerceptionNode(LifecycleNode):
         if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
 
-    # ------------------------------------------------------------------ parts, in tear-down order
+    # ------------------------------------------------------------------ parts
 
     def _stop_worker(self) -> None:
         with self._ownership:
@@ -240,26 +203,29 @@ class PerceptionNode(LifecycleNode):
         if not worker.stop(_STOP_TIMEOUT_S):
             raise RuntimeError(f'the worker is still busy after {_STOP_TIMEOUT_S:g} s')
 
-    def _forget_stream(self) -> None:
+    def _forget(self, stream: Stream) -> None:
         if not self._broken:  # a device that failed cannot make a new state
-            self._session.reset(ResetReason.REQUESTED)
-        if self.context.ok():
-            self._outputs.remove_markers(self._pipeline.frame_id)
-        self._input = self._pipeline = None
+            stream.session.reset(ResetReason.REQUESTED)
+        stream.forget()
 
-    def _drop_session(self) -> None:
+    def _close_skills(self) -> None:
         with self._ownership:
-            self._skill = self._session = None
+            self.skills.close()
 
-    def _drop_outputs(self) -> None:
-        self._outputs.close()
-        self._outputs = None
+    def _add_stream(self, name: str, skill: Skill) -> None:
+        session = make_session(skill, self.settings)
+        self.streams += (Stream(self, name, session, lambda: self.settings, self._warn),)
+
+    def _drop_streams(self) -> None:
+        streams, self.streams = self.streams, ()
+        for stream in streams:
+            stream.outputs.close()
 
     def _drop_transforms(self) -> None:
         self._transforms.close()
         self._transforms = None
 
-    # ------------------------------------------------------------------ parameters and skills
+    # ------------------------------------------------------------------ parameters
 
     def _refuse_missing_parameters(self, settings: NodeSettings) -> None:
         missing = self._parameter_server.not_given() if settings.strict_parameters else []
@@ -271,141 +237,48 @@ class PerceptionNode(LifecycleNode):
 
     def _settings_changed(self, settings: NodeSettings) -> None:
         # The label tables hold the threshold.
-        self._between_frames(self._announce)
-
-    def _announce(self) -> None:
-        if self._skill is not None:
-            self._outputs.announce(self._skill.bundle.manifest, self.settings.score_threshold)
+        self._between_frames(self.skills.announce)
 
     def _between_frames(self, action: Callable[[], None]) -> None:
-        """Run what touches session, skill or label tables: on the worker if there is one."""
+        """Run what touches sessions, skill or label tables: on the worker if there is one."""
         with self._ownership:
             if self._worker is not None:
                 self._worker.between_frames(action)
             else:
                 action()
 
-    def _log_skill(self, skill: Skill) -> None:
-        for note in skill.notes:
-            self.get_logger().warning(note)
-        if self.settings.device == 'auto' and skill.device.device.type == 'cpu':
-            self.get_logger().warning(f'running on the CPU: {skill.device.reason}')
-
-    async def _load_skill(self, request: Trigger.Request, response: Trigger.Response):
-        """Load the bundle named by the parameter ``bundle`` and swap to it between two clouds."""
-        done = Future(executor=self.executor)
-        self._loader = threading.Thread(
-            target=self._load_and_swap, args=(self.settings, done), name='load_skill', daemon=True
-        )
-        self._loader.start()
-        response.success, response.message = await done
-        log = self.get_logger()
-        # Two lines: rclpy knows a message by its line and raises if its severity changes there.
-        if response.success:
-            log.info(f'load_skill: {response.message}')
-        else:
-            log.error(f'load_skill: {response.message}')
-        return response
-
-    def _load_and_swap(self, settings: NodeSettings, done: Future) -> None:
-        def finish(success: bool, message: str) -> None:
-            done.set_result((success, message))
-            if self.executor is not None:
-                self.executor.wake()
-
-        def swap() -> None:
-            try:
-                if self._session is None:
-                    raise ConfigError('the node is not configured any more')
-                self._session.swap(skill.bundle)
-                self._skill = skill
-                self._refused_skill = ''
-                self._announce()
-            except Exception as error:
-                finish(False, f'the old skill keeps serving: {error}')
-            else:
-                bundle = skill.bundle
-                finish(True, f'{bundle.manifest.name} {bundle.short_hash} serves from now on')
-
-        try:
-            skill = prepare_skill(settings.bundle, settings.device)
-        except Exception as error:
-            text = str(error) if isinstance(error, PointataError) else repr(error)
-            self._statistics.failed(text)
-            self._refused_skill = f'load_skill was refused: {text}'
-            finish(False, f'the old skill keeps serving: {text}')
-            return
-        self._between_frames(swap)
-
     # ------------------------------------------------------------------ while active
 
     def _publish_diagnostics(self) -> None:
-        skill, session, snapshot = self._skill, self._session, self._statistics.snapshot()
-        found = all_findings(snapshot, self.settings, self._worker.busy_s, self._broken)
-        self._report(found)
-        bundle, device = skill.bundle, skill.device
-        facts = ModelFacts(
-            bundle=bundle.manifest.name,
-            path=str(bundle.path),
-            hash=bundle.hash,
-            device=str(device.device),
-            device_reason=device.reason,
-            state_bytes=session.state_bytes,
-            frames_in_history=session.frames_in_history,
-            resets={str(reason): count for reason, count in session.resets.copy().items()},
-            window_frames=session.network.receptive_field,
-            cells=session.preparer.config.max_cells,
-            full_cells=full_cells(session),
-            memory=memory_in_use(device.device),
-            trouble=tuple(filter(None, (skill.substitute_for, self._refused_skill))),
+        skills = self.skills
+        self._monitor.publish(
+            self.streams, skills.current, skills.refused, self._worker, self.settings, self._broken
         )
-        message = diagnostics(
-            self.get_fully_qualified_name(),
-            self.get_clock().now().nanoseconds,
-            snapshot,
-            facts,
-            self.settings,
-            len(self._input.mailbox),
-            found,
-        )
-        self._diagnostics_publisher.publish(message)
-
-    def _report(self, found: list[Finding]) -> None:
-        """Log what changed; of a stuck worker also where it is."""
-        stuck = any(one.name == 'stuck' for one in found)
-        if stuck and not self._was_stuck:
-            self.get_logger().error(f'the worker is at:\n{self._worker.where()}')
-        self._was_stuck = stuck
-        self._fault_log(found)
 
     def _hint(self) -> None:
-        text = self._input.hint()
-        if text:
-            self._warn('hint', text)
+        for stream in self.streams:
+            stream.hint()
 
     def _clock_jumped(self, text: str) -> None:
         """Start afresh: what was seen and what waits belongs to another time."""
         self._warn('clock', f'{text}: the temporal state starts afresh')
-        self._input.discard(DropReason.CLOCK_JUMP)
-        self._statistics.forget_rates()
         if self._transforms is not None:
             self._transforms.clear()
-        self._worker.between_frames(lambda: self._pipeline.reset(ResetReason.CLOCK_JUMP))
-        self._outputs.remove_markers(self._pipeline.frame_id)
+        for stream in self.streams:
+            stream.clock_jumped()
+            self._worker.between_frames(partial(stream.pipeline.reset, ResetReason.CLOCK_JUMP))
 
     def _give_up(self, reason: str) -> None:
         """The device failed for good: go on on the CPU if asked to, else stop. On the worker."""
         if self._broken:
             return
-        if self.settings.device_failure == 'cpu' and self._skill.device.device.type != 'cpu':
+        on_cpu = self.skills.current.device.device.type == 'cpu'
+        if self.settings.device_failure == 'cpu' and not on_cpu:
             try:
-                skill = prepare_skill_on_cpu(self._skill, reason)
-                session = StreamingSession(skill.bundle, 'cpu', self.settings.max_gap)
+                self.skills.move_to_cpu(reason)
             except Exception as error:
                 reason = f'{reason}; going on on the CPU failed too: {error}'
             else:
-                self._skill, self._session, self._pipeline.session = skill, session, session
-                self.get_logger().error(skill.substitute_for)
                 return
         self._broken = reason
         if self.executor is not None:
@@ -417,13 +290,13 @@ class PerceptionNode(LifecycleNode):
             return  # somebody else deactivated the node meanwhile
         try:
             self._publish_diagnostics()
-            # The publisher goes next, and this one message must not go with it.
-            self._diagnostics_publisher.wait_for_all_acked(Duration(seconds=_LAST_WORDS_S))
+            self._monitor.flush()
         finally:
             self.trigger_deactivate()
 
-    def _report_failure(self, error: Exception) -> None:
+    def _report_failure(self, name: str, error: Exception) -> None:
         if not self.context.ok():
             return  # the process is being ended; publishing cannot work any more
         text = ''.join(traceback.format_exception(error))
-        self.get_logger().error(f'a cloud failed:\n{text}', throttle_duration_sec=5.0)
+        whose = f' of {name}' if name else ''
+        self._log_failure(name, f'a cloud{whose} failed:\n{text}')

@@ -72,6 +72,8 @@ def literal(value: Value) -> str:
         return 'true' if value else 'false'
     if isinstance(value, str):
         return f"'{value}'"
+    if isinstance(value, tuple):
+        return f'[{", ".join(map(literal, value))}]'
     return repr(value)
 
 

@@ -8,6 +8,7 @@ changes there. The second (post-set) applies what was accepted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -21,6 +22,7 @@ from rclpy.node import Node
 from pointata_core.errors import ConfigError
 from pointata_ros.compat import (
     after_parameters_change,
+    declare_strings,
     value_given_at_start,
     values_given_at_start,
 )
@@ -56,7 +58,8 @@ class ParameterServer:
 
     def _read(self) -> NodeSettings:
         names = [parameter.name for parameter in PARAMETERS]
-        return NodeSettings(**{one.name: one.value for one in self._node.get_parameters(names)})
+        found = self._node.get_parameters(names)
+        return NodeSettings(**{one.name: _plain(one.value) for one in found})
 
     def _judge(self, changes: list) -> SetParametersResult:
         current = {name: getattr(self.settings, name) for name in ('warn_rate', 'error_rate')}
@@ -70,7 +73,15 @@ class ParameterServer:
             self._on_change(settings)
 
 
+def _plain(value: Any) -> Any:
+    """A value of rclpy as the table knows it."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _declare(node: Node, parameter: Parameter) -> None:
+    if parameter.kind is tuple:
+        _declare_strings(node, parameter)
+        return
     try:
         value = node.declare_parameter(
             parameter.name, parameter.default, descriptor(parameter)
@@ -83,6 +94,18 @@ def _declare(node: Node, parameter: Parameter) -> None:
     reason = refusal({parameter.name: value})
     if reason:
         raise ConfigError(reason, _FIX)
+
+
+def _declare_strings(node: Node, parameter: Parameter) -> None:
+    value = parameter.default
+    if parameter.name in values_given_at_start(node):
+        # An empty list of a parameter file comes without type and value.
+        given = value_given_at_start(node, parameter.name)
+        value = () if given is None else _plain(given)
+    reason = refusal({parameter.name: value})
+    if reason:
+        raise ConfigError(reason, _FIX)
+    declare_strings(node, parameter.name, value, descriptor(parameter))
 
 
 def descriptor(parameter: Parameter) -> ParameterDescriptor:

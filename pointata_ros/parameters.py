@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pointata_core.errors import ConfigError
+from pointata_ros.input_names import LEGAL_NAMES, refuse_names
 
-Value = bool | int | float | str
+Value = bool | int | float | str | tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Specification:
         choices: The closed set of legal strings; empty where the set is open.
         pattern: Regular expression that an open string must match; empty = anything.
         live: True if the value may change while the node runs.
+        rule: What is legal, in words, where none of the above can say it.
+        refuse: Says why a value breaks that rule and what to do, empty if it does not.
     """
 
     group: str
@@ -46,6 +49,8 @@ class Specification:
     choices: tuple[str, ...] = ()
     pattern: str = ''
     live: bool = False
+    rule: str = ''
+    refuse: Callable[[Any], str] = lambda value: ''
 
 
 def _parameter(default: Value, group: str, description: str, **details: Any) -> Any:
@@ -91,6 +96,15 @@ class NodeSettings:
         False,
         'Lifecycle',
         'Refuse to configure unless each parameter of this table was given a value from outside.',
+    )
+    inputs: tuple[str, ...] = _parameter(
+        (),
+        'Input',
+        'Names of several sensors, each with a stream of its own on ~/NAME/input/points and '
+        '~/NAME/output/...; all of them share one network in memory. Empty = one sensor, on '
+        '~/input/points and ~/output/... .',
+        rule=LEGAL_NAMES,
+        refuse=refuse_names,
     )
     policy: str = _parameter(
         'latest',
@@ -273,7 +287,7 @@ class Parameter:
 
     @property
     def kind(self) -> type:
-        """``bool``, ``int``, ``float`` or ``str``."""
+        """``bool``, ``int``, ``float``, ``str`` or ``tuple`` (of strings)."""
         return type(self.default)
 
 
@@ -281,7 +295,13 @@ PARAMETERS: tuple[Parameter, ...] = tuple(
     Parameter(field.name, field.default, field.metadata['specification'])
     for field in dataclasses.fields(NodeSettings)
 )
-TYPE_NAMES = {bool: 'bool', int: 'integer', float: 'double', str: 'string'}
+TYPE_NAMES = {
+    bool: 'bool',
+    int: 'integer',
+    float: 'double',
+    str: 'string',
+    tuple: 'string array',
+}
 _BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
 
 
@@ -294,7 +314,7 @@ def allowed(parameter: Parameter) -> str:
         return f'matches {specification.pattern}'
     if specification.minimum is not None:
         return f'{specification.minimum:g} to {specification.maximum:g}'
-    return ''
+    return specification.rule
 
 
 def refusal(values: Mapping[str, Value]) -> str:
@@ -311,7 +331,9 @@ def refusal(values: Mapping[str, Value]) -> str:
         parameter = _BY_NAME.get(name)
         if parameter is not None and not _is_legal(parameter, value):
             expected = ' '.join(filter(None, (TYPE_NAMES[parameter.kind], allowed(parameter))))
-            return f'parameter {name} is {value!r}, expected {expected}'
+            return f'parameter {name} is {_shown(value)}, expected {expected}'
+        if parameter is not None and (reason := parameter.specification.refuse(value)):
+            return f'parameter {name}: {reason}'
     warn_rate, error_rate = values.get('warn_rate'), values.get('error_rate')
     if warn_rate is not None and error_rate is not None and error_rate > warn_rate:
         return f'parameter error_rate is {error_rate!r}, expected at most warn_rate ({warn_rate!r})'
@@ -322,6 +344,8 @@ def _is_legal(parameter: Parameter, value: Value) -> bool:
     specification = parameter.specification
     if type(value) is not parameter.kind:
         return False
+    if parameter.kind is tuple:
+        return all(isinstance(one, str) for one in value)
     if specification.choices:
         return value in specification.choices
     if specification.pattern:
@@ -329,6 +353,10 @@ def _is_legal(parameter: Parameter, value: Value) -> bool:
     if specification.minimum is not None:
         return specification.minimum <= value <= specification.maximum
     return True
+
+
+def _shown(value: Value) -> str:
+    return repr(list(value) if isinstance(value, tuple) else value)
 
 
 if __name__ == '__main__':

@@ -53,6 +53,8 @@ class Pipeline:
             by the callee.
         give_up: Called with the reason when the device cannot be used any more; may give this
             pipeline another session.
+        recovery: What to do about failures; shared by the inputs of one device.
+        inputs: How many inputs share the worker, and with it the time for clouds without answer.
     """
 
     def __init__(
@@ -64,6 +66,8 @@ class Pipeline:
         settings: Callable[[], NodeSettings],
         warn: Callable[[str, str], None],
         give_up: Callable[[str], None],
+        recovery: Recovery,
+        inputs: int = 1,
     ) -> None:
         self.session = session
         self._ego_motion = ego_motion
@@ -73,7 +77,8 @@ class Pipeline:
         self._warn = warn
         self._give_up = give_up
         self._budget = IngestBudget()
-        self._recovery = Recovery()
+        self._recovery = recovery
+        self._inputs = inputs
         self._is_spoilt = False
         self._last_answer_ns: int | None = None
         self.frame_id = ''
@@ -150,7 +155,7 @@ class Pipeline:
         """A newer cloud is waiting: let this one enter the temporal state if that is affordable."""
         self._begin(arrival)
         settings = self._settings()
-        if not self._budget.allows(settings.ingest_share):
+        if not self._can_ingest(settings):
             self._statistics.dropped(DropReason.SUPERSEDED)
             return
         cloud = self._decode(arrival, settings)
@@ -218,7 +223,7 @@ class Pipeline:
         return (replace(result, action=None) if has_bad_action else result), False
 
     def _leave_unanswered(self, cloud: Cloud, reason: DropReason, settings: NodeSettings) -> None:
-        if not self._budget.allows(settings.ingest_share):
+        if not self._can_ingest(settings):
             self._statistics.dropped(reason)
             return
         motion = self._measure(cloud, settings)
@@ -232,6 +237,9 @@ class Pipeline:
             return
         self._ego_motion.accept(motion)
         self._statistics.dropped(reason, ingested=True)
+
+    def _can_ingest(self, settings: NodeSettings) -> bool:
+        return self._budget.allows(settings.ingest_share / self._inputs)
 
     def _exceeds_rate(self, stamp_ns: int, settings: NodeSettings) -> bool:
         if not settings.max_rate or settings.policy == 'block' or self._last_answer_ns is None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,15 +26,15 @@ from pointata_ros.parameters import NodeSettings
 from pointata_ros.qos import latched_profile, output_profile, overrides
 
 _TOPICS = {
-    'segmentation': ('~/output/segmentation', PointCloud2),
-    'segmentation_rgb': ('~/output/segmentation_rgb', PointCloud2),
-    'action': ('~/output/action', Classification),
-    'markers': ('~/output/markers', MarkerArray),
-    'timings': ('~/debug/timings', DiagnosticArray),
+    'segmentation': ('output/segmentation', PointCloud2),
+    'segmentation_rgb': ('output/segmentation_rgb', PointCloud2),
+    'action': ('output/action', Classification),
+    'markers': ('output/markers', MarkerArray),
+    'timings': ('debug/timings', DiagnosticArray),
 }
 _LABEL_TOPICS = {
-    'segmentation': '~/output/segmentation/label_info',
-    'action': '~/output/action/label_info',
+    'segmentation': 'output/segmentation/label_info',
+    'action': 'output/action/label_info',
 }
 
 
@@ -48,25 +49,33 @@ class Answer:
 
 
 class Outputs:
-    """The publishers of the node. Messages may be published from any thread.
+    """The publishers of one input's answers. Messages may be published from any thread.
 
     Args:
         node: The node that publishes.
+        base: What the names of the topics begin with: ``~``, or ``~/NAME`` for a named input.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, base: str = '~') -> None:
         self._node = node
-        self._name = node.get_fully_qualified_name()
-        self._publishers: dict[str, Publisher] = {
-            key: node.create_publisher(
-                message, topic, output_profile(), qos_overriding_options=overrides()
-            )
-            for key, (topic, message) in _TOPICS.items()
-        }
-        self._label_publishers = {
-            task: node.create_publisher(LabelInfo, topic, latched_profile())
-            for task, topic in _LABEL_TOPICS.items()
-        }
+        # Tells inputs and nodes apart where they share a topic.
+        self._name = base.replace('~', node.get_fully_qualified_name(), 1)
+        self._publishers: dict[str, Publisher] = {}
+        self._label_publishers: dict[str, Publisher] = {}
+        with ExitStack() as stack:
+            stack.callback(self.close)
+            for key, (topic, message) in _TOPICS.items():
+                self._publishers[key] = node.create_publisher(
+                    message,
+                    f'{base}/{topic}',
+                    output_profile(),
+                    qos_overriding_options=overrides(),
+                )
+            for task, topic in _LABEL_TOPICS.items():
+                self._label_publishers[task] = node.create_publisher(
+                    LabelInfo, f'{base}/{topic}', latched_profile()
+                )
+            stack.pop_all()
         self._colours = ColourTable(())
         self._actions: tuple[str, ...] = ()
         self._has_segmentation = False

@@ -6,7 +6,8 @@ failure                answer
 =====================  ===========================================================================
 anything               the cloud is dropped and counted, the temporal state starts afresh
 out of memory, first   besides, unused memory is released and the number of cells is halved
-out of memory, again   after ``PATIENCE`` clouds in a row without an answer: give the device up
+out of memory, again   after ``PATIENCE`` clouds of each input in a row without an answer to any:
+                       give the device up
 device lost            give the device up at once: a CUDA context does not recover
 =====================  ===========================================================================
 
@@ -79,9 +80,16 @@ def halve_cells(session: StreamingSession) -> bool:
 
 
 class Recovery:
-    """Counts failures in a row and decides. Owned by the worker."""
+    """Counts failures in a row and decides. Owned by the worker.
 
-    def __init__(self) -> None:
+    All inputs share one: the device is theirs in common, and while it answers any of them it works.
+
+    Args:
+        inputs: How many share it.
+    """
+
+    def __init__(self, inputs: int = 1) -> None:
+        self._patience = PATIENCE * inputs
         self._in_a_row = 0
 
     def answered(self) -> None:
@@ -110,7 +118,7 @@ class Recovery:
             )
         release_memory(error)
         self._in_a_row += 1
-        if self._in_a_row >= PATIENCE:
+        if self._in_a_row >= self._patience:
             return (
                 f'device {session.device} is out of memory on {self._in_a_row} clouds in a row '
                 f'({summary}). Choose a smaller bundle, or end other programs on the device',

@@ -13,6 +13,7 @@ from pointata_core.resources import resource_path
 from pointata_core.streaming.bundle import Bundle, load_bundle
 from pointata_core.streaming.device import DeviceChoice, choose_device
 from pointata_core.streaming.session import StreamingSession
+from pointata_ros.parameters import NodeSettings
 from pointata_ros.recovery import drop_reason, release_memory
 from pointata_ros.statistics import DropReason
 
@@ -79,6 +80,11 @@ def prepare_skill_on_cpu(skill: Skill, reason: str) -> Skill:
     text = f'running on the CPU instead of {skill.device.device}, as device_failure asks: {reason}'
     again = prepare_skill(str(skill.bundle.path), 'cpu')
     return replace(again, device=DeviceChoice(again.device.device, text), substitute_for=text)
+
+
+def make_session(skill: Skill, settings: NodeSettings) -> StreamingSession:
+    """A new temporal state for one input. All sessions of a skill share its network in memory."""
+    return StreamingSession(skill.bundle, skill.device.device, settings.max_gap)
 
 
 def _explain(error: Exception, path: str, choice: DeviceChoice) -> BundleError:

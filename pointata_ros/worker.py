@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one thread that owns the device and the temporal state."""
+"""The one thread that owns the device and the temporal state of every input."""
 
 from __future__ import annotations
 
@@ -8,35 +8,55 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from pointata_ros.mailbox import Mailbox
 from pointata_ros.pipeline import Arrival, Pipeline
+from pointata_ros.turns import Turn, Turns
 
 _POLL_S = 0.2
 
 
+@dataclass(frozen=True)
+class Lane:
+    """Where the clouds of one input wait and what is done with them.
+
+    Attributes:
+        name: Of the input; empty for the only one.
+        mailbox: Where they wait.
+        pipeline: Belongs to the worker while that runs.
+    """
+
+    name: str
+    mailbox: Mailbox[Arrival]
+    pipeline: Pipeline
+
+
 class Worker:
-    """Takes clouds from the mailbox through the pipeline until it is stopped.
+    """Takes clouds from the mailboxes through their pipelines, in turn, until it is stopped.
 
     Args:
-        mailbox: Where clouds wait.
-        pipeline: What is done with them; belongs to this thread while it runs.
-        on_error: Called with the exception when a cloud or an errand fails; the thread goes on.
+        lanes: One for each input.
+        changed: What their mailboxes notify.
+        on_error: Called with the name of the input (empty for an errand) and the exception when a
+            cloud or an errand fails; the thread goes on.
     """
 
     def __init__(
         self,
-        mailbox: Mailbox[Arrival],
-        pipeline: Pipeline,
-        on_error: Callable[[Exception], None],
+        lanes: Sequence[Lane],
+        changed: threading.Condition,
+        on_error: Callable[[str, Exception], None],
     ) -> None:
-        self._mailbox = mailbox
-        self._pipeline = pipeline
+        self._lanes = tuple(lanes)
+        self._turns: Turns[Arrival] = Turns([one.mailbox for one in lanes], changed)
         self._on_error = on_error
         self._errands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._busy_since_s: float | None = None
+        self.busy_with = ''
+        """Name of the input whose cloud is in hand; empty for an errand."""
         self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
 
     def start(self) -> None:
@@ -48,7 +68,7 @@ class Worker:
         self._errands.put(errand)
 
     def stop(self, timeout_s: float) -> bool:
-        """Finish the cloud in hand and end, errands done.
+        """Finish what was taken from the mailboxes and end, errands done.
 
         Returns:
             False if the thread is still busy after ``timeout_s``.
@@ -69,37 +89,38 @@ class Worker:
         return ''.join(traceback.format_stack(frame)) if frame else '(the thread has ended)'
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() or self._turns.has_begun:
             self._run_errands()
-            delivery = self._mailbox.take(_POLL_S)
-            if delivery is None:
-                continue
-            for arrival in delivery.overtaken:
-                self._work(self._pipeline.pass_over, arrival)
-            self._run_errands()
-            self._work(self._pipeline.answer, delivery.item)
+            turn = self._turns.take(_POLL_S)
+            if turn is not None:
+                self._work(turn)
         self._run_errands()
 
     def _run_errands(self) -> None:
         while not self._errands.empty():
-            self._try(self._errands.get(), self._on_error)
+            self._try('', self._errands.get(), lambda error: self._on_error('', error))
 
-    def _work(self, action: Callable[[Arrival], None], arrival: Arrival) -> None:
+    def _work(self, turn: Turn[Arrival]) -> None:
+        lane = self._lanes[turn.lane]
+        action = lane.pipeline.pass_over if turn.is_overtaken else lane.pipeline.answer
+
         def fail(error: Exception) -> None:
-            self._on_error(error)
-            self._pipeline.fail(error)
+            self._on_error(lane.name, error)
+            lane.pipeline.fail(error)
 
-        self._try(lambda: action(arrival), fail)
+        self._try(lane.name, lambda: action(turn.item), fail)
 
-    def _try(self, action: Callable[[], None], fail: Callable[[Exception], None]) -> None:
+    def _try(
+        self, name: str, action: Callable[[], None], fail: Callable[[Exception], None]
+    ) -> None:
         """Nothing may end the thread, not even what fails while a failure is dealt with."""
-        self._busy_since_s = time.monotonic()
+        self.busy_with, self._busy_since_s = name, time.monotonic()
         try:
             try:
                 action()
             except Exception as error:
                 fail(error)
         except Exception as error:
-            self._on_error(error)
+            self._on_error(name, error)
         finally:
             self._busy_since_s = None

@@ -32,6 +32,7 @@ from std_srvs.srv import Trigger
 from pointata_core.data.bags import BagWriter
 from pointata_core.data.point_cloud2 import encode_fields, fill_message, xyz_columns
 from pointata_ros.node import PerceptionNode
+from pointata_ros.stream import Stream
 
 ROOT = Path(__file__).resolve().parent.parent
 # How long is long enough depends on who else uses the machine.
@@ -160,6 +161,12 @@ class Bench:
     def _plain_node(self, name: str) -> Node:
         return Node(name, context=self.context, use_global_arguments=False)
 
+    @property
+    def stream(self) -> Stream:
+        """The input of a node that has one."""
+        (stream,) = self.node.streams
+        return stream
+
     def topic(self, name: str) -> str:
         return f'{self.name}/{name}'
 
@@ -178,15 +185,15 @@ class Bench:
         publishers = [one for one in list(self.node.publishers) if one.topic_name == topic]
         return any(one.get_subscription_count() for one in publishers)
 
-    def publisher(self, qos: QoSProfile = RELIABLE_ALL):
+    def publisher(self, qos: QoSProfile = RELIABLE_ALL, name: str = 'input/points'):
         """A publisher of clouds that the node hears."""
-        publisher = self._client.node.create_publisher(PointCloud2, self.topic('input/points'), qos)
+        topic = self.topic(name)
+        publisher = self._client.node.create_publisher(PointCloud2, topic, qos)
         wait_until(publisher.get_subscription_count, 'the node to subscribe')
         subscriptions = self.node.subscriptions
         wait_until(
             lambda: any(
-                one.topic_name == self.topic('input/points') and one.get_publisher_count()
-                for one in list(subscriptions)
+                one.topic_name == topic and one.get_publisher_count() for one in list(subscriptions)
             ),
             'the node to see the publisher',
         )
@@ -196,13 +203,15 @@ class Bench:
         """Wait until every cloud that reached the node has met its end; forget all connections."""
 
         def is_settled() -> bool:
-            now = self.node._statistics.snapshot()
-            ended = now.answered + now.dropped.total() + now.rejected.total()
-            return now.received == ended
+            now = [one.statistics.snapshot() for one in self.node.streams]
+            return all(
+                one.received == one.answered + one.dropped.total() + one.rejected.total()
+                for one in now
+            )
 
         client = self._client.node
         for publisher in list(client.publishers):
-            if publisher.topic_name == self.topic('input/points'):
+            if publisher.topic_name.startswith(f'{self.name}/'):
                 client.destroy_publisher(publisher)
         wait_until(is_settled, 'the last clouds to be accounted for')
         for subscription in list(client.subscriptions):

@@ -38,6 +38,7 @@ ARGUMENTS = (
     'namespace',
     'params_file',
     'bundle',
+    'inputs',
     'input_points',
     'use_sim_time',
     'autostart',
@@ -272,6 +273,39 @@ def test_the_launch_file_plays_a_recording(
         assert answers.wait_for(3) >= 3, launch.output
         assert launch.interrupt(whole_group=True) == 0
     assert launch.output.count('process has finished cleanly') == 2, launch.output
+
+
+def test_several_inputs_are_named_and_remapped_in_one_line(
+    recording: Path, parameters: Path, untrained_bundle: Path
+) -> None:
+    given = {
+        'params_file': parameters,
+        'inputs': 'front,rear',
+        'input_points': '/lidar_f, /lidar_r',
+    }
+    with Launch(**given) as launch:
+        launch.wait_for('ready')
+        node = '/perception_node'
+        assert ask('param', 'get', node, 'inputs') == "String values are: ['front', 'rear']"
+        assert '/lidar_f (' in launch.output and '/lidar_r (' in launch.output
+        ears = [Answers(f'{node}/{name}/output/segmentation') for name in ('front', 'rear')]
+        for listener, topic in zip(ears, ('/lidar_f', '/lidar_r')):
+            listener.wait_for_node()
+            ros2('run', 'pointata_ros', 'replay', recording, '--clouds-to', topic,
+                 '--wait-for-subscribers', '1')  # fmt: skip
+            assert listener.wait_for(3) >= 3, launch.output
+            listener.close()
+        assert launch.interrupt() == 0
+
+
+def test_topics_that_do_not_match_the_inputs_are_refused_before_anything_starts() -> None:
+    result = subprocess.run(
+        [str(ROS2), 'launch', 'pointata_ros', 'perception.launch.py', 'inputs:=a,b',
+         'input_points:=/one'],
+        capture_output=True, text=True, timeout=PATIENCE_S,
+    )  # fmt: skip
+    assert result.returncode != 0
+    assert 'input_points names 1 topics for 2 inputs' in result.stdout + result.stderr
 
 
 def test_param_and_lifecycle_commands_understand_the_node(

@@ -260,7 +260,7 @@ def test_while_clouds_wait_for_room_the_executor_rests(untrained_bundle):
         assert held.wait(60)
         for seed in range(5):
             publisher.publish(cloud(street(seed), START_NS + seed * PERIOD_NS))
-        wait_until(lambda: not bench.node._input.mailbox.has_room, 'a full mailbox')
+        wait_until(lambda: not bench.stream.input.mailbox.has_room, 'a full mailbox')
         turns = []
         executor = bench.node.executor
         # Asked once per turn.
@@ -325,7 +325,7 @@ def test_clouds_above_the_maximum_rate_enter_the_state_only(untrained_bundle):
             message = cloud(street(seed), START_NS + seed * PERIOD_NS)
             publisher.publish(message)
             wait_until(
-                lambda seed=seed: bench.node._session.frames_in_history == seed + 1, 'the frame'
+                lambda seed=seed: bench.stream.session.frames_in_history == seed + 1, 'the frame'
             )
             session.step(street(seed), START_NS + seed * PERIOD_NS)
         stamps = [one.header.stamp.nanosec for one in answers.wait_for(3)]

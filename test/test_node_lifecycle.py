@@ -131,11 +131,11 @@ def test_strict_parameters_names_what_nobody_gave(untrained_bundle):
 def test_an_unforeseen_failure_is_logged_with_its_traceback_and_can_be_tried_again(
     untrained_bundle, monkeypatch
 ):
-    from pointata_ros import node
+    from pointata_ros import stream
 
     with Bench(bundle=str(untrained_bundle), autostart=False) as bench:
         with monkeypatch.context() as patch:
-            patch.setattr(node, 'Outputs', None)
+            patch.setattr(stream, 'Outputs', None)
             assert not bench.change('configure')
         assert bench.state() == 'unconfigured'
         bench.wait_for_log('Traceback')
@@ -268,7 +268,7 @@ def test_a_cloud_on_which_the_network_breaks_is_counted_and_the_next_is_answered
         answers = bench.collect('output/segmentation', PointCloud2)
         publisher = bench.publisher()
         with monkeypatch.context() as patch:
-            patch.setattr(bench.node._session, 'step', None)
+            patch.setattr(bench.stream.session, 'step', None)
             publisher.publish(cloud(street(1), START_NS))
             wait_until(
                 lambda: bench.diagnostics('processing').get('dropped.error') == '1', 'the counter'

@@ -10,12 +10,15 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from node_harness import wait_until
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.validate_full_topic_name import validate_full_topic_name
 
 from pointata_core.errors import ConfigError
 from pointata_ros.compat import listen_to_parameter_events
+from pointata_ros.input_names import RESERVED, refuse_names
 from pointata_ros.parameter_files import generated
 from pointata_ros.parameter_server import ParameterServer
 from pointata_ros.parameters import PARAMETERS, NodeSettings, refusal
@@ -57,7 +60,7 @@ def test_the_parameter_file_gives_each_parameter_its_default_and_type(make_node)
     from_file = values['/**']['ros__parameters']
     assert ParameterServer(make_node(**from_file), lambda _: None).settings == NodeSettings()
     assert {name: type(value) for name, value in from_file.items()} == {
-        name: type(value) for name, value in DEFAULTS.items()
+        name: list if isinstance(value, tuple) else type(value) for name, value in DEFAULTS.items()
     }
 
 
@@ -116,12 +119,68 @@ def test_devices_of_torch_are_legal(device):
         ({'max_gap': 1}, 'Write 1.0'),
         ({'queue_size': 0}, 'queue_size is 0'),
         ({'policy': 'sometimes'}, 'latest | block'),
+        ({'inputs': 'front'}, "inputs is 'front', expected string array"),
+        ({'inputs': [1, 2]}, 'expected string array'),
+        ({'inputs': ['front', 'rear', 'front']}, "inputs: 'front' stands there twice. Give each"),
+        ({'inputs': ['front/left']}, "inputs: 'front/left' cannot be part of a topic name. Use"),
+        (
+            {'inputs': ['front', 'output']},
+            "inputs: 'output' would be taken for the topics",
+        ),
+        ({'inputs': ['']}, 'begin with a letter'),
+        ({'inputs': ['a' * 65]}, 'too long'),
     ],
 )
 def test_an_illegal_value_at_start_stops_the_node_with_the_reason(make_node, given, named):
     with pytest.raises(ConfigError) as error:
         ParameterServer(make_node(**given), lambda _: None)
     assert named in str(error.value)
+
+
+@settings(deadline=None)
+@given(
+    st.one_of(
+        st.text(alphabet='aZ_09', max_size=6),
+        st.text(max_size=6),
+        st.sampled_from([*RESERVED, 'front', 'rear_left', 'Input', 'inputs']),
+    )
+)
+def test_the_legal_names_of_inputs_are_those_that_ros_allows_in_a_topic(name):
+    try:
+        validate_full_topic_name(f'/node/{name}/input/points')
+        # Not enforced by rclpy: ROS 2 keeps repeated underscores for itself and hides what begins
+        # with one.
+        is_legal = not name.startswith('_') and '__' not in name and '/' not in name
+    except InvalidTopicNameException:
+        is_legal = False
+    assert (refuse_names([name]) == '') == (is_legal and name not in RESERVED)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'expected'),
+    [
+        (('--params-file', str(ROOT / 'config/perception.yaml')), ()),
+        (('-p', 'inputs:=[]'), ()),
+        (('-p', 'inputs:=[front, rear]'), ('front', 'rear')),
+        (('-p', "inputs:=['on', '2']"), 'cannot be part'),
+    ],
+    ids=['the shipped file', 'empty', 'two', 'no name'],
+)
+def test_names_of_inputs_arrive_from_files_and_command_lines(arguments, expected):
+    own = rclpy.Context()
+    rclpy.init(context=own, args=['--ros-args', *arguments])
+    node = Node('settings', context=own)
+    try:
+        if isinstance(expected, str):
+            with pytest.raises(ConfigError, match=expected):
+                ParameterServer(node, lambda _: None)
+            return
+        assert ParameterServer(node, lambda _: None).settings.inputs == expected
+        found = node.get_parameter('inputs')
+        assert (found.type_, found.value) == (Parameter.Type.STRING_ARRAY, list(expected))
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=own)
 
 
 def test_a_change_is_judged_first_and_applied_after(make_node):
@@ -151,6 +210,7 @@ def test_a_change_is_judged_first_and_applied_after(make_node):
         ('transform_policy', 'guess', 'skip | uncompensated'),
         ('score_threshold', 1.5, 'range'),
         ('policy', 'block', 'read-only'),
+        ('inputs', ['front'], 'read-only'),
         ('error_rate', 0.9, 'warn_rate'),
         ('publish_rgb', 'yes', 'type'),
     ],

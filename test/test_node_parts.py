@@ -239,4 +239,4 @@ def test_transforms_from_tf_reach_the_session(untrained_bundle):
             clouds.publish(message)
             tf.publish(TFMessage(transforms=[stamped]))
         answers.wait_for(3)
-        assert bench.node._pipeline._ego_motion._previous[0, 3] == pytest.approx(2.0)
+        assert bench.stream.pipeline._ego_motion._previous[0, 3] == pytest.approx(2.0)

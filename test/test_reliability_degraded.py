@@ -46,7 +46,7 @@ def lasting_faults(monkeypatch):
 def bench(shared_bench):
     """An active node with an empty history and no fault on record."""
     assert shared_bench.change('deactivate')
-    shared_bench.node._statistics = Statistics()
+    shared_bench.stream.statistics = Statistics()
     assert shared_bench.change('activate')
     shared_bench.set(error_after=3600.0, input_timeout=2.0, stuck_after=60.0)
     yield shared_bench
@@ -250,7 +250,7 @@ def test_a_missing_transform_is_a_warning_whatever_becomes_of_the_cloud(
 
     bench.set(transform_policy=policy)
     answers = bench.collect('output/segmentation', PointCloud2)
-    monkeypatch.setattr(bench.node._pipeline, '_ego_motion', EgoMotion(look_up))
+    monkeypatch.setattr(bench.stream.pipeline, '_ego_motion', EgoMotion(look_up))
     bench.publisher().publish(cloud(street(1), next(stamps)))
     wait_until(lambda: counted() == (1 - answered, answered), 'the cloud to be counted')
     status = bench.diagnostics('processing')
@@ -269,7 +269,7 @@ def test_an_answer_that_is_not_a_number_is_unlabelled_counted_and_soon_forgotten
     answers = bench.collect('output/segmentation', PointCloud2)
     actions = bench.collect('output/action', Classification)
     publisher = bench.publisher()
-    network = bench.node._session.network
+    network = bench.stream.session.network
     kept = {name: value.clone() for name, value in network.state_dict().items()}
     with torch.no_grad():
         for parameter in network.parameters():
@@ -301,7 +301,7 @@ def test_a_shortage_of_memory_costs_one_cloud_and_half_the_cells(bench, stamps, 
         raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 1 GiB')
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.node._session, 'step', fail)
+        patch.setattr(bench.stream.session, 'step', fail)
         publisher.publish(cloud(street(1), next(stamps)))
         status = wait_for(
             bench,
@@ -344,7 +344,7 @@ def test_a_device_that_fails_for_good_ends_in_unconfigured_and_can_be_tried_agai
     listener = client.create_subscription(DiagnosticArray, '/diagnostics', seen.append, 10)
     wait_until(listener.get_publisher_count, 'the diagnostics')
     publisher = bench.publisher()
-    monkeypatch.setattr(bench.node._session, 'step', fail)
+    monkeypatch.setattr(bench.stream.session, 'step', fail)
     for _ in range(clouds):
         publisher.publish(cloud(street(1), next(stamps)))
     bench.wait_for_state('unconfigured')
@@ -365,14 +365,14 @@ def test_the_cpu_takes_over_only_when_asked_to_and_says_so_all_the_time(bench, s
     def fail(*_):
         raise RuntimeError('CUDA error: device-side assert triggered')
 
-    node = bench.node
+    skills = bench.node.skills
     # No GPU is at hand: the skill only believes to be on one.
     gpu = DeviceChoice(torch.device('cuda'), 'believed')
-    monkeypatch.setattr(node, '_skill', replace(node._skill, device=gpu))
+    monkeypatch.setattr(skills, 'current', replace(skills.current, device=gpu))
     bench.set(device_failure='cpu')
     answers = bench.collect('output/segmentation', PointCloud2)
     publisher = bench.publisher()
-    monkeypatch.setattr(node._session, 'step', fail)
+    monkeypatch.setattr(bench.stream.session, 'step', fail)
     publisher.publish(cloud(street(1), next(stamps)))
     publisher.publish(cloud(street(2), next(stamps)))
     assert len(decode_labels(answers.wait_for(1)[0], 'class_id')) == 600

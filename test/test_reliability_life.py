@@ -165,7 +165,7 @@ def test_a_publisher_that_restarts_is_heard_again_and_its_pause_begins_a_new_his
         publisher.publish(message)
         assert answers.wait_for(restart + 1)[restart].header == message.header
         client.destroy_publisher(publisher)
-        wait_until(lambda: not bench.node._input.count_publishers(), 'the publisher to go')
+        wait_until(lambda: not bench.stream.input.count_publishers(), 'the publisher to go')
         for _ in range(20):  # two seconds of stream time, max_gap is one
             next(stamps)
     wait_until(
