@@ -12,8 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pointata_core.ops import segment_reduce
-
 _STATISTICS = 10
 
 
@@ -48,63 +46,112 @@ class LocalFeature(nn.Module):
         """
         frames, slots = points.shape[:2]
         flat = points.reshape(-1, 3)
-        cells = [self._flat_cells(pillars[:, s]) for s in range(len(self.pillar_sizes))]
-        reach = torch.linalg.vector_norm(flat[:, :2], dim=1, keepdim=True)
-        columns = [flat[:, 2:], reach, torch.log(reach + 0.05)]
+        bins, count = _bins(pillars)
+        reach = torch.linalg.vector_norm(flat[:, :2], dim=1)
+        columns = [flat[:, 2], reach, torch.log(reach + 0.05)]
         if features is not None and features.shape[-1]:
-            columns.append(features.reshape(frames * slots, -1))
-        for cell, size in zip(cells, self.pillar_sizes, strict=True):
-            columns.append(_pillar_statistics(flat, cell, size))
-        x = F.gelu(self.lift_norm(self.lift(torch.cat(columns, dim=1))))
-        pooled = self.pool_in(x).split(self.pooled_width, dim=1)
-        context = [
-            segment_reduce(values, cell, values.shape[0] + 1, 'max')[cell]
-            for values, cell in zip(pooled, cells, strict=True)
-        ]
-        x = x + F.gelu(self.merge(torch.cat([x, *context], dim=1)))
+            columns += features.reshape(frames * slots, -1).unbind(1)
+        columns += pillar_statistics(flat, bins, count, self.pillar_sizes)
+        x = F.gelu(self.lift_norm(self.lift(torch.stack(columns).t())))
+        x = x + F.gelu(self._merge(x, bins, count))
         return x.view(frames, slots, x.shape[-1])
 
-    @staticmethod
-    def _flat_cells(cells: Tensor) -> Tensor:
-        """Number cells over all frames; padding shares one cell behind all others."""
-        frames, slots = cells.shape
-        offsets = torch.arange(frames, device=cells.device).unsqueeze(1) * slots
-        return torch.where(cells < 0, frames * slots, cells + offsets).flatten()
+    def _merge(self, x: Tensor, bins: Tensor, count: int) -> Tensor:
+        """Apply ``merge`` to ``[x ; for each size the largest of what the pillar's points say]``.
+
+        Its part for the pillars is applied to the pillars, each point then adds up its own: that
+        is the same sum, without building the concatenation.
+        """
+        points, width, kinds = x.shape[0], x.shape[1], len(self.pillar_sizes)
+        values = self.pool_in(x).view(points, kinds, self.pooled_width)
+        values = values.transpose(0, 1).reshape(bins.numel(), self.pooled_width)
+        pooled = values.new_zeros(kinds * count, self.pooled_width)
+        index = bins.reshape(-1, 1).expand_as(values)
+        pooled = pooled.scatter_reduce(0, index, values, 'amax', include_self=False)
+        weight = self.merge.weight[:, width:].unflatten(1, (kinds, -1))
+        table = torch.bmm(pooled.unflatten(0, (kinds, count)), weight.permute(1, 2, 0))
+        own = F.linear(x, self.merge.weight[:, :width], self.merge.bias)
+        return own + F.embedding_bag(bins.t().contiguous(), table.flatten(0, 1), mode='sum')
 
 
-def _pillar_statistics(points: Tensor, cell: Tensor, size: float) -> Tensor:
-    """Describe the pillar of every point.
+def _bins(pillars: Tensor) -> tuple[Tensor, int]:
+    """Number the pillars of all frames and sizes ``(F, S, N)`` in one row.
 
-    Height over its floor and under its top, offset from its mean, crowding; and its shape seen from
-    above and from the side: a wall is a line from above, a trunk a dot, a bush a blob.
+    Returns:
+        The pillar of every point ``(S, F * N)``, and how many numbers each size has; the last of
+        them is that of padding.
+    """
+    frames, kinds, slots = pillars.shape
+    # Tables need not be longer than the numbers in use; elsewhere than here, asking for the
+    # largest would wait for the device.
+    used = int(pillars.max()) + 1 if pillars.is_cpu and pillars.numel() else slots
+    count = (frames - 1) * slots + used + 1
+    offsets = slots * torch.arange(frames, device=pillars.device).view(-1, 1, 1)
+    cells = torch.where(pillars < 0, count - 1, pillars + offsets).transpose(0, 1).flatten(1)
+    return cells + count * torch.arange(kinds, device=pillars.device).unsqueeze(1), count
+
+
+def pillar_statistics(
+    points: Tensor, bins: Tensor, count: int, sizes: tuple[float, ...]
+) -> list[Tensor]:
+    """Describe the pillars of every point, one column after the other.
+
+    Height over the pillar's floor and under its top, offset from its mean, crowding; and its shape
+    seen from above and from the side: a wall is a line from above, a trunk a dot, a bush a blob.
 
     Args:
         points: ``(X, 3)``.
-        cell: ``(X,)``.
-        size: Edge of a pillar.
+        bins: ``(S, X)``, pillars of all sizes numbered in one row.
+        count: Numbers per size.
+        sizes: Edges of the S kinds of pillars.
 
     Returns:
-        ``(X, 10)``.
+        ``10 S`` columns ``(X,)``, those of the first size first.
     """
-    count = points.shape[0] + 1
-    low = segment_reduce(points[:, 2:], cell, count, 'min')[cell]
-    high = segment_reduce(points[:, 2:], cell, count, 'max')[cell]
-    sums = segment_reduce(F.pad(points, (0, 1), value=1.0), cell, count, 'sum')[cell]
-    crowd = sums[:, 3:]
-    offset = points - sums[:, :3] / crowd
-    scale = points.new_tensor([1 / size, 1 / size, 1.0])
-    height = points[:, 2:]
-    shape = _pillar_shape(offset * scale, cell, count, crowd)
-    return torch.cat([height - low, high - height, offset * scale, crowd.log(), shape], dim=1)
+    # All sizes at once, column by column: contiguous rows of one number are what scatters and
+    # vector units like best.
+    per_pillar = _PerPillar(bins.flatten(), count * len(sizes))
+    x, y, height = (column.repeat(len(sizes)) for column in points.unbind(1))
+    above = height - per_pillar.highest(height, -1)
+    below = per_pillar.highest(height, 1) - height
+    crowd = per_pillar.total(torch.ones_like(height))
+    scale = points.new_tensor(sizes).reciprocal().repeat_interleave(points.shape[0])
+    dx = (x - per_pillar.total(x) / crowd) * scale
+    dy = (y - per_pillar.total(y) / crowd) * scale
+    dz = height - per_pillar.total(height) / crowd
+    shape = _pillar_shape(dx, dy, dz, per_pillar, crowd)
+    columns = torch.stack([above, below, dx, dy, dz, crowd.log(), *shape])
+    return list(
+        columns.unflatten(1, (len(sizes), points.shape[0])).transpose(0, 1).flatten(0, 1).unbind()
+    )
 
 
-def _pillar_shape(offset: Tensor, cell: Tensor, count: int, crowd: Tensor) -> Tensor:
-    """Return ``(X, 4)``: spread along and across in the plane, how linear, spread in height."""
-    x, y, z = offset.unbind(1)
-    products = torch.stack([x * x, x * y, y * y, z * z], dim=1)
-    xx, xy, yy, zz = (segment_reduce(products, cell, count, 'sum')[cell] / crowd).unbind(1)
+class _PerPillar:
+    """Reductions over pillars, given back to each of their points."""
+
+    def __init__(self, bins: Tensor, count: int) -> None:
+        self.bins, self.count = bins, count
+
+    def highest(self, values: Tensor, sign: int) -> Tensor:
+        """Largest (``sign`` 1) or smallest (-1) value of the pillar."""
+        how = 'amax' if sign > 0 else 'amin'
+        found = values.new_zeros(self.count)
+        return found.scatter_reduce(0, self.bins, values, how, include_self=False)[self.bins]
+
+    def total(self, values: Tensor) -> Tensor:
+        """Sum over the pillar."""
+        return values.new_zeros(self.count).index_add(0, self.bins, values)[self.bins]
+
+
+def _pillar_shape(
+    dx: Tensor, dy: Tensor, dz: Tensor, per_pillar: _PerPillar, crowd: Tensor
+) -> tuple[Tensor, ...]:
+    """Return spread along and across in the plane, how linear, and spread in height."""
+    xx, xy, yy, zz = (
+        per_pillar.total(product) / crowd for product in (dx * dx, dx * dy, dy * dy, dz * dz)
+    )
     # Eigenvalues of the 2 x 2 covariance in closed form.
     middle = (xx + yy) / 2
     gap = ((xx - yy).square() / 4 + xy.square()).sqrt()
     along, across = (middle + gap).sqrt(), (middle - gap).clamp_min(0).sqrt()
-    return torch.stack([along, across, gap / (middle + 1e-6), zz.sqrt() * 5], dim=1)
+    return along, across, gap / (middle + 1e-6), zz.sqrt() * 5

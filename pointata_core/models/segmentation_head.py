@@ -65,11 +65,11 @@ class SegmentationHead(nn.Module):
         """
         local = self.local(points, features, geometry.pillars)
         projected = sum(layer(t) for layer, t in zip(self.project, tokens, strict=True))
-        context = interpolate(projected, geometry.interpolation)
-        # Linear over [local, context] without building the concatenation.
+        # Linear over [local, context] without building the concatenation, its second half at the
+        # tokens, of which there are fewer than points.
         half = local.shape[-1]
         weight = self.fuse.weight
-        mixed = F.linear(local, weight[:, :half], self.fuse.bias)
-        x = F.gelu(mixed + F.linear(context, weight[:, half:]))
+        context = interpolate(F.linear(projected, weight[:, half:]), geometry.interpolation)
+        x = F.gelu(F.linear(local, weight[:, :half], self.fuse.bias) + context)
         x = x + F.gelu(self.refine(x))
         return self.classify(self.dropout(x))
