@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames as a network takes them: resized or cropped pictures, voxel coordinates, augmentation.
+
+As published with xMUDA and FtD++, except that points outside of the voxel grid are dropped
+together with their pixels and labels, and that a frame of which no crop holds enough points gives
+way to another one instead of entering half cropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointata_core.data.datasets.camera.frames import CameraFrame, CameraFrames, resize_image
+from pointata_core.data.datasets.errors import DataError
+from pointata_core.data.datasets.protocol import IGNORE
+from pointata_core.errors import ConfigError
+
+_TRIES = 10
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """How a frame becomes a sample.
+
+    Args:
+        voxel_m: Edge of a voxel, metres.
+        grid: Voxels along each axis.
+        resize: Width and height of the picture, or None to leave it.
+        bottom_crop: Width and height of a crop from the picture's lower edge at a random place, or
+            None. Not together with ``resize``.
+        crop_points: A crop counts only with more points than this.
+        points: Points drawn from each frame, or None for all.
+        noise: Standard deviation of what is added to each entry of the rotation.
+        flip_axis: Axis that is mirrored half of the time, or None.
+        rotate: Turn about the vertical by any angle.
+        shift: Move within the grid at random; else the cloud starts at its corner.
+        jitter: Largest change of brightness, contrast and saturation.
+        mirror: Mirror the picture half of the time; points stay, they are linked by index.
+
+    Raises:
+        ConfigError: A value out of range.
+    """
+
+    voxel_m: float = 0.05
+    grid: int = 4096
+    resize: tuple[int, int] | None = None
+    bottom_crop: tuple[int, int] | None = None
+    crop_points: int = 100
+    points: int | None = None
+    noise: float = 0.1
+    flip_axis: Literal['x', 'y'] | None = 'y'
+    rotate: bool = True
+    shift: bool = True
+    jitter: float = 0.4
+    mirror: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.voxel_m > 0 or self.grid < 1 or self.noise < 0:
+            raise ConfigError('voxel_m and grid must be positive, noise at least 0')
+        if not 0 <= self.jitter < 1:
+            raise ConfigError(f'jitter is {self.jitter}, expected 0 to 1')
+        if self.resize and self.bottom_crop:
+            raise ConfigError(
+                'resize and bottom_crop exclude each other', 'Set one of them to null'
+            )
+        if self.points is not None and self.points < 1:
+            raise ConfigError(f'points is {self.points}, expected at least 1')
+
+    def without_chance(self) -> SampleConfig:
+        """For evaluation: whole pictures, all points, nothing random."""
+        return replace(
+            self, bottom_crop=None, points=None, noise=0.0, flip_axis=None, rotate=False,
+            shift=False, jitter=0.0, mirror=False,
+        )  # fmt: skip
+
+
+PUBLISHED = {
+    'nuscenes_lidarseg': SampleConfig(resize=(400, 225), flip_axis='x'),
+    'semantickitti': SampleConfig(bottom_crop=(480, 302)),
+    'a2d2': SampleConfig(resize=(480, 302)),
+    'virtual_kitti': SampleConfig(bottom_crop=(480, 302), points=10_000),
+}
+"""Settings for training, by data set."""
+
+
+@dataclass(frozen=True, eq=False)
+class CameraSample:
+    """One frame for a network.
+
+    Attributes:
+        name: Of the frame.
+        image: (3, H, W) float32 in [0, 1].
+        pixels: (N, 2) int64 row and column.
+        coordinates: (N, 3) int64 voxels in [0, grid).
+        labels: (N,) int64, or None.
+        source: (N,) int64, which point of the frame each one was.
+        image_pseudo_labels: (N,) int64, or None.
+        cloud_pseudo_labels: (N,) int64, or None.
+    """
+
+    name: str
+    image: NDArray[np.float32]
+    pixels: NDArray[np.int64]
+    coordinates: NDArray[np.int64]
+    labels: NDArray[np.int64] | None
+    source: NDArray[np.int64]
+    image_pseudo_labels: NDArray[np.int64] | None = None
+    cloud_pseudo_labels: NDArray[np.int64] | None = None
+
+
+class LabelSource(Protocol):
+    """Where pseudo-labels of a frame come from."""
+
+    def labels(self, frame: str, points: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Labels of the 2D and the 3D branch, one for each of the frame's points."""
+        ...
+
+
+class CameraSamples:
+    """Samples of a data set, by number: a map-style data set as torch's loaders take it.
+
+    Attributes:
+        epoch: Random choices are keyed by (seed, epoch, number of the sample).
+
+    Args:
+        frames: The data set.
+        config: How a frame becomes a sample.
+        seed: Of all choices.
+        pseudo_labels: Their source, or None.
+    """
+
+    def __init__(
+        self,
+        frames: CameraFrames,
+        config: SampleConfig,
+        seed: int = 0,
+        pseudo_labels: LabelSource | None = None,
+    ) -> None:
+        self.frames, self.config, self.seed = frames, config, seed
+        self.pseudo_labels = pseudo_labels
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> CameraSample:
+        """Make one sample.
+
+        Raises:
+            DataError: A file is bad, or ten frames in a row have no crop with enough points.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        rng = np.random.default_rng((self.seed, self.epoch, index))
+        for _ in range(_TRIES):
+            frame = self.frames.frame(index, rng)
+            sample = make_sample(frame, self.config, rng)
+            if sample is not None:
+                return self._with_pseudo_labels(sample, len(frame.points))
+            index = int(rng.integers(len(self)))
+        raise DataError(
+            f'{self.frames.name}: {_TRIES} frames in a row have no crop with more than '
+            f'{self.config.crop_points} points',
+            'Give a larger crop or a smaller crop_points',
+        )
+
+    def _with_pseudo_labels(self, sample: CameraSample, points: int) -> CameraSample:
+        if self.pseudo_labels is None:
+            return sample
+        image, cloud = self.pseudo_labels.labels(sample.name, points)
+        return replace(
+            sample,
+            image_pseudo_labels=image[sample.source],
+            cloud_pseudo_labels=cloud[sample.source],
+        )
+
+
+def make_sample(
+    frame: CameraFrame, config: SampleConfig, rng: np.random.Generator
+) -> CameraSample | None:
+    """Make a sample of a frame; None where no crop holds enough points, or the grid none."""
+    chosen = np.arange(len(frame.points))
+    if config.points is not None and config.points < len(chosen):
+        chosen = np.sort(rng.choice(len(chosen), config.points, replace=False))
+    image, pixels = frame.image, frame.pixels[chosen]
+    if config.bottom_crop is not None:
+        crop = _bottom_crop(image, pixels, config, rng)
+        if crop is None:
+            return None
+        image, pixels, kept = crop
+        chosen = chosen[kept]
+    elif config.resize is not None:
+        image, pixels = _resized(image, pixels, *config.resize)
+    colours = _jittered(image.astype(np.float32) / 255, config.jitter, rng)
+    cells = np.floor(pixels).astype(np.int64)
+    if config.mirror and rng.random() < 0.5:
+        colours = colours[:, ::-1]
+        cells[:, 1] = colours.shape[1] - 1 - cells[:, 1]
+    coordinates, inside = voxelise(frame.points[chosen], config, rng)
+    if not inside.any():
+        return None
+    labels = None if frame.labels is None else frame.labels[chosen][inside]
+    return CameraSample(
+        frame.name,
+        np.ascontiguousarray(colours.transpose(2, 0, 1)),
+        cells[inside],
+        coordinates[inside],
+        labels,
+        chosen[inside],
+    )
+
+
+def voxelise(
+    points: NDArray, config: SampleConfig, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Turn, mirror, scale and shift points onto the grid.
+
+    Args:
+        points: (N, 3) metres.
+        config: How.
+        rng: Of all choices.
+
+    Returns:
+        (N, 3) int64 voxels, and (N,) bool: those in [0, grid).
+    """
+    matrix = np.eye(3) + config.noise * rng.standard_normal((3, 3))
+    if config.flip_axis is not None:
+        axis = 'xy'.index(config.flip_axis)
+        matrix[axis, axis] *= rng.choice([-1, 1])
+    if config.rotate:
+        angle = rng.uniform(0, 2 * np.pi)
+        sine, cosine = np.sin(angle), np.cos(angle)
+        matrix = matrix @ np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+    places = points.astype(np.float64) @ matrix / config.voxel_m
+    if len(places):
+        places -= places.min(axis=0)
+        if config.shift:
+            # A cloud that is too large is moved the other way, so that another part is cut off.
+            places += (config.grid - 1e-3 - places.max(axis=0)) * rng.random(3)
+    cells = np.floor(places).astype(np.int64)
+    return cells, ((cells >= 0) & (cells < config.grid)).all(axis=1)
+
+
+def class_counts(frames: CameraFrames) -> NDArray[np.int64]:
+    """Labelled points of each class over a whole split, (K,), for class weights."""
+    counts = np.zeros(len(frames.classes), np.int64)
+    for index in range(len(frames)):
+        labels = frames[index].labels
+        if labels is not None:
+            counts += np.bincount(labels[labels != IGNORE], minlength=len(counts))
+    return counts
+
+
+def _bottom_crop(
+    image: NDArray, pixels: NDArray, config: SampleConfig, rng: np.random.Generator
+) -> tuple[NDArray, NDArray, NDArray[np.bool_]] | None:
+    height, width = image.shape[:2]
+    across, down = config.bottom_crop
+    if across > width or down > height:
+        raise DataError(
+            f'a crop of {across} x {down} does not fit a picture of {width} x {height}',
+            'Give a smaller bottom_crop',
+        )
+    top = height - down
+    for _ in range(_TRIES):
+        left = int(rng.integers(width - across + 1))
+        row, column = pixels[:, 0] - top, pixels[:, 1] - left
+        kept = (row >= 0) & (row < down) & (column >= 0) & (column < across)
+        if kept.sum() > config.crop_points:
+            cut = image[top:, left : left + across]
+            return cut, np.stack([row[kept], column[kept]], axis=1), kept
+    return None
+
+
+def _resized(image: NDArray, pixels: NDArray, width: int, height: int) -> tuple[NDArray, NDArray]:
+    # Pixels are floored first: scaling the exact place would name the neighbour now and then.
+    scale = np.array([height / image.shape[0], width / image.shape[1]])
+    return resize_image(image, width, height), np.floor(pixels) * scale
+
+
+def _jittered(
+    image: NDArray[np.float32], most: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Change brightness, contrast and saturation, in random order, by factors around 1."""
+    if not most:
+        return image
+    factors = rng.uniform(1 - most, 1 + most, 3).astype(np.float32)
+    for kind in rng.permutation(3):
+        image = np.clip(_CHANGES[kind](image, factors[kind]), 0, 1)
+    return image
+
+
+def _grey(image: NDArray) -> NDArray:
+    return (image @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+
+
+_CHANGES = (
+    lambda image, factor: image * factor,
+    lambda image, factor: (image - _grey(image).mean()) * factor + _grey(image).mean(),
+    lambda image, factor: (image - _grey(image)) * factor + _grey(image),
+)
