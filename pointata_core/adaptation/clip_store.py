@@ -56,13 +56,18 @@ class StoreRecipe:
     """
 
     data: tuple[str, str, str, str]
-    sampling: ClipSampling
+    sampling: ClipSampling | None
     variants: int
     task: Task
     preparation: PreparationConfig
     augmentation: AugmentationConfig
     geometry: GeometryConfig
     limit: int = 0
+
+    @property
+    def seed(self) -> int:
+        """Of all random choices."""
+        return 0 if self.sampling is None else self.sampling.seed
 
     @property
     def key(self) -> str:
@@ -134,7 +139,8 @@ def recipe_for(settings: TrainingSettings, split: str, training: bool) -> StoreR
     latter share one store.
     """
     data = settings.data
-    views = data.views if data.sampling.window == 'uniform' else 1
+    uniform = data.sampling is not None and data.sampling.window == 'uniform'
+    views = data.views if uniform else 1
     return StoreRecipe(
         data=(data.name, str(Path(data.root).resolve()), split, json.dumps(data.options)),
         sampling=data.sampling,
@@ -165,11 +171,13 @@ def open_store(
         ConfigError: It holds no labels for the task.
     """
     name, root, split, _ = recipe.data
-    dataset = open_dataset(name, root, split, sampling=recipe.sampling, **options)
+    if recipe.sampling is not None:
+        options = {**options, 'sampling': recipe.sampling}
+    dataset = open_dataset(name, root, split, **options)
     chosen = _chosen(len(dataset), recipe.limit)
     folder = Path(cache) / 'clips' / recipe.key
     folder.mkdir(parents=True, exist_ok=True)
-    actions = getattr(dataset, 'labels', None)
+    actions = getattr(dataset, 'labels', None) if recipe.task == 'clip' else None
     videos = getattr(dataset, 'clip_recordings', np.arange(len(dataset)))
     if recipe.task == 'clip' and actions is None:
         raise ConfigError(
@@ -208,7 +216,7 @@ def _prepare(
             if path.exists():
                 continue
             clip = _variant(dataset, index, variant, recipe)
-            generator = generator_for(recipe.sampling.seed, variant + 1, index)
+            generator = generator_for(recipe.seed, variant + 1, index)
             frames = labelled_frames(
                 clip,
                 recipe.task,
@@ -223,7 +231,7 @@ def _prepare(
 
 def _variant(dataset: ClipDataset, index: int, variant: int, recipe: StoreRecipe) -> Clip:
     """Read a clip; copies of a ``uniform`` one take other frames of the same parts."""
-    if not variant or recipe.sampling.window != 'uniform':
+    if not variant or recipe.sampling is None or recipe.sampling.window != 'uniform':
         return dataset[index]
     dataset.epoch, before = variant, dataset.sampling
     dataset.sampling = replace(before, pick='random')

@@ -6,8 +6,7 @@ The resolved values are saved with every run and in every bundle, so that a run 
 
 from __future__ import annotations
 
-import contextlib
-import io
+from argparse import ArgumentError
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,7 +33,7 @@ class DataSettings:
         root: Its folder.
         train: Split to learn from.
         validation: Split to score; it chooses nothing.
-        sampling: How recordings become clips.
+        sampling: How recordings become clips; ``null`` where the data set comes in clips.
         views: Clips per recording at validation whose answers are summed, for ``uniform`` sampling.
         variants: Differently augmented copies of each training clip, prepared once.
         options: Whatever else the loader takes.
@@ -46,7 +45,7 @@ class DataSettings:
     root: str = ''
     train: str = 'fit'
     validation: str = 'validation'
-    sampling: ClipSampling = field(
+    sampling: ClipSampling | None = field(
         default_factory=lambda: ClipSampling('uniform', frames=16, pick='middle')
     )
     views: int = 1
@@ -67,10 +66,13 @@ class NetworkSettings:
     Args:
         backbone: A bundle's folder, a file of ``pointata convert``, or ``random:PRESET``.
         embedder: File of ``pointata align``; empty for the backbone's own patch encoder.
+        feature_scale: How strongly point features enter the embedder before any training: size of
+            their random columns relative to those of the coordinates; 0 keeps the 3D embedder.
     """
 
     backbone: str = 'models/default'
     embedder: str = ''
+    feature_scale: float = 0.0
     geometry: GeometryConfig = field(default_factory=GeometryConfig)
     embedder_frames: int = 1
     adapter_width: int = 48
@@ -220,16 +222,12 @@ def read_settings(path: str | Path | None, overrides: Sequence[str] = ()) -> Tra
             raise ConfigError(f"'{override}' is no override", 'Write it as name.of.field=value')
         words.append(f'--{override}')
     parser = _parser()
-    said = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
-            parsed = parser.parse_args(words)
-            return _without_config(parser.instantiate_classes(parsed))
-    except SystemExit as error:
-        lines = [line for line in said.getvalue().splitlines() if line.strip()]
-        reason = ' '.join(line.strip() for line in lines if not line.startswith('usage'))
+        return _without_config(parser.instantiate_classes(parser.parse_args(words)))
+    except (ArgumentError, TypeError, ValueError) as error:
         raise ConfigError(
-            f'{path or "settings"}: {reason}', 'See docs/training.md for names and types'
+            f'{path or "settings"}: {" ".join(str(error).split())}',
+            'See docs/training.md for names and types',
         ) from error
 
 
@@ -242,7 +240,7 @@ def write_settings(settings: TrainingSettings, path: Path) -> None:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog='settings', exit_on_error=True)
+    parser = ArgumentParser(prog='settings', exit_on_error=False)
     parser.add_argument('--config', action='config')
     parser.add_class_arguments(TrainingSettings)
     return parser

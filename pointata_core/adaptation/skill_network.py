@@ -108,9 +108,29 @@ def build_network(settings: TrainingSettings, classes: tuple[str, ...]) -> tuple
     network = PointATA(network_config(settings, source.config, classes))
     if source.state is not None and mode.pretrained:
         network.load_backbone(source.state)
+    if settings.network.feature_scale:
+        open_to_features(network, settings.network.feature_scale)
     if settings.network.embedder and mode.pretrained:
         load_embedder(network, Path(settings.network.embedder))
     return network, source.origin if mode.pretrained else 'random'
+
+
+@torch.no_grad()
+def open_to_features(network: PointATA, scale: float) -> None:
+    """Let point features into an embedder that will not be trained, by random columns.
+
+    Zero columns, the start of a trained embedder, would keep a frozen one blind to them. The same
+    for every seed, so that runs share their frozen features.
+
+    Args:
+        network: Its embedder is changed.
+        scale: Standard deviation relative to that of the coordinates' columns.
+    """
+    weight = network.embedder.patch_encoder.point_in.weight
+    columns = weight[:, 3 : 3 + len(network.config.features)]
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(columns.shape, generator=generator)
+    columns.copy_(noise * scale * weight[:, :3].std())
 
 
 def load_embedder(network: PointATA, path: Path) -> None:

@@ -7,7 +7,6 @@ gradients. Everything else (data, schedule, evaluation, bundle) is the same for 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -160,10 +159,13 @@ class LowRank(nn.Module):
 
 def finished(network: PointATA) -> PointATA:
     """Return a copy as it is served: low-rank updates merged, no gradients, evaluating."""
-    done = copy.deepcopy(network)
-    for module in list(done.modules()):
+    state = {k: v for k, v in network.state_dict().items() if '.parametrizations.' not in k}
+    for name, module in network.named_modules():
         if parametrize.is_parametrized(module, 'weight'):
-            parametrize.remove_parametrizations(module, 'weight', leave_parametrized=True)
+            state[f'{name}.weight'] = module.weight
+    # Not a deep copy: torch lets copies share the class that holds a parametrization.
+    done = PointATA(network.config)
+    done.load_state_dict({k: v.detach().clone() for k, v in state.items()})
     return done.requires_grad_(False).eval()
 
 

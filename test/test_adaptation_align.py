@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage 1: the distance to the shapes falls, and nothing but the embedder has changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from small_training import write_backbone, write_config, write_radar
+
+from pointata_core.adaptation.align import LabelledFrames, align, pooled_features, store_embedder
+from pointata_core.adaptation.clip_store import open_store, recipe_for
+from pointata_core.adaptation.settings import AlignSettings, TrainingSettings, read_settings
+from pointata_core.adaptation.shape_source import LabelledFeatures, source_features
+from pointata_core.adaptation.skill_network import build_network, load_embedder
+from pointata_core.errors import ConfigError
+from pointata_core.models.pointata import PointATA
+from pointata_core.transport import OtddConfig
+
+CPU = torch.device('cpu')
+
+
+@pytest.fixture(scope='module')
+def settings(tmp_path_factory) -> TrainingSettings:
+    folder = tmp_path_factory.mktemp('align')
+    write_radar(folder / 'data', recordings=3, frames=8)
+    write_backbone(folder / 'backbone')
+    config = write_config(folder / 'small.yaml', folder / 'data', folder / 'backbone')
+    return read_settings(config)
+
+
+@pytest.fixture(scope='module')
+def frames(settings) -> LabelledFrames:
+    store = open_store(recipe_for(settings, 'fit', True), {}, settings.data.cache)
+    return LabelledFrames(store, 'clip')
+
+
+@pytest.fixture(scope='module')
+def network(settings) -> PointATA:
+    return build_network(settings, tuple('abcde'))[0]
+
+
+@pytest.fixture(scope='module')
+def source(settings, network) -> LabelledFeatures:
+    pytest.importorskip('manifold3d')
+    return source_features(
+        network.backbone, settings.align, settings.network.geometry, settings.seed, CPU
+    )
+
+
+def test_procedural_shapes_are_a_labelled_source(source, settings) -> None:
+    again = settings.align.shapes
+    assert source.features.shape == (again, 24)
+    assert source.features.std(0).min() > 0
+    assert int(source.labels.max()) < len(source.classes)
+    assert len(source.labels.unique()) == min(again, len(source.classes))
+
+
+@pytest.mark.parametrize('per_class', [True, False])
+@pytest.mark.parametrize('objective', ['otdd', 'mmd', 'l2'])
+def test_the_distance_falls(settings, frames, source, objective: str, per_class: bool) -> None:
+    network = build_network(settings, tuple('abcde'))[0]
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    chosen = AlignSettings(
+        objective=objective,
+        epochs=8,
+        batch=12,
+        per_class=per_class,
+        learning_rate=3e-3,
+        otdd=OtddConfig(label_distance='none'),
+    )
+    result = align(network, source, frames, chosen, 0, CPU)
+    assert result.losses[-1] < result.losses[0]
+    assert result.after.otdd < result.before.otdd
+    changed = {k for k, v in network.state_dict().items() if not torch.equal(v, before[k])}
+    assert changed and all(name.startswith('embedder.') for name in changed)
+    assert not any('running_' in name for name in changed)
+    assert not any(p.requires_grad for p in network.parameters())
+
+
+def test_the_same_seed_gives_the_same_embedder(settings, frames, source) -> None:
+    states = []
+    for _ in range(2):
+        network = build_network(settings, tuple('abcde'))[0]
+        align(network, source, frames, replace(settings.align, epochs=2), 3, CPU)
+        states.append(network.embedder.state_dict())
+    assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
+
+
+def test_pooling_ignores_slots_without_points(network, frames) -> None:
+    batch, labels = frames.batch(torch.arange(3).numpy())
+    pooled = pooled_features(network, batch)
+    assert pooled.shape == (3, 24) and labels.shape == (3,)
+    geometry = batch.geometry
+    wider = replace(
+        geometry,
+        centre_index=torch.cat([geometry.centre_index, geometry.centre_index * 0 - 1], 1),
+        centres=torch.cat([geometry.centres, geometry.centres + 9], 1),
+        patch_index=torch.cat([geometry.patch_index, geometry.patch_index], 1),
+    )
+    torch.testing.assert_close(pooled_features(network, replace(batch, geometry=wider)), pooled)
+
+
+def test_a_stored_embedder_is_taken_over(settings, frames, source, tmp_path: Path) -> None:
+    network = build_network(settings, tuple('abcde'))[0]
+    result = align(network, source, frames, replace(settings.align, epochs=2), 0, CPU)
+    path = store_embedder(network, result, tmp_path / 'align')
+    other = replace(settings, network=replace(settings.network, embedder=str(path)))
+    taken = build_network(other, tuple('abcde'))[0].embedder.state_dict()
+    assert all(torch.equal(taken[k], v) for k, v in network.embedder.state_dict().items())
+
+
+def test_another_embedder_is_refused(network, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r'missing\.safetensors'):
+        load_embedder(network, tmp_path / 'missing.safetensors')
+
+
+def test_a_source_without_classes_is_refused(settings, network) -> None:
+    chosen = replace(settings.align, source='radhar', root=settings.data.root)
+    with pytest.raises(ConfigError, match='radhar'):
+        source_features(network.backbone, chosen, settings.network.geometry, 0, CPU)

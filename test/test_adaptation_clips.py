@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prepared clips are what a stream would see; batches do not depend on the number of processes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from small_training import write_radar
+
+from pointata_core.adaptation.augmentation import (
+    AugmentationConfig,
+    augment_frames,
+    draw_transform,
+)
+from pointata_core.adaptation.batches import EpochBatches
+from pointata_core.adaptation.clip_store import open_store, recipe_for
+from pointata_core.adaptation.settings import DataSettings, TrainingSettings
+from pointata_core.data.datasets.registry import open_dataset
+from pointata_core.data.datasets.sampling import ClipSampling
+from pointata_core.errors import ConfigError
+from pointata_core.models.config import GeometryConfig
+from pointata_core.models.geometry import frame_geometry
+from pointata_core.streaming.preparation import FeatureSpec, FramePreparer, PreparationConfig
+
+PREPARATION = PreparationConfig(
+    scale_m=2.0,
+    origin='first_frame',
+    cell_size_m=0.05,
+    range_knee_m=0.0,
+    max_cells=64,
+    features={'velocity': FeatureSpec(scale=2.0), 'intensity': FeatureSpec(offset=1.0)},
+)
+
+
+@pytest.fixture(scope='module')
+def settings(tmp_path_factory) -> TrainingSettings:
+    folder = tmp_path_factory.mktemp('radar')
+    base = TrainingSettings(
+        preparation=PREPARATION,
+        augmentation=AugmentationConfig(rotation_deg=30, keep=0.6),
+        data=DataSettings(
+            name='radhar',
+            root=str(write_radar(folder / 'data', recordings=3, frames=9)),
+            sampling=ClipSampling('uniform', frames=4, pick='middle'),
+            variants=2,
+            views=2,
+            cache=str(folder / 'cache'),
+        ),
+    )
+    geometry = GeometryConfig(tokens=5, patch_size=4, context_neighbours=2)
+    return replace(base, network=replace(base.network, geometry=geometry))
+
+
+def store_of(settings: TrainingSettings, split: str, training: bool):
+    recipe = recipe_for(settings, split, training)
+    return open_store(recipe, {}, settings.data.cache)
+
+
+def test_prepared_clips_are_what_a_stream_sees(settings) -> None:
+    store = store_of(settings, 'validation', False)
+    data = settings.data
+    raw = open_dataset('radhar', data.root, 'validation', sampling=data.sampling)
+    batch = store[[(1, 0)]]
+    preparer, origin = FramePreparer(PREPARATION), None
+    for t, cloud in enumerate(raw[1].points):
+        columns = dict(zip(raw.feature_names, raw[1].features[t].T, strict=True))
+        frame = preparer.prepare(cloud, columns, origin)
+        origin = frame.origin
+        cells = len(frame.points)
+        assert torch.equal(batch.points[0, t, :cells], frame.points)
+        assert torch.equal(batch.features[0, t, :cells], frame.features)
+        assert batch.mask[0, t].sum() == cells
+        layout = frame_geometry(frame.points[None], None, settings.network.geometry)
+        for name in ('centre_index', 'patch_index', 'context_index'):
+            assert torch.equal(getattr(batch.geometry, name)[t], getattr(layout, name)[0]), name
+    assert batch.action.tolist() == [[raw[1].action] * 4]
+
+
+def test_copies_of_a_training_clip_differ_and_the_first_is_plain(settings) -> None:
+    train = store_of(settings, 'fit', True)
+    plain = store_of(replace(settings, augmentation=AugmentationConfig()), 'fit', True)
+    first, second = train[[(0, 0)]].points, train[[(0, 1)]].points
+    assert torch.equal(first, plain[[(0, 0)]].points)
+    assert first.shape[2] != second.shape[2] or not torch.allclose(first, second, atol=1e-3)
+
+
+def test_views_at_validation_take_other_frames_without_augmentation(settings) -> None:
+    store = store_of(settings, 'validation', False)
+    assert store.variants == 2
+    same = [
+        np.array_equal(store.arrays(clip, 0)['points'], store.arrays(clip, 1)['points'])
+        for clip in range(len(store))
+    ]
+    assert not all(same)
+
+
+def test_interrupted_preparation_goes_on(settings) -> None:
+    store = store_of(settings, 'fit', True)
+    kept, lost = store.path(0, 0), store.path(2, 1)
+    before, stamp = lost.read_bytes(), kept.stat().st_mtime_ns
+    lost.unlink()
+    again = store_of(settings, 'fit', True)
+    assert kept.stat().st_mtime_ns == stamp
+    assert again.path(2, 1).read_bytes() == before
+
+
+def test_a_limit_takes_clips_of_all_classes(settings) -> None:
+    limited = replace(settings, data=replace(settings.data, limit=5))
+    store = store_of(limited, 'fit', True)
+    assert len(store) == 5
+    assert set(store.actions) == set(range(5))
+
+
+def test_augmentation_moves_all_frames_alike() -> None:
+    rng = np.random.default_rng(0)
+    cloud = rng.normal(size=(40, 3)).astype(np.float32)
+    config = AugmentationConfig('y', rotation_deg=180, tilt_deg=10, scale=(0.8, 1.2), mirror=True)
+    (first, second), rows = augment_frames([cloud, cloud], config, np.random.default_rng(1))
+    np.testing.assert_array_equal(first, second)
+    assert not np.allclose(first, cloud, atol=0.05)
+    assert [len(r) for r in rows] == [40, 40]
+
+
+def test_rotation_keeps_heights_and_distances() -> None:
+    for axis, up in (('y', 1), ('z', 2)):
+        config = AugmentationConfig(axis, rotation_deg=180)
+        matrix = draw_transform(config, np.random.default_rng(3))
+        np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-12)
+        np.testing.assert_allclose(matrix[up], np.eye(3)[up], atol=1e-12)
+        assert abs(matrix[0, 0]) < 0.9999
+
+
+def test_dropped_points_take_their_rows_along() -> None:
+    cloud = np.arange(60, dtype=np.float32).reshape(20, 3)
+    (kept,), (rows,) = augment_frames(
+        [cloud], AugmentationConfig(keep=0.3), np.random.default_rng(0)
+    )
+    assert 6 <= len(kept) < 20
+    np.testing.assert_array_equal(kept, cloud[rows])
+
+
+@given(
+    clips=st.integers(4, 40),
+    variants=st.integers(1, 4),
+    share=st.integers(1, 4),
+    processes=st.integers(1, 3),
+    epoch=st.integers(0, 50),
+)
+def test_processes_share_the_batches_of_one(clips, variants, share, processes, epoch) -> None:
+    batch = share * processes
+    if batch > clips:
+        return
+    whole = EpochBatches(clips, variants, batch, seed=7)
+    parts = [EpochBatches(clips, variants, batch, 7, rank, processes) for rank in range(processes)]
+    for sampler in (whole, *parts):
+        sampler.set_epoch(epoch)
+    together = [[*chain(*pieces)] for pieces in zip(*parts, strict=True)]
+    assert together == list(whole)
+    seen = [clip for pairs in whole for clip, _ in pairs]
+    assert len(seen) == len(set(seen)) == clips // batch * batch
+
+
+@given(variants=st.integers(1, 5), epoch=st.integers(0, 20))
+def test_copies_take_turns(variants, epoch) -> None:
+    sampler = EpochBatches(6, variants, 6, seed=1)
+    seen = {clip: set() for clip in range(6)}
+    for step in range(variants):
+        sampler.set_epoch(epoch + step)
+        for clip, variant in next(iter(sampler)):
+            seen[clip].add(variant)
+    assert all(found == set(range(variants)) for found in seen.values())
+
+
+def test_a_batch_that_cannot_be_divided_is_refused() -> None:
+    with pytest.raises(ConfigError, match='3 processes'):
+        EpochBatches(20, 1, 4, 0, 0, 3)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tuning modes: each trains what it says, and whatever is frozen stays as it is, byte for byte."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from small_training import BACKBONE, GEOMETRY
+
+from pointata_core.adaptation.tuning import (
+    MODES,
+    apply_mode,
+    finished,
+    parameter_groups,
+    prefix_is_frozen,
+    tuning_mode,
+)
+from pointata_core.errors import ConfigError
+from pointata_core.models.config import NetworkConfig
+from pointata_core.models.pointata import PointATA
+
+CONFIG = NetworkConfig(
+    backbone=BACKBONE,
+    geometry=GEOMETRY,
+    adapter_width=6,
+    adapted_blocks=2,
+    class_offset=True,
+    context_width=4,
+    segmentation_blocks=(3,),
+    action_classes=('a', 'b', 'c'),
+    readout_width=8,
+    readout_frames=4,
+    dropout=0.0,
+)
+
+
+def network_for(name: str) -> PointATA:
+    mode = MODES[name]
+    config = replace(CONFIG, readout=mode.readout)
+    if not mode.adapters:
+        config = replace(
+            config, adapter_width=0, adapter_kernel=1, context_width=0, class_offset=False
+        )
+    torch.manual_seed(0)
+    network = PointATA(config)
+    apply_mode(network, mode, lora_rank=2)
+    return network.train()
+
+
+def clip(seed: int = 0) -> torch.Tensor:
+    return torch.randn(2, 5, 30, 3, generator=torch.Generator().manual_seed(seed)) * 0.3
+
+
+def train_a_step(network: PointATA, steps: int = 2) -> None:
+    optimizer = torch.optim.AdamW(parameter_groups(network, 0.05), lr=0.05)
+    for _ in range(steps):
+        loss = network(clip()).action[:, -1].square().sum() + network(clip()).action.sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize('name', sorted(MODES))
+def test_only_trained_parameters_change(name: str) -> None:
+    network = network_for(name)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    trained = {k for k, p in network.named_parameters() if p.requires_grad}
+    train_a_step(network)
+    changed = {k for k, v in network.state_dict().items() if not torch.equal(v, before[k])}
+    statistics = {k for k in changed if 'running_' in k or k.endswith('num_batches_tracked')}
+    assert changed - statistics <= trained
+    # A full tuning also moves the statistics of the embedder; nothing else moves any.
+    assert not statistics or MODES[name].stage == 'full'
+    assert changed, 'nothing was learned'
+
+
+@pytest.mark.parametrize('name', ['pointata', 'head', 'probe'])
+def test_backbone_and_embedder_stay_byte_for_byte(name: str) -> None:
+    network = network_for(name)
+    frozen = (network.backbone, network.embedder)
+    before = [{k: v.numpy().tobytes() for k, v in part.state_dict().items()} for part in frozen]
+    train_a_step(network)
+    after = [{k: v.numpy().tobytes() for k, v in part.state_dict().items()} for part in frozen]
+    assert after == before
+
+
+@pytest.mark.parametrize('name', ['pointata', 'full', 'scratch', 'lora', 'bitfit'])
+def test_every_trained_parameter_is_reached_by_a_gradient(name: str) -> None:
+    network = network_for(name)
+    train_a_step(network, 1)  # what sits behind a zero gets a gradient from the second step on
+    network.zero_grad()
+    network(clip()).action[:, -1].square().sum().backward()
+    untouched = [
+        k
+        for k, p in network.named_parameters()
+        if p.requires_grad and (p.grad is None or not p.grad.any())
+    ]
+    # Softmax does not see a constant added to every key or logit before the last layer's max.
+    assert [k for k in untouched if not k.endswith('.bias')] == []
+
+
+def test_modes_train_less_than_full_tuning_does() -> None:
+    counts = {name: network_for(name).parameter_summary()['trainable'] for name in sorted(MODES)}
+    assert counts['probe'] < counts['head'] < counts['lora'] < counts['full']
+    assert counts['pointata'] < counts['full'] == counts['scratch']
+    assert counts['head'] < counts['bitfit'] < counts['full_plain'] < counts['full']
+
+
+def test_the_prefix_is_frozen_unless_something_in_it_is_trained() -> None:
+    assert {n for n in MODES if not prefix_is_frozen(network_for(n))} == {
+        'full', 'full_plain', 'scratch',
+    }  # fmt: skip
+    network = network_for('pointata')
+    apply_mode(network, MODES['pointata'], train_embedder=True)
+    assert not prefix_is_frozen(network)
+
+
+def test_low_rank_updates_merge_into_the_weights() -> None:
+    network = network_for('lora')
+    start = network_for('head')(clip()).action
+    torch.testing.assert_close(network(clip()).action, start)
+    train_a_step(network)
+    served = finished(network)
+    assert not any('parametrizations' in name for name in served.state_dict())
+    network.eval()
+    torch.testing.assert_close(served(clip()).action, network(clip()).action)
+    assert not torch.allclose(served(clip()).action, start)
+    assert any(p.requires_grad for p in network.parameters()), 'the trained one was changed'
+
+
+def test_biases_norms_and_tokens_do_not_decay() -> None:
+    network = network_for('pointata')
+    decays, keeps = ({id(p) for p in group['params']} for group in parameter_groups(network, 0.05))
+    names = {id(p): n for n, p in network.named_parameters()}
+    assert {names[i] for i in keeps} >= {
+        'class_offset', 'context.gates', 'adapters.0.norm.weight', 'adapters.0.down.bias',
+    }  # fmt: skip
+    assert {names[i] for i in decays} >= {'adapters.0.down.weight', 'action_head.hidden.weight'}
+    assert decays | keeps == {id(p) for p in network.parameters() if p.requires_grad}
+
+
+def test_frozen_features_replace_the_points() -> None:
+    network = network_for('pointata').eval()
+    with torch.no_grad():
+        # No constants: LayerNorm would take them out again.
+        own = (network.class_offset, *network.adapters.parameters(), *network.context.parameters())
+        for parameter in own:
+            parameter += 0.1 * torch.randn_like(parameter)
+    points = clip()
+    prefix = network.encode_prefix(points)
+    from pointata_core.models.geometry import frame_geometry
+
+    geometry = frame_geometry(points.flatten(0, 1), None, GEOMETRY)
+    expected = network(points).action
+    torch.testing.assert_close(
+        network(points[:, :, :0], geometry=geometry, prefix=prefix).action, expected
+    )
+    assert not torch.allclose(
+        network(points[:, :, :0], geometry=geometry, prefix=prefix.flip(-1)).action, expected
+    )
+
+
+def test_a_class_offset_starts_silent_and_streams_exactly() -> None:
+    without = replace(CONFIG, class_offset=False)
+    torch.manual_seed(0)
+    plain = PointATA(without).eval()
+    own = PointATA(CONFIG).eval()
+    own.load_state_dict(plain.state_dict(), strict=False)
+    points = clip()
+    torch.testing.assert_close(own(points).action, plain(points).action)
+    with torch.no_grad():
+        own.class_offset += torch.randn_like(own.class_offset)
+    whole = own(points).action
+    assert not torch.allclose(whole, plain(points).action)
+    state, frames = own.initial_state(2), []
+    for t in range(points.shape[1]):
+        output, state = own.step(points[:, t], state)
+        frames.append(output.action)
+    torch.testing.assert_close(torch.stack(frames, 1), whole, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize('name', ['probe', 'head'])
+def test_skills_without_adapters_stream_exactly(name: str) -> None:
+    network = network_for(name).eval()
+    with torch.no_grad():
+        for parameter in network.action_head.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    points = clip()
+    state, frames = network.initial_state(2), []
+    for t in range(points.shape[1]):
+        output, state = network.step(points[:, t], state)
+        frames.append(output.action)
+    torch.testing.assert_close(torch.stack(frames, 1), network(points).action, atol=1e-5, rtol=1e-4)
+
+
+def test_an_unknown_mode_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match='prompt'):
+        tuning_mode('prompt')
