@@ -79,6 +79,20 @@ def test_procedural_sets_of_other_seeds_share_no_shape():
     assert nearest > 0.01
 
 
+def test_scans_show_one_side():
+    whole = procedural_clouds(1, 400, families=('sofa',)).points[0]
+    scan = procedural_clouds(1, 400, families=('sofa',), scanned=True).points[0]
+    assert np.linalg.norm(scan, axis=1).max() == pytest.approx(1, abs=1e-5)
+
+    # A closed surface surrounds its own centre; one side of it leaves half of the directions empty.
+    def emptiest(cloud):
+        directions = np.random.default_rng(0).standard_normal((200, 3))
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        return ((cloud - cloud.mean(axis=0)) @ directions.T > 0.25).mean(axis=0).min()
+
+    assert emptiest(scan) < emptiest(whole)
+
+
 def test_public_data_sets_are_scaled_to_the_unit_sphere(tmp_path):
     write_modelnet_text(tmp_path, ['airplane_0001', 'flower_pot_0002'])
     clouds = dataset_clouds('modelnet40', tmp_path, 'train', 24)

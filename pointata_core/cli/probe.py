@@ -18,6 +18,7 @@ SUMMARY = 'Linear SVM and few-shot accuracy of a frozen backbone.'
 _EXAMPLES = """\
 examples:
   pointata probe runs/tiny/backbone.safetensors
+  pointata probe runs/tiny/backbone.safetensors --data procedural_scans
   pointata probe backbone.safetensors --data modelnet40 --root datasets/modelnet40"""
 
 
@@ -34,7 +35,8 @@ def parser() -> ArgumentParser:
     )
     new.add_argument(
         '--data', type=str, default='procedural', metavar='NAME',
-        help='procedural, modelnet40, scanobjectnn, scanobjectnn_obj_bg or scanobjectnn_obj_only.',
+        help='procedural, procedural_scans (one side, noisy), modelnet40, scanobjectnn, '
+        'scanobjectnn_obj_bg or scanobjectnn_obj_only.',
     )  # fmt: skip
     new.add_argument('--root', type=str | None, metavar='DIR', help='Folder of the data set.')
     new.add_argument('--limit', type=int | None, metavar='N', help='At most so many per split.')
@@ -86,9 +88,12 @@ def _clouds(arguments: Any) -> tuple[Any, Any]:
         procedural_clouds,
     )
 
-    if arguments.data == PROCEDURAL:
+    if arguments.data in PROCEDURAL:
         count, points = arguments.per_family, arguments.points
-        return procedural_clouds(count, points), procedural_clouds(count, points, seed=count)
+        scanned = arguments.data == PROCEDURAL[1]
+        return tuple(
+            procedural_clouds(count, points, seed=seed, scanned=scanned) for seed in (0, count)
+        )
     if arguments.root is None:
         raise ConfigError(f'--data {arguments.data} lacks --root', 'Give the folder of the data')
     return tuple(

@@ -15,10 +15,11 @@ from pointata_core.data.datasets.registry import dataset_info
 from pointata_core.data.datasets.shape_sampling import SampledShapes
 from pointata_core.errors import ConfigError
 from pointata_core.pretraining.pictures import procedural_sources
-from pointata_core.pretraining.shapes import sample_surface
+from pointata_core.pretraining.shapes import Shape, sample_surface
 from pointata_core.pretraining.splits import HELD_OUT_FAMILIES, PROBE_SEED
 
-PROCEDURAL = 'procedural'
+PROCEDURAL = ('procedural', 'procedural_scans')
+_NOISE = 0.02  # standard deviation, of the unit sphere's radius
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ def procedural_clouds(
     *,
     seed: int = 0,
     families: Sequence[str] = HELD_OUT_FAMILIES,
-    turned: bool = True,
+    scanned: bool = False,
 ) -> LabelledClouds:
     """Draw shapes of families that pre-training does not use.
 
@@ -55,20 +56,35 @@ def procedural_clouds(
         points: Points N of each.
         seed: Offset of the seeds; sets share no shape if theirs differ by ``per_family`` or more.
         families: Which.
-        turned: Turn every shape about the vertical by a random angle.
+        scanned: As a scanner would see them: one side alone, with noise.
+
+    Every shape is turned about the vertical by a random angle.
     """
     clouds = []
     sources = procedural_sources(per_family * len(families), PROBE_SEED + seed, families)
     for source in sources:
         shape = source.load()
         rng = np.random.default_rng([zlib.crc32(shape.name.encode()), 1])
-        cloud = sample_surface(shape, points, rng).points
-        angle = rng.uniform(-np.pi, np.pi) if turned else 0.0
+        cloud = _scan(shape, points, rng) if scanned else sample_surface(shape, points, rng).points
+        angle = rng.uniform(-np.pi, np.pi)
         cosine, sine = np.cos(angle), np.sin(angle)
         turn = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]], np.float32)
         clouds.append(cloud @ turn.T)
     label = np.array([families.index(source.family) for source in sources])
     return LabelledClouds(np.stack(clouds), label, tuple(families))
+
+
+def _scan(shape: Shape, points: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Points of the faces that a distant viewer sees the front of, disturbed, scaled again."""
+    samples = sample_surface(shape, 8 * points, rng)
+    angle, height = rng.uniform(-np.pi, np.pi), rng.uniform(-0.2, 0.8)
+    level = np.sqrt(1 - height**2)
+    towards = np.array([level * np.cos(angle), level * np.sin(angle), height], np.float32)
+    front = np.flatnonzero(samples.normals @ towards > 0.1)
+    chosen = rng.choice(front, points, replace=len(front) < points)
+    cloud = samples.points[chosen] + _NOISE * rng.standard_normal((points, 3))
+    cloud -= (cloud.max(axis=0) + cloud.min(axis=0)) / 2
+    return (cloud / np.linalg.norm(cloud, axis=1).max()).astype(np.float32)
 
 
 def dataset_clouds(

@@ -10,6 +10,7 @@ checkpoint; batches are a function of the step, so the outcome is that of a run 
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -181,7 +182,10 @@ def require_same_run(path: Path, facts: dict[str, Any]) -> None:
     """
     plain = json.loads(json.dumps(facts))
     if not path.is_file():
-        path.write_text(json.dumps(plain, indent=2, sort_keys=True) + '\n')
+        # Every process of a distributed run comes here: none may see half a file.
+        part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+        part.write_text(json.dumps(plain, indent=2, sort_keys=True) + '\n')
+        part.replace(path)
         return
     before = json.loads(path.read_text())
     for section in ('training', 'pictures', 'picture_network'):
