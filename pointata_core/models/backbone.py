@@ -66,13 +66,16 @@ class Block(nn.Module):
         Args:
             x: Class token and patch tokens.
             mask: See :class:`Attention`.
-            beside: A branch added beside the MLP; it sees the MLP's input stream.
+            beside: A branch for the patch tokens, added beside the MLP; it sees the MLP's input
+                stream.
         """
         normed = self.norm1(x)
         x = (normed if self.replace_norm else x) + self.attn(normed, mask)
         normed = self.norm2(x)
         y = (normed if self.replace_norm else x) + self.mlp(normed)
-        return y if beside is None else y + beside(x)
+        if beside is not None:
+            y[:, 1:] += beside(x)
+        return y
 
 
 class Backbone(nn.Module):

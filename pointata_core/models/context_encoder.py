@@ -8,11 +8,27 @@ cheapest: to nodes once per token, to positions once per frame.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pointata_core.ops import gather
+
+
+class Neighbourhood(NamedTuple):
+    """What a frame's tokens have around them, the same for every block.
+
+    Attributes:
+        places: ``(F, G, k, r)``, where the neighbours lie, encoded.
+        rows: ``(F * G * k,)``, their rows among the tokens of all frames.
+        missing: ``(F, G, k, 1)``, true where there is none; ``None`` where none is missing.
+    """
+
+    places: Tensor
+    rows: Tensor
+    missing: Tensor | None
 
 
 class ContextEncoder(nn.Module):
@@ -37,27 +53,42 @@ class ContextEncoder(nn.Module):
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
 
-    def places(self, centres: Tensor, index: Tensor) -> Tensor:
-        """Encode where neighbours lie: ``(F, G, k, r)``, the same for every block of a frame."""
-        offsets = gather(centres, index.clamp_min(0)) - centres.unsqueeze(2)
-        return self.place(self.position(offsets))
+    def places(self, centres: Tensor, index: Tensor) -> Neighbourhood:
+        """Prepare what all blocks need of a frame.
 
-    def forward(self, x: Tensor, places: Tensor, index: Tensor, block: int) -> Tensor:
+        Args:
+            centres: ``(F, G, 3)``.
+            index: ``(F, G, k)`` neighbours; ``-1`` is ignored.
+        """
+        frames, tokens = index.shape[:2]
+        offsets = gather(centres, index.clamp_min(0)) - centres.unsqueeze(2)
+        first = tokens * torch.arange(frames, device=index.device).view(-1, 1, 1)
+        missing = (index < 0).unsqueeze(-1)
+        return Neighbourhood(
+            places=self.place(self.position(offsets)),
+            rows=(index.clamp_min(0) + first).flatten(),
+            missing=missing if bool(missing.any()) else None,
+        )
+
+    def forward(self, x: Tensor, around: Neighbourhood, block: int) -> Tensor:
         """Return the context branch for a block's stream.
 
         Args:
             x: ``(F, 1 + G, D)``; the class token takes no part.
-            places: From :meth:`places`.
-            index: ``(F, G, k)`` neighbours; ``-1`` is ignored.
+            around: From :meth:`places`.
             block: Which block asks.
 
         Returns:
-            ``(F, 1 + G, D)``, zero for the class token.
+            ``(F, G, D)``, for the tokens alone.
         """
         latents = self.down(self.norm(x[:, 1:]))
-        neighbours = gather(self.edge(latents), index.clamp_min(0))
-        edges = (self.own(latents) - self.edge(latents)).unsqueeze(2) + neighbours + places
-        edges = F.gelu(edges).masked_fill((index < 0).unsqueeze(-1), float('-inf'))
+        edge = self.edge(latents)
+        neighbours = edge.flatten(0, 1).index_select(0, around.rows)
+        edges = neighbours.view_as(around.places) + (self.own(latents) - edge).unsqueeze(2)
+        edges = F.gelu(edges + around.places)
+        if around.missing is not None:
+            edges = edges.masked_fill(around.missing, float('-inf'))
         pooled = edges.amax(dim=2)
-        pooled = torch.where(torch.isinf(pooled), torch.zeros_like(pooled), pooled)
-        return F.pad(self.gates[block] * self.up(pooled), (0, 0, 1, 0))
+        if around.missing is not None:
+            pooled = torch.where(torch.isinf(pooled), torch.zeros_like(pooled), pooled)
+        return self.gates[block] * self.up(pooled)

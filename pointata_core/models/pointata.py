@@ -20,7 +20,7 @@ from pointata_core.models.actor_pooling import ActorPooling
 from pointata_core.models.align_embedder import AlignEmbedder
 from pointata_core.models.backbone import Backbone
 from pointata_core.models.config import NetworkConfig
-from pointata_core.models.context_encoder import ContextEncoder
+from pointata_core.models.context_encoder import ContextEncoder, Neighbourhood
 from pointata_core.models.geometry import FrameGeometry, frame_geometry, tube_parents
 from pointata_core.models.linear_readout import LinearReadout
 from pointata_core.models.segmentation_head import SegmentationHead
@@ -368,9 +368,11 @@ class PointATA(nn.Module):
         chain = ancestors([parents, *state.parents])[:taps_back]
         latents_now: list[Tensor] = []
 
+        older = [follow(state.latents[:, j], a) for j, a in enumerate(chain)]
+
         def past(block: int, latents: Tensor) -> list[Tensor]:
             latents_now.append(latents)
-            return [follow(state.latents[block, j], a) for j, a in enumerate(chain)]
+            return [tap[block] for tap in older]
 
         taps = self._run_blocks(tokens, geometry, past)
         logits, actor = self._segment(points, features, mask, geometry, taps)
@@ -435,8 +437,9 @@ class PointATA(nn.Module):
         if prefix is not None:
             x = prefix
         mask = backbone.attention_mask(geometry.token_mask)
-        index = geometry.context_index
-        places = context.places(geometry.centres, index) if context is not None else None
+        around = None
+        if context is not None:
+            around = context.places(geometry.centres, geometry.context_index)
         taps = []
         for number in range(first if prefix is not None else 0, len(backbone.blocks)):
             own = number - first
@@ -448,7 +451,7 @@ class PointATA(nn.Module):
                 x = self.adapters[own](x, latents, past(own, latents))
             beside = None
             if own >= 0 and context is not None:
-                beside = _bind_context(context, places, index, own)
+                beside = _bind_context(context, around, own)
             x = backbone.blocks[number](x, mask, beside)
             if number + 1 in tapped:
                 taps.append(backbone.norm(x))
@@ -490,9 +493,9 @@ def _with_offset(stream: Tensor, offset: Tensor) -> Tensor:
 
 
 def _bind_context(
-    context: ContextEncoder, places: Tensor, index: Tensor, block: int
+    context: ContextEncoder, around: Neighbourhood, block: int
 ) -> Callable[[Tensor], Tensor]:
-    return lambda x: context(x, places, index, block)
+    return lambda x: context(x, around, block)
 
 
 def _fold(values: Tensor | None) -> Tensor | None:

@@ -60,6 +60,6 @@ def clip_ancestors(parents: Tensor, depth: int) -> list[Tensor]:
 
 
 def follow(latents: Tensor, ancestor: Tensor) -> Tensor:
-    """Gather ``(F, S, r)`` along ``ancestor (F, S)``; zero where the tube has ended."""
-    index = ancestor.clamp_min(0).unsqueeze(-1).expand(-1, -1, latents.shape[-1])
-    return torch.gather(latents, 1, index) * (ancestor >= 0).unsqueeze(-1)
+    """Gather ``(..., F, S, r)`` along ``ancestor (F, S)``; zero where the tube has ended."""
+    index = ancestor.clamp_min(0).unsqueeze(-1).expand(latents.shape)
+    return torch.gather(latents, -2, index) * (ancestor >= 0).unsqueeze(-1)
