@@ -12,6 +12,7 @@ clauses: each of them turns the exception into a problem that is reported.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from pointata_core.errors import BagError
 
 SUFFIXES = ('.mcap', '.db3', '.bag')
 
+_ROWS = 'SELECT id, topic_id, timestamp, data FROM messages NOT INDEXED'
 _NO_DEFINITION = MessageDefinition(MessageDefinitionFormat.NONE, '')
 _FORMATS = {'ros2msg': MessageDefinitionFormat.MSG, 'ros2idl': MessageDefinitionFormat.IDL}
 
@@ -128,17 +130,22 @@ def _open_file(file: Path) -> Source:
     except Exception as error:
         if file.suffix == '.bag':
             raise
-        scanned = ScannedMcap(file) if file.suffix == '.mcap' else ScannedSqlite(file)
+        scanned = _scan_file(file)
         scanned.problems.insert(
             0, f'{file} is damaged or unfinished ({reason_of(error)}); read up to its end'
         )
         return scanned
 
 
+def _scan_file(file: Path) -> _ScannedSource:
+    return ScannedMcap(file) if file.suffix == '.mcap' else ScannedSqlite(file)
+
+
 class IndexedSource:
-    """An intact bag or file, read by rosbags."""
+    """An intact bag or file, read by rosbags; the rest of it by a scan once that meets damage."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self.problems: list[str] = []
         self.ros1 = path.suffix == '.bag'
         self._reader: Any = Ros1Reader(path) if self.ros1 else Ros2Reader(path)
@@ -155,9 +162,32 @@ class IndexedSource:
     def messages(self, topics: set[str]) -> Iterator[tuple[str, int, bytes]]:
         """Yield (topic, stamp, serialised message)."""
         wanted = [c for c in self._reader.connections if c.topic in topics]
-        if wanted:  # rosbags takes an empty list for all of them
+        if not wanted:  # rosbags takes an empty list for all of them
+            return
+        given: Counter[tuple[str, int]] = Counter()
+        try:
             for connection, stamp_ns, raw in self._reader.messages(connections=wanted):
+                given[connection.topic, stamp_ns] += 1
                 yield connection.topic, stamp_ns, raw
+        except Exception:
+            if not self.ros1:
+                yield from self._scan(topics, given)
+            raise
+
+    def _scan(
+        self, topics: set[str], given: Counter[tuple[str, int]]
+    ) -> Iterator[tuple[str, int, bytes]]:
+        """Yield what was not given yet and lies in chunks, pages or files that are whole."""
+        for file in _files_of(self._path):
+            try:
+                scanned = _scan_file(file)
+                for topic, stamp_ns, raw in scanned.messages(topics):
+                    if given[topic, stamp_ns]:
+                        given[topic, stamp_ns] -= 1
+                    else:
+                        yield topic, stamp_ns, raw
+            except Exception as error:
+                self.problems.append(f'{file}: {reason_of(error)}')
 
     def close(self) -> None:
         """Release the file."""
@@ -213,6 +243,11 @@ class _ScannedSource:
             if self._channels[key].topic in topics:
                 yield self._channels[key].topic, stamp_ns, raw
 
+    def _note(self, damage: str) -> None:
+        problem = f'{self.path}: {damage}'
+        if problem not in self.problems:
+            self.problems.append(problem)
+
     def close(self) -> None:
         """Nothing stays open between two reads."""
 
@@ -222,7 +257,7 @@ class ScannedMcap(_ScannedSource):
 
     def _records(self) -> Iterator[tuple[Any, int, bytes]]:
         schemas: dict[int, McapSchema] = {}
-        for record in walk_records(self.path):
+        for record in walk_records(self.path, self._note):
             if isinstance(record, McapSchema):
                 schemas[record.id] = record
             elif isinstance(record, McapChannel) and record.schema_id in schemas:
@@ -240,7 +275,7 @@ class ScannedMcap(_ScannedSource):
 
 
 class ScannedSqlite(_ScannedSource):
-    """A sqlite3 file that was cut: rows in the order of their recording until a page is missing."""
+    """A sqlite3 file that was cut or damaged: rows in the order of their recording."""
 
     def _records(self) -> Iterator[tuple[Any, int, bytes]]:
         uri = f'{self.path.absolute().as_uri()}?mode=ro&immutable=1'
@@ -248,9 +283,26 @@ class ScannedSqlite(_ScannedSource):
             # Without this SQLite refuses a file that is shorter than its header says.
             database.execute('PRAGMA writable_schema=ON')
             self._read_topics(database)
-            yield from database.execute(
-                'SELECT topic_id, timestamp, data FROM messages NOT INDEXED ORDER BY id'
-            )
+            row = (0,)
+            try:
+                for row in database.execute(f'{_ROWS} ORDER BY id'):
+                    yield row[1:]
+            except sqlite3.DatabaseError:
+                yield from self._rows_behind(database, row[0])
+                raise
+
+    def _rows_behind(
+        self, database: sqlite3.Connection, row_id: int
+    ) -> Iterator[tuple[Any, int, bytes]]:
+        """Yield those rows behind ``row_id`` whose pages are there, each looked up by itself."""
+        (last_id,) = database.execute('SELECT max(id) FROM messages').fetchone()
+        for one in range(row_id + 1, (last_id or 0) + 1):
+            try:
+                row = database.execute(f'{_ROWS} WHERE id = ?', (one,)).fetchone()
+            except sqlite3.DatabaseError:
+                continue
+            if row is not None:
+                yield row[1:]
 
     def _read_topics(self, database: sqlite3.Connection) -> None:
         columns = {row[1] for row in database.execute('PRAGMA table_info(topics)')}

@@ -231,7 +231,7 @@ class BagReader:
         try:
             yield from source.messages(wanted)
         except Exception as error:
-            self._note(f'{self.path}: reading stopped early ({reason_of(error)})')
+            self._note(f'{self.path}: a part could not be read ({reason_of(error)})')
 
     def _summarise(self, channels: Iterable[Any]) -> list[TopicInfo]:
         topics: dict[str, TopicInfo] = {}

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,8 +27,16 @@ _RECORD = struct.Struct('<BQ')
 _CHUNK_START = struct.Struct('<QQQI')
 
 
-def walk_records(path: Path) -> Iterator[Schema | Channel | Message]:
+def walk_records(
+    path: Path, on_damage: Callable[[str], None] | None = None
+) -> Iterator[Schema | Channel | Message]:
     """Yield what describes or is a message, in the order of the file.
+
+    Args:
+        path: The file.
+        on_damage: Called with what is wrong with a chunk that has its length but is damaged inside.
+            What lies before the damage was yielded, and the walk goes on behind the chunk; without
+            this argument it ends there.
 
     Raises:
         ValueError: The file ends early or stops making sense; everything before was yielded.
@@ -35,14 +44,22 @@ def walk_records(path: Path) -> Iterator[Schema | Channel | Message]:
     with path.open('rb') as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise ValueError('it does not begin as an mcap file does')
-        yield from _walk(file, path.stat().st_size)
+        yield from _walk(file, path.stat().st_size, on_damage)
 
 
-def _walk(stream: BinaryIO, end: int) -> Iterator[Schema | Channel | Message]:
+def _walk(
+    stream: BinaryIO,
+    end: int,
+    on_damage: Callable[[str], None] | None = None,
+    *,
+    needs_footer: bool = True,
+) -> Iterator[Schema | Channel | Message]:
     while True:
         head = stream.read(_RECORD.size)
         if not head and stream.tell() == end:
-            raise ValueError('the file ends without a footer')
+            if needs_footer:
+                raise ValueError('the file ends without a footer')
+            return
         if len(head) < _RECORD.size:
             raise ValueError('the file ends inside the head of a record')
         opcode, length = _RECORD.unpack(head)
@@ -50,7 +67,12 @@ def _walk(stream: BinaryIO, end: int) -> Iterator[Schema | Channel | Message]:
             return
         start = stream.tell()
         if opcode == Opcode.CHUNK:
-            yield from _walk_chunk(stream, min(length, end - start))
+            try:
+                yield from _walk_chunk(stream, min(length, end - start))
+            except Exception as error:  # bytes at random break a parser with any exception
+                if on_damage is None or length > end - start:
+                    raise
+                on_damage(f'the chunk at byte {start} is damaged ({error})')
         if length > end - start:
             raise ValueError('the file ends inside a record')
         if opcode in {Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE}:
@@ -61,16 +83,16 @@ def _walk(stream: BinaryIO, end: int) -> Iterator[Schema | Channel | Message]:
 def _walk_chunk(stream: BinaryIO, available: int) -> Iterator[Schema | Channel | Message]:
     """Yield the records of a chunk of which ``available`` bytes are there."""
     body = io.BytesIO(stream.read(available))
-    _, _, size, _ = _CHUNK_START.unpack(_exactly(body, _CHUNK_START.size))
+    _, _, size, checksum = _CHUNK_START.unpack(_exactly(body, _CHUNK_START.size))
     compression = _exactly(body, struct.unpack('<I', _exactly(body, 4))[0]).decode()
     _exactly(body, 8)
     content = _decompress(body.read(), compression, size)
-    try:
-        yield from _walk(io.BytesIO(content), len(content))
-    except ValueError:
-        if len(content) < size:
-            raise
-        # A whole chunk ends where its last record does, without a footer.
+    if checksum and len(content) == size and zlib.crc32(content) != checksum:
+        # Which of its bytes are wrong cannot be told.
+        raise ValueError('its checksum does not match')
+    yield from _walk(io.BytesIO(content), len(content), needs_footer=False)
+    if len(content) < size:
+        raise ValueError('the file ends inside a chunk, or its compression is damaged')
 
 
 def _decompress(data: bytes, compression: str, size: int) -> bytes:
