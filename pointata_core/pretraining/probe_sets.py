@@ -109,4 +109,5 @@ def dataset_clouds(
         )
     shapes = SampledShapes(dataset, points, limit)
     clouds = np.stack([shapes[index].points for index in range(len(shapes))])
-    return LabelledClouds(clouds, np.asarray(shapes.categories), tuple(shapes.classes))
+    names = getattr(dataset, 'category_names', dataset.classes)
+    return LabelledClouds(clouds, np.asarray(shapes.categories), tuple(names))
