@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from point_clouds import DEVICES, clouds
 
-from pointata_core.ops import voxel_grid
+from pointata_core.ops import count_cells, voxel_grid
 from pointata_core.ops.voxels import _grid_with_torch
 
 SIZES = st.sampled_from([1e-12, 1e-6, 0.01, 0.1, 0.5, 1.0, 3.0, 1e6])
@@ -53,6 +53,23 @@ def test_batched_path_equals_the_cpu_path(cloud, size):
     assert torch.equal(fast.cell_of_point, plain.cell_of_point)
     assert torch.equal(fast.counts, plain.counts)
     assert torch.equal(fast.centroids, plain.centroids)
+
+
+@given(clouds(), SIZES)
+def test_counting_cells_alone_gives_their_number(cloud, size):
+    expected = len(plain_grid(cloud, np.full(len(cloud), size)))
+    assert count_cells(torch.from_numpy(cloud), size) == expected
+
+
+@pytest.mark.parametrize('spread', [0.3, 3.0, 30.0, 3000.0])
+def test_dense_and_scattered_clouds_are_ranked_alike(spread):
+    # Between them, both the table of all cells and the sorted points are used.
+    points = torch.randn(5000, 3, generator=torch.Generator().manual_seed(0)) * spread
+    grid = voxel_grid(points, 0.1)
+    plain = _grid_with_torch(points, points, torch.tensor(0.1, dtype=torch.float64))
+    assert torch.equal(grid.cell_of_point, plain.cell_of_point)
+    assert torch.equal(grid.centroids, plain.centroids)
+    assert count_cells(points, 0.1) == plain.counts.numel()
 
 
 @given(clouds(smallest=1), SIZES, st.randoms(use_true_random=False))

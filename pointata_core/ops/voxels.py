@@ -17,6 +17,10 @@ from torch import Tensor
 from pointata_core.ops._checks import require_finite
 from pointata_core.ops._exact import grid_scale
 
+# A table of all possible cells beats sorting the points as long as it is not much longer than them.
+_KEYS_PER_POINT_TO_RANK = 16
+_KEYS_PER_POINT_TO_COUNT = 128
+
 
 @dataclass(frozen=True)
 class VoxelGrid:
@@ -71,6 +75,28 @@ def voxel_grid(
     return _grid_with_torch(points, coordinates, edge)
 
 
+def count_cells(coordinates: Tensor, size: float | Tensor) -> int:
+    """How many cells `voxel_grid` would find, at a fraction of its price.
+
+    Args:
+        coordinates: ``(N, 3)`` where the points stand in the space that is cut into cubes.
+        size: As for `voxel_grid`.
+
+    Raises:
+        ValueError: As `voxel_grid`.
+    """
+    if coordinates.device.type != 'cpu' or len(coordinates) == 0:
+        return voxel_grid(coordinates, size).counts.numel()
+    coordinates = coordinates.detach()
+    cells, low, high = _cut(coordinates, _checked_edge(size, coordinates))
+    strides, keys = _key_strides(low.tolist(), high.tolist())
+    if keys > _KEYS_PER_POINT_TO_COUNT * len(coordinates):
+        return _rank_cells(cells, low, high)[1].size
+    occupied = np.zeros(keys, dtype=bool)
+    occupied[_keys(cells, low, strides)] = True
+    return int(np.count_nonzero(occupied))
+
+
 def _checked_edge(size: float | Tensor, coordinates: Tensor) -> Tensor:
     edge = torch.as_tensor(size, dtype=torch.float64, device=coordinates.device)
     if edge.dim() not in (0, 1) or (edge.dim() == 1 and edge.shape != coordinates.shape[:1]):
@@ -85,7 +111,7 @@ def _grid_with_torch(points: Tensor, coordinates: Tensor, edge: Tensor) -> Voxel
     cells = torch.floor(coordinates.double() / edge.reshape(-1, 1))
     require_finite(cells, 'coordinates / size', limit=sys.float_info.max)
     low, high = cells.amin(dim=0), cells.amax(dim=0)
-    strides = _key_strides(low.tolist(), high.tolist())
+    strides, _ = _key_strides(low.tolist(), high.tolist())
     if strides is None:
         # Adding zero turns -0.0 into 0.0, which else may count as a cell of its own.
         _, rank, counts = torch.unique(cells + 0.0, dim=0, return_inverse=True, return_counts=True)
@@ -101,18 +127,12 @@ def _grid_with_torch(points: Tensor, coordinates: Tensor, edge: Tensor) -> Voxel
 
 def _grid_with_numpy(points: Tensor, coordinates: Tensor, edge: Tensor) -> VoxelGrid:
     points = points.numpy()
-    # One work space, written over step by step: fresh memory would cost more than the arithmetic.
-    work = np.empty((3, len(points)))
-    np.copyto(work, coordinates.numpy().T)
-    work /= edge.numpy()
-    np.floor(work, out=work)
-    low, high = work.min(axis=1), work.max(axis=1)
     extremes = torch.tensor([float(points.min()), float(points.max())], dtype=torch.float64)
     require_finite(extremes, 'points')
-    reach = torch.from_numpy(np.concatenate([low, high]))
-    require_finite(reach, 'coordinates / size', limit=sys.float_info.max)
-    rank, counts = _rank_cells(work, low, high)
+    cells, low, high = _cut(coordinates, edge)
+    rank, counts = _rank_cells(cells, low, high)
     scale = grid_scale(extremes.abs().amax(), torch.tensor(counts.max())).item()
+    work = cells  # its memory: the numbers of the cells are not needed any more
     np.copyto(work, points.T)
     work *= scale
     np.rint(work, out=work)
@@ -120,6 +140,21 @@ def _grid_with_numpy(points: Tensor, coordinates: Tensor, edge: Tensor) -> Voxel
     for axis, on_grid in enumerate(work):
         centroids[:, axis] = np.bincount(rank, weights=on_grid) / counts / scale
     return VoxelGrid(torch.from_numpy(rank), torch.from_numpy(counts), torch.from_numpy(centroids))
+
+
+def _cut(coordinates: Tensor, edge: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cell of every point as whole float64 numbers ``(3, N)``, and the range of each axis.
+
+    One work space, written over step by step: fresh memory would cost more than the arithmetic.
+    """
+    cells = np.empty((3, len(coordinates)))
+    np.copyto(cells, coordinates.numpy().T)
+    cells /= edge.numpy()
+    np.floor(cells, out=cells)
+    low, high = cells.min(axis=1), cells.max(axis=1)
+    reach = torch.from_numpy(np.concatenate([low, high]))
+    require_finite(reach, 'coordinates / size', limit=sys.float_info.max)
+    return cells, low, high
 
 
 def _rank_cells(
@@ -132,22 +167,33 @@ def _rank_cells(
         low: ``(3,)`` smallest of each axis.
         high: ``(3,)`` largest of each axis.
     """
-    strides = _key_strides(low.tolist(), high.tolist())
+    strides, keys = _key_strides(low.tolist(), high.tolist())
+    if keys <= _KEYS_PER_POINT_TO_RANK * cells.shape[1]:
+        key = _keys(cells, low, strides)
+        occupied = np.zeros(keys, dtype=bool)
+        occupied[key] = True
+        rank = (np.cumsum(occupied, dtype=np.int32)[key] - 1).astype(np.int64)
+        return rank, np.bincount(rank)
     if strides is None:
         order = np.lexsort(cells[::-1])
         ordered = cells[:, order]
         changes = (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)
     else:
-        cells -= low[:, None]
-        cells *= np.array(strides, dtype=np.float64)[:, None]
-        key = np.add(np.add(cells[0], cells[1], out=cells[0]), cells[2], out=cells[0])
-        key = key.astype(np.int64)
+        key = _keys(cells, low, strides)
         order = _radix_argsort(key)
         ordered = key[order]
         changes = ordered[1:] != ordered[:-1]
     rank = np.empty(order.size, dtype=np.int64)
     rank[order] = np.concatenate([[0], np.cumsum(changes)])
     return rank, np.bincount(rank)
+
+
+def _keys(cells: np.ndarray, low: np.ndarray, strides: tuple[int, int, int]) -> np.ndarray:
+    """One number per point that orders like its cell; overwrites ``cells``."""
+    cells -= low[:, None]
+    cells *= np.array(strides, dtype=np.float64)[:, None]
+    key = np.add(np.add(cells[0], cells[1], out=cells[0]), cells[2], out=cells[0])
+    return key.astype(np.int64)
 
 
 def _radix_argsort(key: np.ndarray) -> np.ndarray:
@@ -162,10 +208,14 @@ def _radix_argsort(key: np.ndarray) -> np.ndarray:
     return order
 
 
-def _key_strides(low: list[float], high: list[float]) -> tuple[int, int, int] | None:
-    """Strides that pack (x, y, z) steps into one number, in order; None where they do not fit."""
+def _key_strides(low: list[float], high: list[float]) -> tuple[tuple[int, int, int] | None, int]:
+    """Strides that pack (x, y, z) steps into one number, in order, and how many numbers there are.
+
+    Without strides where the numbers do not fit.
+    """
     extent = [int(top) - int(bottom) + 1 for bottom, top in zip(low, high, strict=True)]
+    keys = extent[0] * extent[1] * extent[2]
     # Beyond 2**53 float64 has no room for every whole number, and cells would merge.
-    if extent[0] * extent[1] * extent[2] >= 1 << 53:
-        return None
-    return extent[1] * extent[2], extent[2], 1
+    if keys >= 1 << 53:
+        return None, keys
+    return (extent[1] * extent[2], extent[2], 1), keys

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pointata_core.errors import ConfigError
-from pointata_core.ops import segment_reduce, voxel_grid
+from pointata_core.ops import count_cells, segment_reduce, voxel_grid
 from pointata_core.ops.range_compression import compress_range
 
 UNLABELLED = 65535
@@ -196,12 +196,9 @@ class FramePreparer:
         config = self.config
         coordinates = compress_range(cloud, config.range_knee_m)
         size = config.cell_size_m
-        while True:
-            grid = voxel_grid(cloud, size, coordinates)
-            count = len(grid.counts)
-            if count <= config.max_cells:
-                return grid
-            size *= max((count / config.max_cells) ** 0.5, 1.0) * _GROWTH_MARGIN
+        while (count := count_cells(coordinates, size)) > config.max_cells:
+            size *= (count / config.max_cells) ** 0.5 * _GROWTH_MARGIN
+        return voxel_grid(cloud, size, coordinates)
 
     def _features(
         self,
