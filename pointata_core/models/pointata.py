@@ -23,7 +23,7 @@ from pointata_core.models.config import NetworkConfig
 from pointata_core.models.context_encoder import ContextEncoder, Neighbourhood
 from pointata_core.models.geometry import FrameGeometry, frame_geometry, tube_parents
 from pointata_core.models.linear_readout import LinearReadout
-from pointata_core.models.segmentation_head import SegmentationHead
+from pointata_core.models.segmentation_head import SegmentationHead, class_probabilities
 from pointata_core.models.stream_state import StreamState, empty_state
 from pointata_core.models.tubes import (
     ancestors,
@@ -474,7 +474,7 @@ class PointATA(nn.Module):
             return logits, None
         column = self.config.segmentation_classes.index(self.config.actor_class)
         # The mask that chooses the actor's points is given, not trained through.
-        probability = logits.detach().softmax(dim=-1)[..., column]
+        probability = class_probabilities(logits.detach())[:, column]
         return logits, self.actor(points, probability, mask)
 
     def _describe(

@@ -17,6 +17,7 @@ import torch
 
 from pointata_core.errors import ConfigError
 from pointata_core.models.geometry import frame_geometry
+from pointata_core.models.segmentation_head import class_probabilities
 from pointata_core.models.stream_state import StreamState
 from pointata_core.streaming.preparation import UNLABELLED, FramePreparer, PreparationConfig
 from pointata_core.streaming.time_rules import (
@@ -227,7 +228,7 @@ class StreamingSession:
         if output.segmentation is None:
             count = len(cell_of_point)
             return np.full(count, UNLABELLED, np.uint16), np.zeros(count, np.float32), 0
-        probability, label = output.segmentation[0].float().softmax(-1).max(-1)
+        probability, label = class_probabilities(output.segmentation.float())[0].max(dim=0)
         finite = torch.isfinite(probability)
         bad = int((~finite).sum())
         # One entry more: index -1, a point without a cell, reads it.
