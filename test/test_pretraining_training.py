@@ -22,10 +22,11 @@ from pointata_core.models import PointATA, preset_config
 from pointata_core.models.checkpoints import load_backbone
 from pointata_core.models.resnet import ResNet, load_resnet_weights
 from pointata_core.pretraining.batches import PictureClouds, StepBatches, split_shapes
+from pointata_core.pretraining.exporting import BACKBONE, CHECKPOINT, export_checkpoint
 from pointata_core.pretraining.picture_bank import PictureBank
 from pointata_core.pretraining.picture_network import FrozenPictureNetwork
 from pointata_core.pretraining.pictures import PictureSettings, procedural_sources, write_pictures
-from pointata_core.pretraining.running import BACKBONE, CHECKPOINT, run_pretraining
+from pointata_core.pretraining.running import run_pretraining
 from pointata_core.pretraining.settings import PretrainingConfig
 from pointata_core.pretraining.teacher import TeacherConfig, save_teacher, train_teacher
 from pointata_core.pretraining.training import (
@@ -198,10 +199,14 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(folder, bank, te
             run_pretraining(folder / 'killed', SMALL, bank, teacher)
     assert (folder / 'killed' / CHECKPOINT).is_file()
     assert not (folder / 'killed' / BACKBONE).exists()
+    halfway = load_backbone(export_checkpoint(folder / 'killed')).state_dict['class_token']
     resumed = run_pretraining(folder / 'killed', SMALL, bank, teacher)
     expected, found = load_backbone(finished), load_backbone(resumed)
     for name, value in expected.state_dict.items():
         torch.testing.assert_close(found.state_dict[name], value, rtol=0, atol=0)
+    assert not torch.equal(halfway, found.state_dict['class_token'])
+    names = sorted(path.name for path in (folder / 'killed').glob('step-*'))
+    assert names == ['step-000002.json', 'step-000002.safetensors']
 
 
 def test_a_finished_run_is_left_as_it_is(folder, bank, teacher, finished):

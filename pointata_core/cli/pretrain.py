@@ -52,6 +52,10 @@ def parser() -> ArgumentParser:
     new.add_argument('--devices', type=str, default='1', help='Number of devices, or auto.')
     new.add_argument('--strategy', type=str, default='auto', help='auto or ddp.')
     new.add_argument('--precision', type=str, default='32-true', help='Or bf16-mixed.')
+    new.add_argument(
+        '--export', action='store_true',
+        help='Only write the backbone of the last checkpoint of a run that goes on.',
+    )  # fmt: skip
     add_json_option(new)
     return new
 
@@ -64,6 +68,11 @@ def run(arguments: Any) -> int:
     from pointata_core.pretraining.running import run_pretraining
 
     output = Path(arguments.output)
+    if arguments.export:
+        from pointata_core.pretraining.exporting import export_checkpoint
+
+        print(export_checkpoint(output))
+        return 0
     config = PretrainingConfig(**arguments.training.as_dict())
     arguments.pictures = arguments.pictures or str(output / 'pictures')
     bank = PictureBank.read(picture_folder(arguments))

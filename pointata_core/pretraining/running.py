@@ -25,20 +25,13 @@ from torch.utils.data import DataLoader
 from pointata_core.errors import ConfigError
 from pointata_core.evaluation.environment import machine, versions
 from pointata_core.models.checkpoint_files import sha256_of
-from pointata_core.models.checkpoints import (
-    OWN_FAMILY,
-    ConversionReport,
-    ConvertedBackbone,
-    save_backbone,
-)
 from pointata_core.models.resnet import ResNet, load_resnet_weights
 from pointata_core.pretraining.batches import PictureClouds, StepBatches, split_shapes
+from pointata_core.pretraining.exporting import BACKBONE, CHECKPOINT, RESOLVED, export_encoder
 from pointata_core.pretraining.picture_bank import PictureBank
 from pointata_core.pretraining.picture_network import FrozenPictureNetwork
 from pointata_core.pretraining.settings import PretrainingConfig
 from pointata_core.pretraining.training import PicPointModule
-
-CHECKPOINT, RESOLVED, BACKBONE = 'last.ckpt', 'resolved.json', 'backbone.safetensors'
 
 
 class PictureData(lightning.LightningDataModule):
@@ -125,7 +118,7 @@ def run_pretraining(
     """
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    facts = _resolved(config, bank, picture_weights)
+    facts = _resolved(config, bank, picture_weights, trainer_options or {})
     require_same_run(output / RESOLVED, facts)
     if (output / BACKBONE).with_suffix('.json').is_file():
         return output / BACKBONE
@@ -144,34 +137,12 @@ def run_pretraining(
     if trainer.is_global_zero:
         measured = {k: round(float(v), 5) for k, v in trainer.callback_metrics.items()}
         session = round(time.perf_counter() - start, 1)
-        manifest = {**facts, **(provenance or {}), 'measured': measured, 'seconds': session}
-        export(output, module, manifest)
+        manifest = {
+            **facts, **(provenance or {}), 'measured': measured, 'seconds': session,
+            'step': trainer.global_step, 'complete': True,
+        }  # fmt: skip
+        export_encoder(output / BACKBONE, config, module.encoder.state_dict(), manifest)
     return output / BACKBONE
-
-
-def export(output: Path, module: PicPointModule, manifest: dict[str, Any]) -> None:
-    """Write the 3D backbone alone, and where it comes from beside it."""
-    path = output / BACKBONE
-    if module.config.encoder == 'dgcnn':
-        from safetensors.torch import save_file
-
-        state = {k: v.contiguous() for k, v in module.encoder.state_dict().items()}
-        save_file(state, path, metadata={'format': 'pointata-dgcnn/1'})
-    else:
-        backbone = module.encoder.backbone
-        state = {name: value.detach().cpu() for name, value in backbone.state_dict().items()}
-        report = ConversionReport(
-            source='pointata pretrain',
-            source_sha256=manifest['picture_network'].get('sha256', ''),
-            converted=len(state),
-            parameters=sum(p.numel() for p in backbone.parameters()),
-            left_behind={'heads': len(module.heads.state_dict())},
-            must_train=(),
-        )
-        preset = module.config.preset
-        save_backbone(path, ConvertedBackbone(state, backbone.config, preset, OWN_FAMILY, report))
-    manifest = {'kind': 'backbone', 'sha256': sha256_of(path), **manifest}
-    path.with_suffix('.json').write_text(json.dumps(manifest, indent=2, sort_keys=True) + '\n')
 
 
 def require_same_run(path: Path, facts: dict[str, Any]) -> None:
@@ -228,7 +199,10 @@ def _trainer(output: Path, config: PretrainingConfig, options: dict[str, Any]) -
 
 
 def _resolved(
-    config: PretrainingConfig, bank: PictureBank, weights: str | Path | None
+    config: PretrainingConfig,
+    bank: PictureBank,
+    weights: str | Path | None,
+    options: dict[str, Any],
 ) -> dict[str, Any]:
     network: dict[str, Any] = {'sha256': '', 'name': ''}
     if weights is not None and config.contrasts:
@@ -248,6 +222,7 @@ def _resolved(
             'families': list(bank.families),
         },
         'picture_network': network,
+        'trainer': {k: v for k, v in options.items() if isinstance(v, str | int)},
         'machine': machine(),
         'versions': versions(),
     }
