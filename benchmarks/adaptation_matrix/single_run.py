@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run of the matrix: from settings to what goes into the results."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from baselines.p4transformer import P4Transformer, small_config
+from torch import Tensor, nn
+
+from adaptation_matrix.methods import method
+from adaptation_matrix.store import Run
+from pointata_core.adaptation.adapt import AdaptTraining
+from pointata_core.adaptation.lightning_run import chosen_device, fit, make_trainer
+from pointata_core.adaptation.provenance import commit
+from pointata_core.adaptation.runs import claim_folder, loss_weights, open_stores
+from pointata_core.adaptation.scoring import SkillScore, score_clips
+from pointata_core.adaptation.settings import TrainingSettings, read_settings
+from pointata_core.adaptation.skill_network import find_backbone
+from pointata_core.adaptation.training import run_train
+from pointata_core.data.datasets.registry import open_dataset
+from pointata_core.evaluation.environment import machine, peak_rss_bytes, versions
+from pointata_core.models.pointata import NetworkOutput
+
+
+def base_settings(config: Path, root: Path, work: Path, backbone: str | None) -> TrainingSettings:
+    """Settings that all runs on a data set share.
+
+    Args:
+        config: YAML file.
+        root: Folder of the data set.
+        work: Folder of prepared clips and runs.
+        backbone: Backbone in place of the file's.
+    """
+    overrides = [f'data.root={root}', f'data.cache={work / "cache"}']
+    if backbone:
+        overrides.append(f'network.backbone={backbone}')
+    return read_settings(config, overrides)
+
+
+def shared_facts(settings: TrainingSettings) -> dict[str, Any]:
+    """What must be equal for runs to compare: settings that are no defaults, and the weights."""
+    facts = dict(_changed(settings, TrainingSettings(), ''))
+    for place in ('data.root', 'data.cache', 'output', 'name', 'licence', 'seed'):
+        facts.pop(place, None)
+    facts['network.backbone'] = find_backbone(settings.network.backbone).origin
+    return facts
+
+
+def _changed(values: Any, default: Any, prefix: str):
+    for field in fields(values):
+        value, usual = getattr(values, field.name), getattr(default, field.name)
+        name = f'{prefix}{field.name}'
+        if is_dataclass(value) and is_dataclass(usual):
+            yield from _changed(value, usual, f'{name}.')
+        elif value != usual:
+            yield name, list(value) if isinstance(value, tuple) else value
+
+
+def settings_of(run: Run, config: Path, base: TrainingSettings, work: Path) -> TrainingSettings:
+    """Settings of one run.
+
+    With fewer labels there are more passes, so that every run takes about as many steps.
+    """
+    overrides = [
+        f'data.root={base.data.root}',
+        f'data.cache={base.data.cache}',
+        f'network.backbone={base.network.backbone}',
+        f'output={work / "runs" / str(run).replace(" ", "_")}',
+        f'seed={run.seed}',
+        *method(run.method).overrides,
+    ]
+    settings = read_settings(config, overrides)
+    if run.fraction == 1:
+        return settings
+    data = settings.data
+    available = len(open_dataset(data.name, data.root, data.train, sampling=data.sampling,
+                                 **data.options))  # fmt: skip
+    limit = max(settings.optimiser.batch, round(run.fraction * available))
+    epochs = max(1, round(settings.optimiser.epochs * available / limit))
+    return replace(
+        settings,
+        data=replace(data, limit=limit),
+        optimiser=replace(settings.optimiser, epochs=epochs),
+    )
+
+
+def prepare(settings: TrainingSettings) -> None:
+    """Prepare clips, which runs share and which is therefore in nobody's time."""
+    Path(settings.data.cache).mkdir(parents=True, exist_ok=True)
+    open_stores(settings)
+
+
+def measure(run: Run, settings: TrainingSettings) -> dict[str, Any]:
+    """Carry a run out, from nothing to the score after the last epoch.
+
+    An earlier attempt's checkpoint and frozen features are thrown away first: a resumed run would
+    not tell its time.
+    """
+    shutil.rmtree(settings.output, ignore_errors=True)
+    _forget_frozen_features(settings)
+    started, processor = time.perf_counter(), time.process_time()
+    if method(run.method).own_network:
+        measured = _train_p4transformer(settings)
+    else:
+        measured = _train_ours(settings)
+    spent = {
+        'wall_s': round(time.perf_counter() - started, 1),
+        'processor_s': round(time.process_time() - processor, 1),
+    }
+    _forget_frozen_features(settings)
+    shutil.rmtree(settings.output, ignore_errors=True)
+    return {
+        **measured,
+        **spent,
+        'peak_rss_bytes': peak_rss_bytes(),
+        'threads': torch.get_num_threads(),
+        'load_average': [round(value, 2) for value in os.getloadavg()],
+        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        'commit': commit(),
+        'machine': machine(),
+        'versions': {**versions(), 'lightning': lightning.__version__},
+    }
+
+
+def _train_ours(settings: TrainingSettings) -> dict[str, Any]:
+    result = run_train(settings)
+    training = result.adapt.training
+    sizes = training['parameters']
+    aligned = None
+    if result.align is not None:
+        aligned = {
+            'before': vars(result.align.before),
+            'after': vars(result.align.after),
+            'losses': result.align.losses,
+            'wall_s': result.align.seconds,
+        }
+    return {
+        **_scored(result.adapt.score),
+        'trainable': sizes['trainable'],
+        'trainable_without_head': sizes['trainable_without_heads'],
+        'parameters': sizes['total'],
+        'backbone': training['backbone'],
+        'train_clips': training['train_clips'],
+        'phases_wall_s': training['seconds'],
+        'align': aligned,
+    }
+
+
+class P4TransformerOnClips(nn.Module):
+    """P4Transformer with the signature of our network: the same points, one answer per clip.
+
+    Args:
+        classes: Number of actions.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        # The published 0.7 is in units of 0.3 m, ours are metres. Our clips have a fifth of the
+        # published points, so a smaller stride gives about as many anchors as we have tokens.
+        self.network = P4Transformer(small_config(classes, radius=0.21, spatial_stride=16))
+
+    def forward(
+        self,
+        points: Tensor,
+        features: Tensor | None = None,
+        mask: Tensor | None = None,
+        geometry: Any = None,
+        prefix: None = None,
+    ) -> NetworkOutput:
+        """Answer clips; our geometry is of no use here."""
+        return NetworkOutput(None, self.network(points, mask=mask).unsqueeze(1))
+
+
+def _train_p4transformer(settings: TrainingSettings) -> dict[str, Any]:
+    """The same clips, batches, optimiser, schedule and scoring as for our network."""
+    folder = claim_folder(settings)
+    train, validation = open_stores(settings)
+    torch.manual_seed(settings.seed)
+    network = P4TransformerOnClips(len(train.classes))
+    module = AdaptTraining(
+        network, settings.task, settings.optimiser, train, settings.seed,
+        loss_weights(settings, train),
+    )  # fmt: skip
+    fit(make_trainer(settings, folder, settings.optimiser.epochs, quiet=True), module, folder)
+    score = score_clips(network, validation, settings.task, chosen_device(settings))
+    size = sum(p.numel() for p in network.parameters())
+    head = sum(p.numel() for p in network.network.classify.parameters())
+    return {
+        **_scored(score),
+        'trainable': size,
+        'trainable_without_head': size - head,
+        'parameters': size,
+        'backbone': 'random',
+        'train_clips': len(train),
+        'align': None,
+    }
+
+
+def _scored(score: SkillScore) -> dict[str, Any]:
+    diagonal = [row[place] / sum(row) for place, row in enumerate(score.confusion) if sum(row)]
+    return {
+        'accuracy': score.metrics['accuracy'],
+        'correct': score.right,
+        'videos': score.total,
+        'clip_accuracy': score.metrics['clip_accuracy'],
+        'class_accuracy_median': statistics.median(diagonal),
+        'confusion': score.confusion,
+    }
+
+
+def _forget_frozen_features(settings: TrainingSettings) -> None:
+    for path in Path(settings.data.cache).glob('clips/*/prefix_*.npy'):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+
+
+def plain(run: Mapping[str, Any]) -> Run:
+    """A run from its JSON form."""
+    return Run(run['data'], float(run['fraction']), run['method'], int(run['seed']))
