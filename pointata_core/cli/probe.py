@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
 
@@ -19,6 +19,7 @@ _EXAMPLES = """\
 examples:
   pointata probe runs/tiny/backbone.safetensors
   pointata probe runs/tiny/backbone.safetensors --data procedural_scans
+  pointata probe runs/tiny/backbone.safetensors --fine-tune parts
   pointata probe backbone.safetensors --data modelnet40 --root datasets/modelnet40"""
 
 
@@ -36,7 +37,7 @@ def parser() -> ArgumentParser:
     new.add_argument(
         '--data', type=str, default='procedural', metavar='NAME',
         help='procedural, procedural_scans (one side, noisy), modelnet40, scanobjectnn, '
-        'scanobjectnn_obj_bg or scanobjectnn_obj_only.',
+        'scanobjectnn_obj_bg, scanobjectnn_obj_only or shapenet_part.',
     )  # fmt: skip
     new.add_argument('--root', type=str | None, metavar='DIR', help='Folder of the data set.')
     new.add_argument('--limit', type=int | None, metavar='N', help='At most so many per split.')
@@ -44,6 +45,11 @@ def parser() -> ArgumentParser:
         '--per-family', type=int, default=40, metavar='N',
         help='procedural: shapes of each family to train on, and as many to test on.',
     )  # fmt: skip
+    new.add_argument(
+        '--fine-tune', type=Literal['classes', 'parts'] | None, metavar='TASK',
+        help='Train everything on this task instead: classes of clouds or parts of points.',
+    )  # fmt: skip
+    new.add_argument('--epochs', type=int, default=30, metavar='N', help='Of fine-tuning.')
     new.add_argument('--points', type=int, default=1024, metavar='N', help='Points per cloud.')
     new.add_argument('--tokens', type=int, default=64, metavar='N', help='Patches per cloud.')
     new.add_argument('--patch-size', type=int, default=32, metavar='N', help='Points per patch.')
@@ -58,6 +64,7 @@ def run(arguments: Any) -> int:
     from pointata_core.cli.console import note
     from pointata_core.models.checkpoints import load_backbone
     from pointata_core.pretraining.encoders import TransformerEncoder
+    from pointata_core.pretraining.finetuning import FineTuningConfig, fine_tune
     from pointata_core.pretraining.scoring import Probing, score_features, untrained
 
     loaded = load_backbone(Path(arguments.backbone))
@@ -69,12 +76,18 @@ def run(arguments: Any) -> int:
         ('backbone', loaded.build()),
         ('untrained', untrained(loaded.config, arguments.seed)),
     ):
-        note(f'features of the {name}' if name == 'backbone' else 'features of an untrained one')
+        note('the backbone' if name == 'backbone' else 'an untrained one')
         encoder = TransformerEncoder(backbone, *sizes).eval().to(arguments.device)
-        scores[name] = asdict(score_features(encoder, probing, arguments.device))
+        if arguments.fine_tune:
+            config = FineTuningConfig(arguments.fine_tune, arguments.epochs, seed=arguments.seed)
+            scores[name] = asdict(fine_tune(encoder, probing.train, probing.test, config))
+        else:
+            scores[name] = asdict(score_features(encoder, probing, arguments.device))
     facts = {'data': arguments.data, 'train': len(probing.train), 'test': len(probing.test)}
     if arguments.json:
         print(json.dumps({**facts, **scores}, indent=2))
+    elif arguments.fine_tune:
+        _print_tuned(facts, scores)
     else:
         _print(facts, scores)
     return 0
@@ -122,3 +135,12 @@ def _print(facts: dict[str, Any], scores: dict[str, Any]) -> None:
         table.add_row(name, f'{score["linear"]["accuracy"]:.1%}', *cells)
     out().print(table)
     out().print(f'chance {scores["backbone"]["linear"]["chance"]:.1%}')
+
+
+def _print_tuned(facts: dict[str, Any], scores: dict[str, Any]) -> None:
+    from pointata_core.cli.console import out
+
+    out().print(f'{facts["data"]}: {facts["train"]:,} train, {facts["test"]:,} test')
+    for name, score in scores.items():
+        figures = [f'{k} {v:.1%}' for k, v in score.items() if v is not None]
+        out().print(f'{name:12} {", ".join(figures)}')

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from pointata_core.data.datasets.registry import dataset_info
 from pointata_core.data.datasets.shape_sampling import SampledShapes
+from pointata_core.data.datasets.shapenet_part import PART_COUNTS
 from pointata_core.errors import ConfigError
 from pointata_core.pretraining.pictures import procedural_sources
-from pointata_core.pretraining.shapes import Shape, sample_surface
+from pointata_core.pretraining.shapes import FAMILIES, Shape, sample_surface
 from pointata_core.pretraining.splits import HELD_OUT_FAMILIES, PROBE_SEED
 
 PROCEDURAL = ('procedural', 'procedural_scans')
@@ -30,11 +31,15 @@ class LabelledClouds:
         points: ``(S, N, 3)`` float32 inside the unit sphere.
         label: ``(S,)`` int64.
         classes: Names.
+        part: ``(S, N)`` int64 part of each point, counted on from class to class; None if unknown.
+        parts_of_class: The parts that each class can have.
     """
 
     points: NDArray[np.float32]
     label: NDArray[np.int64]
     classes: tuple[str, ...]
+    part: NDArray[np.int64] | None = None
+    parts_of_class: tuple[range, ...] = ()
 
     def __len__(self) -> int:
         """Number of clouds S."""
@@ -60,21 +65,39 @@ def procedural_clouds(
 
     Every shape is turned about the vertical by a random angle.
     """
-    clouds = []
+    clouds, parts = [], []
+    parts_of = consecutive([len(FAMILIES[family].parts) for family in families])
     sources = procedural_sources(per_family * len(families), PROBE_SEED + seed, families)
     for source in sources:
         shape = source.load()
         rng = np.random.default_rng([zlib.crc32(shape.name.encode()), 1])
-        cloud = _scan(shape, points, rng) if scanned else sample_surface(shape, points, rng).points
+        draw = _scan if scanned else _whole
+        cloud, part = draw(shape, points, rng)
+        parts.append(part.astype(np.int64) + parts_of[families.index(source.family)].start)
         angle = rng.uniform(-np.pi, np.pi)
         cosine, sine = np.cos(angle), np.sin(angle)
         turn = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]], np.float32)
         clouds.append(cloud @ turn.T)
     label = np.array([families.index(source.family) for source in sources])
-    return LabelledClouds(np.stack(clouds), label, tuple(families))
+    return LabelledClouds(np.stack(clouds), label, tuple(families), np.stack(parts), parts_of)
 
 
-def _scan(shape: Shape, points: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def consecutive(counts: Sequence[int]) -> tuple[range, ...]:
+    """Ranges of these lengths, one behind the other from zero."""
+    ends = np.cumsum(counts).tolist()
+    return tuple(range(end - count, end) for end, count in zip(ends, counts, strict=True))
+
+
+def _whole(
+    shape: Shape, points: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    samples = sample_surface(shape, points, rng)
+    return samples.points, samples.part
+
+
+def _scan(
+    shape: Shape, points: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Points of the faces that a distant viewer sees the front of, disturbed, scaled again."""
     samples = sample_surface(shape, 8 * points, rng)
     angle, height = rng.uniform(-np.pi, np.pi), rng.uniform(-0.2, 0.8)
@@ -84,7 +107,8 @@ def _scan(shape: Shape, points: int, rng: np.random.Generator) -> NDArray[np.flo
     chosen = rng.choice(front, points, replace=len(front) < points)
     cloud = samples.points[chosen] + _NOISE * rng.standard_normal((points, 3))
     cloud -= (cloud.max(axis=0) + cloud.min(axis=0)) / 2
-    return (cloud / np.linalg.norm(cloud, axis=1).max()).astype(np.float32)
+    scaled = cloud / np.linalg.norm(cloud, axis=1).max()
+    return scaled.astype(np.float32), samples.part[chosen]
 
 
 def dataset_clouds(
@@ -108,6 +132,10 @@ def dataset_clouds(
             f'{name} does not name a class for each cloud', 'Choose modelnet40 or scanobjectnn'
         )
     shapes = SampledShapes(dataset, points, limit)
-    clouds = np.stack([shapes[index].points for index in range(len(shapes))])
-    names = getattr(dataset, 'category_names', dataset.classes)
-    return LabelledClouds(clouds, np.asarray(shapes.categories), tuple(names))
+    frames = [shapes[index] for index in range(len(shapes))]
+    clouds, label = np.stack([frame.points for frame in frames]), np.asarray(shapes.categories)
+    if name != 'shapenet_part':
+        return LabelledClouds(clouds, label, tuple(dataset.classes))
+    part = np.stack([frame.labels for frame in frames])
+    parts_of = consecutive(list(PART_COUNTS.values()))
+    return LabelledClouds(clouds, label, tuple(dataset.category_names), part, parts_of)
