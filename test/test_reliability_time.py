@@ -25,7 +25,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
 
 from pointata_core.data.bags import BagWriter
-from pointata_core.data.point_cloud2 import decode_labels
+from pointata_core.data.point_cloud2 import decode, decode_labels
 from pointata_core.streaming.bundle import load_bundle
 from pointata_core.streaming.session import Skipped, StreamingSession
 from pointata_core.streaming.time_rules import ResetReason
@@ -114,20 +114,24 @@ def test_a_looping_recording_begins_a_new_history_once_per_loop(
         bench.settle()
         counts, history = resets(bench), bench.stream.session.frames_in_history
         gaps = bench.stream.statistics.snapshot().gaps
-    # With a clock, the first jump is the one from no time at all to that of the recording.
-    assert counts == {str(reason): loops if clock else loops - 1}
+    # With a clock, the first jump is the one from no time at all to that of the recording. A cloud
+    # that arrives behind the jump of the clock, on a slow machine, costs one reset more.
+    fewest, most = (LOOPS, 2 * loops) if clock else (LOOPS - 1, loops - 1)
+    assert fewest <= counts.total() <= most
+    assert counts[str(reason)] >= fewest
     assert history <= CLOUDS
-    by_stamp: dict[int, list[np.ndarray]] = {}
-    for one in answers:
-        by_stamp.setdefault(stamp_ns(one), []).append(decode_labels(one, 'class_id'))
-    assert set(by_stamp) <= {START_NS + seed * PERIOD_NS for seed in range(CLOUDS)}
     if gaps:
         return  # a machine this slow leaves clouds out, and the history differs from loop to loop
-    # No answer mixes two loops: the same cloud gets the same labels in each.
+    # No answer mixes two loops: each is answered as if it were alone.
+    session = StreamingSession(load_bundle(untrained_bundle))
+    expected = {}
+    for message in map(recorded, range(CLOUDS)):
+        points, stamp = decode(message).points, stamp_ns(message)
+        expected[stamp] = session.step(points, stamp, frame_id='lidar').labels
     assert history == CLOUDS
-    for alike in by_stamp.values():
-        for labels in alike[1:]:
-            np.testing.assert_array_equal(labels, alike[0])
+    assert {stamp_ns(one) for one in answers} <= set(expected)
+    for one in answers:
+        np.testing.assert_array_equal(decode_labels(one, 'class_id'), expected[stamp_ns(one)])
 
 
 MS = 1_000_000
