@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import sys
 import time
@@ -119,6 +120,8 @@ def measure(inputs_of_nodes: list[tuple[str, ...]], options: argparse.Namespace)
             wait_until(lambda: len(states) == len(sensors), 'the diagnostics')
             memory = [psutil.Process(one.process.pid).memory_full_info() for one in nodes]
             answered = [sensor.answers for sensor in sensors]
+            for node in nodes:
+                node.end(signal.SIGINT)
     finally:
         peer.close()
         rclpy.shutdown(context=context)
