@@ -31,14 +31,15 @@ CONFIG = NetworkConfig(
     segmentation_blocks=(3,),
     action_classes=('a', 'b', 'c'),
     readout_width=8,
-    readout_frames=4,
+    readout_frames=3,
+    place_width=5,
     dropout=0.0,
 )
 
 
 def network_for(name: str) -> PointATA:
     mode = MODES[name]
-    config = replace(CONFIG, readout=mode.readout)
+    config = replace(CONFIG, readout=mode.readout or 'pooled')
     if not mode.adapters:
         config = replace(
             config, adapter_width=0, adapter_kernel=1, context_width=0, class_offset=False

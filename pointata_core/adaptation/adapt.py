@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import lightning
 import torch
@@ -27,6 +28,7 @@ class AdaptTraining(lightning.LightningModule):
         clips: A clip store or frozen features.
         seed: Of order and dropout.
         class_weights: ``(classes,)`` weights of the loss, or ``None``.
+        up_axis: Vertical axis of the sensor frame.
     """
 
     def __init__(
@@ -37,10 +39,11 @@ class AdaptTraining(lightning.LightningModule):
         clips: torch.utils.data.Dataset,
         seed: int,
         class_weights: Tensor | None = None,
+        up_axis: str = 'z',
     ) -> None:
         super().__init__()
         self.network, self.task, self.optimiser = network, task, optimiser
-        self.clips, self.seed = clips, seed
+        self.clips, self.seed, self.up_axis = clips, seed, up_axis
         self.register_buffer('class_weights', class_weights, persistent=False)
         # Lightning leaves every module in the mode it finds it in.
         network.train()
@@ -63,6 +66,7 @@ class AdaptTraining(lightning.LightningModule):
 
     def training_step(self, batch: ClipBatch, number: int) -> Tensor:
         """Return the loss of one batch."""
+        batch = self._moved(batch)
         output = self.network(
             batch.points,
             batch.features,
@@ -85,6 +89,27 @@ class AdaptTraining(lightning.LightningModule):
         values = {'loss': loss, 'accuracy': right}
         self.log_dict(values, prog_bar=True, batch_size=len(batch.points))
         return loss
+
+    def _moved(self, batch: ClipBatch) -> ClipBatch:
+        """Move the token centres of every clip, where points are not needed any more."""
+        settings = self.optimiser
+        limits = (settings.centre_rotation_deg, settings.centre_scale, settings.centre_shift)
+        if batch.prefix is None or not any(limits):
+            return batch
+        clips, world = len(batch.points), self.trainer.world_size
+        # Drawn for the batch of all processes: any number of them moves a clip alike.
+        generator = torch.Generator().manual_seed(self.seed * 2**32 + self.global_step)
+        drawn = torch.rand(clips * world, 4, generator=generator) * 2 - 1
+        shift = torch.randn(clips * world, 3, generator=generator) * settings.centre_shift
+        own = slice(self.trainer.global_rank * clips, (self.trainer.global_rank + 1) * clips)
+        angle = torch.deg2rad(drawn[own, 0] * settings.centre_rotation_deg)
+        scale = 1 + settings.centre_scale * drawn[own, 1:]
+        matrix = _about(angle, self.up_axis) * scale.unsqueeze(1)
+        layout, shift = batch.geometry, shift[own].to(self.device)
+        centres = layout.centres.unflatten(0, (clips, -1)).flatten(1, 2)
+        centres = centres @ matrix.to(self.device) + shift.unsqueeze(1)
+        centres = centres.view_as(layout.centres) * layout.token_mask.unsqueeze(-1)
+        return replace(batch, geometry=replace(layout, centres=centres))
 
     def configure_optimizers(self):
         """AdamW, a linear warm-up and one cosine to zero, stepped per batch."""
@@ -128,6 +153,15 @@ class AdaptTraining(lightning.LightningModule):
     def transfer_batch_to_device(self, batch: ClipBatch, device, dataloader_idx: int) -> ClipBatch:
         """Move a batch, its geometry included."""
         return batch.to(device)
+
+
+def _about(angle: Tensor, axis: str) -> Tensor:
+    """Rotations ``(B, 3, 3)`` about an axis of the sensor frame, for row vectors."""
+    first, second = ((2, 0), (0, 1))[axis == 'z']
+    matrix = torch.eye(3).repeat(len(angle), 1, 1)
+    matrix[:, first, first] = matrix[:, second, second] = angle.cos()
+    matrix[:, first, second], matrix[:, second, first] = angle.sin(), -angle.sin()
+    return matrix
 
 
 def logits_and_truth(task: Task, output: NetworkOutput, batch: ClipBatch) -> tuple[Tensor, Tensor]:

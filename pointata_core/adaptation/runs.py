@@ -88,9 +88,14 @@ def run_adapt(
     if cached:
         clips, held_out = frozen_pair(settings, network, train, validation, progress)
         watch.lap('freeze')
-    weights = loss_weights(settings, train)
     module = AdaptTraining(
-        network, settings.task, settings.optimiser, clips, settings.seed, weights
+        network,
+        settings.task,
+        settings.optimiser,
+        clips,
+        settings.seed,
+        loss_weights(settings, train),
+        settings.augmentation.up_axis,
     )
     trainer = make_trainer(settings, folder, settings.optimiser.epochs, quiet=quiet)
     fit(trainer, module, folder)

@@ -17,7 +17,7 @@ from jsonargparse import ArgumentParser, Namespace
 from pointata_core.adaptation.augmentation import AugmentationConfig
 from pointata_core.data.datasets.sampling import ClipSampling
 from pointata_core.errors import ConfigError
-from pointata_core.models.config import GeometryConfig
+from pointata_core.models.config import GeometryConfig, Readout
 from pointata_core.streaming.preparation import PreparationConfig
 from pointata_core.transport import OtddConfig
 
@@ -83,6 +83,9 @@ class NetworkSettings:
     segmentation_blocks: tuple[int, ...] = (4, 8, 12)
     readout_width: int = 128
     readout_frames: int = 16
+    readout: Readout = 'pooled'
+    place_width: int = 0
+    token_dropout: float = 0.0
     dropout: float = 0.3
 
 
@@ -113,6 +116,10 @@ class OptimiserSettings:
         warmup: Share of the steps with a rising rate.
         clip: Largest norm of the gradient.
         label_smoothing: Of the cross-entropy.
+        centre_rotation_deg: Rotation of the token centres about the vertical in every step, either
+            way; on top of the prepared copies.
+        centre_scale: Largest change of their scale, for every axis by itself.
+        centre_shift: Standard deviation of their shift, normalised units.
         class_weight_power: 0 for equal weights, 1 for classes balanced by frequency.
     """
 
@@ -123,6 +130,9 @@ class OptimiserSettings:
     warmup: float = 0.1
     clip: float = 10.0
     label_smoothing: float = 0.1
+    centre_rotation_deg: float = 0.0
+    centre_scale: float = 0.0
+    centre_shift: float = 0.0
     class_weight_power: float = 0.0
 
     def __post_init__(self) -> None:

@@ -87,7 +87,9 @@ def network_config(
         segmentation_blocks=net.segmentation_blocks,
         readout_width=net.readout_width,
         readout_frames=net.readout_frames,
-        readout=mode.readout,
+        readout=mode.readout or net.readout,
+        place_width=net.place_width if mode.readout != 'linear' else 0,
+        token_dropout=net.token_dropout,
         dropout=net.dropout,
     )
 

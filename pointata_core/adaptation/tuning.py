@@ -34,7 +34,7 @@ class TuningMode:
         trains: Tells by its name whether a parameter is trained.
         adapters: Whether the network has video adapters, context encoder and a class offset.
         stage: Which modules train their statistics, see :meth:`PointATA.set_stage`.
-        readout: Readout of the action head.
+        readout: Readout of the action head; ``None`` for that of the settings.
         pretrained: False to throw the backbone's weights away.
         lora: Whether low-rank updates are put on the attention of the adapted blocks.
         biases: Whether the adapted blocks' biases are trained.
@@ -44,7 +44,7 @@ class TuningMode:
     trains: Callable[[str], bool]
     adapters: bool = False
     stage: Stage = 'adapt'
-    readout: Readout = 'convolution'
+    readout: Readout | None = None
     pretrained: bool = True
     lora: bool = False
     biases: bool = False

@@ -29,6 +29,9 @@ class ActionHead(nn.Module):
         frames: Frames of the running mean.
         classes: Number of actions.
         dropout: Before the last layer.
+        pooled: Also classify by mean and max of the convolutions over ``frames``.
+        place_width: Width of what is read off the token centres; 0 for nothing.
+        token_dropout: Share of training clips whose tokens are hidden.
     """
 
     def __init__(
@@ -39,10 +42,20 @@ class ActionHead(nn.Module):
         frames: int,
         classes: int,
         dropout: float,
+        pooled: bool = False,
+        place_width: int = 0,
+        token_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.frames = frames
-        self.compress = nn.Linear(2 * width + actor_width, readout_width)
+        self.frames, self.pooled = frames, pooled
+        self.token_width, self.token_dropout = 2 * width, token_dropout
+        # Where a frame's tokens lie is the plainest account of a pose (PointNet on the centres).
+        self.places = (
+            nn.Sequential(nn.Linear(3, 64), nn.GELU(), nn.Linear(64, place_width))
+            if place_width
+            else None
+        )
+        self.compress = nn.Linear(2 * width + place_width + actor_width, readout_width)
         self.compress_norm = nn.LayerNorm(readout_width)
         self.readout_width = readout_width
         self.trace_width = TRACE_WIDTH if actor_width else 0
@@ -53,14 +66,15 @@ class ActionHead(nn.Module):
         self.convolutions = nn.ModuleList(
             nn.Conv1d(readout_width, readout_width, _KERNEL, dilation=d) for d in _DILATIONS
         )
-        self.hidden = nn.Linear(3 * readout_width, readout_width)
+        self.hidden = nn.Linear((5 if pooled else 3) * readout_width, readout_width)
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Linear(readout_width, classes)
 
     @property
     def receptive_field(self) -> int:
         """Frames that an answer depends on, the newest included."""
-        readout = max(self.frames, 1 + (_KERNEL - 1) * sum(_DILATIONS))
+        reach = (_KERNEL - 1) * sum(_DILATIONS)
+        readout = self.frames + reach if self.pooled else max(self.frames, 1 + reach)
         return readout + (max(_LAGS) if self.trace_width else 0)
 
     @property
@@ -70,26 +84,47 @@ class ActionHead(nn.Module):
 
     @staticmethod
     def collect(
-        class_token: Tensor, tokens: Tensor, token_mask: Tensor, actor: Tensor | None
+        class_token: Tensor,
+        tokens: Tensor,
+        token_mask: Tensor,
+        actor: Tensor | None,
+        places: Tensor | None = None,
     ) -> Tensor:
-        """Gather what a frame says: ``[class token ; max over tokens ; actor]``.
+        """Gather what a frame says: ``[class token ; max over tokens ; places ; actor]``.
 
         Args:
             class_token: ``(F, D)``.
             tokens: ``(F, G, D)``.
             token_mask: ``(F, G)``.
             actor: ``(F, A)``, its trace last, or ``None``.
+            places: ``(F, P)`` from :meth:`read_places`, or ``None``.
 
         Returns:
-            ``(F, 2 D + A)``.
+            ``(F, 2 D + P + A)``.
         """
-        pooled = tokens.masked_fill(~token_mask.unsqueeze(-1), float('-inf')).amax(dim=1)
-        pooled = pooled.masked_fill(~token_mask.any(dim=1, keepdim=True), 0.0)
-        parts = [class_token, pooled] if actor is None else [class_token, pooled, actor]
-        return torch.cat(parts, dim=1)
+        parts = [class_token, _masked_max(tokens, token_mask), places, actor]
+        return torch.cat([part for part in parts if part is not None], dim=1)
 
-    def describe(self, evidence: Tensor) -> Tensor:
-        """Compress the evidence of frames ``(..., 2 D + A)`` to ``(..., descriptor_width)``."""
+    def read_places(self, centres: Tensor, token_mask: Tensor) -> Tensor | None:
+        """Describe where the tokens ``(F, G, 3)`` lie: ``(F, P)``, or ``None`` without places."""
+        if self.places is None:
+            return None
+        return _masked_max(self.places(centres), token_mask)
+
+    def describe(self, evidence: Tensor, frames: int = 1) -> Tensor:
+        """Compress the evidence of frames ``(F, 2 D + P + A)`` to ``(F, descriptor_width)``.
+
+        Args:
+            evidence: From :meth:`collect`.
+            frames: Frames of a clip; the frames of one clip follow each other.
+        """
+        if self.training and self.token_dropout:
+            clips = torch.rand(len(evidence) // frames, 1, device=evidence.device)
+            seen = (clips >= self.token_dropout).repeat_interleave(frames, dim=0)
+            tokens, rest = evidence.split(
+                [self.token_width, evidence.shape[1] - self.token_width], dim=1
+            )
+            evidence = torch.cat([tokens * seen, rest], dim=1)
         compressed = F.gelu(self.compress_norm(self.compress(evidence)))
         if not self.trace_width:
             return compressed
@@ -117,7 +152,10 @@ class ActionHead(nn.Module):
             reach = (layer.kernel_size[0] - 1) * layer.dilation[0]
             # Masking after every layer makes "no frame" and "before the first frame" the same.
             y = (y + F.gelu(layer(F.pad(y, (reach, 0))))) * present
-        z = torch.cat([x, mean, y], dim=1).transpose(1, 2)
+        parts = [x, mean, y]
+        if self.pooled:
+            parts += [running_mean(y, present, self.frames), _running_max(y, mask, self.frames)]
+        z = torch.cat(parts, dim=1).transpose(1, 2)
         return self.classify(self.dropout(F.gelu(self.hidden(z))))
 
 
@@ -135,6 +173,19 @@ def running_mean(x: Tensor, present: Tensor, frames: int) -> Tensor:
 def _running_sum(x: Tensor, frames: int) -> Tensor:
     """Sum over the last ``frames`` entries of the last axis, fewer at the start."""
     return F.pad(x, (frames - 1, 0)).unfold(-1, frames, 1).sum(-1)
+
+
+def _running_max(x: Tensor, mask: Tensor, frames: int) -> Tensor:
+    """Max over those of the last ``frames`` entries of ``(B, C, T)`` that are present, else 0."""
+    shown = x.masked_fill(~mask.unsqueeze(1), float('-inf'))
+    found = F.max_pool1d(F.pad(shown, (frames - 1, 0), value=float('-inf')), frames, 1)
+    return found.masked_fill(torch.isinf(found), 0.0)
+
+
+def _masked_max(tokens: Tensor, mask: Tensor) -> Tensor:
+    """Max over the tokens ``(F, G, D)`` of each frame; 0 for a frame without any."""
+    pooled = tokens.masked_fill(~mask.unsqueeze(-1), float('-inf')).amax(dim=1)
+    return pooled.masked_fill(~mask.any(dim=1, keepdim=True), 0.0)
 
 
 def _differences(trace: Tensor, mask: Tensor) -> Tensor:

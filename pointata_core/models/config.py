@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pointata_core.errors import ConfigError
 
 BlockStyle = Literal['pre_norm', 'replace_norm']
-Readout = Literal['convolution', 'linear']
+Readout = Literal['convolution', 'pooled', 'linear']
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,12 @@ class NetworkConfig:
         segmentation_blocks: Blocks whose tokens feed the per-point head (1-based).
         readout_width: Width of the action head's temporal readout.
         readout_frames: Frames of the readout's mean.
-        readout: ``convolution``, or ``linear`` for a plain linear classifier of the mean.
+        readout: ``convolution``; ``pooled`` to also take mean and max of its answers over
+            ``readout_frames``, for clips whose action may be over at their end; or ``linear``, a
+            plain linear classifier of the mean.
+        place_width: Width of what the action head reads off the token centres; 0 for nothing.
+        token_dropout: Share of training clips whose tokens the action head does not get to see, so
+            that it learns to read places as well.
         actor_class: Segmentation class whose points form an extra descriptor for the action head
             ('' for none): an action is done by somebody, and a scene is mostly walls.
         dropout: Dropout in the heads.
@@ -123,6 +128,8 @@ class NetworkConfig:
     readout_width: int = 128
     readout_frames: int = 16
     readout: Readout = 'convolution'
+    place_width: int = 0
+    token_dropout: float = 0.0
     actor_class: str = ''
     dropout: float = 0.1
 
@@ -135,8 +142,15 @@ class NetworkConfig:
                 f'adapted_blocks is {self.adapted_blocks}, expected -1 to {self.backbone.depth}',
                 'Give at most the depth of the backbone; -1 stands for all blocks',
             )
-        if self.readout not in ('convolution', 'linear'):
-            raise ConfigError(f"readout is '{self.readout}', expected convolution or linear")
+        if self.readout not in get_args(Readout):
+            raise ConfigError(
+                f"readout is '{self.readout}', expected one of {', '.join(get_args(Readout))}"
+            )
+        if self.place_width < 0 or not 0 <= self.token_dropout < 1:
+            raise ConfigError(
+                f'place_width is {self.place_width}, token_dropout {self.token_dropout}, '
+                'expected 0 or more, and 0 to below 1'
+            )
         if self.embedder_frames not in (1, 2):
             raise ConfigError(f'embedder_frames is {self.embedder_frames}, expected 1 or 2')
         bad = [b for b in self.segmentation_blocks if not 1 <= b <= self.backbone.depth]

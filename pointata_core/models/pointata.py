@@ -116,6 +116,9 @@ class PointATA(nn.Module):
             config.readout_frames,
             len(config.action_classes),
             config.dropout,
+            config.readout == 'pooled',
+            config.place_width,
+            config.token_dropout,
         )
 
     # ------------------------------------------------------------------ training
@@ -252,7 +255,7 @@ class PointATA(nn.Module):
 
         taps = self._run_blocks(tokens, geometry, past, prefix)
         logits, actor = self._segment(flat, flat_features, flat_mask, geometry, taps)
-        descriptors = self._describe(taps, geometry, actor)
+        descriptors = self._describe(taps, geometry, actor, frames)
         action = None
         if descriptors is not None:
             action = self.action_head(
@@ -478,13 +481,18 @@ class PointATA(nn.Module):
         return logits, self.actor(points, probability, mask)
 
     def _describe(
-        self, taps: list[Tensor], geometry: FrameGeometry, actor: Tensor | None
+        self,
+        taps: list[Tensor],
+        geometry: FrameGeometry,
+        actor: Tensor | None,
+        frames: int = 1,
     ) -> Tensor | None:
-        if self.action_head is None:
+        head, last, mask = self.action_head, taps[-1], geometry.token_mask
+        if head is None:
             return None
-        last = taps[-1]
-        evidence = self.action_head.collect(last[:, 0], last[:, 1:], geometry.token_mask, actor)
-        return self.action_head.describe(evidence)
+        places = head.read_places(geometry.centres, mask)
+        evidence = head.collect(last[:, 0], last[:, 1:], mask, actor, places)
+        return head.describe(evidence, frames)
 
 
 def _with_offset(stream: Tensor, offset: Tensor) -> Tensor:
