@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``pointata align``, ``adapt`` and ``train`` as their users meet them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from small_training import write_backbone, write_config, write_radar
+
+from pointata_core.adaptation.settings import TrainingSettings, read_settings, write_settings
+from pointata_core.cli.main import main
+from pointata_core.data.datasets.registry import dataset_info
+from pointata_core.errors import ConfigError
+from pointata_core.streaming.verify import verify_bundle
+
+ROOT = Path(__file__).resolve().parents[1]
+# Other commands keep their files in the same folder.
+RECIPES = [
+    path
+    for path in sorted((ROOT / 'config' / 'training').glob('*.yaml'))
+    if '\ntask: ' in path.read_text()
+]
+
+
+def pointata(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, '-m', 'pointata_core.cli.main', *map(str, words)],
+        capture_output=True, text=True, timeout=280, check=False,
+        env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp('cli_training')
+    write_radar(folder / 'data', recordings=3, frames=10)
+    write_backbone(folder / 'backbone')
+    return write_config(folder / 'small.yaml', folder / 'data', folder / 'backbone')
+
+
+def test_train_aligns_adapts_and_reports(config) -> None:
+    pytest.importorskip('manifold3d')
+    done = pointata('train', '--config', config, 'align.epochs=2', '--json')
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert verify_bundle(facts['bundle']).ok
+    assert facts['score']['total'] == 5
+    assert facts['score']['right'] == sum(
+        row[number] for number, row in enumerate(facts['score']['confusion'])
+    )
+    assert len(facts['align']['losses']) == 2
+    page = Path(facts['report']).read_text()
+    assert f'data-value="{facts["score"]["metrics"]["accuracy"]}"' in page
+    assert 'data-key="align.after.otdd"' in page
+    assert 'src="http' not in page and 'href="http' not in page
+    saved = read_settings(Path(facts['report']).parent / 'settings.yaml')
+    assert saved == read_settings(config, ['align.epochs=2'])
+
+
+@pytest.mark.parametrize(
+    ('override', 'named'),
+    [
+        ('optimizer.epochs=2', 'optimizer'),
+        ('optimiser.epochs=many', 'optimiser.epochs'),
+        ('optimiser.epochs=0', 'epochs is 0'),
+        ('tuning.mode=prompt', 'prompt'),
+        ('data.name=imaginary', 'imaginary'),
+        ('data.root=/nonexistent', '/nonexistent'),
+        ('network.backbone=nowhere', 'nowhere'),
+        ('task=points', 'points'),
+        ('seed', 'name.of.field=value'),
+    ],
+)
+def test_wrong_input_is_named(config, tmp_path, capsys, override: str, named: str) -> None:
+    status = main(['adapt', '--config', str(config), f'output={tmp_path / "run"}', override])
+    assert status == 2
+    assert named in capsys.readouterr().err
+
+
+def test_a_missing_file_is_named(capsys) -> None:
+    assert main(['train', '--config', 'absent.yaml']) == 2
+    assert 'absent.yaml' in capsys.readouterr().err
+
+
+def test_settings_survive_a_round_trip(config, tmp_path) -> None:
+    settings = read_settings(config, ['seed=7', 'augmentation.scale=[0.8, 1.1]'])
+    assert settings.seed == 7 and tuple(settings.augmentation.scale) == (0.8, 1.1)
+    write_settings(settings, tmp_path / 'again.yaml')
+    assert read_settings(tmp_path / 'again.yaml') == settings
+
+
+def test_overrides_beat_the_file_and_the_file_beats_the_defaults(config) -> None:
+    assert TrainingSettings().optimiser.epochs == 30
+    assert read_settings(config).optimiser.epochs == 3
+    changed = read_settings(config, ['optimiser.epochs=4'])
+    assert changed == replace(
+        read_settings(config), optimiser=replace(read_settings(config).optimiser, epochs=4)
+    )
+
+
+@pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
+def test_recipes_can_be_read_and_fit_their_data_sets(path: Path) -> None:
+    settings = read_settings(path)
+    info = dataset_info(settings.data.name)
+    assert info.kind == 'clips'
+    for split in (settings.data.train, settings.data.validation):
+        info.require_split(split)
+    assert settings.data.validation != 'test', 'the test split chooses nothing'
+
+
+def test_there_are_recipes_for_all_kinds_of_tasks() -> None:
+    assert {read_settings(path).task for path in RECIPES} == {'clip', 'frames', 'points'}
+
+
+def test_an_unfinished_stage_cannot_be_asked_for(config) -> None:
+    from pointata_core.adaptation.training import run_align
+
+    with pytest.raises(ConfigError, match='objective is none'):
+        run_align(read_settings(config, ['align.objective=none']))
