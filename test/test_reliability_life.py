@@ -32,6 +32,7 @@ from vision_msgs.msg import LabelInfo
 
 from pointata_core.data.point_cloud2 import decode, decode_labels
 from pointata_core.streaming.preparation import UNLABELLED
+from pointata_ros import node as node_module
 
 pytestmark = pytest.mark.ros
 CYCLES = 30
@@ -270,3 +271,43 @@ def test_a_wrong_type_is_refused_by_a_live_node_with_the_reason(bench):
     assert not result.successful
     assert 'type' in result.reason.lower()
     assert bench.node.settings == before
+
+
+# ---------------------------------------------------------------------- transitions that break
+
+
+def breakage(transition: str, bench: Bench) -> tuple[object, str]:
+    """What the transition needs: an object and the name of its attribute."""
+    return {
+        'configure': lambda: (bench.node._monitor, 'open'),
+        'activate': lambda: (node_module, 'banner'),
+        'deactivate': lambda: (bench.stream.outputs, 'remove_markers'),
+        'cleanup': lambda: (bench.node.skills, 'join'),
+    }[transition]()
+
+
+@pytest.mark.parametrize('transition', ['configure', 'activate', 'deactivate', 'cleanup'])
+def test_a_transition_that_breaks_is_logged_with_its_traceback_and_leads_to_unconfigured(
+    untrained_bundle, stamps, monkeypatch, transition
+):
+    way = ['configure', 'activate', 'deactivate', 'cleanup']
+    with Bench(bundle=str(untrained_bundle), autostart=False, device='cpu') as bench:
+        for one in way[: way.index(transition)]:
+            assert bench.change(one)
+        threads = threading.active_count()
+        with monkeypatch.context() as patch:
+            patch.setattr(*breakage(transition, bench), lambda *_: 1 // 0)
+            assert not bench.change(transition)
+        log = bench.wait_for_log(f'on_{transition} broke')
+        assert 'Traceback' in log
+        assert 'ZeroDivisionError' in log
+        bench.wait_for_state('unconfigured')
+        # And nothing is left in the way of another try.
+        for one in ('configure', 'activate'):
+            assert bench.change(one)
+        answers = bench.collect('output/segmentation', PointCloud2)
+        bench.publisher().publish(cloud(street(1), next(stamps)))
+        assert len(decode(answers.wait_for(1)[0])) == 600
+        bench.settle()
+        assert bench.change('deactivate')
+        assert threading.active_count() <= threads
