@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pointata_core.models.activation import gelu
 from pointata_core.models.config import BackboneConfig
 from pointata_core.models.patch_encoder import PatchEncoder
 
@@ -44,7 +45,7 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(..., D)`` to ``(..., D)``."""
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.fc2(gelu(self.fc1(x)))
 
 
 class Block(nn.Module):
@@ -70,9 +71,9 @@ class Block(nn.Module):
                 stream.
         """
         normed = self.norm1(x)
-        x = (normed if self.replace_norm else x) + self.attn(normed, mask)
+        x = self.attn(normed, mask).add_(normed if self.replace_norm else x)
         normed = self.norm2(x)
-        y = (normed if self.replace_norm else x) + self.mlp(normed)
+        y = self.mlp(normed).add_(normed if self.replace_norm else x)
         if beside is not None:
             y[:, 1:] += beside(x)
         return y

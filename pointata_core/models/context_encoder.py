@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from pointata_core.models.activation import gelu
 from pointata_core.ops import gather
 
 
@@ -84,8 +84,8 @@ class ContextEncoder(nn.Module):
         latents = self.down(self.norm(x[:, 1:]))
         edge = self.edge(latents)
         neighbours = edge.flatten(0, 1).index_select(0, around.rows)
-        edges = neighbours.view_as(around.places) + (self.own(latents) - edge).unsqueeze(2)
-        edges = F.gelu(edges + around.places)
+        edges = neighbours.view_as(around.places) + around.places
+        edges = gelu(edges.add_((self.own(latents) - edge).unsqueeze(2)))
         if around.missing is not None:
             edges = edges.masked_fill(around.missing, float('-inf'))
         pooled = edges.amax(dim=2)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pointata_core.models.activation import gelu
+
 _STATISTICS = 10
 
 
@@ -52,9 +54,9 @@ class LocalFeature(nn.Module):
         if features is not None and features.shape[-1]:
             columns += features.reshape(frames * slots, -1).unbind(1)
         columns += pillar_statistics(flat, bins, count, self.pillar_sizes)
-        x = F.gelu(self.lift_norm(self.lift(torch.stack(columns).t())))
-        x = x + F.gelu(self._merge(x, bins, count))
-        return x.view(frames, slots, x.shape[-1])
+        x = gelu(self.lift_norm(self.lift(torch.stack(columns).t())))
+        merged = gelu(self._merge(x, bins, count)).add_(x)
+        return merged.view(frames, slots, x.shape[-1])
 
     def _merge(self, x: Tensor, bins: Tensor, count: int) -> Tensor:
         """Apply ``merge`` to ``[x ; for each size the largest of what the pillar's points say]``.
@@ -71,7 +73,7 @@ class LocalFeature(nn.Module):
         weight = self.merge.weight[:, width:].unflatten(1, (kinds, -1))
         table = torch.bmm(pooled.unflatten(0, (kinds, count)), weight.permute(1, 2, 0))
         own = F.linear(x, self.merge.weight[:, :width], self.merge.bias)
-        return own + F.embedding_bag(bins.t().contiguous(), table.flatten(0, 1), mode='sum')
+        return own.add_(F.embedding_bag(bins.t().contiguous(), table.flatten(0, 1), mode='sum'))
 
 
 def _bins(pillars: Tensor) -> tuple[Tensor, int]:

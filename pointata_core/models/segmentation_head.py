@@ -6,6 +6,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pointata_core.models.activation import gelu
 from pointata_core.models.geometry import FrameGeometry
 from pointata_core.models.local_feature import LocalFeature
 from pointata_core.ops import interpolate
@@ -70,9 +71,10 @@ class SegmentationHead(nn.Module):
         half = local.shape[-1]
         weight = self.fuse.weight
         context = interpolate(F.linear(projected, weight[:, half:]), geometry.interpolation)
-        x = F.gelu(F.linear(local, weight[:, :half], self.fuse.bias) + context)
-        x = x + F.gelu(self.refine(x))
-        return self.classify(self.dropout(x))
+        x = F.linear(local, weight[:, :half], self.fuse.bias)
+        x = gelu(x.add_(context))
+        refined = gelu(self.refine(x))
+        return self.classify(self.dropout(refined.add_(x)))
 
 
 def class_probabilities(logits: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from pointata_core.models.activation import gelu
 
 
 class VideoAdapter(nn.Module):
@@ -56,4 +57,4 @@ class VideoAdapter(nn.Module):
         mixed = torch.addcmul(self.tap_bias, latents, self.taps[0])
         for tap, older in zip(self.taps[1:], past, strict=True):
             mixed = torch.addcmul(mixed, older, tap)
-        return x + self.up(F.gelu(self.mix(mixed)))
+        return self.up(gelu(self.mix(mixed))).add_(x)
