@@ -65,7 +65,7 @@ def write_backbone(folder: Path) -> Path:
     return folder
 
 
-def write_config(path: Path, data: Path, backbone: Path, **changes: Any) -> Path:
+def write_config(path: Path, data: Path, backbone: Path, /, **changes: Any) -> Path:
     """YAML of a run that takes a second or two; ``changes`` replace whole sections."""
     values = {
         'name': 'small',

@@ -172,7 +172,7 @@ def align(
                     f'lower align.learning_rate ({settings.learning_rate})'
                 )
             part.backward()
-            total += float(part)
+            total += float(part.detach())
             if last:
                 optimizer.step()
                 optimizer.zero_grad()

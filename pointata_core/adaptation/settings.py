@@ -233,7 +233,9 @@ def read_settings(path: str | Path | None, overrides: Sequence[str] = ()) -> Tra
         words.append(f'--{override}')
     parser = _parser()
     try:
-        return _without_config(parser.instantiate_classes(parser.parse_args(words)))
+        # Renamed in jsonargparse 4.49.
+        instantiate = getattr(parser, 'instantiate', None) or parser.instantiate_classes
+        return _without_config(instantiate(parser.parse_args(words)))
     except (ArgumentError, TypeError, ValueError) as error:
         raise ConfigError(
             f'{path or "settings"}: {" ".join(str(error).split())}',

@@ -28,7 +28,7 @@ class ActionHead(nn.Module):
         readout_width: Width W of the readout.
         frames: Frames of the running mean.
         classes: Number of actions.
-        dropout: Before the last layer.
+        dropout: Before the last layer; with ``pooled`` on the evidence as well.
         pooled: Also classify by mean and max of the convolutions over ``frames``.
         place_width: Width of what is read off the token centres; 0 for nothing.
         token_dropout: Share of training clips whose tokens are hidden.
@@ -125,6 +125,8 @@ class ActionHead(nn.Module):
                 [self.token_width, evidence.shape[1] - self.token_width], dim=1
             )
             evidence = torch.cat([tokens * seen, rest], dim=1)
+        if self.pooled:
+            evidence = self.dropout(evidence)
         compressed = F.gelu(self.compress_norm(self.compress(evidence)))
         if not self.trace_width:
             return compressed
