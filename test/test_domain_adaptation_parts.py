@@ -201,6 +201,14 @@ def test_points_that_leave_the_grid_are_dropped_with_their_pixels():
     assert batch.labels is None
 
 
+def test_a_stretched_cloud_is_pushed_back_into_the_grid():
+    corner = torch.tensor([[90, 90, 90, 0], [99, 96, 95, 0], [92, 99, 99, 0]])
+    partner = corner * torch.tensor([3, 3, 3, 1])
+    moved, kept = density_transfer(corner, partner, grid=100)
+    assert kept.all() and moved[:, :3].max() == 99
+    assert torch.equal(moved.diff(dim=0)[:, :3], 3 * corner.diff(dim=0)[:, :3])
+
+
 def test_style_is_chosen_by_a_fair_coin_of_the_given_generator():
     source, target = camera_batch(5, seed=1), camera_batch(5, seed=2)
     fourier = fourier_transfer(source.image, target.image)

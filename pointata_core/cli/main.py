@@ -16,6 +16,7 @@ from pointata_core.cli import (
     data,
     demo,
     doctor,
+    domain_adapt,
     evaluate,
     predict,
     pretrain,
@@ -28,8 +29,8 @@ from pointata_core.cli.arguments import new_parser
 from pointata_core.errors import PointataError
 
 COMMANDS = (
-    demo, evaluate, predict, simulate, train, align, adapt, pretrain, pretrain_image, probe,
-    convert, data, bundle, doctor,
+    demo, evaluate, predict, simulate, train, align, adapt, domain_adapt, pretrain, pretrain_image,
+    probe, convert, data, bundle, doctor,
 )  # fmt: skip
 FAILED = 1  # the work was done, and its outcome is a failure
 BAD_INPUT = 2  # something the user can mend; as argparse

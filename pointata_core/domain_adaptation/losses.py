@@ -8,16 +8,16 @@ where there are none. A *teacher* passes no gradient on; a *pupil* does.
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pointata_core.domain_adaptation.choices import PseudoLabelMode
 from pointata_core.models.camera_lidar import CameraLidarOutput
 
 IGNORE = -100
-PseudoLabelMode = Literal['plain', 'release', 'detached', 'pointwise']
 
 
 class SensorTerms(NamedTuple):

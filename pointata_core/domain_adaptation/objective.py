@@ -8,12 +8,10 @@ source alone are the same sum with other weights.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-
 from torch import Tensor
 
+from pointata_core.domain_adaptation.choices import LossWeights
 from pointata_core.domain_adaptation.losses import (
-    PseudoLabelMode,
     entropy,
     fused_modality,
     modality_preserving,
@@ -23,57 +21,6 @@ from pointata_core.domain_adaptation.losses import (
 )
 from pointata_core.errors import ConfigError
 from pointata_core.models.camera_lidar import CameraLidarOutput
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Weights of the terms.
-
-    Args:
-        cloud: Of the LiDAR's share in the cross-entropy on the source (c3).
-        modality_source: MPD on the source (l_S).
-        modality_target: MPD on the target (l_T).
-        domain: Of both DPD terms together (d).
-        domain_same: DPD within a sensor (h).
-        domain_fused: DPD across sensors (l_fm).
-        pseudo_label: Cross-entropy on pseudo-labels (l_PL), second stage only.
-        pseudo_label_mode: How it is damped; see `losses.pseudo_label_loss`.
-        entropy: Entropy of both main heads on the target.
-
-    Raises:
-        ConfigError: A negative weight or an unknown mode.
-    """
-
-    cloud: float = 1.0
-    modality_source: float = 1.0
-    modality_target: float = 0.1
-    domain: float = 0.1
-    domain_same: float = 1.0
-    domain_fused: float = 0.1
-    pseudo_label: float = 0.0
-    pseudo_label_mode: PseudoLabelMode = 'detached'
-    entropy: float = 0.0
-
-    def __post_init__(self) -> None:
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if entry.name == 'pseudo_label_mode':
-                if value not in ('plain', 'release', 'detached', 'pointwise'):
-                    raise ConfigError(f'unknown pseudo_label_mode {value!r}')
-            elif not 0 <= value < float('inf'):
-                raise ConfigError(
-                    f'the loss weight {entry.name} is {value}', 'Give a number of 0 or more'
-                )
-
-    @property
-    def needs_teacher(self) -> bool:
-        """Whether any term asks for the teacher's answers on the stylised source."""
-        return self.domain > 0 and (self.domain_same > 0 or self.domain_fused > 0)
-
-    @property
-    def needs_target(self) -> bool:
-        """Whether any term asks for answers on the target."""
-        return self.modality_target > 0 or self.pseudo_label > 0 or self.entropy > 0
 
 
 def source_terms(

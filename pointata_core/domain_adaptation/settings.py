@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pointata_core.domain_adaptation.objective import LossWeights
-from pointata_core.domain_adaptation.stylised import StyleConfig
+from pointata_core.domain_adaptation.choices import LossWeights, StyleConfig
 from pointata_core.errors import ConfigError
 
 Method = Literal['ftd++', 'xmuda', 'min_entropy', 'pseudo_labels', 'source_only']

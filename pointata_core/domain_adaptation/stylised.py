@@ -7,45 +7,13 @@ clouds are scaled to the target's density.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from pointata_core.errors import ConfigError
+from pointata_core.domain_adaptation.choices import StyleConfig
 from pointata_core.models.camera_lidar import CameraLidarBatch
-
-ImageStyle = Literal['fourier', 'mixup', 'either', 'none']
-
-
-@dataclass(frozen=True)
-class StyleConfig:
-    """How the stylised source is made.
-
-    Args:
-        image: ``fourier``, ``mixup``, a fair coin between the two for each batch, or ``none``.
-        fourier_share: Edge of the exchanged low frequencies, as a share of the shorter image side.
-        mixup_share: How much of the target's picture is mixed in.
-        cloud: Whether clouds take the target's density.
-        pupil_share: How much of the target's picture the *pupil's* source images get; 0 for none.
-
-    Raises:
-        ConfigError: A share outside of [0, 1] (0.5 for the frequencies), or an unknown style.
-    """
-
-    image: ImageStyle = 'either'
-    fourier_share: float = 0.1
-    mixup_share: float = 0.05
-    cloud: bool = True
-    pupil_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.image not in ('fourier', 'mixup', 'either', 'none'):
-            raise ConfigError(f'unknown image style {self.image!r}')
-        for name, top in (('fourier_share', 0.5), ('mixup_share', 1), ('pupil_share', 1)):
-            if not 0 <= getattr(self, name) <= top:
-                raise ConfigError(f'{name} is {getattr(self, name)}, expected 0 to {top}')
 
 
 def fourier_transfer(source: Tensor, target: Tensor, share: float = 0.1) -> Tensor:
@@ -110,18 +78,22 @@ def density_transfer(source: Tensor, target: Tensor, grid: int) -> tuple[Tensor,
     Args:
         source: ``(N, 4)`` int64 voxel x, y, z and sample.
         target: ``(M, 4)``, as many samples.
-        grid: Voxels along each axis; a stretched cloud may leave it.
+        grid: Voxels along each axis; a stretched cloud may have no room in it.
 
     Returns:
-        ``(N, 4)`` int64 scaled and truncated coordinates, and ``(N,)`` bool: which of them lie in
-        the grid.
+        ``(N, 4)`` int64 scaled and truncated coordinates, moved into the grid, and ``(N,)`` bool:
+        which of them lie in it.
     """
     moved = source.clone()
     for sample in source[:, 3].unique().tolist():
         rows = source[:, 3] == sample
         other = target[target[:, 3] == sample, :3]
         scale = density_scale(source[rows, :3], other)
-        moved[rows, :3] = (source[rows, :3].double() * scale).long()
+        places = (source[rows, :3].double() * scale).long()
+        # A stretched cloud that sticks out of the grid is pushed back as far as it fits: to a
+        # sparse network a place in the grid means nothing, but lost points do.
+        outside = (places.amax(dim=0) - (grid - 1)).clamp(min=0)
+        moved[rows, :3] = places - torch.minimum(outside, places.amin(dim=0))
     return moved, ((moved[:, :3] >= 0) & (moved[:, :3] < grid)).all(dim=1)
 
 

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
-TeacherMode = Literal['train', 'eval']
+from pointata_core.domain_adaptation.choices import TeacherMode
 
 
 class MovingAverageTeacher(nn.Module):

@@ -116,6 +116,7 @@ class CameraLidarNetwork(nn.Module):
         classes: K, at least 2.
         fusion: With MFFM (FtD++) or without it (xMUDA).
         depth: Of the image encoder, 34 or 18.
+        width: Of the image network, a multiple of 8.
         planes: Channels of the sparse U-Net's levels.
         grid: Voxels along each axis.
         in_channels: Features per point.
@@ -132,6 +133,7 @@ class CameraLidarNetwork(nn.Module):
         *,
         fusion: bool = True,
         depth: int = 34,
+        width: int = 64,
         planes: Sequence[int] = PLANES,
         grid: int = GRID,
         in_channels: int = 1,
@@ -142,7 +144,7 @@ class CameraLidarNetwork(nn.Module):
         if classes < 2:
             raise ValueError(f'classes must be at least 2, found {classes}')
         self.classes = classes
-        self.image_net = ImageUNet(depth)
+        self.image_net = ImageUNet(depth, width=width)
         self.cloud_net = SparseUNet(in_channels, planes, grid, backend)
         pixel, point = self.image_net.out_channels, self.cloud_net.out_channels
         self.fusion = FusionModule(pixel, point, attention_scope) if fusion else None

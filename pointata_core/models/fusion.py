@@ -28,11 +28,12 @@ class ImageAttention(nn.Module):
 
     Args:
         channels: Of the map.
-        bottleneck: Channels between the two layers of the channel gate.
+        bottleneck: Channels between the two layers of the channel gate; a quarter when None.
     """
 
-    def __init__(self, channels: int = 64, bottleneck: int = 16) -> None:
+    def __init__(self, channels: int = 64, bottleneck: int | None = None) -> None:
         super().__init__()
+        bottleneck = bottleneck or channels // 4
         self.channel_gate = nn.Sequential(
             nn.Conv2d(channels, bottleneck, 1, bias=False),
             nn.ReLU(),
@@ -84,7 +85,7 @@ class ExternalAttention(nn.Module):
             x: Features of all points.
             counts: Points of each sample; their sum is N.
         """
-        heads = self.widen(x).view(len(x), HEADS, -1)
+        heads = self.widen(x).view(len(x), HEADS, self.keys.in_features)
         parts = [len(x)] if self.scope == 'batch' else list(counts)
         scores = self.keys(heads).split(parts)
         weights = torch.cat([part.softmax(dim=0) for part in scores])

@@ -19,24 +19,25 @@ _MULTIPLE = 16  # four halvings behind the stem
 
 
 class ImageUNet(nn.Module):
-    """Images to maps of 64 channels at full resolution; 23,614,144 parameters at depth 34.
+    """Images to maps at full resolution; 23,614,144 parameters at depth 34.
 
     Args:
         depth: Of the ResNet encoder, 34 or 18.
         dropout: After the encoder's two deepest stages.
+        width: Channels of the encoder's stem and of the map that comes out.
     """
 
-    out_channels = 64
-
-    def __init__(self, depth: int = 34, dropout: float = 0.4) -> None:
+    def __init__(self, depth: int = 34, dropout: float = 0.4, width: int = 64) -> None:
         super().__init__()
-        self.encoder = ResNet(depth, classes=0, stem_stride=1)
+        self.out_channels = width
+        self.encoder = ResNet(depth, classes=0, stem_stride=1, width=width)
         self.dropout = nn.Dropout(dropout)
-        self.up5 = _raise(512, 256)
-        self.merge4, self.up4 = _merge(512, 256), _raise(256, 128)
-        self.merge3, self.up3 = _merge(256, 128), _raise(128, 64)
-        self.merge2, self.up2 = _merge(128, 64), _raise(64, 64)
-        self.out = nn.Conv2d(128, 64, 3, padding=1)
+        w = width
+        self.up5 = _raise(8 * w, 4 * w)
+        self.merge4, self.up4 = _merge(8 * w, 4 * w), _raise(4 * w, 2 * w)
+        self.merge3, self.up3 = _merge(4 * w, 2 * w), _raise(2 * w, w)
+        self.merge2, self.up2 = _merge(2 * w, w), _raise(w, w)
+        self.out = nn.Conv2d(2 * w, w, 3, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:
         """Describe every pixel.
@@ -45,7 +46,7 @@ class ImageUNet(nn.Module):
             image: ``(B, 3, H, W)`` float in [0, 1], of any size.
 
         Returns:
-            ``(B, 64, H, W)``.
+            ``(B, width, H, W)``.
         """
         height, width = image.shape[-2:]
         padded = F.pad(image, (0, -width % _MULTIPLE, 0, -height % _MULTIPLE))

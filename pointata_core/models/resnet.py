@@ -79,27 +79,35 @@ class ResNet(nn.Module):
         classes: Classes of the linear classifier ``fc``; 0 leaves it out.
         stem_stride: Stride of the first convolution: 2 as published, 1 for full resolution.
         in_channels: Channels of the image.
+        width: Channels of the stem; the stages have 1, 2, 4 and 8 times as many. Published weights
+            fit 64 only.
 
     Raises:
         ValueError: Another depth.
     """
 
     def __init__(
-        self, depth: int = 18, classes: int = 1000, stem_stride: int = 2, in_channels: int = 3
+        self,
+        depth: int = 18,
+        classes: int = 1000,
+        stem_stride: int = 2,
+        in_channels: int = 3,
+        width: int = WIDTHS[0],
     ) -> None:
         super().__init__()
         if depth not in BLOCKS:
             raise ValueError(f'depth must be one of {sorted(BLOCKS)}, found {depth}')
         self.depth = depth
-        self.conv1 = nn.Conv2d(in_channels, WIDTHS[0], 7, stem_stride, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(WIDTHS[0])
+        widths = [width * w // WIDTHS[0] for w in WIDTHS]
+        self.conv1 = nn.Conv2d(in_channels, widths[0], 7, stem_stride, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         first, second, third, fourth = BLOCKS[depth]
-        self.layer1 = _stage(WIDTHS[0], WIDTHS[0], first, stride=1)
-        self.layer2 = _stage(WIDTHS[0], WIDTHS[1], second, stride=2)
-        self.layer3 = _stage(WIDTHS[1], WIDTHS[2], third, stride=2)
-        self.layer4 = _stage(WIDTHS[2], WIDTHS[3], fourth, stride=2)
-        self.fc = nn.Linear(WIDTHS[3], classes) if classes else None
+        self.layer1 = _stage(widths[0], widths[0], first, stride=1)
+        self.layer2 = _stage(widths[0], widths[1], second, stride=2)
+        self.layer3 = _stage(widths[1], widths[2], third, stride=2)
+        self.layer4 = _stage(widths[2], widths[3], fourth, stride=2)
+        self.fc = nn.Linear(widths[3], classes) if classes else None
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')

@@ -149,14 +149,18 @@ class CameraSamples:
         return len(self.frames)
 
     def __getitem__(self, index: int) -> CameraSample:
-        """Make one sample.
+        """Make one sample of this epoch; see ``draw``."""
+        return self.draw(index, self.epoch)
+
+    def draw(self, index: int, turn: int) -> CameraSample:
+        """Make one sample by choices that depend on (seed, turn, index) alone.
 
         Raises:
             DataError: A file is bad, or ten frames in a row have no crop with enough points.
         """
         if not 0 <= index < len(self):
             raise IndexError(index)
-        rng = np.random.default_rng((self.seed, self.epoch, index))
+        rng = np.random.default_rng((self.seed, turn, index))
         for _ in range(_TRIES):
             frame = self.frames.frame(index, rng)
             sample = make_sample(frame, self.config, rng)

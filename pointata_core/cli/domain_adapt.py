@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``pointata domain-adapt``: a camera and LiDAR network for a domain without labels."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from pointata_core.cli.arguments import add_json_option, new_parser
+from pointata_core.domain_adaptation.configuration import Domain, DomainAdaptationConfig
+
+NAME = 'domain-adapt'
+SUMMARY = 'Train a camera and LiDAR network for a domain without labels (FtD++, xMUDA).'
+
+_EXAMPLES = """\
+examples:
+  pointata domain-adapt --output runs/night --task nuscenes_lidarseg \\
+      --source '{dataset: nuscenes_lidarseg, root: nuscenes, split: train_day}' \\
+      --target '{dataset: nuscenes_lidarseg, root: nuscenes, split: train_night}' \\
+      --test '{dataset: nuscenes_lidarseg, root: nuscenes, split: val_night}' \\
+      --training.setting day_to_night --training.image_weights resnet34.pth
+  pointata domain-adapt --config night.yaml --training.method xmuda --output runs/night_xmuda"""
+
+
+def parser() -> ArgumentParser:
+    """Options of the command."""
+    new = new_parser(
+        'Train on labelled frames of a source and unlabelled frames of a target, and score the '
+        'last step on a test split. Baselines: --training.method source_only, xmuda, min_entropy, '
+        'pseudo_labels. Started again on the same folder, it goes on where it was.',
+        _EXAMPLES,
+    )
+    new.add_argument('--config', action='config', help='YAML file with any of these options.')
+    new.add_argument('--output', type=str, required=True, metavar='DIR', help='Folder of the run.')
+    new.add_argument(
+        '--task', type=str, required=True, metavar='NAME',
+        help='Classes: nuscenes_lidarseg, virtual_kitti_semantickitti or a2d2_semantickitti.',
+    )  # fmt: skip
+    new.add_argument('--source', type=Domain, required=True, help='Labelled frames.')
+    new.add_argument('--target', type=Domain, required=True, help='Frames without labels.')
+    new.add_argument(
+        '--test', type=Domain | None, help='Labelled frames of the target to score on.'
+    )
+    new.add_class_arguments(DomainAdaptationConfig, 'training', help='How to train.')
+    new.add_argument('--accelerator', type=str, default='auto', help='auto, cpu or gpu.')
+    new.add_argument('--devices', type=str, default='1', help='Number of devices, or auto.')
+    new.add_argument('--strategy', type=str, default='auto', help='auto or ddp.')
+    new.add_argument('--precision', type=str, default='32-true', help='Or bf16-mixed.')
+    add_json_option(new)
+    return new
+
+
+def run(arguments: Any) -> int:
+    """Train, score and say how it went."""
+    from pointata_core.cli.console import note
+    from pointata_core.domain_adaptation.running import Domains, run_domain_adaptation
+
+    made = parser().instantiate_classes(arguments)
+    config = DomainAdaptationConfig(**arguments.training.as_dict())
+    domains = Domains.open(arguments.task, made.source, made.target, made.test)
+    options = {
+        'accelerator': arguments.accelerator,
+        'devices': arguments.devices if arguments.devices == 'auto' else int(arguments.devices),
+        'strategy': arguments.strategy,
+        'precision': arguments.precision,
+    }
+    results = run_domain_adaptation(arguments.output, config, domains, options)
+    if arguments.json:
+        print(json.dumps(results, indent=2))
+        return 0
+    for stage in ('first', 'second'):
+        if stage in results:
+            shown = ', '.join(
+                f'{name} {results[stage][name]["miou"]:.3f}'
+                for name in ('image', 'cloud', 'ensemble')
+            )
+            note(f'{stage} stage, mIoU on {domains.test.split}: {shown}')
+    note(f'results: {arguments.output}/results.json')
+    return 0
