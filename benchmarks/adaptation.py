@@ -74,7 +74,8 @@ def run_apart(run: Run, arguments: argparse.Namespace) -> dict | None:
 
 def run_here(arguments: argparse.Namespace) -> None:
     """Carry out the run named by ``--one``."""
-    from adaptation_matrix.single_run import base_settings, measure, plain, prepare, settings_of
+    from adaptation_matrix.run_settings import base_settings, plain, settings_of
+    from adaptation_matrix.single_run import measure, prepare
 
     run = plain(json.loads(arguments.one))
     base = base_settings(arguments.config, arguments.root, arguments.work, arguments.backbone)
@@ -86,7 +87,7 @@ def run_here(arguments: argparse.Namespace) -> None:
 
 def run_matrix(arguments: argparse.Namespace) -> int:
     """Carry out what is missing; return the exit status."""
-    from adaptation_matrix.single_run import base_settings, shared_facts
+    from adaptation_matrix.run_settings import base_settings, shared_facts
 
     settings = base_settings(arguments.config, arguments.root, arguments.work, arguments.backbone)
     data = settings.data.name

@@ -8,8 +8,6 @@ import os
 import shutil
 import statistics
 import time
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -26,74 +24,10 @@ from pointata_core.adaptation.lightning_run import chosen_device, fit, make_trai
 from pointata_core.adaptation.provenance import commit
 from pointata_core.adaptation.runs import claim_folder, loss_weights, open_stores
 from pointata_core.adaptation.scoring import SkillScore, score_clips
-from pointata_core.adaptation.settings import TrainingSettings, read_settings
-from pointata_core.adaptation.skill_network import find_backbone
+from pointata_core.adaptation.settings import TrainingSettings
 from pointata_core.adaptation.training import run_train
-from pointata_core.data.datasets.registry import open_dataset
 from pointata_core.evaluation.environment import machine, peak_rss_bytes, versions
 from pointata_core.models.pointata import NetworkOutput
-
-
-def base_settings(config: Path, root: Path, work: Path, backbone: str | None) -> TrainingSettings:
-    """Settings that all runs on a data set share.
-
-    Args:
-        config: YAML file.
-        root: Folder of the data set.
-        work: Folder of prepared clips and runs.
-        backbone: Backbone in place of the file's.
-    """
-    overrides = [f'data.root={root}', f'data.cache={work / "cache"}']
-    if backbone:
-        overrides.append(f'network.backbone={backbone}')
-    return read_settings(config, overrides)
-
-
-def shared_facts(settings: TrainingSettings) -> dict[str, Any]:
-    """What must be equal for runs to compare: settings that are no defaults, and the weights."""
-    facts = dict(_changed(settings, TrainingSettings(), ''))
-    for place in ('data.root', 'data.cache', 'output', 'name', 'licence', 'seed'):
-        facts.pop(place, None)
-    facts['network.backbone'] = find_backbone(settings.network.backbone).origin
-    return facts
-
-
-def _changed(values: Any, default: Any, prefix: str):
-    for field in fields(values):
-        value, usual = getattr(values, field.name), getattr(default, field.name)
-        name = f'{prefix}{field.name}'
-        if is_dataclass(value) and is_dataclass(usual):
-            yield from _changed(value, usual, f'{name}.')
-        elif value != usual:
-            yield name, list(value) if isinstance(value, tuple) else value
-
-
-def settings_of(run: Run, config: Path, base: TrainingSettings, work: Path) -> TrainingSettings:
-    """Settings of one run.
-
-    With fewer labels there are more passes, so that every run takes about as many steps.
-    """
-    overrides = [
-        f'data.root={base.data.root}',
-        f'data.cache={base.data.cache}',
-        f'network.backbone={base.network.backbone}',
-        f'output={work / "runs" / str(run).replace(" ", "_")}',
-        f'seed={run.seed}',
-        *method(run.method).overrides,
-    ]
-    settings = read_settings(config, overrides)
-    if run.fraction == 1:
-        return settings
-    data = settings.data
-    available = len(open_dataset(data.name, data.root, data.train, sampling=data.sampling,
-                                 **data.options))  # fmt: skip
-    limit = max(settings.optimiser.batch, round(run.fraction * available))
-    epochs = max(1, round(settings.optimiser.epochs * available / limit))
-    return replace(
-        settings,
-        data=replace(data, limit=limit),
-        optimiser=replace(settings.optimiser, epochs=epochs),
-    )
 
 
 def prepare(settings: TrainingSettings) -> None:
@@ -224,8 +158,3 @@ def _forget_frozen_features(settings: TrainingSettings) -> None:
     for path in Path(settings.data.cache).glob('clips/*/prefix_*.npy'):
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
-
-
-def plain(run: Mapping[str, Any]) -> Run:
-    """A run from its JSON form."""
-    return Run(run['data'], float(run['fraction']), run['method'], int(run['seed']))

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of the runs: what a data set's runs share, and what a method changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from adaptation_matrix.methods import method
+from adaptation_matrix.store import Run
+from pointata_core.adaptation.settings import TrainingSettings, read_settings
+from pointata_core.adaptation.skill_network import find_backbone
+from pointata_core.data.datasets.registry import open_dataset
+
+
+def base_settings(config: Path, root: Path, work: Path, backbone: str | None) -> TrainingSettings:
+    """Settings that all runs on a data set share.
+
+    Args:
+        config: YAML file.
+        root: Folder of the data set.
+        work: Folder of prepared clips and runs.
+        backbone: Backbone in place of the file's.
+    """
+    overrides = [f'data.root={root}', f'data.cache={work / "cache"}']
+    if backbone:
+        overrides.append(f'network.backbone={backbone}')
+    return read_settings(config, overrides)
+
+
+def shared_facts(settings: TrainingSettings) -> dict[str, Any]:
+    """What must be equal for runs to compare: settings that are no defaults, and the weights."""
+    facts = dict(_changed(settings, TrainingSettings(), ''))
+    for place in ('data.root', 'data.cache', 'output', 'name', 'licence', 'seed'):
+        facts.pop(place, None)
+    facts['network.backbone'] = find_backbone(settings.network.backbone).origin
+    return facts
+
+
+def _changed(values: Any, default: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for field in fields(values):
+        value, usual = getattr(values, field.name), getattr(default, field.name)
+        name = f'{prefix}{field.name}'
+        if is_dataclass(value) and is_dataclass(usual):
+            yield from _changed(value, usual, f'{name}.')
+        elif value != usual:
+            yield name, list(value) if isinstance(value, tuple) else value
+
+
+def settings_of(run: Run, config: Path, base: TrainingSettings, work: Path) -> TrainingSettings:
+    """Settings of one run.
+
+    With fewer labels there are more passes, so that every run takes about as many steps.
+    """
+    overrides = [
+        f'data.root={base.data.root}',
+        f'data.cache={base.data.cache}',
+        f'network.backbone={base.network.backbone}',
+        f'output={work / "runs" / str(run).replace(" ", "_")}',
+        f'seed={run.seed}',
+        *method(run.method).overrides,
+    ]
+    settings = read_settings(config, overrides)
+    if run.fraction == 1:
+        return settings
+    data = settings.data
+    available = len(open_dataset(data.name, data.root, data.train, sampling=data.sampling,
+                                 **data.options))  # fmt: skip
+    limit = max(settings.optimiser.batch, round(run.fraction * available))
+    epochs = max(1, round(settings.optimiser.epochs * available / limit))
+    return replace(
+        settings,
+        data=replace(data, limit=limit),
+        optimiser=replace(settings.optimiser, epochs=epochs),
+    )
+
+
+def plain(run: Mapping[str, Any]) -> Run:
+    """A run from its JSON form."""
+    return Run(run['data'], float(run['fraction']), run['method'], int(run['seed']))
