@@ -32,7 +32,6 @@ CONFIG = NetworkConfig(
     action_classes=('a', 'b', 'c'),
     readout_width=8,
     readout_frames=3,
-    place_width=5,
     dropout=0.0,
 )
 
@@ -194,6 +193,41 @@ def test_skills_without_adapters_stream_exactly(name: str) -> None:
         output, state = network.step(points[:, t], state)
         frames.append(output.action)
     torch.testing.assert_close(torch.stack(frames, 1), network(points).action, atol=1e-5, rtol=1e-4)
+
+
+def test_one_stream_answers_in_training_and_both_afterwards() -> None:
+    torch.manual_seed(0)
+    network = PointATA(replace(CONFIG, place_width=5, place_share=0.5)).eval()
+    points = torch.randn(16, 4, 20, 3, generator=torch.Generator().manual_seed(1)) * 0.3
+    both = network(points).action
+    heads = network.action_head
+    opinions = {}
+    for share in (1e-9, 1.0):
+        heads.train()
+        heads.place_share = share
+        opinions[share] = network(points).action
+    mean = sum(o.log_softmax(-1) for o in opinions.values()) / 2
+    torch.testing.assert_close(both, mean)
+    heads.place_share = 0.5
+    mixed = network(points).action
+    by_places = (mixed == opinions[1.0]).all(-1).all(-1)
+    by_tokens = (mixed == opinions[1e-9]).all(-1).all(-1)
+    assert (by_places ^ by_tokens).all()
+    assert 0 < int(by_places.sum()) < 16
+
+
+def test_two_pooled_streams_stream_exactly() -> None:
+    torch.manual_seed(0)
+    network = PointATA(replace(CONFIG, place_width=5, readout='pooled')).eval()
+    points = torch.randn(2, 9, 20, 3, generator=torch.Generator().manual_seed(1)) * 0.3
+    whole = network(points).action
+    state, frames = network.initial_state(2), []
+    for t in range(points.shape[1]):
+        output, state = network.step(points[:, t], state)
+        frames.append(output.action)
+    torch.testing.assert_close(torch.stack(frames, 1), whole, atol=1e-5, rtol=1e-4)
+    # The pooled readout really looks back: without the first frames the last answer is another.
+    assert not torch.allclose(network(points[:, 4:]).action[:, -1], whole[:, -1], atol=1e-4)
 
 
 def test_an_unknown_mode_is_refused_by_name() -> None:

@@ -183,7 +183,8 @@ def frame_of(clip: Mapping[str, np.ndarray], number: int) -> dict[str, np.ndarra
 def collate(batch: list[list[dict[str, np.ndarray]]]) -> ClipBatch:
     """Pad B windows of T frames to one :class:`ClipBatch`."""
     frames = [frame for window in batch for frame in window]
-    largest = max(len(f['points']) for f in frames)
+    # A batch may consist of empty frames; one slot of padding keeps indices legal.
+    largest = max(1, *(len(f['points']) for f in frames))
 
     def padded(name: str, fill: float, kind: torch.dtype) -> Tensor:
         if name not in frames[0]:

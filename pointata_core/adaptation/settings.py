@@ -85,7 +85,7 @@ class NetworkSettings:
     readout_frames: int = 16
     readout: Readout = 'pooled'
     place_width: int = 0
-    token_dropout: float = 0.0
+    place_share: float = 0.5
     dropout: float = 0.3
 
 

@@ -89,7 +89,7 @@ def network_config(
         readout_frames=net.readout_frames,
         readout=mode.readout or net.readout,
         place_width=net.place_width if mode.readout != 'linear' else 0,
-        token_dropout=net.token_dropout,
+        place_share=net.place_share,
         dropout=net.dropout,
     )
 

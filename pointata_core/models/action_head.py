@@ -30,8 +30,7 @@ class ActionHead(nn.Module):
         classes: Number of actions.
         dropout: Before the last layer; with ``pooled`` on the evidence as well.
         pooled: Also classify by mean and max of the convolutions over ``frames``.
-        place_width: Width of what is read off the token centres; 0 for nothing.
-        token_dropout: Share of training clips whose tokens are hidden.
+        evidence_width: Width of a frame's evidence, where it is not ``2 D + A``.
     """
 
     def __init__(
@@ -43,19 +42,13 @@ class ActionHead(nn.Module):
         classes: int,
         dropout: float,
         pooled: bool = False,
-        place_width: int = 0,
-        token_dropout: float = 0.0,
+        evidence_width: int | None = None,
     ) -> None:
         super().__init__()
         self.frames, self.pooled = frames, pooled
-        self.token_width, self.token_dropout = 2 * width, token_dropout
-        # Where a frame's tokens lie is the plainest account of a pose (PointNet on the centres).
-        self.places = (
-            nn.Sequential(nn.Linear(3, 64), nn.GELU(), nn.Linear(64, place_width))
-            if place_width
-            else None
-        )
-        self.compress = nn.Linear(2 * width + place_width + actor_width, readout_width)
+        if evidence_width is None:
+            evidence_width = 2 * width + actor_width
+        self.compress = nn.Linear(evidence_width, readout_width)
         self.compress_norm = nn.LayerNorm(readout_width)
         self.readout_width = readout_width
         self.trace_width = TRACE_WIDTH if actor_width else 0
@@ -88,43 +81,26 @@ class ActionHead(nn.Module):
         tokens: Tensor,
         token_mask: Tensor,
         actor: Tensor | None,
-        places: Tensor | None = None,
+        centres: Tensor | None = None,
     ) -> Tensor:
-        """Gather what a frame says: ``[class token ; max over tokens ; places ; actor]``.
+        """Gather what a frame says: ``[class token ; max over tokens ; actor]``.
 
         Args:
             class_token: ``(F, D)``.
             tokens: ``(F, G, D)``.
             token_mask: ``(F, G)``.
             actor: ``(F, A)``, its trace last, or ``None``.
-            places: ``(F, P)`` from :meth:`read_places`, or ``None``.
+            centres: ``(F, G, 3)``, where the tokens lie; of no use here.
 
         Returns:
-            ``(F, 2 D + P + A)``.
+            ``(F, 2 D + A)``.
         """
-        parts = [class_token, _masked_max(tokens, token_mask), places, actor]
-        return torch.cat([part for part in parts if part is not None], dim=1)
+        pooled = masked_max(tokens, token_mask)
+        parts = [class_token, pooled] if actor is None else [class_token, pooled, actor]
+        return torch.cat(parts, dim=1)
 
-    def read_places(self, centres: Tensor, token_mask: Tensor) -> Tensor | None:
-        """Describe where the tokens ``(F, G, 3)`` lie: ``(F, P)``, or ``None`` without places."""
-        if self.places is None:
-            return None
-        return _masked_max(self.places(centres), token_mask)
-
-    def describe(self, evidence: Tensor, frames: int = 1) -> Tensor:
-        """Compress the evidence of frames ``(F, 2 D + P + A)`` to ``(F, descriptor_width)``.
-
-        Args:
-            evidence: From :meth:`collect`.
-            frames: Frames of a clip; the frames of one clip follow each other.
-        """
-        if self.training and self.token_dropout:
-            clips = torch.rand(len(evidence) // frames, 1, device=evidence.device)
-            seen = (clips >= self.token_dropout).repeat_interleave(frames, dim=0)
-            tokens, rest = evidence.split(
-                [self.token_width, evidence.shape[1] - self.token_width], dim=1
-            )
-            evidence = torch.cat([tokens * seen, rest], dim=1)
+    def describe(self, evidence: Tensor) -> Tensor:
+        """Compress the evidence of frames ``(..., 2 D + A)`` to ``(..., descriptor_width)``."""
         if self.pooled:
             evidence = self.dropout(evidence)
         compressed = F.gelu(self.compress_norm(self.compress(evidence)))
@@ -184,7 +160,7 @@ def _running_max(x: Tensor, mask: Tensor, frames: int) -> Tensor:
     return found.masked_fill(torch.isinf(found), 0.0)
 
 
-def _masked_max(tokens: Tensor, mask: Tensor) -> Tensor:
+def masked_max(tokens: Tensor, mask: Tensor) -> Tensor:
     """Max over the tokens ``(F, G, D)`` of each frame; 0 for a frame without any."""
     pooled = tokens.masked_fill(~mask.unsqueeze(-1), float('-inf')).amax(dim=1)
     return pooled.masked_fill(~mask.any(dim=1, keepdim=True), 0.0)

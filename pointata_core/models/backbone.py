@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from pointata_core.models.activation import gelu
 from pointata_core.models.config import BackboneConfig
+from pointata_core.models.linear import Linear
 from pointata_core.models.patch_encoder import PatchEncoder
 
 
@@ -23,8 +24,8 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width, bias=False)
+        self.proj = Linear(width, width)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Attend over ``x (F, S, D)``; ``mask (F, 1, 1|S, S)`` is true where a key may be seen."""
@@ -40,8 +41,8 @@ class Mlp(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
+        self.fc1 = Linear(width, hidden)
+        self.fc2 = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(..., D)`` to ``(..., D)``."""

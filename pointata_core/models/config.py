@@ -104,9 +104,9 @@ class NetworkConfig:
         readout: ``convolution``; ``pooled`` to also take mean and max of its answers over
             ``readout_frames``, for clips whose action may be over at their end; or ``linear``, a
             plain linear classifier of the mean.
-        place_width: Width of what the action head reads off the token centres; 0 for nothing.
-        token_dropout: Share of training clips whose tokens the action head does not get to see, so
-            that it learns to read places as well.
+        place_width: Width of what a second stream of the action head reads off the token centres;
+            0 for no such stream.
+        place_share: Share of training clips that the places answer, the tokens the others.
         actor_class: Segmentation class whose points form an extra descriptor for the action head
             ('' for none): an action is done by somebody, and a scene is mostly walls.
         dropout: Dropout in the heads.
@@ -129,7 +129,7 @@ class NetworkConfig:
     readout_frames: int = 16
     readout: Readout = 'convolution'
     place_width: int = 0
-    token_dropout: float = 0.0
+    place_share: float = 0.5
     actor_class: str = ''
     dropout: float = 0.1
 
@@ -146,10 +146,10 @@ class NetworkConfig:
             raise ConfigError(
                 f"readout is '{self.readout}', expected one of {', '.join(get_args(Readout))}"
             )
-        if self.place_width < 0 or not 0 <= self.token_dropout < 1:
+        if self.place_width < 0 or not 0 < self.place_share < 1:
             raise ConfigError(
-                f'place_width is {self.place_width}, token_dropout {self.token_dropout}, '
-                'expected 0 or more, and 0 to below 1'
+                f'place_width is {self.place_width}, place_share {self.place_share}, '
+                'expected 0 or more, and between 0 and 1'
             )
         if self.embedder_frames not in (1, 2):
             raise ConfigError(f'embedder_frames is {self.embedder_frames}, expected 1 or 2')

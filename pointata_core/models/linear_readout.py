@@ -38,11 +38,8 @@ class LinearReadout(nn.Module):
         """Frames that an answer depends on, the newest included."""
         return self.frames
 
-    def read_places(self, centres: Tensor, token_mask: Tensor) -> None:
-        """Read nothing off the token centres: a probe asks what the tokens say."""
-
-    def describe(self, evidence: Tensor, frames: int = 1) -> Tensor:
-        """Return the evidence ``(F, 2 D + A)`` as it is."""
+    def describe(self, evidence: Tensor) -> Tensor:
+        """Return the evidence ``(..., 2 D + A)`` as it is."""
         return evidence
 
     def forward(self, descriptors: Tensor, mask: Tensor) -> Tensor:

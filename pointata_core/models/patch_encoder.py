@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pointata_core.models.linear import Linear, product
+
 
 class PatchEncoder(nn.Module):
     """Two shared point MLPs with a max after each.
@@ -25,10 +27,10 @@ class PatchEncoder(nn.Module):
         h1, h2 = hidden
         self.point_in = nn.Linear(in_channels, h1)
         self.point_norm = nn.BatchNorm1d(h1)
-        self.point_out = nn.Linear(h1, h2)
-        self.patch_in = nn.Linear(2 * h2, 2 * h2)
+        self.point_out = Linear(h1, h2)
+        self.patch_in = Linear(2 * h2, 2 * h2)
         self.patch_norm = nn.BatchNorm1d(2 * h2)
-        self.patch_out = nn.Linear(2 * h2, out_channels)
+        self.patch_out = Linear(2 * h2, out_channels)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Encode patches ``(P, K, C)`` to tokens ``(P, D)``."""
@@ -39,7 +41,7 @@ class PatchEncoder(nn.Module):
         half = x.shape[-1]
         weight, bias = self._patch_in_weights()
         pooled = F.linear(x.amax(dim=1), weight[:, :half], bias)
-        x = F.linear(x, weight[:, half:]) + pooled.unsqueeze(1)
+        x = product(x, weight[:, half:].to(self.patch_in.factor.dtype)).add_(pooled.unsqueeze(1))
         if self.training:
             x = self.patch_norm(x.flatten(0, 1)).view_as(x)
         return self.patch_out(x.relu_()).amax(dim=1)

@@ -32,6 +32,7 @@ from pointata_core.models.tubes import (
     parent_slots,
     shift_frames,
 )
+from pointata_core.models.two_stream_head import TwoStreamHead
 from pointata_core.models.video_adapter import VideoAdapter
 from pointata_core.ops import knn
 
@@ -97,7 +98,7 @@ class PointATA(nn.Module):
             config.dropout,
         )
 
-    def _build_action_head(self) -> ActionHead | LinearReadout | None:
+    def _build_action_head(self) -> ActionHead | TwoStreamHead | LinearReadout | None:
         config = self.config
         if not config.action_classes:
             return None
@@ -109,17 +110,18 @@ class PointATA(nn.Module):
                 config.readout_frames,
                 len(config.action_classes),
             )
-        return ActionHead(
-            config.backbone.width,
-            actor_width,
+        sizes = (
             config.readout_width,
             config.readout_frames,
             len(config.action_classes),
             config.dropout,
             config.readout == 'pooled',
-            config.place_width,
-            config.token_dropout,
         )
+        width = config.backbone.width
+        if config.place_width:
+            places = config.place_width
+            return TwoStreamHead(width, actor_width, places, *sizes, config.place_share)
+        return ActionHead(width, actor_width, *sizes)
 
     # ------------------------------------------------------------------ training
 
@@ -255,7 +257,7 @@ class PointATA(nn.Module):
 
         taps = self._run_blocks(tokens, geometry, past, prefix)
         logits, actor = self._segment(flat, flat_features, flat_mask, geometry, taps)
-        descriptors = self._describe(taps, geometry, actor, frames)
+        descriptors = self._describe(taps, geometry, actor)
         action = None
         if descriptors is not None:
             action = self.action_head(
@@ -481,18 +483,13 @@ class PointATA(nn.Module):
         return logits, self.actor(points, probability, mask)
 
     def _describe(
-        self,
-        taps: list[Tensor],
-        geometry: FrameGeometry,
-        actor: Tensor | None,
-        frames: int = 1,
+        self, taps: list[Tensor], geometry: FrameGeometry, actor: Tensor | None
     ) -> Tensor | None:
-        head, last, mask = self.action_head, taps[-1], geometry.token_mask
+        head, last = self.action_head, taps[-1]
         if head is None:
             return None
-        places = head.read_places(geometry.centres, mask)
-        evidence = head.collect(last[:, 0], last[:, 1:], mask, actor, places)
-        return head.describe(evidence, frames)
+        mask, centres = geometry.token_mask, geometry.centres
+        return head.describe(head.collect(last[:, 0], last[:, 1:], mask, actor, centres))
 
 
 def _with_offset(stream: Tensor, offset: Tensor) -> Tensor:

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two opinions on the action: what the tokens say, and where they lie.
+
+Where the token centres lie is the plainest account of a pose (a small PointNet reads it), and it
+carries over to persons never seen, where tokens of a backbone trained on something else are easily
+learned by heart. Each has a readout of its own. In training every clip is answered by one of the
+two, so that neither leans on the other; then their logarithmic probabilities are averaged.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pointata_core.models.action_head import ActionHead, masked_max
+
+
+class TwoStreamHead(nn.Module):
+    """An action head on tokens and one on places.
+
+    Args:
+        width: Token width D.
+        actor_width: Width of the actor descriptor with its trace; 0 for none.
+        place_width: Width P of a frame's places.
+        readout_width: Width of each readout.
+        frames: Frames of the running mean and max.
+        classes: Number of actions.
+        dropout: See :class:`ActionHead`.
+        pooled: See :class:`ActionHead`.
+        place_share: Share of training clips that the places answer.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        actor_width: int,
+        place_width: int,
+        readout_width: int,
+        frames: int,
+        classes: int,
+        dropout: float,
+        pooled: bool,
+        place_share: float,
+    ) -> None:
+        super().__init__()
+        self.place_width, self.place_share = place_width, place_share
+        self.read_places = nn.Sequential(nn.Linear(3, 64), nn.GELU(), nn.Linear(64, place_width))
+        sizes = (readout_width, frames, classes, dropout, pooled)
+        self.tokens = ActionHead(width, actor_width, *sizes)
+        self.places = ActionHead(0, 0, *sizes, evidence_width=place_width)
+
+    @property
+    def receptive_field(self) -> int:
+        """Frames that an answer depends on, the newest included."""
+        return max(self.tokens.receptive_field, self.places.receptive_field)
+
+    @property
+    def descriptor_width(self) -> int:
+        """Width of a frame's descriptor: that of both streams."""
+        return self.tokens.descriptor_width + self.places.descriptor_width
+
+    def collect(
+        self,
+        class_token: Tensor,
+        tokens: Tensor,
+        token_mask: Tensor,
+        actor: Tensor | None,
+        centres: Tensor,
+    ) -> Tensor:
+        """Gather ``[places ; class token ; max over tokens ; actor]`` of frames.
+
+        Args:
+            class_token: ``(F, D)``.
+            tokens: ``(F, G, D)``.
+            token_mask: ``(F, G)``.
+            actor: ``(F, A)`` or ``None``.
+            centres: ``(F, G, 3)``, normalised.
+
+        Returns:
+            ``(F, P + 2 D + A)``.
+        """
+        places = masked_max(self.read_places(centres), token_mask)
+        said = ActionHead.collect(class_token, tokens, token_mask, actor)
+        return torch.cat([places, said], dim=1)
+
+    def describe(self, evidence: Tensor) -> Tensor:
+        """Compress evidence ``(..., P + 2 D + A)`` to ``(..., descriptor_width)``."""
+        width = self.place_width
+        places = self.places.describe(evidence[..., :width])
+        return torch.cat([places, self.tokens.describe(evidence[..., width:])], dim=-1)
+
+    def forward(self, descriptors: Tensor, mask: Tensor) -> Tensor:
+        """Read out every frame; shapes as :meth:`ActionHead.forward`."""
+        width = self.places.descriptor_width
+        places = self.places(descriptors[..., :width], mask)
+        tokens = self.tokens(descriptors[..., width:], mask)
+        if self.training:
+            drawn = torch.rand(len(places), 1, 1, device=places.device)
+            return torch.where(drawn < self.place_share, places, tokens)
+        return (places.float().log_softmax(-1) + tokens.float().log_softmax(-1)) / 2
