@@ -18,10 +18,9 @@ from hypothesis import strategies as st
 
 from pointata_core.data.datasets.camera.exported import FrameWriter, export_frames, exported_frames
 from pointata_core.data.datasets.camera.frames import CameraFrame
+from pointata_core.data.datasets.camera.sample_config import PUBLISHED, SampleConfig
 from pointata_core.data.datasets.camera.samples import (
-    PUBLISHED,
     CameraSamples,
-    SampleConfig,
     class_counts,
     make_sample,
     voxelise,

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from toy_domains import TASK, write_toy_domains
 
-from pointata_core.data.datasets.camera.samples import CameraSamples, SampleConfig
+from pointata_core.data.datasets.camera.sample_config import SampleConfig
+from pointata_core.data.datasets.camera.samples import CameraSamples
 from pointata_core.domain_adaptation.batches import PairBatches, Pairs, collate, collate_pairs
 from pointata_core.domain_adaptation.configuration import Domain, DomainAdaptationConfig
 from pointata_core.domain_adaptation.pseudo_labels import PseudoLabels

@@ -16,12 +16,8 @@ SUMMARY = 'Train a camera and LiDAR network for a domain without labels (FtD++, 
 
 _EXAMPLES = """\
 examples:
-  pointata domain-adapt --output runs/night --task nuscenes_lidarseg \\
-      --source '{dataset: nuscenes_lidarseg, root: nuscenes, split: train_day}' \\
-      --target '{dataset: nuscenes_lidarseg, root: nuscenes, split: train_night}' \\
-      --test '{dataset: nuscenes_lidarseg, root: nuscenes, split: val_night}' \\
-      --training.setting day_to_night --training.image_weights resnet34.pth
-  pointata domain-adapt --config night.yaml --training.method xmuda --output runs/night_xmuda"""
+  pointata domain-adapt --output runs/night --task nuscenes_lidarseg --source.dataset nuscenes_lidarseg --source.root nuscenes --source.split train_day --target.dataset nuscenes_lidarseg --target.root nuscenes --target.split train_night --training.setting day_to_night
+  pointata domain-adapt --output runs/night_xmuda --task nuscenes_lidarseg --source.dataset exported --source.root day --target.dataset exported --target.root night --training.method xmuda"""  # noqa: E501
 
 
 def parser() -> ArgumentParser:

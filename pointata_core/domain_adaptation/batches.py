@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,12 +15,8 @@ from pointata_core.data.datasets.camera.a2d2 import a2d2
 from pointata_core.data.datasets.camera.exported import exported_frames
 from pointata_core.data.datasets.camera.frames import CameraFrames
 from pointata_core.data.datasets.camera.nuscenes_lidarseg import nuscenes_lidarseg
-from pointata_core.data.datasets.camera.samples import (
-    PUBLISHED,
-    CameraSample,
-    CameraSamples,
-    SampleConfig,
-)
+from pointata_core.data.datasets.camera.sample_config import PUBLISHED, SampleConfig
+from pointata_core.data.datasets.camera.samples import CameraSample, CameraSamples
 from pointata_core.data.datasets.camera.semantickitti_camera import semantickitti_camera
 from pointata_core.data.datasets.camera.virtual_kitti import virtual_kitti
 from pointata_core.domain_adaptation.configuration import Domain
@@ -126,8 +123,6 @@ class Pairs(Dataset):
 
 def collate_pairs(pairs: Sequence[tuple[CameraSample, CameraSample]]) -> Pair:
     """Put pairs into two batches; the target's labels, if any, stay behind."""
-    from dataclasses import replace
-
     return Pair(
         collate([source for source, _ in pairs]),
         collate([replace(target, labels=None) for _, target in pairs]),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pointata_core.data.datasets.camera.samples import SampleConfig
+from pointata_core.data.datasets.camera.sample_config import SampleConfig
 from pointata_core.domain_adaptation.choices import (
     LossWeights,
     PseudoLabelMode,

@@ -23,7 +23,8 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 
 from pointata_core.data.datasets.camera.frames import CameraFrames
-from pointata_core.data.datasets.camera.samples import CameraSamples, SampleConfig, class_counts
+from pointata_core.data.datasets.camera.sample_config import SampleConfig
+from pointata_core.data.datasets.camera.samples import CameraSamples, class_counts
 from pointata_core.domain_adaptation.batches import (
     Pair,
     PairBatches,

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from pointata_core.data.datasets.camera.frames import CameraFrames
-from pointata_core.data.datasets.camera.samples import CameraSample, SampleConfig, make_sample
+from pointata_core.data.datasets.camera.sample_config import SampleConfig
+from pointata_core.data.datasets.camera.samples import CameraSample, make_sample
 from pointata_core.domain_adaptation.batches import collate
 from pointata_core.domain_adaptation.pseudo_labels import PseudoLabelWriter, answers_of
 from pointata_core.errors import ConfigError
