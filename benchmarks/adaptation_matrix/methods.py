@@ -28,6 +28,10 @@ _NO_STAGE_1 = 'align.objective=none'
 # (AdamW at 5e-4, half of what adapters and heads get here).
 _GENTLE = 'optimiser.learning_rate=5.0e-4'
 
+# A stream of the head that reads where token centres lie, past the backbone: it would blur what the
+# methods differ in, so only rows of its own have it.
+_PLACES = ('network.place_width=192', 'network.place_share=0.5')
+
 METHODS: dict[str, Method] = {
     'pointata': Method('OTDD alignment, then adapters, context encoder, class token and head'),
     'full': Method(
@@ -46,11 +50,16 @@ METHODS: dict[str, Method] = {
     'p4transformer': Method(
         'P4Transformer as wide as our backbone, from random weights', (_NO_STAGE_1,), True
     ),
+    'pointata-places': Method('pointata, and a stream of places in the head', _PLACES),
     'lora': Method(
         'low-rank updates of the attention, and the head',
         ('tuning.mode=lora', _NO_STAGE_1),
     ),
     'head': Method('the temporal head on frozen features', ('tuning.mode=head', _NO_STAGE_1)),
+    'head-places': Method(
+        'the temporal head with a stream of places on frozen features',
+        ('tuning.mode=head', _NO_STAGE_1, *_PLACES),
+    ),
     'full-plain': Method(
         'backbone and head, no adapters', ('tuning.mode=full_plain', _NO_STAGE_1, _GENTLE)
     ),
