@@ -137,6 +137,7 @@ def _node_command(arguments: Any, bundle: Path) -> list[str]:
     parameters = {
         'bundle': f"'{bundle.resolve()}'",
         'device': arguments.device,
+        'precision': arguments.precision,
         'autostart': 'false',
         'policy': arguments.policy,
         'diagnostics_period': _DIAGNOSTICS_PERIOD_S,

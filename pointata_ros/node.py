@@ -107,7 +107,7 @@ class PerceptionNode(LifecycleNode):
                     self, settings.fixed_frame, lambda: self.settings.transform_timeout
                 )
                 stack.callback(self._drop_transforms)
-            skill = prepare_skill(settings.bundle, settings.device)
+            skill = prepare_skill(settings.bundle, settings.device, settings.precision)
             stack.callback(self._drop_streams)
             for name in settings.inputs or ('',):
                 self._add_stream(name, skill)

@@ -84,6 +84,13 @@ class NodeSettings:
         choices=('stop', 'cpu'),
         live=True,
     )
+    precision: str = _parameter(
+        'float32',
+        'Model',
+        'How the large matrix products are taken: float32, or bfloat16, which is faster where the '
+        'processor has instructions for it; nearly all labels stay the same.',
+        choices=('float32', 'bfloat16'),
+    )
     num_threads: int = _parameter(
         0, 'Model', 'CPU threads of the network; 0 = as torch decides.', minimum=0, maximum=1024
     )

@@ -40,7 +40,7 @@ class Skill:
     substitute_for: str = ''
 
 
-def prepare_skill(path: str, device: str) -> Skill:
+def prepare_skill(path: str, device: str, precision: str) -> Skill:
     """Load and verify a bundle, then run it on a few synthetic frames.
 
     The first frames of a network cost many times the later ones; they are paid here, not while the
@@ -49,6 +49,7 @@ def prepare_skill(path: str, device: str) -> Skill:
     Args:
         path: Folder of the bundle; empty for the default one of this package.
         device: Parameter ``device``.
+        precision: Parameter ``precision``.
 
     Raises:
         PointataError: The bundle or the device cannot be used; the text says why and what to do.
@@ -58,7 +59,7 @@ def prepare_skill(path: str, device: str) -> Skill:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
-            bundle = load_bundle(path, device=choice.device)
+            bundle = load_bundle(path, device=choice.device, precision=precision)
         _warm_up(StreamingSession(bundle, choice.device))
     except PointataError:
         raise
@@ -67,18 +68,19 @@ def prepare_skill(path: str, device: str) -> Skill:
     return Skill(bundle, choice, tuple(str(one.message) for one in caught))
 
 
-def prepare_skill_on_cpu(skill: Skill, reason: str) -> Skill:
+def prepare_skill_on_cpu(skill: Skill, precision: str, reason: str) -> Skill:
     """The same bundle on the CPU, read from disk again: the device's memory may be gone.
 
     Args:
         skill: What ran on the device that failed.
+        precision: Parameter ``precision``.
         reason: How it failed.
 
     Raises:
         PointataError: It cannot be loaded any more.
     """
     text = f'running on the CPU instead of {skill.device.device}, as device_failure asks: {reason}'
-    again = prepare_skill(str(skill.bundle.path), 'cpu')
+    again = prepare_skill(str(skill.bundle.path), 'cpu', precision)
     return replace(again, device=DeviceChoice(again.device.device, text), substitute_for=text)
 
 

@@ -90,7 +90,7 @@ class SkillServer:
         Raises:
             Exception: Whatever kept the bundle from running there; nothing changed.
         """
-        skill = prepare_skill_on_cpu(self.current, reason)
+        skill = prepare_skill_on_cpu(self.current, self._settings().precision, reason)
         self._use(skill, self._sessions(skill), ResetReason.REQUESTED)
         self._node.get_logger().error(skill.substitute_for)
 
@@ -145,7 +145,7 @@ class SkillServer:
 
         settings = self._settings()
         try:
-            skill = prepare_skill(settings.bundle, settings.device)
+            skill = prepare_skill(settings.bundle, settings.device, settings.precision)
             sessions = self._sessions(skill)
         except Exception as error:
             text = str(error) if isinstance(error, PointataError) else repr(error)

@@ -20,7 +20,7 @@ def new_parser(description: str, examples: str, prog: str | None = None) -> Argu
 
 
 def add_model_options(parser: ArgumentParser) -> None:
-    """``--bundle`` and ``--device``."""
+    """``--bundle``, ``--device`` and ``--precision``."""
     parser.add_argument(
         '--bundle',
         type=str | None,
@@ -33,6 +33,13 @@ def add_model_options(parser: ArgumentParser) -> None:
         default='auto',
         metavar='DEVICE',
         help='auto, cpu, cuda or cuda:N; auto takes the first CUDA device if there is one.',
+    )
+    parser.add_argument(
+        '--precision',
+        type=str,
+        default='float32',
+        metavar='TYPE',
+        help='How the large matrix products are taken: float32 or bfloat16.',
     )
 
 

@@ -52,6 +52,10 @@ def parser() -> ArgumentParser:
     new.add_argument('--output', type=str, default='demo_output', metavar='DIR', help='Results.')
     new.add_argument('--device', type=str, default='auto', help='auto, cpu, cuda or cuda:N.')
     new.add_argument(
+        '--precision', type=str, default='float32', metavar='TYPE',
+        help='How the large matrix products are taken: float32 or bfloat16.',
+    )  # fmt: skip
+    new.add_argument(
         '--rate', type=float, default=1.0, metavar='FACTOR', help='Pace of the replay.'
     )
     new.add_argument(

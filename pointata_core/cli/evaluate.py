@@ -125,6 +125,7 @@ def _evaluate(arguments: Any) -> EvaluationResults:
         shared = {
             'bundle': arguments.bundle,
             'device': arguments.device,
+            'precision': arguments.precision,
             'max_gap_s': arguments.max_gap,
             'progress': report_progress,
         }

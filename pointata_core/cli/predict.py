@@ -74,7 +74,7 @@ def run(arguments: Any) -> int:
     _check_names(files)
     from pointata_core.evaluation.runner import open_bundle
 
-    loaded = open_bundle(arguments.bundle, arguments.device)
+    loaded = open_bundle(arguments.bundle, arguments.device, arguments.precision)
     output = Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
     summaries = []

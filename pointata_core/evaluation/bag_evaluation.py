@@ -106,6 +106,7 @@ def evaluate_bag(
     labels_topic: str | None = None,
     label_mapping: str | None = None,
     device: str = 'auto',
+    precision: str = 'float32',
     fixed_frame: str = '',
     max_gap_s: float = 1.0,
     progress: Progress | None = None,
@@ -122,6 +123,7 @@ def evaluate_bag(
         label_mapping: How raw labels become those of the bundle, see
             ``ground_truth.labels_to_classes``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``float32`` or ``bfloat16``.
         fixed_frame: Compensate ego motion with the recorded ``/tf`` against this frame; a cloud
             whose transform is missing is skipped, as the node does by default.
         max_gap_s: A longer pause between two stamps starts a new history.
@@ -138,7 +140,7 @@ def evaluate_bag(
         # Only now: a mistyped topic should not have to wait for torch.
         from pointata_core.evaluation.runner import BundleRunner, open_bundle
 
-        loaded = open_bundle(bundle, device)
+        loaded = open_bundle(bundle, device, precision)
         runner = BundleRunner(loaded, plan.frames, max_gap_s=max_gap_s)
         run = _BagRun(
             plan,

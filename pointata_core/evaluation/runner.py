@@ -57,16 +57,20 @@ def bundle_facts(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def open_bundle(path: str | Path | None, device: str = 'auto') -> LoadedBundle:
+def open_bundle(
+    path: str | Path | None, device: str = 'auto', precision: str = 'float32'
+) -> LoadedBundle:
     """Load a bundle, the default one if no path is given, and choose where it runs.
 
     Raises:
         BundleError: It cannot be used.
-        ConfigError: The device is not there.
+        ConfigError: The device is not there, or the precision is unknown.
     """
     choice = choose_device(device)
-    bundle = load_bundle(Path(path) if path else resource_path(DEFAULT_BUNDLE))
-    return LoadedBundle(bundle, choice.device, f'{choice.device} ({choice.reason})')
+    folder = Path(path) if path else resource_path(DEFAULT_BUNDLE)
+    bundle = load_bundle(folder, precision=precision)
+    products = '' if precision == 'float32' else f', products in {precision}'
+    return LoadedBundle(bundle, choice.device, f'{choice.device} ({choice.reason}){products}')
 
 
 class BundleRunner:

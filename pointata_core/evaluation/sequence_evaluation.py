@@ -29,6 +29,7 @@ def evaluate_sequence(
     *,
     bundle: str | Path | None = None,
     device: str = 'auto',
+    precision: str = 'float32',
     compensate: bool = False,
     max_gap_s: float = 1.0,
     progress: Callable[[int, int], None] | None = None,
@@ -39,6 +40,7 @@ def evaluate_sequence(
         folder: Folder with ``velodyne``, and optionally ``labels``, ``poses.txt``, ``calib.txt``.
         bundle: Folder of the bundle; ``None`` = the default bundle.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``float32`` or ``bfloat16``.
         compensate: Take ego motion out by the poses of the sequence.
         max_gap_s: A longer pause between two stamps starts a new history.
         progress: Called with (scans done, scans in all).
@@ -53,7 +55,7 @@ def evaluate_sequence(
     # Only now: a mistyped folder should not have to wait for torch.
     from pointata_core.evaluation.runner import BundleRunner, open_bundle
 
-    loaded = open_bundle(bundle, device)
+    loaded = open_bundle(bundle, device, precision)
     runner = BundleRunner(loaded, len(sequence), max_gap_s=max_gap_s)
     if compensate and sequence.poses is None:
         raise ConfigError(

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from pointata_core.errors import BundleError
+from pointata_core.models.linear import set_precision
 from pointata_core.models.pointata import PointATA
 from pointata_core.streaming.backbone_sharing import fill_shared
 from pointata_core.streaming.bundle_files import (
@@ -68,6 +69,7 @@ def load_bundle(
     dtype: torch.dtype | None = None,
     *,
     share_backbone: bool = True,
+    precision: str = 'float32',
 ) -> Bundle:
     """Load a bundle after verifying everything about it.
 
@@ -77,9 +79,11 @@ def load_bundle(
         dtype: Floating-point type of its weights; ``None`` for float32, however they are stored.
         share_backbone: Use the tensors of an equal backbone that is already in memory. Choose
             false for a network whose backbone will be trained.
+        precision: In what type the large products are taken, see `set_precision`.
 
     Raises:
         BundleError: The bundle is missing, damaged, unsafe or made for another version.
+        ConfigError: The precision is unknown.
         RuntimeError: The device is absent or full.
     """
     files = find_files(path)
@@ -92,6 +96,7 @@ def load_bundle(
         network.backbone.load_state_dict(backbone, assign=True)
     network.load_state_dict(_placed(skill, device, dtype), strict=False, assign=True)
     network.requires_grad_(False).eval()
+    set_precision(network, precision)
     return Bundle(files.manifest, network, files.root, files.manifest.checksum)
 
 
