@@ -134,6 +134,24 @@ def test_each_method_trains_on_its_own_terms(domains, method):
     assert ('cloud_mimic' in trained) == (method in ('ftd++', 'xmuda'))
 
 
+def test_half_precision_gives_nearly_the_same_terms(domains):
+    pair, found = one_pair(domains), []
+    for half in (False, True):
+        module = module_for('ftd++')
+        module.network.apply(
+            lambda part: setattr(part, 'p', 0.0) if isinstance(part, torch.nn.Dropout) else None
+        )
+        torch.manual_seed(1)
+        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=half):
+            terms = module.terms(pair)
+        torch.stack([value.float() for value in terms.values()]).sum().backward()
+        gradients = [p.grad for p in module.network.parameters() if p.grad is not None]
+        assert all(torch.isfinite(g).all() and g.dtype == torch.float32 for g in gradients)
+        found.append({name: value.item() for name, value in terms.items()})
+    for name in ('image_segmentation', 'cloud_segmentation', 'modality_source'):
+        assert found[1][name] == pytest.approx(found[0][name], rel=0.05, abs=0.02)
+
+
 def test_rates_and_milestones_are_those_of_the_setting():
     module = module_for('ftd++')
     optimizer = module.configure_optimizers()['optimizer']

@@ -41,8 +41,6 @@ def parser() -> ArgumentParser:
     )
     new.add_class_arguments(DomainAdaptationConfig, 'training', help='How to train.')
     new.add_argument('--accelerator', type=str, default='auto', help='auto, cpu or gpu.')
-    new.add_argument('--devices', type=str, default='1', help='Number of devices, or auto.')
-    new.add_argument('--strategy', type=str, default='auto', help='auto or ddp.')
     new.add_argument('--precision', type=str, default='32-true', help='Or bf16-mixed.')
     add_json_option(new)
     return new
@@ -56,10 +54,10 @@ def run(arguments: Any) -> int:
     made = parser().instantiate_classes(arguments)
     config = DomainAdaptationConfig(**arguments.training.as_dict())
     domains = Domains.open(arguments.task, made.source, made.target, made.test)
+    # One device: scoring and pseudo-labels between the stages are not shared out.
     options = {
         'accelerator': arguments.accelerator,
-        'devices': arguments.devices if arguments.devices == 'auto' else int(arguments.devices),
-        'strategy': arguments.strategy,
+        'devices': 1,
         'precision': arguments.precision,
     }
     results = run_domain_adaptation(arguments.output, config, domains, options)
