@@ -57,7 +57,8 @@ def _judge(publisher, wanted: QoSProfile) -> str:
         return f'{name} sends {publisher.topic_type}, expected {POINT_CLOUD_TYPE}'
     offered = publisher.qos_profile
     compatibility, reason = qos_check_compatible(offered, wanted)
-    if compatibility == QoSCompatibility.OK:
+    # A warning says that something is left to the middleware's defaults; these do meet.
+    if compatibility != QoSCompatibility.ERROR:
         return f'{name} fits, but nothing has come from it: it is idle, or {_LARGE_CLOUD_ADVICE}'
     return (
         f'{name} does not fit: {reason.strip(" ;")}. It offers: {describe(offered)}. Change the '

@@ -237,6 +237,15 @@ def test_silence_is_explained_by_publisher_and_policy(untrained_bundle):
         assert 'reliable' in hint.lower() and 'best effort' in hint
 
 
+def test_a_publisher_that_fits_but_is_idle_is_not_blamed(untrained_bundle):
+    with Bench(bundle=str(untrained_bundle), policy='latest', hint_after=0.2) as bench:
+        client = bench._client.node
+        client.create_publisher(PointCloud2, bench.topic('input/points'), BEST_EFFORT)
+        hint = bench.wait_for_log(f"publisher '/{client.get_name()}'")
+        assert 'fits, but nothing has come from it' in hint
+        assert 'does not fit' not in hint
+
+
 def test_a_topic_that_nobody_serves_is_explained_by_those_that_are(untrained_bundle):
     with Bench(bundle=str(untrained_bundle), autostart=False) as bench:
         client = bench._client.node
