@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,8 @@ def run(arguments: Any) -> int:
     backbone = run_pretraining(
         output, config, bank, weights, provenance=provenance, trainer_options=options
     )
+    if os.environ.get('LOCAL_RANK', '0') != '0' or os.environ.get('RANK', '0') != '0':
+        return 0  # one process speaks for all
     manifest = json.loads(backbone.with_suffix('.json').read_text())
     if arguments.json:
         print(json.dumps({'backbone': str(backbone), **manifest}, indent=2))

@@ -88,7 +88,8 @@ class Throughput(Callback):
         if self.start is None:
             return  # resumed at the end of an epoch that an earlier process trained
         shapes = trainer.num_training_batches * module.config.batch * trainer.world_size
-        module.log('shapes_per_second', shapes / (time.perf_counter() - self.start))
+        rate = shapes / (time.perf_counter() - self.start)
+        module.log('shapes_per_second', rate, rank_zero_only=True)
 
 
 def run_pretraining(
@@ -142,6 +143,7 @@ def run_pretraining(
             'step': trainer.global_step, 'complete': True,
         }  # fmt: skip
         export_encoder(output / BACKBONE, config, module.encoder.state_dict(), manifest)
+    trainer.strategy.barrier('exported')
     return output / BACKBONE
 
 

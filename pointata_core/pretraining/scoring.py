@@ -20,7 +20,7 @@ from pointata_core.pretraining.probes import (
     overall_features,
 )
 
-SETTINGS = ((5, 10), (10, 10))
+SETTINGS = ((5, 10), (10, 10), (10, 1))
 """(ways, shots) of the few-shot probes; those that the data cannot fill are left out."""
 
 
