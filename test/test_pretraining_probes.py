@@ -46,6 +46,14 @@ def test_the_constant_does_not_depend_on_the_test_set():
     assert score.constant == other.constant and score.accuracy > other.accuracy
 
 
+def test_few_samples_suffice_to_choose_a_constant_single_ones_do_not():
+    assert linear_probe(*blobs(3, 2, 0.1), *blobs(3, 9, 0.1, seed=1)).accuracy == 1.0
+    with pytest.raises(ConfigError, match='two training samples'):
+        linear_probe(*blobs(3, 1, 0.1), *blobs(3, 9, 0.1, seed=1))
+    single = linear_probe(*blobs(3, 1, 0.1), *blobs(3, 9, 0.1, seed=1), constants=(0.1,))
+    assert single.accuracy == 1.0 and single.constant == 0.1
+
+
 def test_few_shot_is_repeatable_and_scores_unseen_samples():
     features, label = blobs(8, 30, 0.3)
     first = few_shot(features, label, ways=5, shots=5, queries=20, draws=4)

@@ -19,7 +19,7 @@ from pointata_core.pretraining.encoders import PointEncoder
 CONSTANTS = (0.001, 0.01, 0.1, 1.0)
 """Values of C to choose from."""
 
-_HOLD_OUT = 5  # every fifth training sample chooses C
+_HOLD_OUT = 5  # a fifth of the training samples chooses C
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,13 @@ def linear_probe(
     test_label: NDArray[np.int64],
     constants: tuple[float, ...] = CONSTANTS,
 ) -> ProbeScore:
-    """Fit a linear SVM to standardised features, choose C on a fifth of the training set."""
-    held = _held_out(train_label)
+    """Fit a linear SVM to standardised features, choose C on a fifth of the training set.
+
+    Raises:
+        ConfigError: There are several constants and no class with two samples.
+    """
     best, constant = -1.0, constants[0]
+    held = _held_out(train_label) if len(constants) > 1 else None
     for candidate in constants if len(constants) > 1 else ():
         model = _svm(candidate).fit(train[~held], train_label[~held])
         score = float((model.predict(train[held]) == train_label[held]).mean())
@@ -129,10 +133,17 @@ def few_shot(
 
 
 def _held_out(label: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Every fifth sample of each class."""
+    """A fifth of each class, at least one; a class of a single sample keeps it."""
     held = np.zeros(len(label), bool)
     for value in np.unique(label):
-        held[np.flatnonzero(label == value)[_HOLD_OUT - 1 :: _HOLD_OUT]] = True
+        own = np.flatnonzero(label == value)
+        if len(own) > 1:
+            held[own[-max(1, len(own) // _HOLD_OUT) :]] = True
+    if not held.any():
+        raise ConfigError(
+            'no class has two training samples, so no constant can be chosen',
+            'Probe on more clouds, or name one constant',
+        )
     return held
 
 
