@@ -71,12 +71,15 @@ def test_every_command_shows_an_example_that_its_own_parser_accepts(command):
     examples = [
         line.split('   ')[0].split() for line in text.split('examples:')[1].strip().splitlines()
     ]
-    assert examples
+    parsers = {module.NAME: module.parser() for module in COMMANDS}
+    shown = []
     for words in examples:
         if words[0] == 'torchrun':  # several processes, each of which is one `pointata`
             words = ['pointata', *words[words.index('pointata_core.cli.main') + 1 :]]
-        assert words[:2] == ['pointata', command.NAME]
-        command.parser().parse_args(words[2:])
+        if words[0] == 'pointata':  # else what to do next with another program
+            parsers[words[1]].parse_args(words[2:])
+            shown.append(words[1])
+    assert command.NAME in shown
 
 
 def test_bad_input_ends_with_status_2_message_and_fix_and_no_traceback():
