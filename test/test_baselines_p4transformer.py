@@ -127,14 +127,18 @@ def test_order_of_the_frames_does_matter():
 
 
 def test_what_is_masked_changes_nothing():
-    model, points = network(), clips()
-    # Strides count slots, so the number of anchors is kept equal.
+    model, points = network(replace(TINY, anchors=5)), clips()
     padded = torch.cat([points, torch.full((2, 6, 6, 3), torch.nan)], dim=2)
     mask = torch.arange(36).expand(2, 6, 36) < 30
-    model.config = replace(TINY, spatial_stride=7)
-    other = network(replace(TINY, spatial_stride=6))
-    expected = other(points)
-    torch.testing.assert_close(model(padded, mask=mask), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(model(padded, mask=mask), model(points), atol=1e-5, rtol=1e-5)
+
+
+def test_more_anchors_than_points_are_no_anchors():
+    points = clips(1, 2, 4)
+    geometry = anchor_geometry(points, None, replace(TINY, anchors=7))
+    assert geometry.mask.sum(-1).tolist() == [[4]]
+    few = network(replace(TINY, anchors=4))(points)
+    torch.testing.assert_close(network(replace(TINY, anchors=7))(points), few)
 
 
 def test_empty_frames_and_clips_are_answered_without_nan():

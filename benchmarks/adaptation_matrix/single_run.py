@@ -97,13 +97,16 @@ class P4TransformerOnClips(nn.Module):
 
     Args:
         classes: Number of actions.
+        anchors: Per frame: as many as our network has tokens. A stride would make their number,
+            and with it the answer, depend on how far the other clips of a batch are padded.
+        scale_m: Metres per unit of the points.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, anchors: int, scale_m: float) -> None:
         super().__init__()
-        # The published 0.7 is in units of 0.3 m, ours are metres. Our clips have a fifth of the
-        # published points, so a smaller stride gives about as many anchors as we have tokens.
-        self.network = P4Transformer(small_config(classes, radius=0.21, spatial_stride=16))
+        # The published radius of 0.7 is in units of 0.3 m.
+        radius = 0.7 * 0.3 / scale_m
+        self.network = P4Transformer(small_config(classes, radius=radius, anchors=anchors))
 
     def forward(
         self,
@@ -122,7 +125,8 @@ def _train_p4transformer(settings: TrainingSettings) -> dict[str, Any]:
     folder = claim_folder(settings)
     train, validation = open_stores(settings)
     torch.manual_seed(settings.seed)
-    network = P4TransformerOnClips(len(train.classes))
+    tokens, scale_m = settings.network.geometry.tokens, settings.preparation.scale_m
+    network = P4TransformerOnClips(len(train.classes), tokens, scale_m)
     module = AdaptTraining(
         network, settings.task, settings.optimiser, train, settings.seed,
         loss_weights(settings, train),

@@ -36,6 +36,7 @@ class P4TransformerConfig:
             0.3 m (the paper's text has 0.5).
         neighbours: Points taken per anchor and frame, at most.
         spatial_stride: Points per anchor.
+        anchors: Anchors per frame, whatever the number of points; 0 for what the stride gives.
         temporal_kernel: Frames of a neighbourhood, odd.
         temporal_stride: Frames per frame with anchors.
         width: Token width.
@@ -51,6 +52,7 @@ class P4TransformerConfig:
     radius: float = 0.7
     neighbours: int = 32
     spatial_stride: int = 32
+    anchors: int = 0
     temporal_kernel: int = 3
     temporal_stride: int = 2
     width: int = 1024
@@ -127,7 +129,7 @@ def anchor_geometry(
     nearby = (frames.unsqueeze(1) + offsets).clamp(0, length - 1)
     anchored = points[:, frames].flatten(0, 1)
     anchored_mask = None if mask is None else mask[:, frames].flatten(0, 1)
-    count = max(1, slots // config.spatial_stride)
+    count = config.anchors or max(1, slots // config.spatial_stride)
     index = farthest_point_sample(anchored, count, anchored_mask)
     centres, centre_mask = gather(anchored, index), index >= 0
     around = points[:, nearby].flatten(0, 2)
