@@ -100,6 +100,16 @@ def test_views_at_validation_take_other_frames_without_augmentation(settings) ->
     assert not all(same)
 
 
+def test_clips_of_different_lengths_are_refused(settings, tmp_path) -> None:
+    data = replace(settings.data, sampling=ClipSampling('whole'), cache=str(tmp_path))
+    store = store_of(replace(settings, data=data), 'validation', False)
+    assert store[[(0, 0), (1, 0)]].points.shape[:2] == (2, 9)
+    arrays = store.arrays(1, 0)
+    arrays['action'] = arrays['action'][:-1]
+    with pytest.raises(ConfigError, match='8 frames'):
+        store[[(0, 0), (1, 0)]]
+
+
 def test_interrupted_preparation_goes_on(settings) -> None:
     store = store_of(settings, 'fit', True)
     kept, lost = store.path(0, 0), store.path(2, 1)

@@ -106,6 +106,11 @@ class ClipStore:
         """Number of clips."""
         return self.count
 
+    @property
+    def frames(self) -> int:
+        """Frames of a clip."""
+        return len(self.arrays(0, 0)['action'])
+
     def path(self, clip: int, variant: int) -> Path:
         """File of one prepared clip."""
         return self.folder / f'{clip:06d}_{variant:02d}.npz'
@@ -124,11 +129,21 @@ class ClipStore:
         return self._kept[key]
 
     def __getitem__(self, pairs: Sequence[tuple[int, int]]) -> ClipBatch:
-        """Collate clips, given as (number, variant)."""
+        """Collate clips, given as (number, variant).
+
+        Raises:
+            ConfigError: They differ in length.
+        """
         windows = []
         for clip, variant in pairs:
             arrays = self.arrays(clip, variant)
-            windows.append([frame_of(arrays, t) for t in range(len(arrays['action']))])
+            found = len(arrays['action'])
+            if found != self.frames:
+                raise ConfigError(
+                    f'clip {clip} has {found} frames, clip 0 has {self.frames}',
+                    'Choose data.sampling with a fixed number of frames',
+                )
+            windows.append([frame_of(arrays, t) for t in range(found)])
         return collate(windows)
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from pointata_core.adaptation.clip_store import ClipStore
-from pointata_core.adaptation.prepared_clips import ClipBatch, collate, frame_of
+from pointata_core.adaptation.prepared_clips import ClipBatch
 from pointata_core.models.geometry import FrameGeometry
 from pointata_core.models.pointata import PointATA
 
@@ -135,7 +135,7 @@ def _compute(
 ) -> None:
     was_training = network.training
     network = network.to(device).eval()
-    frames = len(store.arrays(0, 0)['action'])
+    frames = store.frames
     slots, width = network.config.geometry.tokens + 1, network.config.backbone.width
     shape = (len(store), store.variants, frames, slots, width)
     partial = path.with_suffix(f'.{os.getpid()}.part')
@@ -144,7 +144,7 @@ def _compute(
         out = np.lib.format.open_memmap(partial, mode='w+', dtype=np.float16, shape=shape)
         for start in range(0, len(pairs), _BATCH):
             chosen = pairs[start : start + _BATCH]
-            batch = collate([_window(store.arrays(c, v)) for c, v in chosen]).to(device)
+            batch = store[chosen].to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
                 prefix = network.encode_prefix(
                     batch.points, batch.features, batch.mask, geometry=batch.geometry
@@ -163,10 +163,6 @@ def _compute(
         with contextlib.suppress(FileNotFoundError):
             os.unlink(partial)
         network.train(was_training)
-
-
-def _window(arrays: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    return [frame_of(arrays, t) for t in range(len(arrays['action']))]
 
 
 def _layout(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
