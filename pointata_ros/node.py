@@ -25,11 +25,11 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-import torch
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from pointata_core.errors import ConfigError
+from pointata_core.streaming.threads import choose_threads
 from pointata_core.streaming.time_rules import ResetReason
 from pointata_ros.banner import banner
 from pointata_ros.clock_guard import ClockGuard
@@ -99,8 +99,7 @@ class PerceptionNode(LifecycleNode):
         """Load and try the bundle; create what others see of the node while it is inactive."""
         settings = self.settings
         self._refuse_missing_parameters(settings)
-        if settings.num_threads:
-            torch.set_num_threads(settings.num_threads)
+        choose_threads(settings.num_threads)
         with ExitStack() as stack:
             if settings.fixed_frame:
                 self._transforms = TransformListener(

@@ -92,7 +92,12 @@ class NodeSettings:
         choices=('float32', 'bfloat16'),
     )
     num_threads: int = _parameter(
-        0, 'Model', 'CPU threads of the network; 0 = as torch decides.', minimum=0, maximum=1024
+        0,
+        'Model',
+        'CPU threads of one operation of the network; with 1, a second thread is at the points '
+        'while the first is at the tokens. 0 = 1 on up to four processors, else as torch decides.',
+        minimum=0,
+        maximum=1024,
     )
     autostart: bool = _parameter(
         True,

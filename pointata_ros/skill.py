@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from pointata_core.resources import resource_path
 from pointata_core.streaming.bundle import Bundle, load_bundle
 from pointata_core.streaming.device import DeviceChoice, choose_device
 from pointata_core.streaming.session import StreamingSession
+from pointata_core.streaming.threads import can_overlap
 from pointata_ros.parameters import NodeSettings
 from pointata_ros.recovery import drop_reason, release_memory
 from pointata_ros.statistics import DropReason
@@ -54,6 +56,14 @@ def prepare_skill(path: str, device: str, precision: str) -> Skill:
     Raises:
         PointataError: The bundle or the device cannot be used; the text says why and what to do.
     """
+    # In a thread of its own: one that has computed in parallel keeps its helpers while it lives.
+    # Where they and those of the worker are more than there are processors, OpenMP puts all of them
+    # to sleep after every operation.
+    with ThreadPoolExecutor(1, 'prepare_skill') as aside:
+        return aside.submit(_prepare, path, device, precision).result()
+
+
+def _prepare(path: str, device: str, precision: str) -> Skill:
     choice = choose_device(device)
     path = path or _default_bundle()
     try:
@@ -86,7 +96,8 @@ def prepare_skill_on_cpu(skill: Skill, precision: str, reason: str) -> Skill:
 
 def make_session(skill: Skill, settings: NodeSettings) -> StreamingSession:
     """A new temporal state for one input. All sessions of a skill share its network in memory."""
-    return StreamingSession(skill.bundle, skill.device.device, settings.max_gap)
+    device = skill.device.device
+    return StreamingSession(skill.bundle, device, settings.max_gap, overlap=can_overlap(device))
 
 
 def _explain(error: Exception, path: str, choice: DeviceChoice) -> BundleError:

@@ -26,6 +26,7 @@ from pointata_core.data.point_cloud2 import decode, decode_labels
 from pointata_core.streaming.bundle import load_bundle
 from pointata_core.streaming.preparation import UNLABELLED
 from pointata_core.streaming.session import StreamingSession
+from pointata_core.streaming.threads import choose_threads
 
 pytestmark = pytest.mark.ros
 
@@ -226,6 +227,7 @@ def test_duplicates_and_stragglers_are_counted_not_answered(bench, stamps):
 
 
 def offline(bundle, messages) -> list:
+    choose_threads()  # as the node does: sums in the same order
     session = StreamingSession(load_bundle(bundle))
     clouds = [decode(message) for message in messages]
     return [session.step(one.points, one.stamp_ns, frame_id=one.frame_id) for one in clouds]

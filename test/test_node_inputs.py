@@ -33,6 +33,7 @@ from pointata_core.streaming.bundle import load_bundle, save_bundle
 from pointata_core.streaming.device import DeviceChoice
 from pointata_core.streaming.manifest import Manifest
 from pointata_core.streaming.session import StreamingSession
+from pointata_core.streaming.threads import choose_threads
 from pointata_ros.recovery import PATIENCE, full_cells
 from pointata_ros.transforms import EgoMotion, TransformMissing
 
@@ -127,6 +128,7 @@ class Sensor:
 
 def offline(bundle, messages) -> list:
     """What a session says that hears one input and nothing else."""
+    choose_threads()  # as the node does: sums in the same order
     session = StreamingSession(load_bundle(bundle))
     return [
         session.step(one.points, one.stamp_ns, frame_id=one.frame_id)

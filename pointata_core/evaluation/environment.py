@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pointata_core
+from pointata_core.processors import usable_cores
 
 _LIBRARIES = ('torch', 'numpy', 'scipy', 'safetensors', 'rosbags', 'rclpy')
 
@@ -18,9 +19,7 @@ def machine() -> dict[str, object]:
     """Processor, usable cores, memory (bytes), operating system; no host or user name."""
     return {
         'processor': _processor(),
-        'cores': len(os.sched_getaffinity(0))
-        if hasattr(os, 'sched_getaffinity')
-        else os.cpu_count(),
+        'cores': usable_cores(),
         'memory_bytes': _memory_bytes(),
         'system': f'{platform.system()} {platform.release()}',
         'architecture': platform.machine(),

@@ -19,6 +19,7 @@ from pointata_core.resources import resource_path
 from pointata_core.streaming.bundle import Bundle, load_bundle
 from pointata_core.streaming.device import choose_device
 from pointata_core.streaming.session import FrameResult, Skipped, StreamingSession
+from pointata_core.streaming.threads import can_overlap, choose_threads
 
 DEFAULT_BUNDLE = 'models/default'
 
@@ -60,13 +61,14 @@ def bundle_facts(bundle: Bundle) -> dict[str, Any]:
 def open_bundle(
     path: str | Path | None, device: str = 'auto', precision: str = 'float32'
 ) -> LoadedBundle:
-    """Load a bundle, the default one if no path is given, and choose where it runs.
+    """Load a bundle, the default one if no path is given, and choose how it runs, as the node does.
 
     Raises:
         BundleError: It cannot be used.
         ConfigError: The device is not there, or the precision is unknown.
     """
     choice = choose_device(device)
+    choose_threads()
     folder = Path(path) if path else resource_path(DEFAULT_BUNDLE)
     bundle = load_bundle(folder, precision=precision)
     products = '' if precision == 'float32' else f', products in {precision}'
@@ -93,7 +95,9 @@ class BundleRunner:
         self.segmentation_classes = manifest.segmentation_classes
         self.features = tuple(manifest.features)
         self._warm_up(loaded)
-        self.session = StreamingSession(loaded.bundle, loaded.device, max_gap_s=max_gap_s)
+        self.session = StreamingSession(
+            loaded.bundle, loaded.device, max_gap_s=max_gap_s, overlap=can_overlap(loaded.device)
+        )
         self.recorder = RunRecorder(
             manifest.segmentation_classes, manifest.action_classes, expected_frames
         )

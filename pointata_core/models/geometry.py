@@ -26,31 +26,40 @@ from pointata_core.ops.range_compression import compress_range
 
 
 @dataclass(frozen=True)
-class FrameGeometry:
-    """Index structure of F frames with N point slots and G token slots; ``-1`` means none.
+class TokenGeometry:
+    """What backbone and adapters need of F frames with G token slots; ``-1`` means none.
 
     Attributes:
         centre_index: ``(F, G)`` into the points.
         centres: ``(F, G, 3)``; zero where there is no token.
         patch_index: ``(F, G, K)`` into the points.
         context_index: ``(F, G, k)`` into the tokens, the token itself excluded.
-        interpolation_index: ``(F, N, 3)`` into the tokens.
-        interpolation_weight: ``(F, N, 3)``.
-        pillars: ``(F, S, N)`` cell of each point at S pillar sizes, numbered within a frame.
     """
 
     centre_index: Tensor
     centres: Tensor
     patch_index: Tensor
     context_index: Tensor
-    interpolation_index: Tensor
-    interpolation_weight: Tensor
-    pillars: Tensor
 
     @property
     def token_mask(self) -> Tensor:
         """``(F, G)``, true where there is a token."""
         return self.centre_index >= 0
+
+
+@dataclass(frozen=True)
+class FrameGeometry(TokenGeometry):
+    """The whole index structure of F frames: that of the tokens, and that of the N point slots.
+
+    Attributes:
+        interpolation_index: ``(F, N, 3)`` into the tokens.
+        interpolation_weight: ``(F, N, 3)``.
+        pillars: ``(F, S, N)`` cell of each point at S pillar sizes, numbered within a frame.
+    """
+
+    interpolation_index: Tensor
+    interpolation_weight: Tensor
+    pillars: Tensor
 
     @property
     def interpolation(self) -> Interpolation:
@@ -78,18 +87,27 @@ def frame_geometry(points: Tensor, mask: Tensor | None, config: GeometryConfig) 
         mask: ``(F, N)``, false for padding; ``None`` when every slot holds a point.
         config: Sizes and radii.
     """
+    return point_geometry(points, mask, token_geometry(points, mask, config), config)
+
+
+def token_geometry(points: Tensor, mask: Tensor | None, config: GeometryConfig) -> TokenGeometry:
+    """The first half of :func:`frame_geometry`, enough for everything but the per-point head."""
     sampled = compress_range(points, config.range_knee)
     centre_index = farthest_point_sample(sampled, config.tokens, mask)
     centres = gather(points, centre_index)
     token_mask = centre_index >= 0
     patch_index = knn(centres, points, config.patch_size, mask, token_mask).index
     context = knn(centres, centres, config.context_neighbours + 1, token_mask, token_mask).index
-    interpolation = interpolation_weights(points, centres, token_mask)
+    return TokenGeometry(centre_index, centres, patch_index, context[..., 1:])
+
+
+def point_geometry(
+    points: Tensor, mask: Tensor | None, tokens: TokenGeometry, config: GeometryConfig
+) -> FrameGeometry:
+    """The second half of :func:`frame_geometry`; arguments as there."""
+    interpolation = interpolation_weights(points, tokens.centres, tokens.token_mask)
     return FrameGeometry(
-        centre_index=centre_index,
-        centres=centres,
-        patch_index=patch_index,
-        context_index=context[..., 1:],
+        **vars(tokens),
         interpolation_index=interpolation.index,
         interpolation_weight=interpolation.weight,
         pillars=_pillars(points, mask, config.pillar_sizes),

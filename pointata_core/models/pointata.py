@@ -21,9 +21,13 @@ from pointata_core.models.align_embedder import AlignEmbedder
 from pointata_core.models.backbone import Backbone
 from pointata_core.models.config import NetworkConfig
 from pointata_core.models.context_encoder import ContextEncoder, Neighbourhood
-from pointata_core.models.geometry import FrameGeometry, frame_geometry, tube_parents
+from pointata_core.models.geometry import FrameGeometry, TokenGeometry, frame_geometry, tube_parents
 from pointata_core.models.linear_readout import LinearReadout
-from pointata_core.models.segmentation_head import SegmentationHead, class_probabilities
+from pointata_core.models.segmentation_head import (
+    DescribedPoints,
+    SegmentationHead,
+    class_probabilities,
+)
 from pointata_core.models.stream_state import StreamState, empty_state
 from pointata_core.models.tubes import (
     ancestors,
@@ -335,7 +339,8 @@ class PointATA(nn.Module):
         features: Tensor | None = None,
         mask: Tensor | None = None,
         motion: Tensor | None = None,
-        geometry: FrameGeometry | None = None,
+        geometry: TokenGeometry | None = None,
+        described: Callable[[], DescribedPoints] | None = None,
     ) -> tuple[NetworkOutput, StreamState]:
         """Run one frame of B streams.
 
@@ -345,7 +350,10 @@ class PointATA(nn.Module):
             features: ``(B, N, C)`` or ``None``.
             mask: ``(B, N)`` or ``None``.
             motion: ``(B, 4, 4)`` taking the frame before into this one; ``None`` at rest.
-            geometry: Of these frames, when computed before.
+            geometry: Of these frames, when computed before; that of the tokens is enough beside
+                ``described``, or without a segmentation head.
+            described: Called for what :meth:`SegmentationHead.describe` says of these frames, as
+                late as possible: another thread may be at it meanwhile.
 
         Returns:
             Logits of this frame, and the state after it.
@@ -380,7 +388,7 @@ class PointATA(nn.Module):
             return [tap[block] for tap in older]
 
         taps = self._run_blocks(tokens, geometry, past)
-        logits, actor = self._segment(points, features, mask, geometry, taps)
+        logits, actor = self._segment(points, features, mask, geometry, taps, described)
         descriptor = self._describe(taps, geometry, actor)
         action, readout, readout_mask = self._read_out(descriptor, token_mask.any(dim=1), state)
         state = replace(
@@ -408,7 +416,7 @@ class PointATA(nn.Module):
     # ------------------------------------------------------------------ shared by both
 
     def _previous(
-        self, geometry: FrameGeometry, points: Tensor, features: Tensor | None, mask: Tensor
+        self, geometry: TokenGeometry, points: Tensor, features: Tensor | None, mask: Tensor
     ) -> tuple[Tensor, Tensor | None, Tensor]:
         index = knn(
             geometry.centres, points, self.config.geometry.patch_size, mask, geometry.token_mask
@@ -419,7 +427,7 @@ class PointATA(nn.Module):
         self,
         points: Tensor,
         features: Tensor | None,
-        geometry: FrameGeometry,
+        geometry: TokenGeometry,
         previous: tuple[Tensor, Tensor | None, Tensor] | None,
     ) -> Tensor:
         tokens = self.embedder(points, features, geometry.centres, geometry.patch_index, previous)
@@ -428,7 +436,7 @@ class PointATA(nn.Module):
     def _run_blocks(
         self,
         tokens: Tensor | None,
-        geometry: FrameGeometry,
+        geometry: TokenGeometry,
         past: Callable[[int, Tensor], list[Tensor]],
         prefix: Tensor | None = None,
     ) -> list[Tensor]:
@@ -468,13 +476,15 @@ class PointATA(nn.Module):
         points: Tensor,
         features: Tensor | None,
         mask: Tensor | None,
-        geometry: FrameGeometry,
+        geometry: TokenGeometry,
         taps: list[Tensor],
+        described: Callable[[], DescribedPoints] | None = None,
     ) -> tuple[Tensor | None, Tensor | None]:
-        if self.segmentation_head is None:
+        head = self.segmentation_head
+        if head is None:
             return None, None
-        tokens = [t[:, 1:] for t in taps[:-1]]
-        logits = self.segmentation_head(points, features, geometry, tokens)
+        known = described() if described else head.describe(points, features, geometry)
+        logits = head.classify_points(known, [t[:, 1:] for t in taps[:-1]])
         if self.actor is None:
             return logits, None
         column = self.config.segmentation_classes.index(self.config.actor_class)
@@ -483,7 +493,7 @@ class PointATA(nn.Module):
         return logits, self.actor(points, probability, mask)
 
     def _describe(
-        self, taps: list[Tensor], geometry: FrameGeometry, actor: Tensor | None
+        self, taps: list[Tensor], geometry: TokenGeometry, actor: Tensor | None
     ) -> Tensor | None:
         head, last = self.action_head, taps[-1]
         if head is None:

@@ -3,13 +3,27 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pointata_core.models.activation import gelu
 from pointata_core.models.geometry import FrameGeometry
 from pointata_core.models.local_feature import LocalFeature
-from pointata_core.ops import interpolate
+from pointata_core.ops import Interpolation, interpolate
+
+
+class DescribedPoints(NamedTuple):
+    """What the head knows of the points themselves.
+
+    Attributes:
+        local: ``(F, N, H)`` local features.
+        interpolation: Weights from tokens to points.
+    """
+
+    local: Tensor
+    interpolation: Interpolation
 
 
 class SegmentationHead(nn.Module):
@@ -64,13 +78,24 @@ class SegmentationHead(nn.Module):
         Returns:
             Logits ``(F, N, classes)``.
         """
+        return self.classify_points(self.describe(points, features, geometry), tokens)
+
+    def describe(
+        self, points: Tensor, features: Tensor | None, geometry: FrameGeometry
+    ) -> DescribedPoints:
+        """What can be said of the points before there are tokens; arguments as :meth:`forward`."""
         local = self.local(points, features, geometry.pillars)
+        return DescribedPoints(local, geometry.interpolation)
+
+    def classify_points(self, described: DescribedPoints, tokens: list[Tensor]) -> Tensor:
+        """Classify points that :meth:`describe` described; tokens as for :meth:`forward`."""
+        local = described.local
         projected = sum(layer(t) for layer, t in zip(self.project, tokens, strict=True))
         # Linear over [local, context] without building the concatenation, its second half at the
         # tokens, of which there are fewer than points.
         half = local.shape[-1]
         weight = self.fuse.weight
-        context = interpolate(F.linear(projected, weight[:, half:]), geometry.interpolation)
+        context = interpolate(F.linear(projected, weight[:, half:]), described.interpolation)
         x = F.linear(local, weight[:, :half], self.fuse.bias)
         x = gelu(x.add_(context))
         refined = gelu(self.refine(x))

@@ -7,7 +7,7 @@ Node, bag evaluation and training validation all call this class. Same frames, s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -16,9 +16,10 @@ import numpy as np
 import torch
 
 from pointata_core.errors import ConfigError
-from pointata_core.models.geometry import frame_geometry
-from pointata_core.models.segmentation_head import class_probabilities
+from pointata_core.models.geometry import TokenGeometry, point_geometry, token_geometry
+from pointata_core.models.segmentation_head import DescribedPoints, class_probabilities
 from pointata_core.models.stream_state import StreamState
+from pointata_core.streaming.aside import Aside, NotAside
 from pointata_core.streaming.preparation import UNLABELLED, FramePreparer, PreparationConfig
 from pointata_core.streaming.time_rules import (
     Reset,
@@ -98,6 +99,8 @@ class StreamingSession:
         device: Where to run; the bundle's network is moved there.
         max_gap_s: A longer pause between two stamps starts a new history.
         tolerance_s: A stamp at most this much behind is disorder (skipped), not a jump.
+        overlap: Describe the cells on a second thread while the first one is at the tokens; the
+            same answers sooner, where operations themselves have one thread each.
     """
 
     def __init__(
@@ -106,8 +109,11 @@ class StreamingSession:
         device: torch.device | str = 'cpu',
         max_gap_s: float = 1.0,
         tolerance_s: float = 0.25,
+        *,
+        overlap: bool = False,
     ) -> None:
         self.device = torch.device(device)
+        self._aside = Aside() if overlap else NotAside()
         self.guard = TimeGuard(round(max_gap_s * 1e9), round(tolerance_s * 1e9))
         self._use(bundle)
 
@@ -207,19 +213,34 @@ class StreamingSession:
         watch.lap('prepare')
         cells = frame.points.unsqueeze(0).to(self.device)
         columns = None if frame.features is None else frame.features.unsqueeze(0).to(self.device)
-        geometry = frame_geometry(cells, None, self.network.config.geometry)
+        geometry = token_geometry(cells, None, self.network.config.geometry)
         watch.lap('geometry')
         motion = None
         if transform is not None and self.frames_in_history:
             motion = self.preparer.motion(transform, frame.origin).to(self.device)
-        output, self._state = self.network.step(
-            cells, self._state, columns, motion=motion, geometry=geometry
-        )
+        with self._aside.begin(self._describer(cells, columns, geometry)) as described:
+            output, self._state = self.network.step(
+                cells,
+                self._state,
+                columns,
+                motion=motion,
+                geometry=geometry,
+                described=described,
+            )
         self.frames_in_history += 1
         watch.lap('network')
         nothing = np.empty(0)
         result = FrameResult(nothing, nothing, None, {}, stamp_ns, reset, cells.shape[1])
         return result, output, frame.cell_of_point, watch
+
+    def _describer(
+        self, cells: torch.Tensor, columns: torch.Tensor | None, tokens: TokenGeometry
+    ) -> Callable[[], DescribedPoints] | None:
+        """What finds out about the cells themselves: neither needs nor changes any state."""
+        head, config = self.network.segmentation_head, self.network.config.geometry
+        if head is None:
+            return None
+        return lambda: head.describe(cells, columns, point_geometry(cells, None, tokens, config))
 
     def _propagate(
         self, output: NetworkOutput, cell_of_point: np.ndarray
