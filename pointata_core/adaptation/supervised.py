@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pointata_core.adaptation.prepared_clips import IGNORED, ClipBatch, augment
-from pointata_core.models.pointata import PointATA, Stage
+from pointata_core.models.network_parts import Stage
+from pointata_core.models.pointata import PointATA
 
 
 @dataclass(frozen=True)

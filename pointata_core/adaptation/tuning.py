@@ -16,7 +16,8 @@ from torch.nn.utils import parametrize
 
 from pointata_core.errors import ConfigError
 from pointata_core.models.config import Readout
-from pointata_core.models.pointata import PointATA, Stage
+from pointata_core.models.network_parts import Stage
+from pointata_core.models.pointata import PointATA
 
 # The embedder took its place: the backbone's own is kept for the next skill, and is never run.
 _UNUSED = ('backbone.patch_encoder.', 'backbone.reduce.')

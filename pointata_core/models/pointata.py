@@ -8,27 +8,25 @@ attention stays inside a frame, and the adapters look only at the past of a tube
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pointata_core.models.action_head import ActionHead
-from pointata_core.models.actor_pooling import ActorPooling
-from pointata_core.models.align_embedder import AlignEmbedder
-from pointata_core.models.backbone import Backbone
-from pointata_core.models.config import NetworkConfig
 from pointata_core.models.context_encoder import ContextEncoder, Neighbourhood
 from pointata_core.models.geometry import FrameGeometry, TokenGeometry, frame_geometry, tube_parents
-from pointata_core.models.linear_readout import LinearReadout
+from pointata_core.models.network_parts import NetworkParts
 from pointata_core.models.segmentation_head import (
     DescribedPoints,
-    SegmentationHead,
     class_probabilities,
 )
-from pointata_core.models.stream_state import StreamState, empty_state
+from pointata_core.models.stream_state import (
+    StreamState,
+    empty_state,
+    last_points,
+    newest_latents,
+)
 from pointata_core.models.tubes import (
     ancestors,
     clip_ancestors,
@@ -36,12 +34,7 @@ from pointata_core.models.tubes import (
     parent_slots,
     shift_frames,
 )
-from pointata_core.models.two_stream_head import TwoStreamHead
-from pointata_core.models.video_adapter import VideoAdapter
 from pointata_core.ops import knn
-
-Stage = Literal['align', 'adapt', 'probe', 'full']
-_ACTOR_WIDTH = 128
 
 
 @dataclass(frozen=True)
@@ -58,144 +51,12 @@ class NetworkOutput:
     action: Tensor | None
 
 
-class PointATA(nn.Module):
-    """Backbone, align embedder, video adapters, context encoder and heads.
+class PointATA(NetworkParts):
+    """The parts, connected.
 
     Args:
         config: Sizes, classes and geometry.
     """
-
-    def __init__(self, config: NetworkConfig) -> None:
-        super().__init__()
-        self.config = config
-        width = config.backbone.width
-        adapted = config.backbone.depth - config.first_adapted
-        self.backbone = Backbone(config.backbone)
-        self.embedder = AlignEmbedder(self.backbone, len(config.features), config.embedder_frames)
-        self.adapters = nn.ModuleList(
-            VideoAdapter(width, config.adapter_width, config.adapter_kernel)
-            for _ in range(adapted if config.adapter_width else 0)
-        )
-        self.context = (
-            ContextEncoder(width, config.context_width, adapted) if config.context_width else None
-        )
-        # Token and position; belongs to the skill, so that the backbone stays as it is.
-        self.class_offset = (
-            nn.Parameter(torch.zeros(2, 1, 1, width)) if config.class_offset else None
-        )
-        self.segmentation_head = self._build_segmentation_head()
-        self.actor = ActorPooling(_ACTOR_WIDTH) if config.actor_class else None
-        self.action_head = self._build_action_head()
-        self.set_stage('adapt')
-
-    def _build_segmentation_head(self) -> SegmentationHead | None:
-        config = self.config
-        if not config.segmentation_classes:
-            return None
-        return SegmentationHead(
-            config.backbone.width,
-            len(config.segmentation_blocks),
-            len(config.features),
-            config.geometry.pillar_sizes,
-            config.segmentation_width,
-            len(config.segmentation_classes),
-            config.dropout,
-        )
-
-    def _build_action_head(self) -> ActionHead | TwoStreamHead | LinearReadout | None:
-        config = self.config
-        if not config.action_classes:
-            return None
-        actor_width = self.actor.out_width if self.actor is not None else 0
-        if config.readout == 'linear':
-            return LinearReadout(
-                config.backbone.width,
-                actor_width,
-                config.readout_frames,
-                len(config.action_classes),
-            )
-        sizes = (
-            config.readout_width,
-            config.readout_frames,
-            len(config.action_classes),
-            config.dropout,
-            config.readout == 'pooled',
-        )
-        width = config.backbone.width
-        if config.place_width:
-            places = config.place_width
-            return TwoStreamHead(width, actor_width, places, *sizes, config.place_share)
-        return ActionHead(width, actor_width, *sizes)
-
-    # ------------------------------------------------------------------ training
-
-    def load_backbone(self, state: Mapping[str, Tensor]) -> None:
-        """Take over a pre-trained backbone; the align embedder starts again as its copy."""
-        self.backbone.load_state_dict(state)
-        self.embedder.copy_from(self.backbone)
-
-    def set_stage(self, stage: Stage) -> None:
-        """Choose what gradients reach.
-
-        ``align``: the align embedder. ``adapt``: adapters, context encoder, the skill's class
-        token and heads. ``probe``: heads only. ``full``: everything, the backbone included.
-        """
-        groups = {
-            'align': [self.embedder],
-            'adapt': [self.adapters, self.context, *self._heads()],
-            'probe': self._heads(),
-            'full': [self],
-        }
-        if stage not in groups:
-            raise ValueError(f'stage {stage!r} is unknown, expected one of {sorted(groups)}')
-        self.stage = stage
-        for parameter in self.parameters():
-            parameter.requires_grad_(False)
-        for module in groups[stage]:
-            if module is not None:
-                module.requires_grad_(True)
-        if self.class_offset is not None and stage == 'adapt':
-            self.class_offset.requires_grad_(True)
-        self.train(self.training)
-
-    def _heads(self) -> list[nn.Module | None]:
-        return [self.segmentation_head, self.actor, self.action_head]
-
-    def train(self, mode: bool = True) -> PointATA:
-        """Set the mode; whatever the stage keeps frozen evaluates, BatchNorm statistics too."""
-        super().train(mode)
-        stage = getattr(self, 'stage', 'adapt')
-        if stage != 'full':
-            self.backbone.eval()
-            if stage != 'align':
-                self.embedder.eval()
-        return self
-
-    def parameter_summary(self) -> dict[str, int]:
-        """Count parameters: per part, and trainable with and without heads in this stage."""
-
-        def count(*modules: nn.Module | None, trainable: bool = False) -> int:
-            return sum(
-                p.numel()
-                for m in modules
-                if m is not None
-                for p in m.parameters()
-                if p.requires_grad or not trainable
-            )
-
-        heads = self._heads()
-        trainable = count(self, trainable=True)
-        return {
-            'backbone': count(self.backbone),
-            'embedder': count(self.embedder),
-            'adapters': count(self.adapters),
-            'context': count(self.context),
-            'heads': count(*heads),
-            'total': count(self),
-            'trainable': trainable,
-            'trainable_without_heads': trainable - count(*heads, trainable=True),
-            'frozen': count(self) - trainable,
-        }
 
     # ------------------------------------------------------------------ time
 
@@ -352,8 +213,8 @@ class PointATA(nn.Module):
             motion: ``(B, 4, 4)`` taking the frame before into this one; ``None`` at rest.
             geometry: Of these frames, when computed before; that of the tokens is enough beside
                 ``described``, or without a segmentation head.
-            described: Called for what :meth:`SegmentationHead.describe` says of these frames, as
-                late as possible: another thread may be at it meanwhile.
+            described: Called for what the segmentation head's ``describe`` says of these frames,
+                as late as possible: another thread may be at it meanwhile.
 
         Returns:
             Logits of this frame, and the state after it.
@@ -396,12 +257,12 @@ class PointATA(nn.Module):
             centres=geometry.centres,
             token_mask=token_mask,
             parents=torch.cat([parents.unsqueeze(0), state.parents])[: max(taps_back - 1, 0)],
-            latents=_newest(latents_now, state.latents),
+            latents=newest_latents(latents_now, state.latents),
             readout=readout,
             readout_mask=readout_mask,
         )
         if self.config.embedder_frames > 1:
-            state = replace(state, **_last_points(points, features, mask))
+            state = replace(state, **last_points(points, features, mask))
         return NetworkOutput(logits, action), state
 
     def _read_out(
@@ -523,18 +384,3 @@ def _moved(points: Tensor, motion: Tensor | None) -> Tensor:
     if motion is None:
         return points
     return points @ motion[..., :3, :3].transpose(-1, -2) + motion[..., None, :3, 3]
-
-
-def _newest(now: list[Tensor], before: Tensor) -> Tensor:
-    """Put this frame's latents before those of the frames before, and forget the oldest."""
-    if not now:
-        return before
-    return torch.cat([torch.stack(now).unsqueeze(1), before], dim=1)[:, : before.shape[1]]
-
-
-def _last_points(points: Tensor, features: Tensor | None, mask: Tensor | None) -> dict[str, Tensor]:
-    if mask is None:
-        mask = torch.ones(points.shape[:2], dtype=torch.bool, device=points.device)
-    if features is None:
-        features = points.new_zeros(*points.shape[:2], 0)
-    return {'points': points, 'features': features, 'point_mask': mask}

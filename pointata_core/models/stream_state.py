@@ -84,3 +84,19 @@ def empty_state(
         features=zeros(batch, 0, len(config.features)),
         point_mask=zeros(batch, 0, kind=torch.bool),
     )
+
+
+def newest_latents(now: list[Tensor], before: Tensor) -> Tensor:
+    """Put this frame's latents before those of the frames before, and forget the oldest."""
+    if not now:
+        return before
+    return torch.cat([torch.stack(now).unsqueeze(1), before], dim=1)[:, : before.shape[1]]
+
+
+def last_points(points: Tensor, features: Tensor | None, mask: Tensor | None) -> dict[str, Tensor]:
+    """The fields of a state that keep a frame for an embedder that looks at two."""
+    if mask is None:
+        mask = torch.ones(points.shape[:2], dtype=torch.bool, device=points.device)
+    if features is None:
+        features = points.new_zeros(*points.shape[:2], 0)
+    return {'points': points, 'features': features, 'point_mask': mask}
