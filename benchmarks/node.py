@@ -54,6 +54,7 @@ def options() -> argparse.Namespace:
     parser.add_argument('--offline', type=int, default=200, help='clouds of the offline run')
     parser.add_argument('--parameter', action='append', default=[], metavar='NAME:=VALUE')
     parser.add_argument('--threads', type=int, default=0, help='of the offline run; 0 = default')
+    parser.add_argument('--overlap', action='store_true', help='offline: as the node on few cores')
     parser.add_argument('--tree', type=Path, default=ROOT, help='checkout to measure')
     parser.add_argument('--label', default='', help='name of the run; default: bag and rate')
     parser.add_argument('--output', type=Path, default=OUTPUT)
@@ -65,7 +66,7 @@ def options() -> argparse.Namespace:
 # ---------------------------------------------------------------------- offline
 
 
-def measure_offline(bag: Path, clouds: int, threads: int) -> dict[str, Any]:
+def measure_offline(bag: Path, clouds: int, threads: int, overlap: bool) -> dict[str, Any]:
     """Time every stage of a session; to be run with the measured tree on the path."""
     import torch
 
@@ -79,7 +80,9 @@ def measure_offline(bag: Path, clouds: int, threads: int) -> dict[str, Any]:
         torch.set_num_threads(threads)
     with BagReader(bag) as reader:
         messages = [m for _, _, m in reader.messages([reader.select_point_topic()])]
-    session = StreamingSession(load_bundle(resource_path('models/default')))
+    # Older trees know nothing of overlapping.
+    more = {'overlap': True} if overlap else {}
+    session = StreamingSession(load_bundle(resource_path('models/default')), **more)
     watch = _ModuleWatch(session.network)
     log = LatencyLog()
     points = 0
@@ -90,6 +93,7 @@ def measure_offline(bag: Path, clouds: int, threads: int) -> dict[str, Any]:
     return {
         'clouds': clouds,
         'threads': torch.get_num_threads(),
+        'overlap': overlap,
         'points': points,
         'latency_ms': _rounded({k: asdict(v) for k, v in log.summary().items()}),
     }
@@ -338,7 +342,7 @@ def _offline_elsewhere(arguments: argparse.Namespace) -> dict[str, Any]:
     """Offline figures of the tree, in a process whose path begins with it."""
     command = [sys.executable, __file__, '--measure-offline', '--bag', str(arguments.bag)]
     command += ['--offline', str(arguments.offline), '--threads', str(arguments.threads)]
-    command += ['--tree', str(arguments.tree)]
+    command += ['--tree', str(arguments.tree)] + ['--overlap'] * arguments.overlap
     environment = os.environ | {'PYTHONPATH': str(arguments.tree)}
     run = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(run.stdout.splitlines()[-1])
@@ -353,7 +357,9 @@ def main() -> None:
         feed(arguments.bag, arguments.rate, 60.0 * arguments.minutes)
         return
     if arguments.measure_offline:
-        result = measure_offline(arguments.bag, arguments.offline, arguments.threads)
+        result = measure_offline(
+            arguments.bag, arguments.offline, arguments.threads, arguments.overlap
+        )
         print(json.dumps(result))
         return
     run = {'bag': arguments.bag.name, **conditions()}
