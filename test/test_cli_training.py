@@ -88,6 +88,17 @@ def test_a_missing_file_is_named(capsys) -> None:
     assert 'absent.yaml' in capsys.readouterr().err
 
 
+def test_shipped_recipes_are_found_from_anywhere_and_own_files_come_first(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_settings('config/training/radhar.yaml').name == 'radhar'
+    own = tmp_path / 'config' / 'training' / 'radhar.yaml'
+    own.parent.mkdir(parents=True)
+    own.write_text('name: mine\n')
+    assert read_settings('config/training/radhar.yaml').name == 'mine'
+
+
 def test_settings_survive_a_round_trip(config, tmp_path) -> None:
     settings = read_settings(config, ['seed=7', 'augmentation.scale=[0.8, 1.1]'])
     assert settings.seed == 7 and tuple(settings.augmentation.scale) == (0.8, 1.1)

@@ -18,6 +18,7 @@ from pointata_core.adaptation.augmentation import AugmentationConfig
 from pointata_core.data.datasets.sampling import ClipSampling
 from pointata_core.errors import ConfigError
 from pointata_core.models.config import GeometryConfig, Readout
+from pointata_core.resources import ResourceError, resource_path
 from pointata_core.streaming.preparation import PreparationConfig
 from pointata_core.transport import OtddConfig
 
@@ -216,7 +217,8 @@ def read_settings(path: str | Path | None, overrides: Sequence[str] = ()) -> Tra
     """Read settings from YAML, then apply overrides.
 
     Args:
-        path: YAML file; ``None`` for the defaults.
+        path: YAML file, from here or of those that ship with the package; ``None`` for the
+            defaults.
         overrides: Words like ``optimiser.epochs=10``.
 
     Raises:
@@ -224,9 +226,7 @@ def read_settings(path: str | Path | None, overrides: Sequence[str] = ()) -> Tra
     """
     words = []
     if path is not None:
-        if not Path(path).is_file():
-            raise ConfigError(f'{path}: no such file', 'Name a file of config/training')
-        words += ['--config', str(path)]
+        words += ['--config', str(_find(Path(path)))]
     for override in overrides:
         if '=' not in override:
             raise ConfigError(f"'{override}' is no override", 'Write it as name.of.field=value')
@@ -249,6 +249,17 @@ def write_settings(settings: TrainingSettings, path: Path) -> None:
 
     plain = _plain(settings.to_dict())
     path.write_text(yaml.safe_dump(plain, sort_keys=False), encoding='utf-8')
+
+
+def _find(path: Path) -> Path:
+    if path.is_file():
+        return path
+    try:
+        return resource_path(path)
+    except ResourceError as error:
+        raise ConfigError(
+            f'{path}: no such file here or in the package', 'Name a file of config/training'
+        ) from error
 
 
 def _parser() -> ArgumentParser:
