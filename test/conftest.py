@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# More threads add in another order: what runs here and what runs in a process of its own shall agree
-# to the bit. Read when torch is imported, so it has to stand here.
+# More threads add in another order: what runs here and what runs in a process of its own shall
+# agree to the bit. Read when torch is imported, so it has to stand here.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp')
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')

@@ -84,9 +84,9 @@ def test_tens_of_life_cycles_leave_no_thread_no_file_and_no_memory_behind(untrai
     assert threads[-5:].max() <= threads[:5].max()
     # One file per cycle would be fifteen here; discovery opens and closes a few of its own.
     assert files[-5:].max() <= files[:5].max() + 3
-    # A network that stays behind costs 25 MB per cycle. Allocators of several threads breathe by the
-    # size of one or two networks, up and down again; a thousand cycles (benchmarks/lifecycle.py)
-    # tell that from growth.
+    # A network that stays behind costs 25 MB per cycle. Allocators of several threads breathe by
+    # the size of one or two networks, up and down again; a thousand cycles
+    # (benchmarks/lifecycle.py) tell that from growth.
     growth = np.median(memory[-5:]) - np.median(memory[:5])
     assert growth / (CYCLES - SETTLING_CYCLES - 5) < 5_000_000
 
