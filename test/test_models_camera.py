@@ -11,7 +11,7 @@ from camera_scenes import camera_batch
 from torch.nn import functional as F
 
 from pointata_core.models.camera_lidar import CameraLidarBatch, CameraLidarNetwork
-from pointata_core.models.fusion import ExternalAttention, FusionModule, ImageAttention
+from pointata_core.models.fusion import Dropout, ExternalAttention, FusionModule, ImageAttention
 from pointata_core.models.image_unet import ImageUNet, gather_pixels
 from pointata_core.models.sparse_unet import SparseUNet
 
@@ -171,6 +171,18 @@ def test_attention_scopes_differ_as_they_say():
     torch.testing.assert_close(sample(x, [4, 5]), alone)
     torch.testing.assert_close(batch(x, [4, 5]), sample(x, [9]))
     assert not torch.allclose(batch(x, [4, 5]), alone, atol=1e-5)
+
+
+def test_dropout_zeroes_its_share_and_keeps_the_mean():
+    torch.manual_seed(3)
+    x = torch.ones(701, 999, requires_grad=True)
+    dropped = Dropout(0.2)(x)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.2, abs=2e-3)
+    assert set(dropped.unique().tolist()) == {0.0, 1.25}
+    assert not torch.equal(Dropout(0.2)(x), dropped)
+    dropped.sum().backward()
+    assert torch.equal(x.grad, dropped.detach())
+    assert torch.equal(Dropout(0.2).eval()(x), x) and torch.equal(Dropout(0.0)(x), x)
 
 
 def test_image_attention_follows_its_definition():
