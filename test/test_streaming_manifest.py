@@ -204,8 +204,8 @@ def test_a_newer_format_asks_for_an_upgrade() -> None:
         Manifest.from_json(changed(_set('format_version', 2)))
 
 
-def test_a_kind_of_network_to_come_asks_for_an_upgrade() -> None:
-    with pytest.raises(BundleError, match='Upgrade'):
+def test_a_camera_bundle_is_no_skill() -> None:
+    with pytest.raises(BundleError, match='camera bundle'):
         Manifest.from_json(changed(_set('kind', 'camera_lidar')))
 
 

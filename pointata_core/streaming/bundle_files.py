@@ -51,20 +51,7 @@ def find_files(path: str | os.PathLike[str]) -> BundleFiles:
     Raises:
         BundleError: There is no bundle, its manifest is wrong, or a file is absent or a link.
     """
-    given = Path(path) / MANIFEST
-    try:
-        manifest_path = given.resolve(strict=True)
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = getattr(error, 'strerror', None) or error
-        raise BundleError(
-            f'{given}: found no file ({reason}), expected the manifest of a bundle',
-            'Give the folder that holds manifest.json',
-        ) from error
-    if manifest_path.name != MANIFEST:
-        raise BundleError(
-            f'{given}: leads to {manifest_path}, expected a file named {MANIFEST}',
-            'Link to the folder of a bundle instead',
-        )
+    given, manifest_path = Path(path) / MANIFEST, manifest_file(path)
     data = read_bounded(manifest_path, MAX_MANIFEST_BYTES)
     manifest = Manifest.from_json(data, str(given))
     root = manifest_path.parent
@@ -84,6 +71,29 @@ def find_files(path: str | os.PathLike[str]) -> BundleFiles:
                 'Replace the link by a copy of the file',
             )
     return files
+
+
+def manifest_file(path: str | os.PathLike[str]) -> Path:
+    """Where the manifest of a bundle is, links resolved.
+
+    Raises:
+        BundleError: There is none, or a link leads to a file of another name.
+    """
+    given = Path(path) / MANIFEST
+    try:
+        manifest_path = given.resolve(strict=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise BundleError(
+            f'{given}: found no file ({reason}), expected the manifest of a bundle',
+            'Give the folder that holds manifest.json',
+        ) from error
+    if manifest_path.name != MANIFEST:
+        raise BundleError(
+            f'{given}: leads to {manifest_path}, expected a file named {MANIFEST}',
+            'Link to the folder of a bundle instead',
+        )
+    return manifest_path
 
 
 def read_network(files: BundleFiles) -> tuple[PointATA, dict[str, Tensor], dict[str, Tensor]]:

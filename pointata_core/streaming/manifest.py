@@ -35,10 +35,10 @@ from pointata_core.streaming.strict_json import parse_object
 FORMAT_VERSION = 1
 FORMAT_MINOR = 0
 KIND = 'point_transformer'
-RESERVED_KINDS = ('camera_lidar',)
+CAMERA_KIND = 'camera_lidar'
 TASKS = ('segmentation', 'action')
 
-_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}')
+NAME_PATTERN = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}')
 
 
 class BundleWarning(UserWarning):
@@ -88,9 +88,9 @@ class Manifest:
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_version(self.format_version, self.format_minor)
+        check_version(self.format_version, self.format_minor)
         _check_kind(self.kind)
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+        if not isinstance(self.name, str) or not NAME_PATTERN.fullmatch(self.name):
             raise wrong('name', self.name, 'up to 64 letters, digits, dots, dashes, underscores')
         for text in ('preset', 'licence'):
             if not isinstance(getattr(self, text), str):
@@ -138,10 +138,10 @@ class Manifest:
         raw = parse_object(text, source)
         with inside(source):
             # First what decides how to read the rest.
-            _check_version(raw.get('format_version'), raw.get('format_minor', 0))
+            check_version(raw.get('format_version'), raw.get('format_minor', 0))
             _check_kind(raw.get('kind'))
             checksum = raw.pop('checksum', None)
-            if checksum != _checksum(raw):
+            if checksum != checksum_of(raw):
                 raise BundleError(
                     'the text was changed after it was sealed (checksum does not match)', RESTORE
                 )
@@ -166,7 +166,7 @@ class Manifest:
     @property
     def checksum(self) -> str:
         """SHA-256 over all fields, and through the files' hashes over the whole bundle."""
-        return _checksum(self._document())
+        return checksum_of(self._document())
 
     @property
     def segmentation_classes(self) -> tuple[str, ...]:
@@ -257,14 +257,14 @@ def _fields_of(raw: dict[str, Any]) -> dict[str, Any]:
     values['unknown'] = raw
     values['features'] = tuple(plain_list('features', values['features']))
     values['tasks'] = {
-        name: _task(f'tasks.{name}', task)
+        name: task_from(f'tasks.{name}', task)
         for name, task in plain_mapping('tasks', values['tasks']).items()
     }
     files = plain_mapping('files', values.pop('files'))
     if set(files) != {'backbone', 'skill'}:
         raise wrong('files', sorted(files), 'backbone and skill')
     for name, file in files.items():
-        values[name] = _file(f'files.{name}', file)
+        values[name] = file_from(f'files.{name}', file)
     return values
 
 
@@ -285,7 +285,8 @@ _KEYS = (
 )
 
 
-def _task(where: str, value: Any) -> Task:
+def task_from(where: str, value: Any) -> Task:
+    """A task as it stands in a manifest."""
     value = record(where, value, ('classes', 'colours'))
     classes = tuple(plain_list(f'{where}.classes', value['classes']))
     colours = plain_list(f'{where}.colours', value['colours'])
@@ -294,12 +295,14 @@ def _task(where: str, value: Any) -> Task:
         return Task(classes, triples)
 
 
-def _file(where: str, value: Any) -> TensorFile:
+def file_from(where: str, value: Any) -> TensorFile:
+    """A tensor file as it stands in a manifest."""
     with inside(where):
         return TensorFile(**record(where, value, ('sha256', 'size', 'dtype')))
 
 
-def _check_version(version: Any, minor: Any) -> None:
+def check_version(version: Any, minor: Any) -> None:
+    """Refuse a bundle of a newer layout, or of none."""
     if not is_whole(version) or version < 1:
         raise wrong('format_version', version, f'a whole number, at most {FORMAT_VERSION}')
     if version > FORMAT_VERSION:
@@ -312,10 +315,11 @@ def _check_version(version: Any, minor: Any) -> None:
 
 
 def _check_kind(kind: Any) -> None:
-    if kind in RESERVED_KINDS:
+    if kind == CAMERA_KIND:
         raise BundleError(
             f"field 'kind': found '{kind}', expected '{KIND}'",
-            'Upgrade pointata_ros: this version does not run networks of that kind',
+            'It is a camera bundle: give it to the node, to pointata evaluate, or to '
+            'load_camera_bundle',
         )
     if kind != KIND:
         raise wrong('kind', kind, f"'{KIND}'")
@@ -325,6 +329,7 @@ def _names_in(network: Mapping[str, Any], key: str) -> list[str]:
     return list(plain_list(f'network.{key}', network.get(key, [])))
 
 
-def _checksum(document: Mapping[str, Any]) -> str:
+def checksum_of(document: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest without its checksum."""
     canonical = json.dumps(document, sort_keys=True, separators=(',', ':'))
     return hashlib.sha256(canonical.encode()).hexdigest()

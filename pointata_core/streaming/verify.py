@@ -9,6 +9,12 @@ from pathlib import Path
 
 from pointata_core.errors import BundleError
 from pointata_core.streaming.bundle_files import find_files, read_network
+from pointata_core.streaming.camera_bundle import (
+    is_camera_bundle,
+    read_camera_manifest,
+    read_camera_network,
+)
+from pointata_core.streaming.camera_manifest import CameraManifest
 from pointata_core.streaming.manifest import Manifest
 
 
@@ -26,7 +32,7 @@ class BundleReport:
     """
 
     path: Path
-    manifest: Manifest | None
+    manifest: Manifest | CameraManifest | None
     checks: tuple[str, ...]
     problem: str = ''
     fix: str = ''
@@ -49,16 +55,23 @@ def verify_bundle(path: str | os.PathLike[str]) -> BundleReport:
     """
     manifest, checks = None, []
     try:
-        files = find_files(path)
-        manifest = files.manifest
-        checks += [
-            f'manifest {manifest.name}, format {manifest.format_version}.{manifest.format_minor}',
-            f'backbone at {files.backbone}',
-        ]
-        _, skill, backbone = read_network(files)
+        if is_camera_bundle(path):
+            manifest, root = read_camera_manifest(path)
+            checks.append(_read_as(manifest))
+            tensors = list(read_camera_network(manifest, root)[1].values())
+        else:
+            files = find_files(path)
+            manifest = files.manifest
+            checks += [_read_as(manifest), f'backbone at {files.backbone}']
+            _, skill, backbone = read_network(files)
+            tensors = [*skill.values(), *backbone.values()]
     except BundleError as error:
         return BundleReport(Path(path), manifest, tuple(checks), error.message, error.fix)
-    tensors = [*skill.values(), *backbone.values()]
     checks.append(f'{len(tensors)} tensors as the network needs them, all finite, hashes match')
     parameters = sum(tensor.numel() for tensor in tensors if tensor.is_floating_point())
     return BundleReport(Path(path), manifest, tuple(checks), parameters=parameters)
+
+
+def _read_as(manifest: Manifest | CameraManifest) -> str:
+    version = f'{manifest.format_version}.{manifest.format_minor}'
+    return f'manifest {manifest.name}, format {version}'
