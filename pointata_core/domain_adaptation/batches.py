@@ -18,6 +18,7 @@ from pointata_core.data.datasets.camera.nuscenes_lidarseg import nuscenes_lidars
 from pointata_core.data.datasets.camera.sample_config import PUBLISHED, SampleConfig
 from pointata_core.data.datasets.camera.samples import CameraSample, CameraSamples
 from pointata_core.data.datasets.camera.semantickitti_camera import semantickitti_camera
+from pointata_core.data.datasets.camera.simulated_camera import simulated_camera
 from pointata_core.data.datasets.camera.virtual_kitti import virtual_kitti
 from pointata_core.domain_adaptation.configuration import Domain
 from pointata_core.errors import ConfigError
@@ -28,6 +29,7 @@ _OPEN = {
     'semantickitti': semantickitti_camera,
     'a2d2': a2d2,
     'virtual_kitti': virtual_kitti,
+    'simulated': simulated_camera,
 }
 
 

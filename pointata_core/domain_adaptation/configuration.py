@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from pointata_core.data.datasets.camera.sample_config import SampleConfig
 from pointata_core.domain_adaptation.choices import (
@@ -16,14 +16,16 @@ from pointata_core.domain_adaptation.choices import (
 from pointata_core.domain_adaptation.settings import SETTINGS, Method, Schedule, loss_weights
 from pointata_core.errors import ConfigError
 
+Part = Literal['modality', 'domain', 'style']
+
 
 @dataclass(frozen=True)
 class Domain:
     """Where frames come from.
 
     Attributes:
-        dataset: ``nuscenes_lidarseg``, ``semantickitti``, ``a2d2``, ``virtual_kitti``, or
-            ``exported`` for our own format.
+        dataset: ``nuscenes_lidarseg``, ``semantickitti``, ``a2d2``, ``virtual_kitti``,
+            ``simulated``, or ``exported`` for our own format.
         root: Its folder.
         split: Of a public data set; our own format knows its own.
         pictures: Folder of pictures of our own format, if they lie elsewhere.
@@ -48,6 +50,8 @@ class DomainAdaptationConfig:
         second_stage: Write pseudo-labels with the first network, then train a new one on them.
         pseudo_label_mode: How they are damped.
         fusion: Whether the camera's main head sees both sensors.
+        without: Parts of FtD++ that are left out, to see what they are worth: ``modality`` (MPD),
+            ``domain`` (DPD), ``style`` (the teacher sees the source as it is).
         depth: Of the image encoder, 34 or 18.
         width: Of the image network, a multiple of 8; published weights fit 64 only.
         image_weights: ImageNet weights of that encoder, a file.
@@ -71,6 +75,7 @@ class DomainAdaptationConfig:
     second_stage: bool = False
     pseudo_label_mode: PseudoLabelMode | None = None
     fusion: bool | None = None
+    without: tuple[Part, ...] = ()
     depth: int = 34
     width: int = 64
     image_weights: str | None = None
@@ -99,6 +104,7 @@ class DomainAdaptationConfig:
             ('rate', schedule.rate > 0, 'more than 0'),
             ('epoch_steps', self.epoch_steps >= 1, '1 or more'),
             ('workers', self.workers >= 0, '0 or more'),
+            ('without', set(self.without) <= set(get_args(Part)), ', '.join(get_args(Part))),
         )
         for name, holds, expected in rules:
             if not holds:
@@ -123,6 +129,8 @@ class DomainAdaptationConfig:
     def style(self) -> StyleConfig:
         """Of the stylised source; baselines see the source as it is."""
         style = SETTINGS[self.setting].style
+        if 'style' in self.without:
+            return StyleConfig(image='none', cloud=False)
         return style if self.method == 'ftd++' else replace(style, pupil_share=0.0)
 
     @property
@@ -135,4 +143,8 @@ class DomainAdaptationConfig:
         weights = loss_weights(self.method, self.setting, second_stage=second)
         if second and self.pseudo_label_mode is not None:
             weights = replace(weights, pseudo_label_mode=self.pseudo_label_mode)
+        if 'modality' in self.without:
+            weights = replace(weights, modality_source=0.0, modality_target=0.0)
+        if 'domain' in self.without:
+            weights = replace(weights, domain=0.0)
         return weights

@@ -102,6 +102,68 @@ def cast(
     return hits
 
 
+def first_hits(
+    shapes: Shapes, directions: np.ndarray, limit: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the first shape that each of some single rays meets, on no grid.
+
+    Args:
+        shapes: Shapes in the frame of the rays, which start at its origin.
+        directions: (3, N) unit directions.
+        limit: (N,) metres; what begins farther away is of no interest and may be left out.
+        rng: As for `cast`.
+
+    Returns:
+        (N,) float32 range in metres, inf for none, and (N,) int32 index of the shape, -1 for none.
+    """
+    table, directions = _table(shapes), np.asarray(directions, np.float32)
+    away, radius = np.linalg.norm(shapes.centre, axis=1), shapes.radius
+    distance = np.full(directions.shape[1], np.inf, np.float32)
+    owner = np.full(directions.shape[1], _NOTHING, np.int32)
+    for kind in ShapeKind:
+        of_kind = np.flatnonzero(shapes.kind == kind)
+        ends = max(1, _PAIRS * 50 // max(1, len(of_kind)))
+        for start in range(0, len(distance), ends):
+            rays = slice(start, start + ends)
+            # A ray can meet a shape only if its line passes the sphere around it.
+            along = directions[:, rays].T.astype(np.float64) @ shapes.centre[of_kind].T
+            near = along**2 >= away[of_kind] ** 2 - radius[of_kind] ** 2 - 1e-6
+            near &= (along > -radius[of_kind]) & (
+                away[of_kind] - radius[of_kind] < limit[rays, None]
+            )
+            ray, place = np.nonzero(near)
+            _test_pairs(kind, table, ray + start, of_kind[place], directions, rng, distance, owner)
+    return distance, owner
+
+
+def _test_pairs(
+    kind: int,
+    table: _Table,
+    ray: np.ndarray,
+    shape: np.ndarray,
+    directions: np.ndarray,
+    rng: np.random.Generator,
+    distance: np.ndarray,
+    owner: np.ndarray,
+) -> None:
+    """Test pairs of a ray and a shape; ``distance`` and ``owner`` take what is nearer."""
+    for start in range(0, len(ray), _PAIRS):
+        r, s = ray[start : start + _PAIRS], shape[start : start + _PAIRS]
+        local = _to_local(table.matrix[:, s], directions[:, r])
+        t = _enter(kind, table, s, tuple(table.origin[:, s]), local, rng)
+        _keep_nearest(distance, owner, r, t, s)
+
+
+def _keep_nearest(
+    distance: np.ndarray, owner: np.ndarray, ray: np.ndarray, t: np.ndarray, shape: np.ndarray
+) -> None:
+    won = t < distance[ray]
+    ray, t, shape = ray[won], t[won], shape[won]
+    np.minimum.at(distance, ray, t)
+    nearest = t == distance[ray]
+    owner[ray[nearest]] = shape[nearest]
+
+
 def _cast_wide(
     table: _Table,
     windows: Windows,
@@ -162,11 +224,7 @@ def _cast_narrow(
         shape = part.shape[window]
         local = _to_local(table.matrix[:, shape], flat_directions[:, ray])
         t = _enter(kind, table, shape, tuple(table.origin[:, shape]), local, rng)
-        won = t < distance[ray]
-        ray, t, shape = ray[won], t[won], shape[won]
-        np.minimum.at(distance, ray, t)
-        nearest = t == distance[ray]
-        owner[ray[nearest]] = shape[nearest]
+        _keep_nearest(distance, owner, ray, t, shape)
 
 
 def _pairs(windows: Windows, total_columns: int) -> tuple[np.ndarray, np.ndarray]:

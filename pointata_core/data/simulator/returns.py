@@ -74,7 +74,7 @@ def incidence(
         point = turned[shape] + local * distance[at, None]
         cosine[at] = _cosine(each, point, local, half[shape])
         if each == ShapeKind.BOX:
-            pane[at] = _on_pane(shapes, shape, point, half[shape])
+            pane[at] = on_pane(shapes, shape, point, half[shape])
     leafy = shapes.surface[index] == Surface.LEAVES
     cosine[leafy] = rng.uniform(0.2, 1.0, int(leafy.sum()))
     return cosine, pane
@@ -97,7 +97,7 @@ def _cosine(kind: int, point: np.ndarray, direction: np.ndarray, half: np.ndarra
     return np.minimum(np.abs((normal * direction).sum(1)) / length, 1.0)
 
 
-def _on_pane(shapes: Shapes, shape: np.ndarray, point: np.ndarray, half: np.ndarray) -> np.ndarray:
+def on_pane(shapes: Shapes, shape: np.ndarray, point: np.ndarray, half: np.ndarray) -> np.ndarray:
     """Panes fill the middle of each storey on the upright faces of a box with windows."""
     upright = np.abs(point[:, 2]) < half[:, 2] * 0.999
     along = np.where(

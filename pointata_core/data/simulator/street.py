@@ -28,7 +28,7 @@ from pointata_core.data.simulator.shapes import (
     rigid,
     yaw_rotation,
 )
-from pointata_core.data.simulator.street_plan import SIGHT, StreetPlan, draw_plan
+from pointata_core.data.simulator.street_plan import SIGHT, City, StreetPlan, draw_plan
 from pointata_core.data.simulator.world import EgoPath, Mover, World, smooth_speed
 from pointata_core.data.taxonomy import SEGMENTATION_CLASSES, class_id
 
@@ -289,19 +289,26 @@ def draw_body(rng: np.random.Generator, instance: int) -> Body:
     )
 
 
-def street(rng: np.random.Generator, duration: float, sensor_height: float | None = None) -> World:
+def street(
+    rng: np.random.Generator,
+    duration: float,
+    sensor_height: float | None = None,
+    city: City | None = None,
+) -> World:
     """Draw a street and a drive through it.
 
     Args:
         rng: Source of randomness.
         duration: Seconds of the recording.
         sensor_height: Metres above the road; drawn if not given.
+        city: Whose streets; None for all that can be drawn.
     """
     steps = int(duration / _PATH_STEP) + 3
     top = rng.choice([0.0, rng.uniform(0.5, 2.0), rng.uniform(3, 10)], p=[0.15, 0.25, 0.6])
     speed = smooth_speed(rng, steps, _PATH_STEP, top * 0.6, top)
     x = np.concatenate([[0.0], np.cumsum(speed)[:-1] * _PATH_STEP])
     plan = draw_plan(rng, float(x[-1]))
+    plan = plan if city is None else city.of(plan)
     site = _Street(rng, plan)
     sway = 0.15 * np.sin(2 * np.pi * x / rng.uniform(25, 60))
     samples = np.array([plan.line.at(v, plan.lane + s) for v, s in zip(x, sway)])

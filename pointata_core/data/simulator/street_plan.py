@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 SIGHT = 90.0  # metres of street before the start and beyond the end of the drive
+_GREENERY, _PARKED = (0.25, 1.0), (0.02, 0.6)
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,37 @@ class StreetPlan:
         return abs(x - self.crossing) < self.half_crossing + margin
 
 
+@dataclass(frozen=True)
+class City:
+    """How streets of one city differ from all that the simulator draws.
+
+    Attributes:
+        greenery: Least and most greenery.
+        parked: Least and most share of kerb places taken.
+        breadth: Factor on the width of carriageways.
+    """
+
+    greenery: tuple[float, float] = _GREENERY
+    parked: tuple[float, float] = _PARKED
+    breadth: float = 1.0
+
+    def of(self, plan: StreetPlan) -> StreetPlan:
+        """The plan as this city would have it."""
+        wider = (self.breadth - 1) * plan.half_road
+        return replace(
+            plan,
+            greenery=_moved(plan.greenery, _GREENERY, self.greenery),
+            parked=_moved(plan.parked, _PARKED, self.parked),
+            half_road=plan.half_road + wider,
+            lane=plan.lane * self.breadth,
+            parking=tuple(lateral + wider for lateral in plan.parking),
+        )
+
+
+def _moved(value: float, old: tuple[float, float], new: tuple[float, float]) -> float:
+    return new[0] + (value - old[0]) / (old[1] - old[0]) * (new[1] - new[0])
+
+
 def draw_plan(rng: np.random.Generator, travel: float) -> StreetPlan:
     """Draw a street for a drive of ``travel`` metres from map x = 0 on."""
     wave = 2 * np.pi / rng.uniform(140, 500)
@@ -95,8 +127,8 @@ def draw_plan(rng: np.random.Generator, travel: float) -> StreetPlan:
         verge=rng.uniform(0.8, 2.2) if rng.random() < 0.3 else 0.0,
         crossing=rng.uniform(-20, travel + 40) if rng.random() < 0.45 else None,
         half_crossing=rng.uniform(2.8, 4.5),
-        greenery=rng.uniform(0.25, 1.0),
-        parked=rng.uniform(0.02, 0.6),
+        greenery=rng.uniform(*_GREENERY),
+        parked=rng.uniform(*_PARKED),
         lane=lane,
         # Where the road is narrow, people park on the sidewalk and leave the lane free.
         parking=tuple(max(half_road - inset, 2.3 + side * lane) for side in (-1, 1)),

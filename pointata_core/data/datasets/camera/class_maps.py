@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointata_core.data.datasets.protocol import IGNORE
+from pointata_core.data.taxonomy import class_id
 from pointata_core.errors import ConfigError
 
 A2D2_CLASSES = (
@@ -79,6 +80,10 @@ def _virtual(*names: str) -> tuple[int, ...]:
     return tuple(VIRTUAL_KITTI_CLASSES.index(name) for name in names)
 
 
+def _simulated(*names: str) -> tuple[int, ...]:
+    return tuple(class_id(name) for name in names)
+
+
 TASKS: dict[str, Task] = {
     'nuscenes_lidarseg': Task(
         {
@@ -89,7 +94,15 @@ TASKS: dict[str, Task] = {
                 'terrain': (14,),
                 'manmade': (15,),
                 'vegetation': (16,),
-            }
+            },
+            'simulated': {
+                'vehicle': _simulated('car', 'bicycle'),
+                'driveable_surface': _simulated('road'),
+                'sidewalk': _simulated('sidewalk'),
+                'terrain': _simulated('terrain'),
+                'manmade': _simulated('building', 'fence', 'pole'),
+                'vegetation': _simulated('vegetation', 'trunk'),
+            },
         }
     ),
     'virtual_kitti_semantickitti': Task(

@@ -70,5 +70,6 @@ PUBLISHED = {
     'semantickitti': SampleConfig(bottom_crop=(480, 302)),
     'a2d2': SampleConfig(resize=(480, 302)),
     'virtual_kitti': SampleConfig(bottom_crop=(480, 302), points=10_000),
+    'simulated': SampleConfig(resize=(320, 192)),
 }
-"""Settings for training, by data set."""
+"""Settings for training, by data set; for our own simulator, pictures as they are."""
