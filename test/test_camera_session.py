@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -204,9 +202,11 @@ def test_additions_of_a_newer_minor_version_are_kept_with_a_warning():
     assert json.loads(manifest.to_json()) == json.loads(text)
 
 
-def test_the_command_shows_a_camera_bundle(path):
-    words = [sys.executable, '-m', 'pointata_core.cli.main', 'bundle', str(path), '--json']
-    shown = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+def test_the_command_shows_a_camera_bundle(path, capsys):
+    from pointata_core.cli.main import main
+
+    assert main(['bundle', str(path), '--json']) == 0
+    shown = json.loads(capsys.readouterr().out)
     assert shown['ok'] and shown['segmentation_classes'] == list(CLASSES)
     parameters = sum(
         p.numel() for p in camera_network().state_dict().values() if p.is_floating_point()

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from pointata_core.data.datasets.registry import DatasetInfo
 
 NAME = 'data'
-SUMMARY = 'List public data sets, check a download of one, cache it for training.'
+SUMMARY = 'List public data sets, check or cache a download, make a recording of one.'
 
 _EXAMPLES = """\
 examples:
   pointata data list
   pointata data check utd_mhad --root datasets/UTD-MHAD
   pointata data check msr_action3d --root datasets/MSR --split train --deep
-  pointata data cache utd_mhad --root datasets/UTD-MHAD --output cache/utd --workers 2"""
+  pointata data cache utd_mhad --root datasets/UTD-MHAD --output cache/utd --workers 2
+  pointata data bag kitti --root 2011_09_26_drive_0001 --output drive_bag"""
 
 _SHOWN = 10  # names of missing or damaged files; --json has them all
 
@@ -37,11 +38,12 @@ def parser() -> ArgumentParser:
         'list   what can be read, its licence and where it comes from\n'
         'check  count what is there and compare it with what was published; exit status 1 if '
         'files are missing or damaged or there are fewer than published\n'
-        'cache  copy recordings to memory-mapped shards; interrupted, it goes on where it was',
+        'cache  copy recordings to memory-mapped shards; interrupted, it goes on where it was\n'
+        'bag    write KITTI scans, pictures and calibration (NAME kitti) as a rosbag2 recording',
         _EXAMPLES,
     )
     # jsonargparse takes no second level of commands below one that is added whole.
-    new.add_argument('what', type=Literal['list', 'check', 'cache'], help='What to do.')
+    new.add_argument('what', type=Literal['list', 'check', 'cache', 'bag'], help='What to do.')
     new.add_argument(
         'name', type=str | None, nargs='?', metavar='NAME', help='Data set, as "list" names it.'
     )
@@ -55,7 +57,10 @@ def parser() -> ArgumentParser:
         help='check: read every file, rather than headers and lists.',
     )
     new.add_argument(
-        '--output', type=str | None, metavar='DIR', help='cache: one folder per split goes in here.'
+        '--output',
+        type=str | None,
+        metavar='DIR',
+        help='cache: one folder per split goes in here; bag: is it.',
     )
     new.add_argument(
         '--encoding',
@@ -76,14 +81,14 @@ def run(arguments: Any) -> int:
     if arguments.what == 'list':
         return _list(arguments)
     needed = {'name': 'NAME', 'root': '--root'}
-    if arguments.what == 'cache':
+    if arguments.what in ('cache', 'bag'):
         needed['output'] = '--output'
     for name, word in needed.items():
         if getattr(arguments, name) is None:
             raise ConfigError(
                 f'pointata data {arguments.what} lacks {word}', 'See: pointata data --help'
             )
-    return _check(arguments) if arguments.what == 'check' else _cache(arguments)
+    return {'check': _check, 'cache': _cache, 'bag': _bag}[arguments.what](arguments)
 
 
 def _list(arguments: Any) -> int:
@@ -140,6 +145,23 @@ def _cache(arguments: Any) -> int:
         note(f'{target}: {len(dataset.recordings):,} recordings, {size / 2**20:,.0f} MiB')
     if arguments.json:
         print(json.dumps(facts, indent=2))
+    return 0
+
+
+def _bag(arguments: Any) -> int:
+    from pointata_core.cli.console import note
+    from pointata_core.data.kitti_raw import write_kitti_bag
+
+    if arguments.name != 'kitti':
+        raise ConfigError(
+            f"recordings are made of 'kitti', not of '{arguments.name}'",
+            'pointata simulate writes simulated ones',
+        )
+    scans = write_kitti_bag(arguments.root, arguments.output)
+    if arguments.json:
+        print(json.dumps({'path': arguments.output, 'scans': scans}, indent=2))
+    else:
+        note(f'{arguments.output}: {scans} scans with pictures')
     return 0
 
 

@@ -22,6 +22,7 @@ examples:
   pointata evaluate --bag drive.mcap
   pointata evaluate --bag ./street_bag --topic /velodyne_points --output street_report
   pointata evaluate --bag kitti00.mcap --labels-field label --label-mapping semantickitti
+  pointata evaluate --bag drive_with_camera --bundle runs/night/bundle --image-topic /camera/image
   pointata evaluate --semantickitti dataset/sequences/08 --json"""
 
 
@@ -73,6 +74,27 @@ def parser() -> ArgumentParser:
         default='',
         metavar='FRAME',
         help='Take ego motion out, by the recorded /tf against this frame (map, odom).',
+    )
+    new.add_argument(
+        '--image-topic',
+        type=str | None,
+        metavar='NAME',
+        help='Pictures for a camera bundle, needed only if the bag has several; none = do without.',
+    )
+    new.add_argument(
+        '--camera-extrinsics',
+        type=str,
+        default='',
+        metavar='POSE',
+        help='"x y z qx qy qz qw": pose of the LiDAR in the optical frame of the camera. Else '
+        'the recorded transforms say it.',
+    )
+    new.add_argument(
+        '--image-tolerance',
+        type=float,
+        default=0.05,
+        metavar='SECONDS',
+        help='Largest difference between the stamps of a cloud and its picture.',
     )
     new.add_argument(
         '--max-gap',
@@ -144,5 +166,8 @@ def _evaluate(arguments: Any) -> EvaluationResults:
             labels_topic=arguments.labels_topic,
             label_mapping=arguments.label_mapping,
             fixed_frame=arguments.fixed_frame,
+            image_topic=arguments.image_topic,
+            camera_extrinsics=arguments.camera_extrinsics,
+            image_tolerance_s=arguments.image_tolerance,
             **shared,
         )

@@ -119,17 +119,10 @@ def _label(
 ) -> Iterator[dict[str, Any]]:
     from pointata_core.cli.cloud_output import write_labelled_cloud
     from pointata_core.data.cloud_files import read_cloud
-    from pointata_core.streaming.session import StreamingSession
-    from pointata_core.streaming.threads import can_overlap
 
     classes = loaded.bundle.manifest.segmentation_classes
     actions = loaded.bundle.manifest.action_classes
-    session = StreamingSession(
-        loaded.bundle,
-        loaded.device,
-        max_gap_s=2.0 / arguments.rate,
-        overlap=can_overlap(loaded.device),
-    )
+    session = loaded.session(max_gap_s=2.0 / arguments.rate)
     for number, file in enumerate(files):
         cloud = read_cloud(file)
         if number and arguments.independent:

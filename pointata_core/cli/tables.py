@@ -93,6 +93,9 @@ def _summary(results: EvaluationResults) -> Iterator[tuple[str, str]]:
         score = results.segmentation
         yield 'mean IoU', f'{100 * score.miou:.1f} % over {len(score.iou)} classes'
         yield 'point accuracy', f'{100 * score.accuracy:.1f} % of {score.points:,} points'
+    if results.camera:
+        camera = results.camera
+        yield 'with the camera', f'{camera["clouds"]} clouds, {camera["points"]:,} points'
     if results.action:
         f1 = ' / '.join(f'{100 * value:.1f}' for value in results.action.f1.values())
         yield 'action accuracy', f'{100 * results.action.accuracy:.1f} % of frames'

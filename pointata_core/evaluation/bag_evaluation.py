@@ -7,6 +7,7 @@ robot will answer. Nothing is dropped for lack of time, so two runs give the sam
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +33,14 @@ from pointata_core.evaluation.ground_truth import (
 from pointata_core.evaluation.recorder import RunFacts
 
 if TYPE_CHECKING:
+    from pointata_core.evaluation.camera_bag import BagCamera
     from pointata_core.evaluation.results import EvaluationResults
     from pointata_core.evaluation.runner import BundleRunner
 
 Progress = Callable[[int, int], None]
 PoseOf = Callable[[str, int], np.ndarray | None]
 DEFAULT_LABELS_FIELD = 'label'
+_MOST_WAITING = 32
 UNDECODABLE = 'undecodable_message'
 NO_TRANSFORM = 'no_transform'
 
@@ -110,6 +113,9 @@ def evaluate_bag(
     fixed_frame: str = '',
     max_gap_s: float = 1.0,
     progress: Progress | None = None,
+    image_topic: str | None = None,
+    camera_extrinsics: str = '',
+    image_tolerance_s: float = 0.05,
 ) -> EvaluationResults:
     """Answer every cloud of a bag and measure how well and how fast.
 
@@ -128,6 +134,11 @@ def evaluate_bag(
             whose transform is missing is skipped, as the node does by default.
         max_gap_s: A longer pause between two stamps starts a new history.
         progress: Called with (messages done, messages in all).
+        image_topic: Pictures for a camera bundle; ``None`` = the only ones there are, ``'none'`` =
+            do without.
+        camera_extrinsics: Pose of the LiDAR in the camera's frame (``x y z qx qy qz qw``), where
+            the recording has no transform between them.
+        image_tolerance_s: Largest difference between the stamps of a cloud and its picture.
 
     Raises:
         BagError: The bag cannot be read, or lacks what was asked for.
@@ -141,6 +152,11 @@ def evaluate_bag(
         from pointata_core.evaluation.runner import BundleRunner, open_bundle
 
         loaded = open_bundle(bundle, device, precision)
+        camera = None
+        if loaded.has_camera:
+            from pointata_core.evaluation.camera_bag import open_camera
+
+            camera = open_camera(reader, image_topic, camera_extrinsics, image_tolerance_s)
         runner = BundleRunner(loaded, plan.frames, max_gap_s=max_gap_s)
         run = _BagRun(
             plan,
@@ -148,6 +164,7 @@ def evaluate_bag(
             plan.translation(label_mapping, runner.segmentation_classes),
             read_actions(reader, plan.action_topic),
             _read_poses(reader, path, fixed_frame),
+            camera,
         )
         run.read(reader, path, progress)
         runner.recorder.rejected.update(_undecodable(reader, plan.cloud_topic))
@@ -177,26 +194,48 @@ class _BagRun:
         to_ours: Callable[[np.ndarray], np.ndarray],
         actions: dict[int, str],
         pose_of: PoseOf,
+        camera: BagCamera | None = None,
     ) -> None:
         self.plan, self.runner, self.to_ours, self.actions = plan, runner, to_ours, actions
-        self.pose_of = pose_of
+        self.pose_of, self.camera = pose_of, camera
+        self._waiting: deque[Any] = deque()
         self.matcher = StampMatcher()
         self.frames = 0
         self.bad_truth: dict[str, int] = {}
 
     def read(self, reader: BagReader, path: Path, progress: Progress | None) -> None:
         topics = [t for t in (self.plan.cloud_topic, self.plan.labels_topic) if t]
+        if self.camera is not None:
+            topics += self.camera.topics
         for topic, _, message in reader.messages(topics):
             if topic == self.plan.cloud_topic:
-                self._answer(message, path)
-                if progress:
-                    progress(self.frames, self.plan.frames)
+                self._waiting.append(message)
+            elif self.camera is not None:
+                self.camera.take(topic, message)
+            self._answer_waiting(path, progress)
             if topic == self.plan.labels_topic:
                 self._take_truth(message, path)
+        self._answer_waiting(path, progress, at_end=True)
+
+    def _answer_waiting(self, path: Path, progress: Progress | None, at_end: bool = False) -> None:
+        """Answer the clouds whose picture has come, or cannot come any more."""
+        while self._waiting:
+            stamp = self._waiting[0].header.stamp
+            if (
+                self.camera is not None
+                and not at_end
+                and len(self._waiting) <= _MOST_WAITING
+                and not self.camera.has_all_for(stamp.sec * 1_000_000_000 + stamp.nanosec)
+            ):
+                return
+            self._answer(self._waiting.popleft(), path)
+            if progress:
+                progress(self.frames, self.plan.frames)
 
     def notes(self) -> list[str]:
-        """Sentences about ground truth that could not be used."""
-        notes = [
+        """Sentences about ground truth and pictures that could not be used."""
+        notes = [] if self.camera is None else self.camera.notes()
+        notes += [
             f'{n} clouds had unusable ground truth: {why}' for why, n in self.bad_truth.items()
         ]
         if self.plan.labels_topic and self.matcher.unmatched:
@@ -219,6 +258,9 @@ class _BagRun:
         except TransformError:
             self.runner.recorder.skipped[NO_TRANSFORM] += 1
             return
+        view = None
+        if self.camera is not None:
+            view = self.camera.view(cloud.frame_id, cloud.stamp_ns)
         truth = None
         if self.plan.labels_field and not self.plan.labels_topic:
             truth = self._labels(message, path)
@@ -228,6 +270,7 @@ class _BagRun:
             decode_ms=decode_ms,
             truth=truth,
             action_truth=self.actions.get(cloud.stamp_ns),
+            view=view,
         )
         if result is not None and self.plan.labels_topic:
             self._score(self.matcher.answer(cloud.stamp_ns, result.labels))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from pointata_core.evaluation.action_metrics import ActionScore, action_score
 from pointata_core.evaluation.label_digest import LabelDigest
 from pointata_core.evaluation.latency import LatencyLog
 from pointata_core.evaluation.metrics import ConfusionMatrix
-from pointata_core.evaluation.results import EvaluationResults, Snapshot, Trace
+from pointata_core.evaluation.results import CameraPicture, EvaluationResults, Snapshot, Trace
 from pointata_core.evaluation.timeline import NO_ANSWER, action_segments
 
 SNAPSHOTS = 6
@@ -76,6 +76,8 @@ class RunRecorder:
         self.resets: Counter[str] = Counter()
         self.latency = LatencyLog()
         self._confusion = ConfusionMatrix(self.segmentation_classes)
+        self._camera_confusion = ConfusionMatrix(self.segmentation_classes)
+        self._camera_clouds = self._camera_points = 0
         self._digest = LabelDigest()
         self._class_points = np.zeros(len(self.segmentation_classes), np.int64)
         self._points_per_cloud: list[int] = []
@@ -107,6 +109,7 @@ class RunRecorder:
         timings_ms: Mapping[str, float] | None = None,
         truth: np.ndarray | None = None,
         action_truth: str | None = None,
+        camera: CameraPicture | None = None,
     ) -> None:
         """Take in one answered frame.
 
@@ -118,9 +121,10 @@ class RunRecorder:
             timings_ms: Milliseconds by stage.
             truth: ``(N,)`` ground-truth labels in the same classes; outside them = none.
             action_truth: Name of the true action.
+            camera: What a camera saw of it.
         """
         if self.answered in self._pictured:
-            self._snapshots.append(self._snapshot(stamp_ns, points, labels, truth))
+            self._snapshots.append(self._snapshot(stamp_ns, points, labels, truth, camera))
         self._stamps_ns.append(int(stamp_ns))
         self._points_per_cloud.append(int(labels.size))
         self._digest.add(stamp_ns, labels)
@@ -134,6 +138,11 @@ class RunRecorder:
             self.latency.add(timings_ms)
         if truth is not None:
             self.compare(truth, labels)
+        if camera is not None:
+            self._camera_clouds += 1
+            self._camera_points += len(camera.seen)
+            if truth is not None:
+                self._camera_confusion.add(truth[camera.seen], labels[camera.seen])
 
     def compare(self, truth: np.ndarray, labels: np.ndarray) -> None:
         """Score labels whose ground truth came apart from their frame."""
@@ -185,13 +194,19 @@ class RunRecorder:
             machine=environment.machine(),
             versions=environment.versions(),
             notes=tuple(facts.notes),
+            camera=self._camera_facts(),
             trace=Trace(
                 tuple(self._snapshots), dict(self.latency.samples_ms), self._confusion_counts()
             ),
         )
 
     def _snapshot(
-        self, stamp_ns: int, points: np.ndarray, labels: np.ndarray, truth: np.ndarray | None
+        self,
+        stamp_ns: int,
+        points: np.ndarray,
+        labels: np.ndarray,
+        truth: np.ndarray | None,
+        camera: CameraPicture | None,
     ) -> Snapshot:
         start = self._stamps_ns[0] if self._stamps_ns else stamp_ns
         time_s = (stamp_ns - start) * 1e-9
@@ -201,7 +216,17 @@ class RunRecorder:
             np.array(labels, np.uint16),
             time_s,
             None if truth is None else np.array(truth),
+            None if camera is None else replace(camera, image=np.array(camera.image)),
         )
+
+    def _camera_facts(self) -> dict[str, Any] | None:
+        if not self._camera_clouds:
+            return None
+        return {
+            'clouds': self._camera_clouds,
+            'points': self._camera_points,
+            'segmentation': self._camera_confusion.score(),
+        }
 
     def _action_index(self, name: str | None) -> int:
         return self.action_classes.index(name) if name in self.action_classes else NO_ANSWER

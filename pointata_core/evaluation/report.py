@@ -69,20 +69,22 @@ def write_report(results: EvaluationResults, directory: str | Path) -> Path:
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    for old in (*directory.glob('cloud_*.png'), *directory.glob('truth_*.png')):
-        old.unlink()
+    for name in ('cloud', 'truth', 'camera'):
+        for old in directory.glob(f'{name}_*.png'):
+            old.unlink()
     clouds, truths = _cloud_pictures(results)
+    overlays = _camera_pictures(results)
     charts = {
         'timeline': _timeline_picture(results),
         'latency': _latency_picture(results),
         'confusion': _confusion_picture(results),
     }
-    for picture in (*clouds, *truths, *charts.values()):
+    for picture in (*clouds, *truths, *(p for pair in overlays for p in pair), *charts.values()):
         if picture is not None:
             picture.write(directory)
     results.write_json(directory / 'results.json')
     page = directory / 'report.html'
-    page.write_text(_render(results, clouds, truths, charts), encoding='utf-8')
+    page.write_text(_render(results, clouds, truths, overlays, charts), encoding='utf-8')
     return page
 
 
@@ -90,6 +92,7 @@ def _render(
     results: EvaluationResults,
     clouds: list[Picture],
     truths: list[Picture],
+    overlays: list[list[Picture]],
     charts: Mapping[str, Picture | None],
 ) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -111,6 +114,7 @@ def _render(
         css=_style(),
         clouds=clouds,
         truths=truths,
+        overlays=overlays,
         **charts,
         classes=_class_rows(results),
         losses=_losses(results),
@@ -151,6 +155,38 @@ def _cloud_pictures(results: EvaluationResults) -> tuple[list[Picture], list[Pic
         if s.truth is not None
     ]
     return clouds, truths
+
+
+def _camera_pictures(results: EvaluationResults) -> list[list[Picture]]:
+    """What the camera saw, with the answers and, beside it, the truth."""
+    import numpy as np
+
+    from pointata_core.evaluation.overlays import overlay
+
+    classes = results.bundle.get('segmentation_classes', [])
+    pairs = []
+    for number, snapshot in enumerate(results.trace.snapshots):
+        camera = snapshot.camera
+        if camera is None:
+            continue
+        ranges = np.linalg.norm(snapshot.points[camera.seen], axis=1)
+
+        def draw(labels: Any, camera: Any = camera, ranges: Any = ranges) -> bytes:
+            return overlay(camera.image, camera.pixels, labels[camera.seen], classes, ranges)
+
+        when = f'{snapshot.time_s:.1f} s'
+        pair = [
+            Picture(
+                f'camera_{number}.png',
+                f'{len(camera.seen):,} points in the picture at {when}, as labelled',
+                draw(snapshot.labels),
+            )
+        ]
+        if snapshot.truth is not None:
+            name = f'camera_{number}_truth.png'
+            pair.append(Picture(name, f'Ground truth at {when}', draw(_as_labels(snapshot.truth))))
+        pairs.append(pair)
+    return pairs
 
 
 def _as_labels(truth: Any) -> Any:

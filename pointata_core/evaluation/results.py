@@ -41,6 +41,21 @@ class ActionSegment:
 
 
 @dataclass(frozen=True)
+class CameraPicture:
+    """What the camera saw of a cloud.
+
+    Args:
+        image: ``(H, W, 3)`` uint8.
+        seen: ``(M,)`` which points of the cloud it shows.
+        pixels: ``(M, 2)`` row and column of each.
+    """
+
+    image: np.ndarray
+    seen: np.ndarray
+    pixels: np.ndarray
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """One labelled cloud, kept for the pictures of the report.
 
@@ -49,12 +64,14 @@ class Snapshot:
         labels: ``(N,)`` uint16; 65535 = unlabelled.
         time_s: Seconds after the first frame.
         truth: ``(N,)`` uint16 ground truth in the same classes, if there is any.
+        camera: What a camera saw of it, if there was one.
     """
 
     points: np.ndarray
     labels: np.ndarray
     time_s: float
     truth: np.ndarray | None = None
+    camera: CameraPicture | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +125,8 @@ class EvaluationResults:
         machine: Processor, cores, memory and operating system.
         versions: Versions of the software that mattered.
         notes: Sentences for the reader, e.g. about lost frames.
+        camera: ``clouds`` and ``points`` that were answered with a camera, and the scores of these
+            points alone, if there is ground truth; ``None`` where no cloud had a picture.
         trace: Material of the pictures.
     """
 
@@ -141,6 +160,7 @@ class EvaluationResults:
     machine: dict[str, Any]
     versions: dict[str, str]
     notes: tuple[str, ...] = ()
+    camera: dict[str, Any] | None = None
     trace: Trace = field(default_factory=Trace, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:

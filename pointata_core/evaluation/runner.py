@@ -15,8 +15,11 @@ import numpy as np
 
 from pointata_core.data.cloud import Cloud
 from pointata_core.evaluation.recorder import RunRecorder
+from pointata_core.evaluation.results import CameraPicture
 from pointata_core.resources import resource_path
-from pointata_core.streaming.bundle import Bundle, load_bundle
+from pointata_core.streaming.bundle import Bundle
+from pointata_core.streaming.camera_bundle import CameraBundle, load_any_bundle
+from pointata_core.streaming.camera_session import CameraResult, CameraSession, CameraView
 from pointata_core.streaming.device import choose_device
 from pointata_core.streaming.session import FrameResult, Skipped, StreamingSession
 from pointata_core.streaming.threads import can_overlap, choose_threads
@@ -34,16 +37,28 @@ class LoadedBundle:
         device_text: The device and why, for people.
     """
 
-    bundle: Bundle
+    bundle: Bundle | CameraBundle
     device: Any
     device_text: str
+
+    @property
+    def has_camera(self) -> bool:
+        """Whether its network takes pictures, too."""
+        return isinstance(self.bundle, CameraBundle)
+
+    def session(self, max_gap_s: float = 1.0) -> StreamingSession | CameraSession:
+        """A new stream over it."""
+        if isinstance(self.bundle, CameraBundle):
+            return CameraSession(self.bundle, self.device, max_gap_s)
+        overlap = can_overlap(self.device)
+        return StreamingSession(self.bundle, self.device, max_gap_s, overlap=overlap)
 
     def facts(self) -> dict[str, Any]:
         """What results say about the bundle."""
         return bundle_facts(self.bundle)
 
 
-def bundle_facts(bundle: Bundle) -> dict[str, Any]:
+def bundle_facts(bundle: Bundle | CameraBundle) -> dict[str, Any]:
     """Name, hash, path, preset, classes and provenance of a bundle, as plain values."""
     manifest = bundle.manifest
     return {
@@ -70,7 +85,7 @@ def open_bundle(
     choice = choose_device(device)
     choose_threads()
     folder = Path(path) if path else resource_path(DEFAULT_BUNDLE)
-    bundle = load_bundle(folder, precision=precision)
+    bundle = load_any_bundle(folder, precision=precision)
     products = '' if precision == 'float32' else f', products in {precision}'
     return LoadedBundle(bundle, choice.device, f'{choice.device} ({choice.reason}){products}')
 
@@ -95,9 +110,7 @@ class BundleRunner:
         self.segmentation_classes = manifest.segmentation_classes
         self.features = tuple(manifest.features)
         self._warm_up(loaded)
-        self.session = StreamingSession(
-            loaded.bundle, loaded.device, max_gap_s=max_gap_s, overlap=can_overlap(loaded.device)
-        )
+        self.session = loaded.session(max_gap_s)
         self.recorder = RunRecorder(
             manifest.segmentation_classes, manifest.action_classes, expected_frames
         )
@@ -111,6 +124,7 @@ class BundleRunner:
         decode_ms: float | None = None,
         truth: np.ndarray | None = None,
         action_truth: str | None = None,
+        view: CameraView | None = None,
     ) -> FrameResult | None:
         """Answer one cloud and record it.
 
@@ -120,6 +134,7 @@ class BundleRunner:
             decode_ms: What decoding it took.
             truth: ``(N,)`` true labels in the classes of the bundle.
             action_truth: Name of the true action.
+            view: What the camera saw, for a camera bundle.
 
         Returns:
             The answer; ``None`` if the cloud's stamp forbids one.
@@ -130,6 +145,7 @@ class BundleRunner:
             cloud.features,
             cloud.frame_id,
             transform=self._motion(pose),
+            **({} if view is None else {'view': view}),
         )
         if isinstance(result, Skipped):
             self.recorder.skipped[str(result.reason)] += 1
@@ -145,6 +161,7 @@ class BundleRunner:
             timings_ms=_with_decoding(result.timings_ms, decode_ms),
             truth=truth,
             action_truth=action_truth,
+            camera=_picture(result, view),
         )
         return result
 
@@ -162,9 +179,15 @@ class BundleRunner:
         node does the same before it becomes active.
         """
         points = np.random.default_rng(0).uniform(-20, 20, (20_000, 3)).astype(np.float32)
-        session = StreamingSession(loaded.bundle, loaded.device)
+        session = loaded.session()
         for stamp_ns in (1, 2):
             session.step(points, stamp_ns)
+
+
+def _picture(result: FrameResult, view: CameraView | None) -> CameraPicture | None:
+    if view is None or not isinstance(result, CameraResult):
+        return None
+    return CameraPicture(view.image, result.seen, result.pixels)
 
 
 def _with_decoding(timings_ms: Mapping[str, float], decode_ms: float | None) -> dict[str, float]:

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labelled points over the picture of the camera that saw them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.image import imsave
+from numpy.typing import NDArray
+
+from pointata_core.evaluation.colours import colours_of_labels
+
+_WIDEST = 1400
+
+
+def overlay(
+    image: NDArray[np.uint8],
+    pixels: NDArray[np.int64],
+    labels: NDArray[np.uint16],
+    classes: Sequence[str],
+    ranges: NDArray[np.floating] | None = None,
+) -> bytes:
+    """Draw points in the colours of their classes over a darkened picture.
+
+    Args:
+        image: (H, W, 3).
+        pixels: (M, 2) row and column of each point.
+        labels: (M,) class ids.
+        classes: Class names.
+        ranges: (M,) metres; of several points in a place the nearest is seen. None keeps the order.
+
+    Returns:
+        A PNG, at most 1400 pixels wide.
+    """
+    shrink = -(-image.shape[1] // _WIDEST)
+    canvas = (image[::shrink, ::shrink] * 0.55).astype(np.uint8)
+    height, width = canvas.shape[:2]
+    order = np.arange(len(pixels)) if ranges is None else np.argsort(-ranges, kind='stable')
+    rows, columns = (pixels[order] // shrink).T
+    colours = colours_of_labels(labels[order], classes)
+    # A point should be seen, and what lies between the rows of the scanner, too.
+    edge = max(2, round(width / 400))
+    for down in range(edge):
+        for right in range(edge):
+            canvas[np.minimum(rows + down, height - 1), np.minimum(columns + right, width - 1)] = (
+                colours
+            )
+    buffer = io.BytesIO()
+    imsave(buffer, canvas, format='png', metadata={'Software': None})
+    return buffer.getvalue()
