@@ -5,18 +5,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from time import perf_counter
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_policy_name_from_kind
 from sensor_msgs.msg import PointCloud2
 
+from pointata_ros.arrival import Arrival
 from pointata_ros.compat import subscription_callbacks
 from pointata_ros.gate import GatedCallbackGroup
 from pointata_ros.hints import explain_loss, explain_silence
 from pointata_ros.mailbox import Mailbox
 from pointata_ros.parameters import NodeSettings
-from pointata_ros.pipeline import Arrival
 from pointata_ros.qos import input_profile, overrides
 from pointata_ros.statistics import DropReason, Statistics
 
@@ -28,6 +27,7 @@ class CloudInput:
         node: The node that listens.
         topic: Where clouds come from, as the node writes it.
         settings: Policy and queue size.
+        take_in: Called with every message, for what the mailbox hands over.
         statistics: Where clouds are counted.
         warn: Called with a kind and a sentence; throttled by the callee.
         changed: What the mailbox notifies.
@@ -38,12 +38,14 @@ class CloudInput:
         node: Node,
         topic: str,
         settings: NodeSettings,
+        take_in: Callable[[PointCloud2], Arrival],
         statistics: Statistics,
         warn: Callable[[str, str], None],
         changed: threading.Condition,
     ) -> None:
         self._node = node
         self._unresolved_topic = topic
+        self._take_in = take_in
         self._statistics = statistics
         self._warn = warn
         self._has_arrived = False
@@ -51,8 +53,9 @@ class CloudInput:
         self.mailbox: Mailbox[Arrival] = Mailbox(
             settings.policy,
             settings.queue_size,
-            on_overflow=lambda _: statistics.dropped(DropReason.OVERFLOW),
-            on_room=self._wake_executor,
+            on_overflow=lambda arrival: self._drop(arrival, DropReason.OVERFLOW),
+            # The gate of ``latest`` never closes; waking for nothing costs a millisecond a cloud.
+            on_room=self._wake_executor if settings.policy == 'block' else _ignore,
             changed=changed,
         )
         is_open = (lambda: self.mailbox.has_room) if settings.policy == 'block' else (lambda: True)
@@ -84,14 +87,14 @@ class CloudInput:
 
     def discard(self, reason: DropReason) -> None:
         """Drop whatever waits."""
-        for _ in self.mailbox.drain():
-            self._statistics.dropped(reason)
+        for arrival in self.mailbox.drain():
+            self._drop(arrival, reason)
 
     def close(self) -> None:
         """Stop listening; clouds that still wait are counted as dropped."""
         self._node.destroy_subscription(self._subscription)
-        for _ in self.mailbox.close():
-            self._statistics.dropped(DropReason.DEACTIVATED)
+        for arrival in self.mailbox.close():
+            self._drop(arrival, DropReason.DEACTIVATED)
 
     def _receive(self, message: PointCloud2) -> None:
         self._has_arrived = True
@@ -99,8 +102,13 @@ class CloudInput:
         self._statistics.arrived(
             self._node.get_clock().now().nanoseconds, stamp.sec * 1_000_000_000 + stamp.nanosec
         )
-        if not self.mailbox.put(Arrival(message, perf_counter())):
-            self._statistics.dropped(DropReason.DEACTIVATED)
+        arrival = self._take_in(message)
+        if not self.mailbox.put(arrival):
+            self._drop(arrival, DropReason.DEACTIVATED)
+
+    def _drop(self, arrival: Arrival, reason: DropReason) -> None:
+        arrival.abandon()
+        self._statistics.dropped(reason)
 
     def _meet_incompatible(self, event) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
@@ -113,3 +121,7 @@ class CloudInput:
         executor = self._node.executor
         if executor is not None:
             executor.wake()
+
+
+def _ignore() -> None:
+    pass

@@ -94,8 +94,9 @@ class NodeSettings:
     num_threads: int = _parameter(
         0,
         'Model',
-        'CPU threads of one operation of the network; with 1, a second thread is at the points '
-        'while the first is at the tokens. 0 = 1 on up to four processors, else as torch decides.',
+        'CPU threads of one operation of the network; with 1, a second thread prepares the next '
+        'cloud while the first answers this one. 0 = 1 on up to four processors, else as torch '
+        'decides.',
         minimum=0,
         maximum=1024,
     )

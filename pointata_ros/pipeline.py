@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
 from sensor_msgs.msg import PointCloud2
 
 from pointata_core.data.cloud import Cloud, CloudLimits, Rejected
-from pointata_core.data.point_cloud2 import decode
 from pointata_core.streaming.preparation import UNLABELLED
 from pointata_core.streaming.session import FrameResult, Skipped, StreamingSession
 from pointata_core.streaming.time_rules import ResetReason
+from pointata_ros.arrival import Arrival, Decoded
 from pointata_ros.budget import IngestBudget
 from pointata_ros.parameters import NodeSettings
 from pointata_ros.publishers import Answer, Outputs
@@ -25,19 +25,6 @@ from pointata_ros.transforms import EgoMotion, Motion, NoEgoMotion
 # Stamps of a steady sensor jitter; without slack, max_rate at half the sensor's rate would often
 # pass over two clouds instead of one.
 _RATE_SLACK = 0.9
-
-
-@dataclass(frozen=True, eq=False)
-class Arrival:
-    """A cloud as it reached the node.
-
-    Args:
-        message: The message, not yet looked into.
-        arrived_s: When, on ``time.perf_counter``.
-    """
-
-    message: PointCloud2
-    arrived_s: float
 
 
 class Pipeline:
@@ -83,24 +70,39 @@ class Pipeline:
         self._last_answer_ns: int | None = None
         self.frame_id = ''
 
+    def receive(self, message: PointCloud2) -> Arrival:
+        """Take a message in, and begin on it where a second thread can; on any thread."""
+        arrival = Arrival(message)
+        session, settings = self.session, self._settings()
+        # Most clouds above a limited rate go unanswered.
+        if session.can_look_ahead and not settings.max_rate:
+            arrival.look_ahead(session, _limits(settings))
+        return arrival
+
     def answer(self, arrival: Arrival) -> None:
         """Answer a cloud, or count why not."""
         self._begin(arrival)
         settings = self._settings()
-        started = perf_counter()
-        cloud = self._decode(arrival, settings)
+        decoded = arrival.decoded(self.session, _limits(settings))
+        cloud = self._accept(decoded)
         if cloud is None:
             return
         if self._exceeds_rate(cloud.stamp_ns, settings):
-            self._leave_unanswered(cloud, DropReason.RATE_LIMIT, settings)
+            self._leave_unanswered(decoded, cloud, DropReason.RATE_LIMIT, settings)
             return
-        decoded = perf_counter()
+        ready = perf_counter()
         motion = self._measure(cloud, settings)
         if motion is None:
+            arrival.abandon()
             return
         moved = perf_counter()
         result = self.session.step(
-            cloud.points, cloud.stamp_ns, cloud.features, cloud.frame_id, motion.transform
+            cloud.points,
+            cloud.stamp_ns,
+            cloud.features,
+            cloud.frame_id,
+            motion.transform,
+            decoded.groundwork,
         )
         if isinstance(result, Skipped):
             self._statistics.dropped(DropReason(result.reason.value))
@@ -111,7 +113,7 @@ class Pipeline:
         if self.session.frames_in_history < settings.min_history:
             self._statistics.dropped(DropReason.COLD, ingested=True)
         else:
-            self._publish(arrival, cloud, result, (started, decoded, moved), settings)
+            self._publish(arrival, cloud, result, (decoded.decode_ms, ready, moved), settings)
         # What is not a number in the state would stay there for good.
         self._is_spoilt = not is_sound
 
@@ -125,9 +127,10 @@ class Pipeline:
     ) -> None:
         """Send an answer and note how long everything took.
 
-        ``laps`` says when decoding began, when it ended, and when the motion was known.
+        ``laps`` says how many ms decoding took, when the cloud had its turn, and when its motion
+        was known.
         """
-        started, decoded, moved = laps
+        decode_ms, ready, moved = laps
         stepped = perf_counter()
         labels = _above_threshold(result, settings.score_threshold)
         self._outputs.publish(Answer(arrival.message.header, cloud, result, labels), settings)
@@ -135,13 +138,15 @@ class Pipeline:
         self._last_answer_ns, self.frame_id = cloud.stamp_ns, cloud.frame_id
         stages = {stage: ms for stage, ms in result.timings_ms.items() if stage != 'total'}
         timings_ms = {
-            'queue': 1e3 * (started - arrival.arrived_s),
-            'decode': 1e3 * (decoded - started),
-            'transform': 1e3 * (moved - decoded),
+            'decode': decode_ms,
+            'transform': 1e3 * (moved - ready),
             **stages,
             'publish': 1e3 * (published - stepped),
-            'total': 1e3 * (published - arrival.arrived_s),
         }
+        # Stages may have been done while others were at the cloud before: waiting is what is left.
+        total_ms = 1e3 * (published - arrival.arrived_s)
+        waited_ms = max(0.0, total_ms - sum(timings_ms.values()))
+        timings_ms = {'queue': waited_ms, **timings_ms, 'total': total_ms}
         self._budget.answered(timings_ms)
         self._outputs.publish_timings(arrival.message.header, timings_ms)
         # Last, so that a cloud on which something breaks is not counted twice.
@@ -156,11 +161,13 @@ class Pipeline:
         self._begin(arrival)
         settings = self._settings()
         if not self._can_ingest(settings):
+            arrival.abandon()
             self._statistics.dropped(DropReason.SUPERSEDED)
             return
-        cloud = self._decode(arrival, settings)
+        decoded = arrival.decoded(self.session, _limits(settings))
+        cloud = self._accept(decoded)
         if cloud is not None:
-            self._leave_unanswered(cloud, DropReason.SUPERSEDED, settings)
+            self._leave_unanswered(decoded, cloud, DropReason.SUPERSEDED, settings)
 
     def reset(self, reason: ResetReason) -> None:
         """Begin afresh with the next cloud."""
@@ -186,12 +193,9 @@ class Pipeline:
         if self._is_spoilt:
             self.reset(ResetReason.REQUESTED)
 
-    def _decode(self, arrival: Arrival, settings: NodeSettings) -> Cloud | None:
-        cloud = decode(
-            arrival.message,
-            wanted_features=self.session.bundle.manifest.features,
-            limits=CloudLimits(max_points=settings.max_points),
-        )
+    def _accept(self, decoded: Decoded) -> Cloud | None:
+        """The cloud, unless it was rejected."""
+        cloud = decoded.cloud
         if isinstance(cloud, Rejected):
             self._statistics.rejected(str(cloud.reason))
             self._warn(f'rejected.{cloud.reason}', f'cloud rejected: {cloud}')
@@ -222,15 +226,25 @@ class Pipeline:
         # Cells without an answer are unlabelled already.
         return (replace(result, action=None) if has_bad_action else result), False
 
-    def _leave_unanswered(self, cloud: Cloud, reason: DropReason, settings: NodeSettings) -> None:
+    def _leave_unanswered(
+        self, decoded: Decoded, cloud: Cloud, reason: DropReason, settings: NodeSettings
+    ) -> None:
+        motion = None
         if not self._can_ingest(settings):
             self._statistics.dropped(reason)
-            return
-        motion = self._measure(cloud, settings)
+        else:
+            motion = self._measure(cloud, settings)
         if motion is None:
+            if decoded.groundwork is not None:
+                decoded.groundwork.forgo()
             return
         skipped = self.session.ingest(
-            cloud.points, cloud.stamp_ns, cloud.features, cloud.frame_id, motion.transform
+            cloud.points,
+            cloud.stamp_ns,
+            cloud.features,
+            cloud.frame_id,
+            motion.transform,
+            decoded.groundwork,
         )
         if skipped is not None:
             self._statistics.dropped(DropReason(skipped.reason.value))
@@ -246,6 +260,10 @@ class Pipeline:
             return False
         step_ns = stamp_ns - self._last_answer_ns
         return 0 < step_ns < _RATE_SLACK * 1e9 / settings.max_rate
+
+
+def _limits(settings: NodeSettings) -> CloudLimits:
+    return CloudLimits(max_points=settings.max_points)
 
 
 def _above_threshold(result: FrameResult, threshold: float) -> np.ndarray:

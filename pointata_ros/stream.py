@@ -97,7 +97,13 @@ class Stream:
             inputs,
         )
         self.input = CloudInput(
-            self._node, f'{self._base}/input/points', settings, self.statistics, self._warn, changed
+            self._node,
+            f'{self._base}/input/points',
+            settings,
+            self.pipeline.receive,
+            self.statistics,
+            self._warn,
+            changed,
         )
         return Lane(self.name, self.input.mailbox, self.pipeline)
 

@@ -11,8 +11,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pointata_ros.arrival import Arrival
 from pointata_ros.mailbox import Mailbox
-from pointata_ros.pipeline import Arrival, Pipeline
+from pointata_ros.pipeline import Pipeline
 from pointata_ros.turns import Turn, Turns
 
 _POLL_S = 0.2

@@ -177,7 +177,7 @@ def test_at_initialisation_the_stream_is_the_frozen_backbone():
         geometry = frame_geometry(clip[:, t], None, SMALL.geometry)
         patches = gather(clip[:, t], geometry.patch_index) - geometry.centres.unsqueeze(2)
         expected = network.backbone(patches, geometry.centres, geometry.token_mask)
-        tokens = network._embed(clip[:, t], None, geometry, None)
+        tokens = network.embed(clip[:, t], None, geometry, None)
         state = network.initial_state()
         taps = network._run_blocks(tokens, geometry, lambda block, z: [torch.randn_like(z)] * 2)
         torch.testing.assert_close(taps[-1], expected)
@@ -192,8 +192,8 @@ def test_align_embedder_starts_as_the_3d_embedder_whatever_the_features():
     wide = PointATA(replace(SMALL, features=('intensity', 'velocity'))).eval()
     wide.load_backbone(plain.backbone.state_dict())
     geometry = frame_geometry(clip[:, 0], None, SMALL.geometry)
-    a = plain._embed(clip[:, 0], None, geometry, None)
-    b = wide._embed(clip[:, 0], torch.randn(1, 40, 2), geometry, None)
+    a = plain.embed(clip[:, 0], None, geometry, None)
+    b = wide.embed(clip[:, 0], torch.randn(1, 40, 2), geometry, None)
     torch.testing.assert_close(a, b)
 
 
@@ -204,9 +204,9 @@ def test_two_frame_embedder_on_a_static_scene_is_the_single_frame_one():
     network.embedder.patch_encoder.point_in.weight[:, 3:] = 0
     clip = moving_clip(1, 1, 40, seed=10).repeat(1, 3, 1, 1)
     geometry = frame_geometry(clip[:, 0], None, SMALL.geometry)
-    alone = network._embed(clip[:, 0], None, geometry, None)
+    alone = network.embed(clip[:, 0], None, geometry, None)
     mask = torch.ones(1, 40, dtype=torch.bool)
-    merged = network._embed(
+    merged = network.embed(
         clip[:, 1], None, geometry, network._previous(geometry, clip[:, 0], None, mask)
     )
     torch.testing.assert_close(alone, merged)

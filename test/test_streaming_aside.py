@@ -1,48 +1,155 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Half of a frame on a second thread: the same answers, and no thread left at work."""
+"""A second thread for what needs no history: the same answers, and no thread left at work."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from test_streaming_golden import frozen_frames
 
-from pointata_core.streaming.aside import Aside, NotAside
+from pointata_core.streaming.aside import Aside, Once
 from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.session import StreamingSession
+from pointata_core.streaming.groundwork import Groundwork
+from pointata_core.streaming.preparation import FramePreparer
+from pointata_core.streaming.session import FrameResult, Skipped, StreamingSession
+from pointata_core.streaming.time_rules import ResetReason
 
 
-def test_answers_are_the_same_bits(untrained_bundle):
-    bundle = load_bundle(untrained_bundle)
-    alone, overlapped = (StreamingSession(bundle, overlap=overlap) for overlap in (False, True))
-    for points, stamp in frozen_frames():
-        expected, found = alone.step(points, stamp), overlapped.step(points, stamp)
-        assert np.array_equal(found.labels, expected.labels)
-        assert np.array_equal(found.probabilities, expected.probabilities)
-        assert np.array_equal(found.action, expected.action)
+@pytest.fixture
+def bundle(untrained_bundle):
+    return load_bundle(untrained_bundle)
 
 
-def test_a_cloud_without_points_is_no_exception(untrained_bundle):
-    session = StreamingSession(load_bundle(untrained_bundle), overlap=True)
+def assert_same(found: FrameResult, expected: FrameResult) -> None:
+    assert np.array_equal(found.labels, expected.labels)
+    assert np.array_equal(found.probabilities, expected.probabilities)
+    assert np.array_equal(found.action, expected.action)
+    assert (found.reset, found.cells) == (expected.reset, expected.cells)
+
+
+@pytest.mark.parametrize('ahead', [0, 1, 3])
+@pytest.mark.parametrize('overlap', [False, True])
+def test_answers_are_the_same_bits(bundle, overlap, ahead):
+    alone, session = StreamingSession(bundle), StreamingSession(bundle, overlap=overlap)
+    frames = list(frozen_frames())
+    laid: dict[int, Groundwork] = {}
+    for number, (points, stamp) in enumerate(frames):
+        for later in range(number, min(number + ahead, len(frames))):
+            if later not in laid:
+                laid[later] = session.look_ahead(frames[later][0])
+        found = session.step(points, stamp, groundwork=laid.get(number))
+        assert_same(found, alone.step(points, stamp))
+
+
+def change_nothing(session: StreamingSession) -> None:
+    pass
+
+
+def reset(session: StreamingSession) -> None:
+    session.reset()
+
+
+def have_fewer_cells(session: StreamingSession) -> None:
+    config = session.preparer.config
+    session.preparer = FramePreparer(type(config)(**{**vars(config), 'max_cells': 16}))
+
+
+@pytest.mark.parametrize('change', [change_nothing, reset, have_fewer_cells])
+@pytest.mark.parametrize('origin', ['sensor', 'first_frame'])
+def test_what_happens_between_looking_ahead_and_the_turn_counts(bundle, change, origin):
+    """Whatever the groundwork took for granted, the answer is that of a session without it."""
+
+    def session() -> StreamingSession:
+        made = StreamingSession(bundle, overlap=True)
+        config = made.preparer.config
+        made.preparer = FramePreparer(type(config)(**{**vars(config), 'origin': origin}))
+        return made
+
+    one, other = session(), session()
+    (first, stamp), (second, later) = list(frozen_frames())[:2]
+    second = second + 0.3
+    early = one.look_ahead(second)  # before there is an origin
+    assert_same(one.step(first, stamp), other.step(first, stamp))
+    change(one)
+    change(other)
+    expected = other.step(second, later)
+    assert_same(one.step(second, later, groundwork=early), expected)
+    if change is reset:
+        assert expected.reset is ResetReason.REQUESTED
+
+
+def test_groundwork_of_another_cloud_is_not_used(bundle):
+    one, other = (StreamingSession(bundle, overlap=True) for _ in range(2))
+    (first, stamp), (second, _) = list(frozen_frames())[:2]
+    assert_same(one.step(first, stamp, groundwork=one.look_ahead(second)), other.step(first, stamp))
+
+
+def test_groundwork_of_another_skill_is_not_used(bundle, untrained_bundle):
+    one, other = (StreamingSession(bundle, overlap=True) for _ in range(2))
+    points, stamp = next(iter(frozen_frames()))
+    groundwork = one.look_ahead(points)
+    again = load_bundle(untrained_bundle)
+    with torch.no_grad():
+        again.network.segmentation_head.classify.bias[3] += 100.0
+    one.swap(again)
+    other.swap(again)
+    found = one.step(points, stamp, groundwork=groundwork)
+    assert_same(found, other.step(points, stamp))
+    assert (found.labels == 3).all()
+
+
+def test_the_groundwork_of_a_skipped_frame_is_closed(bundle):
+    session = StreamingSession(bundle, overlap=True)
+    points, stamp = next(iter(frozen_frames()))
+    session.step(points, stamp)
+    groundwork = session.look_ahead(points)
+    assert isinstance(session.step(points, stamp, groundwork=groundwork), Skipped)
+    assert groundwork.tokens() is None
+    assert groundwork.described() is None
+
+
+def test_a_cloud_without_points_is_no_exception(bundle):
+    session = StreamingSession(bundle, overlap=True)
     assert len(session.step(np.empty((0, 3), np.float32), 1).labels) == 0
     assert len(session.step(np.ones((5, 3), np.float32), 100_000_001).labels) == 5
 
 
-@pytest.mark.parametrize('aside', [Aside(), NotAside()], ids=['second_thread', 'same_thread'])
-def test_a_result_comes_once_asked_for_and_an_error_is_raised_there(aside):
-    with torch.inference_mode(), aside.begin(torch.is_inference_mode_enabled) as result:
-        assert result() is True
-    with aside.begin(lambda: 1 // 0) as result, pytest.raises(ZeroDivisionError):
-        result()
-    with aside.begin(None) as result:
-        assert result is None
+def counting(results: list[object]) -> Callable[[], object]:
+    def work() -> object:
+        results.append(threading.current_thread().name)
+        time.sleep(0.05)
+        return results
+
+    return work
 
 
-def test_nothing_runs_on_after_the_first_half_has_failed():
+def test_work_is_done_once_and_without_gradients():
+    done: list[object] = []
+    once = Once(counting(done))
+    Aside().begin(once)
+    others = [threading.Thread(target=once) for _ in range(3)]
+    for other in others:
+        other.start()
+    assert once() is done
+    for other in others:
+        other.join()
+    assert len(done) == 1
+    assert Once(torch.is_inference_mode_enabled)() is True
+
+
+def test_an_error_is_raised_where_the_result_is_wanted():
+    failing = Once(lambda: 1 // 0)
+    failing.attempt()
+    with pytest.raises(ZeroDivisionError):
+        failing()
+
+
+def test_nothing_is_at_closed_work():
     began, ended = threading.Event(), threading.Event()
 
     def slow() -> None:
@@ -50,16 +157,38 @@ def test_nothing_runs_on_after_the_first_half_has_failed():
         time.sleep(0.2)
         ended.set()
 
-    with pytest.raises(MemoryError), Aside().begin(slow):
-        began.wait(60)
-        raise MemoryError
+    running, waiting = Once(slow), Once(ended.clear)
+    Aside().begin(running, waiting)
+    assert began.wait(60)
+    waiting.close()
+    running.close()
+    assert ended.is_set()
+    Aside().join()
     assert ended.is_set()
 
 
+def test_work_without_a_taker_is_left_undone():
+    began, go_on = threading.Event(), threading.Event()
+    done: list[object] = []
+
+    def wait() -> None:
+        began.set()
+        go_on.wait(60)
+
+    running, waiting = Once(wait), Once(counting(done))
+    Aside().begin(running, waiting)
+    assert began.wait(60)
+    running.forgo()  # too late, and no reason to wait
+    waiting.forgo()
+    go_on.set()
+    Aside().join()
+    assert not done
+
+
 def test_a_process_has_one_second_thread():
-    threads = set()
+    names: list[object] = []
     for _ in range(5):
-        with Aside().begin(lambda: threading.current_thread().name) as name:
-            threads.add(name())
-    assert len(threads) == 1
-    assert threading.current_thread().name not in threads
+        Aside().begin(Once(counting(names)))
+    Aside().join()
+    assert len(set(names)) == 1
+    assert threading.current_thread().name not in names

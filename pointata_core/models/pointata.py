@@ -33,6 +33,7 @@ from pointata_core.models.tubes import (
     follow,
     parent_slots,
     shift_frames,
+    tube_steps,
 )
 from pointata_core.ops import knn
 
@@ -122,7 +123,9 @@ class PointATA(NetworkParts):
 
         taps = self._run_blocks(tokens, geometry, past, prefix)
         logits, actor = self._segment(flat, flat_features, flat_mask, geometry, taps)
-        descriptors = self._describe(taps, geometry, actor)
+        before = _fold(_moved(shift_frames(geometry.unfold(batch).centres, 1), motion))
+        steps = tube_steps(geometry.centres, before, _fold(parents))
+        descriptors = self._describe(taps, geometry, actor, steps)
         action = None
         if descriptors is not None:
             action = self.action_head(
@@ -171,7 +174,7 @@ class PointATA(NetworkParts):
             before = _moved(shift_frames(points, 1), motion)
             before_features = None if features is None else _fold(shift_frames(features, 1))
             previous = self._previous(geometry, _fold(before), before_features, _fold(before_mask))
-        return self._embed(_fold(points), _fold(features), geometry, previous)
+        return self.embed(_fold(points), _fold(features), geometry, previous)
 
     def _clip_parents(
         self, geometry: FrameGeometry, motion: Tensor | None, batch: int, frames: int
@@ -201,6 +204,7 @@ class PointATA(NetworkParts):
         mask: Tensor | None = None,
         motion: Tensor | None = None,
         geometry: TokenGeometry | None = None,
+        tokens: Tensor | None = None,
         described: Callable[[], DescribedPoints] | None = None,
     ) -> tuple[NetworkOutput, StreamState]:
         """Run one frame of B streams.
@@ -213,6 +217,8 @@ class PointATA(NetworkParts):
             motion: ``(B, 4, 4)`` taking the frame before into this one; ``None`` at rest.
             geometry: Of these frames, when computed before; that of the tokens is enough beside
                 ``described``, or without a segmentation head.
+            tokens: What :meth:`embed` gives for these frames, when computed before; a two-frame
+                embedder needs the state for that.
             described: Called for what the segmentation head's ``describe`` says of these frames,
                 as late as possible: another thread may be at it meanwhile.
 
@@ -221,17 +227,19 @@ class PointATA(NetworkParts):
         """
         if geometry is None:
             geometry = frame_geometry(points, mask, self.config.geometry)
-        previous = None
-        if self.config.embedder_frames > 1 and state.points.shape[1]:
-            before = _moved(state.points, motion)
-            previous = self._previous(geometry, before, state.features, state.point_mask)
-        tokens = self._embed(points, features, geometry, previous)
+        if tokens is None:
+            previous = None
+            if self.config.embedder_frames > 1 and state.points.shape[1]:
+                before = _moved(state.points, motion)
+                previous = self._previous(geometry, before, state.features, state.point_mask)
+            tokens = self.embed(points, features, geometry, previous)
         token_mask = geometry.token_mask
+        before = _moved(state.centres, motion)
         parents = parent_slots(
             tube_parents(
                 geometry.centres,
                 token_mask,
-                _moved(state.centres, motion),
+                before,
                 state.token_mask,
                 self.config.geometry.tube_radius,
             ),
@@ -250,7 +258,8 @@ class PointATA(NetworkParts):
 
         taps = self._run_blocks(tokens, geometry, past)
         logits, actor = self._segment(points, features, mask, geometry, taps, described)
-        descriptor = self._describe(taps, geometry, actor)
+        steps = tube_steps(geometry.centres, before, parents)
+        descriptor = self._describe(taps, geometry, actor, steps)
         action, readout, readout_mask = self._read_out(descriptor, token_mask.any(dim=1), state)
         state = replace(
             state,
@@ -284,13 +293,22 @@ class PointATA(NetworkParts):
         ).index
         return points, features, index
 
-    def _embed(
+    def embed(
         self,
         points: Tensor,
         features: Tensor | None,
         geometry: TokenGeometry,
-        previous: tuple[Tensor, Tensor | None, Tensor] | None,
+        previous: tuple[Tensor, Tensor | None, Tensor] | None = None,
     ) -> Tensor:
+        """Patch tokens ``(F, G, D)`` of single frames, zero in empty slots.
+
+        Args:
+            points: ``(F, N, 3)`` normalised.
+            features: ``(F, N, C)`` or ``None``.
+            geometry: Of these frames.
+            previous: Of the frames before, for a two-frame embedder: points, features, and which
+                of them belong to each patch.
+        """
         tokens = self.embedder(points, features, geometry.centres, geometry.patch_index, previous)
         return tokens * geometry.token_mask.unsqueeze(-1)
 
@@ -354,13 +372,14 @@ class PointATA(NetworkParts):
         return logits, self.actor(points, probability, mask)
 
     def _describe(
-        self, taps: list[Tensor], geometry: TokenGeometry, actor: Tensor | None
+        self, taps: list[Tensor], geometry: TokenGeometry, actor: Tensor | None, steps: Tensor
     ) -> Tensor | None:
         head, last = self.action_head, taps[-1]
         if head is None:
             return None
-        mask, centres = geometry.token_mask, geometry.centres
-        return head.describe(head.collect(last[:, 0], last[:, 1:], mask, actor, centres))
+        places = torch.cat([geometry.centres, steps], dim=-1)
+        mask = geometry.token_mask
+        return head.describe(head.collect(last[:, 0], last[:, 1:], mask, actor, places))
 
 
 def _with_offset(stream: Tensor, offset: Tensor) -> Tensor:

@@ -8,11 +8,11 @@ that is waiting.
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
@@ -22,33 +22,70 @@ _lock = threading.Lock()
 _thread: ThreadPoolExecutor | None = None
 
 
+class Once(Generic[Result]):
+    """Work that is done once, by whichever thread comes to it first.
+
+    Args:
+        work: Called without gradients; what it returns is kept.
+    """
+
+    def __init__(self, work: Callable[[], Result]) -> None:
+        self._work: Callable[[], Result] | None = work
+        self._result: Result | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> Result:
+        """The result; does the work, or waits for the thread that is at it."""
+        with self._lock:
+            if self._work is not None:
+                with torch.inference_mode():  # the mode belongs to a thread
+                    self._result = self._work()
+                self._work = None
+            return self._result
+
+    @property
+    def result(self) -> Result | None:
+        """The result, if there is one already; does not wait."""
+        return self._result
+
+    def attempt(self) -> None:
+        """Do the work for others; should it fail, whoever wants the result will see for itself."""
+        with contextlib.suppress(Exception):
+            self()
+
+    def forgo(self) -> None:
+        """Forget work and result unless a thread is at it; does not wait."""
+        if self._lock.acquire(blocking=False):
+            self._work = self._result = None
+            self._lock.release()
+
+    def close(self) -> None:
+        """Forget work and result; once this returns nobody is at it, and nobody will be."""
+        with self._lock:
+            self._work = self._result = None
+
+
 class Aside:
-    """Runs one piece of work at a time on the second thread, of which a process has one."""
+    """The second thread, of which a process has one; it does one thing after the other."""
 
-    @contextmanager
-    def begin(self, work: Callable[[], Result] | None) -> Iterator[Callable[[], Result] | None]:
-        """Begin ``work``; what this gives returns its result, or raises what it raised.
+    def begin(self, *works: Once) -> None:
+        """Let the second thread come to ``works``, in this order."""
+        for work in works:
+            _second_thread().submit(work.attempt)
 
-        Nothing of it runs any more once the context is left, however that happens.
-        """
-        if work is None:
-            yield None
-            return
-        begun = _second_thread().submit(_without_gradients, work)
-        try:
-            yield begun.result
-        finally:
-            if not begun.cancel():
-                begun.exception()  # waits
+    def join(self) -> None:
+        """Wait until the second thread has been at everything begun so far."""
+        _second_thread().submit(lambda: None).result()
 
 
 class NotAside:
-    """The same on the thread that asks, when it asks."""
+    """No second thread: the first one comes to everything itself."""
 
-    @contextmanager
-    def begin(self, work: Callable[[], Result] | None) -> Iterator[Callable[[], Result] | None]:
-        """See :meth:`Aside.begin`."""
-        yield work
+    def begin(self, *works: Once) -> None:
+        """Nothing; see :meth:`Aside.begin`."""
+
+    def join(self) -> None:
+        """Nothing; see :meth:`Aside.join`."""
 
 
 def _second_thread() -> ThreadPoolExecutor:
@@ -57,9 +94,3 @@ def _second_thread() -> ThreadPoolExecutor:
         if _thread is None:
             _thread = ThreadPoolExecutor(1, 'aside')
         return _thread
-
-
-def _without_gradients(work: Callable[[], Result]) -> Result:
-    # The mode belongs to a thread.
-    with torch.inference_mode():
-        return work()

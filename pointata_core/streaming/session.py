@@ -7,19 +7,18 @@ Node, bag evaluation and training validation all call this class. Same frames, s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from time import perf_counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from pointata_core.errors import ConfigError
-from pointata_core.models.geometry import TokenGeometry, point_geometry, token_geometry
-from pointata_core.models.segmentation_head import DescribedPoints, class_probabilities
+from pointata_core.models.segmentation_head import class_probabilities
 from pointata_core.models.stream_state import StreamState
 from pointata_core.streaming.aside import Aside, NotAside
+from pointata_core.streaming.groundwork import Groundwork, Stopwatch
 from pointata_core.streaming.preparation import UNLABELLED, FramePreparer, PreparationConfig
 from pointata_core.streaming.time_rules import (
     Reset,
@@ -71,36 +70,22 @@ class Skipped:
     stamp_ns: int
 
 
-@dataclass
-class _Stopwatch:
-    device: torch.device
-    laps: dict[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.start = self.last = perf_counter()
-
-    def lap(self, stage: str) -> None:
-        """Charge the time since the last lap to ``stage``."""
-        if self.device.type == 'cuda':
-            torch.cuda.synchronize(self.device)
-        now = perf_counter()
-        self.laps[stage] = 1e3 * (now - self.last)
-        self.laps['total'] = 1e3 * (now - self.start)
-        self.last = now
-
-
 class StreamingSession:
     """The streaming state of one input over a bundle.
 
-    Not thread-safe: one thread owns a session.
+    Not thread-safe: one thread owns a session; only :meth:`look_ahead` may be called by another.
 
     Args:
         bundle: Skill and backbone, as :func:`~pointata_core.streaming.bundle.load_bundle` gives.
         device: Where to run; the bundle's network is moved there.
         max_gap_s: A longer pause between two stamps starts a new history.
         tolerance_s: A stamp at most this much behind is disorder (skipped), not a jump.
-        overlap: Describe the cells on a second thread while the first one is at the tokens; the
-            same answers sooner, where operations themselves have one thread each.
+        overlap: Leave to a second thread what needs no history: of this frame while the first
+            thread is at the tokens, of the next one (:meth:`look_ahead`) while it is at this one.
+            The same answers sooner, where operations themselves have one thread each.
+
+    Attributes:
+        aside: The second thread, or that there is none.
     """
 
     def __init__(
@@ -113,7 +98,7 @@ class StreamingSession:
         overlap: bool = False,
     ) -> None:
         self.device = torch.device(device)
-        self._aside = Aside() if overlap else NotAside()
+        self.aside = Aside() if overlap else NotAside()
         self.guard = TimeGuard(round(max_gap_s * 1e9), round(tolerance_s * 1e9))
         self._use(bundle)
 
@@ -137,6 +122,11 @@ class StreamingSession:
         self._origin: np.ndarray | None = None
         self.frames_in_history = 0
 
+    @property
+    def can_look_ahead(self) -> bool:
+        """Whether there is a second thread for what is begun before its turn."""
+        return isinstance(self.aside, Aside)
+
     # ------------------------------------------------------------------ frames
 
     @torch.inference_mode()
@@ -147,6 +137,7 @@ class StreamingSession:
         features: Mapping[str, np.ndarray] | None = None,
         frame_id: str = '',
         transform: np.ndarray | None = None,
+        groundwork: Groundwork | None = None,
     ) -> FrameResult | Skipped:
         """Answer one frame.
 
@@ -157,11 +148,13 @@ class StreamingSession:
             frame_id: Coordinate frame; another one starts a new history.
             transform: ``(4, 4)`` taking the sensor frame of the last answered frame into this one;
                 ``None`` for no ego-motion compensation.
+            groundwork: What :meth:`look_ahead` gave for these points and features. It is closed,
+                and done again where it does not fit what has happened since.
 
         Returns:
             The answer, or :class:`Skipped` for a duplicate or out-of-order stamp.
         """
-        output = self._advance(points, stamp_ns, features, frame_id, transform)
+        output = self._advance(points, stamp_ns, features, frame_id, transform, groundwork)
         if isinstance(output, Skipped):
             return output
         result, output, cell_of_point, watch = output
@@ -176,7 +169,7 @@ class StreamingSession:
             probabilities=probabilities,
             action=action,
             non_finite=bad,
-            timings_ms=watch.laps,
+            timings_ms={**watch.laps, 'total': sum(watch.laps.values())},
         )
 
     @torch.inference_mode()
@@ -187,10 +180,31 @@ class StreamingSession:
         features: Mapping[str, np.ndarray] | None = None,
         frame_id: str = '',
         transform: np.ndarray | None = None,
+        groundwork: Groundwork | None = None,
     ) -> Skipped | None:
         """Take a frame into the temporal state without spreading an answer to its points."""
-        output = self._advance(points, stamp_ns, features, frame_id, transform)
+        output = self._advance(points, stamp_ns, features, frame_id, transform, groundwork)
         return output if isinstance(output, Skipped) else None
+
+    @torch.inference_mode()
+    def look_ahead(
+        self, points: np.ndarray, features: Mapping[str, np.ndarray] | None = None
+    ) -> Groundwork:
+        """Do for a frame what needs no history, before its turn; on any thread.
+
+        Args:
+            points: As for :meth:`step`, which must be given the same array.
+            features: As for :meth:`step`.
+
+        Returns:
+            For :meth:`step` or :meth:`ingest`. Part of it may still be under way on the second
+            thread; ``close`` it if the frame never has its turn.
+        """
+        groundwork = Groundwork.lay(
+            points, features, self._origin, self.preparer, self.network, self.device
+        )
+        self.aside.begin(*groundwork.rest)
+        return groundwork
 
     def _advance(
         self,
@@ -199,48 +213,65 @@ class StreamingSession:
         features: Mapping[str, np.ndarray] | None,
         frame_id: str,
         transform: np.ndarray | None,
-    ) -> Skipped | tuple[FrameResult, NetworkOutput, np.ndarray, _Stopwatch]:
-        decision = self.guard.check(stamp_ns, frame_id)
-        if isinstance(decision, Skip):
-            return Skipped(decision.reason, stamp_ns)
-        reset = decision.reason if isinstance(decision, Reset) else None
-        if reset is not None:
-            self._forget()
-        watch = _Stopwatch(self.device)
-        frame = self.preparer.prepare(points, features, self._origin)
+        groundwork: Groundwork | None,
+    ) -> Skipped | tuple[FrameResult, NetworkOutput, np.ndarray, Stopwatch]:
+        try:
+            decision = self.guard.check(stamp_ns, frame_id)
+            if isinstance(decision, Skip):
+                return Skipped(decision.reason, stamp_ns)
+            reset = decision.reason if isinstance(decision, Reset) else None
+            if reset is not None:
+                self._forget()
+            groundwork = self._fitting(groundwork, points, features)
+            output, watch = self._move_on(groundwork, transform)
+        finally:
+            if groundwork is not None:
+                groundwork.close()
+        frame, nothing = groundwork.frame, np.empty(0)
+        result = FrameResult(nothing, nothing, None, {}, stamp_ns, reset, len(frame.points))
+        return result, output, frame.cell_of_point, watch
+
+    def _fitting(
+        self,
+        groundwork: Groundwork | None,
+        points: np.ndarray,
+        features: Mapping[str, np.ndarray] | None,
+    ) -> Groundwork:
+        """The groundwork, if it is what would be laid now, else a new one."""
+        if groundwork is not None:
+            if (
+                groundwork.points is points
+                and groundwork.origin is self._origin
+                and groundwork.preparer is self.preparer
+                and groundwork.network is self.network
+            ):
+                return groundwork
+            groundwork.close()
+        return self.look_ahead(points, features)
+
+    def _move_on(
+        self, groundwork: Groundwork, transform: np.ndarray | None
+    ) -> tuple[NetworkOutput, Stopwatch]:
+        """Take the frame through the network, and the state with it."""
+        frame = groundwork.frame
         if len(frame.points):
             self._origin = frame.origin
-        watch.lap('prepare')
-        cells = frame.points.unsqueeze(0).to(self.device)
-        columns = None if frame.features is None else frame.features.unsqueeze(0).to(self.device)
-        geometry = token_geometry(cells, None, self.network.config.geometry)
-        watch.lap('geometry')
+        watch = Stopwatch(self.device, dict(groundwork.laps))
         motion = None
         if transform is not None and self.frames_in_history:
             motion = self.preparer.motion(transform, frame.origin).to(self.device)
-        with self._aside.begin(self._describer(cells, columns, geometry)) as described:
-            output, self._state = self.network.step(
-                cells,
-                self._state,
-                columns,
-                motion=motion,
-                geometry=geometry,
-                described=described,
-            )
+        output, self._state = self.network.step(
+            groundwork.cells,
+            self._state,
+            groundwork.columns,
+            motion=motion,
+            geometry=groundwork.geometry,
+            tokens=groundwork.tokens and groundwork.tokens(),
+            described=groundwork.described,
+        )
         self.frames_in_history += 1
         watch.lap('network')
-        nothing = np.empty(0)
-        result = FrameResult(nothing, nothing, None, {}, stamp_ns, reset, cells.shape[1])
-        return result, output, frame.cell_of_point, watch
-
-    def _describer(
-        self, cells: torch.Tensor, columns: torch.Tensor | None, tokens: TokenGeometry
-    ) -> Callable[[], DescribedPoints] | None:
-        """What finds out about the cells themselves: neither needs nor changes any state."""
-        head, config = self.network.segmentation_head, self.network.config.geometry
-        if head is None:
-            return None
-        return lambda: head.describe(cells, columns, point_geometry(cells, None, tokens, config))
+        return output, watch
 
     def _propagate(
         self, output: NetworkOutput, cell_of_point: np.ndarray
