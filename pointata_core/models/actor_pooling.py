@@ -119,9 +119,10 @@ def choose_actor(
     apart += (y.unsqueeze(2) - y.unsqueeze(1)).square()
     # Nobody that far away is company; a smaller exponential would be denormal and ten times slower.
     closeness = (apart / -(_NEIGHBOURHOOD**2)).clamp_min(_FARTHEST)
-    company = torch.exp(closeness) * weight.unsqueeze(1)
-    support = company.sum(dim=2)
-    places = company @ ground / (support.unsqueeze(-1) + 1e-6)
+    # Closeness is symmetric, so the three sums over company are three long rows, not columns.
+    rows = torch.stack([weight * x, weight * y, weight], dim=1)
+    x_sum, y_sum, support = (rows @ torch.exp(closeness)).unbind(dim=1)
+    places = torch.stack([x_sum, y_sum], dim=-1) / (support.unsqueeze(-1) + 1e-6)
     lonely = _LONELY * F.relu(1.0 - support / _BODY)
     remoteness = torch.linalg.vector_norm(ground, dim=-1) + lonely + 10.0 * (1.0 - weight)
     share = torch.softmax(-remoteness / _PREFERENCE, dim=1)

@@ -18,11 +18,11 @@ class DescribedPoints(NamedTuple):
     """What the head knows of the points themselves.
 
     Attributes:
-        local: ``(F, N, H)`` local features.
+        own: ``(F, N, H)``, local features as they enter the fusion.
         interpolation: Weights from tokens to points.
     """
 
-    local: Tensor
+    own: Tensor
     interpolation: Interpolation
 
 
@@ -85,19 +85,18 @@ class SegmentationHead(nn.Module):
     ) -> DescribedPoints:
         """What can be said of the points before there are tokens; arguments as :meth:`forward`."""
         local = self.local(points, features, geometry.pillars)
-        return DescribedPoints(local, geometry.interpolation)
+        # Linear over [local, context] without building the concatenation; here the first half.
+        half = local.shape[-1]
+        own = F.linear(local, self.fuse.weight[:, :half], self.fuse.bias)
+        return DescribedPoints(own, geometry.interpolation)
 
     def classify_points(self, described: DescribedPoints, tokens: list[Tensor]) -> Tensor:
         """Classify points that :meth:`describe` described; tokens as for :meth:`forward`."""
-        local = described.local
         projected = sum(layer(t) for layer, t in zip(self.project, tokens, strict=True))
-        # Linear over [local, context] without building the concatenation, its second half at the
-        # tokens, of which there are fewer than points.
-        half = local.shape[-1]
-        weight = self.fuse.weight
-        context = interpolate(F.linear(projected, weight[:, half:]), described.interpolation)
-        x = F.linear(local, weight[:, :half], self.fuse.bias)
-        x = gelu(x.add_(context))
+        # The second half, at the tokens, of which there are fewer than points.
+        weight = self.fuse.weight[:, described.own.shape[-1] :]
+        context = interpolate(F.linear(projected, weight), described.interpolation)
+        x = gelu(context.add_(described.own))
         refined = gelu(self.refine(x))
         return self.classify(self.dropout(refined.add_(x)))
 

@@ -28,6 +28,23 @@ def parent_slots(parents: Tensor, frame: Tensor, before: Tensor) -> Tensor:
     return torch.cat([class_parent.unsqueeze(1), slots], dim=1)
 
 
+def tube_steps(centres: Tensor, before: Tensor, slots: Tensor) -> Tensor:
+    """Return how far each token came along its tube since the frame before.
+
+    Args:
+        centres: ``(F, G, 3)``.
+        before: ``(F, G, 3)`` centres of the frame before, in this frame's coordinates.
+        slots: ``(F, 1 + G)`` from :func:`parent_slots`.
+
+    Returns:
+        ``(F, G, 4)``: the way, and 1; zeros where a tube begins.
+    """
+    parent = slots[:, 1:].unsqueeze(-1) - 1
+    follows = parent >= 0
+    origin = torch.gather(before, 1, parent.clamp_min(0).expand_as(centres))
+    return torch.cat([(centres - origin) * follows, follows.to(centres.dtype)], dim=-1)
+
+
 def ancestors(parents: list[Tensor]) -> list[Tensor]:
     """Chain parents into ancestors.
 

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from pointata_core.models.action_head import ActionHead, masked_max
 
+# A hand moves a tenth of its reach from frame to frame.
+_WAY_SCALE = 5.0
+
 
 class TwoStreamHead(nn.Module):
     """An action head on tokens and one on places.
@@ -44,7 +47,7 @@ class TwoStreamHead(nn.Module):
     ) -> None:
         super().__init__()
         self.place_width, self.place_share = place_width, place_share
-        self.read_places = nn.Sequential(nn.Linear(3, 64), nn.GELU(), nn.Linear(64, place_width))
+        self.read_places = nn.Sequential(nn.Linear(8, 64), nn.GELU(), nn.Linear(64, place_width))
         sizes = (readout_width, frames, classes, dropout, pooled)
         self.tokens = ActionHead(width, actor_width, *sizes)
         self.places = ActionHead(0, 0, *sizes, evidence_width=place_width)
@@ -65,7 +68,7 @@ class TwoStreamHead(nn.Module):
         tokens: Tensor,
         token_mask: Tensor,
         actor: Tensor | None,
-        centres: Tensor,
+        places: Tensor,
     ) -> Tensor:
         """Gather ``[places ; class token ; max over tokens ; actor]`` of frames.
 
@@ -74,14 +77,17 @@ class TwoStreamHead(nn.Module):
             tokens: ``(F, G, D)``.
             token_mask: ``(F, G)``.
             actor: ``(F, A)`` or ``None``.
-            centres: ``(F, G, 3)``, normalised.
+            places: ``(F, G, 7)``: centre, way along the tube, and whether there is one.
 
         Returns:
             ``(F, P + 2 D + A)``.
         """
-        places = masked_max(self.read_places(centres), token_mask)
+        way = _WAY_SCALE * places[..., 3:6]
+        length = torch.linalg.vector_norm(way, dim=-1, keepdim=True)
+        known = torch.cat([places[..., :3], way, length, places[..., 6:]], dim=-1)
+        evidence = masked_max(self.read_places(known), token_mask)
         said = ActionHead.collect(class_token, tokens, token_mask, actor)
-        return torch.cat([places, said], dim=1)
+        return torch.cat([evidence, said], dim=1)
 
     def describe(self, evidence: Tensor) -> Tensor:
         """Compress evidence ``(..., P + 2 D + A)`` to ``(..., descriptor_width)``."""
