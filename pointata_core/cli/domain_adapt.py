@@ -24,7 +24,8 @@ def parser() -> ArgumentParser:
     """Options of the command."""
     new = new_parser(
         'Train on labelled frames of a source and unlabelled frames of a target, and score the '
-        'last step on a test split. Baselines: --training.method source_only, xmuda, min_entropy, '
+        'last step on a test split. What comes out is a camera bundle, OUTPUT/bundle, for the node '
+        'and for pointata evaluate. Baselines: --training.method source_only, xmuda, min_entropy, '
         'pseudo_labels. Started again on the same folder, it goes on where it was.',
         _EXAMPLES,
     )
@@ -42,12 +43,22 @@ def parser() -> ArgumentParser:
     new.add_class_arguments(DomainAdaptationConfig, 'training', help='How to train.')
     new.add_argument('--accelerator', type=str, default='auto', help='auto, cpu or gpu.')
     new.add_argument('--precision', type=str, default='32-true', help='Or bf16-mixed.')
+    new.add_argument(
+        '--licence',
+        type=str,
+        default='not stated; see the terms of the training data',
+        metavar='TEXT',
+        help='Of the weights: an SPDX identifier or a sentence, kept in the bundle.',
+    )
     add_json_option(new)
     return new
 
 
 def run(arguments: Any) -> int:
     """Train, score and say how it went."""
+    from pathlib import Path
+
+    from pointata_core.cli.camera_export import export_run
     from pointata_core.cli.console import note
     from pointata_core.domain_adaptation.running import Domains, run_domain_adaptation
 
@@ -61,6 +72,7 @@ def run(arguments: Any) -> int:
         'precision': arguments.precision,
     }
     results = run_domain_adaptation(arguments.output, config, domains, options)
+    bundle = export_run(Path(arguments.output), config, domains, results, arguments.licence)
     if arguments.json:
         print(json.dumps(results, indent=2))
         return 0
@@ -71,5 +83,5 @@ def run(arguments: Any) -> int:
                 for name in ('image', 'cloud', 'ensemble')
             )
             note(f'{stage} stage, mIoU on {domains.test.split}: {shown}')
-    note(f'results: {arguments.output}/results.json')
+    note(f'results: {arguments.output}/results.json, bundle: {bundle}')
     return 0

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last network of a domain-adaptation run as a camera bundle, for node and evaluation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pointata_core.domain_adaptation.configuration import DomainAdaptationConfig
+    from pointata_core.domain_adaptation.running import Domains
+
+BUNDLE = 'bundle'
+
+
+def export_run(
+    run: Path,
+    config: DomainAdaptationConfig,
+    domains: Domains,
+    results: Mapping[str, Any],
+    licence: str,
+) -> Path:
+    """Write ``bundle/`` into the folder of a finished run.
+
+    Pictures and clouds enter as those that the network was scored on, which are those of the
+    target: whole, and resized as in training.
+
+    Args:
+        run: Folder of the run.
+        config: How it was trained.
+        domains: Its data.
+        results: Its scores.
+        licence: Of the weights.
+
+    Returns:
+        Folder of the bundle.
+
+    Raises:
+        BundleError: The bundle cannot be written.
+    """
+    from safetensors.torch import load_file
+
+    from pointata_core.domain_adaptation.running import NETWORK
+    from pointata_core.models.camera_lidar import CameraLidarNetwork
+    from pointata_core.streaming.camera_bundle import save_camera_bundle
+    from pointata_core.streaming.camera_manifest import CameraManifest, CameraPreparation
+    from pointata_core.streaming.manifest_fields import Task
+
+    stage = 'second' if config.second_stage else 'first'
+    samples, classes = domains.samples[2], domains.source.classes
+    described = {
+        'fusion': config.with_fusion,
+        'depth': config.depth,
+        'width': config.width,
+        'planes': list(config.planes),
+        'grid': samples.grid,
+        'attention_scope': config.attention_scope,
+    }
+    network = CameraLidarNetwork(len(classes), **described)
+    network.load_state_dict(load_file(run / stage / NETWORK))
+    manifest = CameraManifest(
+        _name(run, config.method),
+        described,
+        Task(tuple(classes)),
+        CameraPreparation(samples.voxel_m, samples.resize, domains.samples[1].bottom_crop),
+        licence=licence,
+        provenance={
+            'command': 'pointata domain-adapt',
+            'training': asdict(config),
+            'stage': stage,
+            'source': _data(domains.source),
+            'target': _data(domains.target),
+            'test': None if domains.test is None else _data(domains.test),
+            'scores': results.get(stage),
+            'versions': results.get('versions'),
+        },
+    )
+    save_camera_bundle(run / BUNDLE, network, manifest)
+    return run / BUNDLE
+
+
+def _name(run: Path, method: str) -> str:
+    """A legal name from that of the folder."""
+    name = re.sub(r'[^A-Za-z0-9._-]+', '_', f'{run.resolve().name}_{method}')
+    return name.strip('._-')[:64]
+
+
+def _data(frames: Any) -> dict[str, Any]:
+    return {'name': frames.name, 'split': frames.split, 'frames': len(frames), 'task': frames.task}
