@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +19,13 @@ pytest.importorskip('embreex', reason='pictures need the extra `pretrain`')
 pytest.importorskip('manifold3d', reason='the generator needs the extra `pretrain`')
 pytest.importorskip('lightning', reason='training needs the extra `train`')
 
+import lightning
+
 from pointata_core.errors import ConfigError
 from pointata_core.models import PointATA, preset_config
 from pointata_core.models.checkpoints import load_backbone
 from pointata_core.models.resnet import ResNet, load_resnet_weights
+from pointata_core.pretraining import running
 from pointata_core.pretraining.batches import PictureClouds, StepBatches, split_shapes
 from pointata_core.pretraining.exporting import BACKBONE, CHECKPOINT, export_checkpoint
 from pointata_core.pretraining.picture_bank import PictureBank
@@ -177,36 +182,93 @@ def test_dgcnn_trains_behind_the_same_interface(bank, teacher):
     assert float(module.encoder.edges[0].linear.weight.grad.abs().sum()) > 0
 
 
-def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(folder, bank, teacher, finished):
-    class Killed(Exception):
-        pass
+class Killed(Exception):
+    """Stands for the end of a process."""
 
-    class Kill(__import__('lightning').Callback):
-        def on_train_batch_start(self, trainer, module, batch, number):
-            if trainer.global_step == 3:
-                raise Killed
 
-    from pointata_core.pretraining import running
+class Stop(lightning.Callback):
+    """Raises before the batch of a step, or after that step."""
 
+    def __init__(self, before: int = -1, after: int = -1, error: type = Killed) -> None:
+        self.before, self.after, self.error = before, after, error
+
+    def on_train_batch_start(self, trainer, module, batch, number):
+        if trainer.global_step == self.before:
+            raise self.error
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, number):
+        if trainer.global_step == self.after:
+            raise self.error
+
+
+def stopped(stop: Stop, error: type, *arguments) -> None:
+    """Start a run that comes to an early end."""
+    trainer = running._trainer
     with pytest.MonkeyPatch.context() as patch:
-        trainer = running._trainer
         patch.setattr(
-            running,
-            '_trainer',
-            lambda *a: (t := trainer(*a), t.callbacks.append(Kill()))[0],
+            running, '_trainer', lambda *a: (t := trainer(*a), t.callbacks.append(stop))[0]
         )
-        with pytest.raises(Killed):
-            run_pretraining(folder / 'killed', SMALL, bank, teacher)
+        with pytest.raises(error):
+            run_pretraining(*arguments)
+
+
+def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(folder, bank, teacher, finished):
+    stopped(Stop(before=3), Killed, folder / 'killed', SMALL, bank, teacher)
     assert (folder / 'killed' / CHECKPOINT).is_file()
     assert not (folder / 'killed' / BACKBONE).exists()
     halfway = load_backbone(export_checkpoint(folder / 'killed')).state_dict['class_token']
     resumed = run_pretraining(folder / 'killed', SMALL, bank, teacher)
-    expected, found = load_backbone(finished), load_backbone(resumed)
-    for name, value in expected.state_dict.items():
-        torch.testing.assert_close(found.state_dict[name], value, rtol=0, atol=0)
-    assert not torch.equal(halfway, found.state_dict['class_token'])
+    assert_same_weights(finished, resumed)
+    assert not torch.equal(halfway, load_backbone(resumed).state_dict['class_token'])
     names = sorted(path.name for path in (folder / 'killed').glob('step-*'))
     assert names == ['step-000002.json', 'step-000002.safetensors']
+
+
+def test_a_run_may_be_stopped_at_every_boundary(folder, bank, teacher):
+    """Before any checkpoint, by Ctrl-C, between epochs, in a last short epoch, before export."""
+    config = dataclasses.replace(SMALL, steps=5)  # epochs of 2, 2 and 1 steps
+    whole = run_pretraining(folder / 'five', config, bank, teacher)
+    run = (folder / 'stopped', config, bank, teacher)
+    stopped(Stop(before=1), Killed, *run)
+    with kept_signals():
+        stopped(Stop(before=3, error=KeyboardInterrupt), KeyboardInterrupt, *run)
+    stopped(Stop(before=2), Killed, *run)
+    stopped(Stop(after=4), Killed, *run)
+    stopped(Stop(after=5), Killed, *run)
+    with pytest.MonkeyPatch.context() as patch:
+
+        def fail(*arguments):
+            raise Killed
+
+        patch.setattr(running, 'export_encoder', fail)
+        with pytest.raises(Killed):
+            run_pretraining(*run)
+    resumed = run_pretraining(*run)
+    assert_same_weights(whole, resumed)
+    expected, found = (
+        json.loads(path.with_suffix('.json').read_text()) for path in (whole, resumed)
+    )
+    assert found['step'] == 5
+    for name in ('loss', 'held_back_loss', 'masked_loss', 'alignment'):
+        assert found['measured'][name] == expected['measured'][name]
+    assert found['costs']['training']['shapes'] == expected['costs']['training']['shapes'] == 20
+    assert found['costs']['training']['sessions'] > 1
+
+
+@contextlib.contextmanager
+def kept_signals():
+    """Lightning ignores Ctrl-C for good once it has seen one."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def assert_same_weights(first: Path, second: Path) -> None:
+    expected, found = load_backbone(first), load_backbone(second)
+    for name, value in expected.state_dict.items():
+        torch.testing.assert_close(found.state_dict[name], value, rtol=0, atol=0)
 
 
 def test_a_finished_run_is_left_as_it_is(folder, bank, teacher, finished):

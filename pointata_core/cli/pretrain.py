@@ -6,13 +6,21 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser
 
 from pointata_core.cli.arguments import add_json_option, new_parser
-from pointata_core.cli.pretrain_image import add_picture_options, picture_folder
+from pointata_core.cli.pretrain_image import (
+    add_picture_options,
+    picture_costs,
+    picture_folder,
+    picture_source,
+)
 from pointata_core.pretraining.settings import PretrainingConfig
+
+if TYPE_CHECKING:
+    from pointata_core.pretraining.pictures import PictureFolder
 
 NAME = 'pretrain'
 SUMMARY = 'Pre-train a 3D backbone on shapes and their pictures, without labels of points.'
@@ -21,6 +29,7 @@ _EXAMPLES = """\
 examples:
   pointata pretrain --output runs/tiny --config config/training/pretrain_tiny.yaml
   pointata pretrain --output runs/tiny --picture-network resnet18.pth
+  pointata pretrain --output runs/shapenet --meshes datasets/ShapeNetCore.v2
   pointata pretrain --output runs/tiny --pictures runs/pictures --training.masked_weight 1.0"""
 
 
@@ -65,6 +74,7 @@ def run(arguments: Any) -> int:
     """Pre-train and say where the backbone is."""
     from pointata_core.cli.console import note
     from pointata_core.models.checkpoint_files import sha256_of
+    from pointata_core.pretraining.costs import describe_cost
     from pointata_core.pretraining.picture_bank import PictureBank
     from pointata_core.pretraining.running import run_pretraining
 
@@ -76,14 +86,10 @@ def run(arguments: Any) -> int:
         return 0
     config = PretrainingConfig(**arguments.training.as_dict())
     arguments.pictures = arguments.pictures or str(output / 'pictures')
-    bank = PictureBank.read(picture_folder(arguments))
+    folder = picture_folder(arguments)
+    bank = PictureBank.read(folder)
     weights = _picture_network(arguments, config, bank, output)
-    facts = weights.with_suffix('.json') if weights else None
-    provenance = {
-        'data': 'procedural shapes of the training families and their rendered pictures',
-        'licence': 'Apache-2.0',
-        'teacher': json.loads(facts.read_text()) if facts and facts.is_file() else None,
-    }
+    provenance = _provenance(folder, weights)
     options = {
         'accelerator': arguments.accelerator,
         'devices': arguments.devices if arguments.devices == 'auto' else int(arguments.devices),
@@ -100,7 +106,26 @@ def run(arguments: Any) -> int:
         print(json.dumps({'backbone': str(backbone), **manifest}, indent=2))
     else:
         note(f'{backbone}: {sha256_of(backbone)[:12]}, {manifest["measured"]}')
+        for part, facts in manifest.get('costs', {}).items():
+            if facts:
+                note(describe_cost(part, facts))
     return 0
+
+
+def _provenance(folder: PictureFolder, weights: Path | None) -> dict[str, Any]:
+    data, licence = picture_source(folder)
+    facts = weights.with_suffix('.json') if weights else None
+    teacher = json.loads(facts.read_text()) if facts and facts.is_file() else None
+    return {
+        'data': data,
+        'licence': licence,
+        'broken_meshes': [f'{mesh.name}: {mesh.reason}' for mesh in folder.broken],
+        'teacher': teacher,
+        'costs': {
+            'pictures': picture_costs(folder.folder),
+            'picture_network': (teacher or {}).get('costs'),
+        },
+    }
 
 
 def _picture_network(arguments: Any, config: Any, bank: Any, output: Path) -> Path | None:

@@ -5,20 +5,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import ArgumentParser
 
 from pointata_core.cli.arguments import add_json_option, new_parser
 from pointata_core.errors import ConfigError
 
+if TYPE_CHECKING:
+    from pointata_core.pretraining.pictures import PictureFolder
+
 NAME = 'pretrain-image'
 SUMMARY = 'Teach a ResNet-18 on rendered shapes, as the picture network of "pretrain".'
+
+COMPLETE = 'complete'
 
 _EXAMPLES = """\
 examples:
   pointata pretrain-image teacher.safetensors --pictures runs/pictures
-  pointata pretrain-image teacher.safetensors --pictures runs/pictures --steps 3000"""
+  pointata pretrain-image teacher.safetensors --pictures runs/pictures --steps 3000
+  pointata pretrain-image teacher.safetensors --pictures runs/pictures --meshes datasets/ShapeNet"""
 
 
 def parser() -> ArgumentParser:
@@ -42,7 +48,16 @@ def parser() -> ArgumentParser:
 
 
 def add_picture_options(parser: ArgumentParser) -> None:
-    """What is drawn when the folder of pictures is empty."""
+    """What is pictured when the folder of pictures is empty."""
+    parser.add_argument(
+        '--meshes', type=str | None, metavar='DIR',
+        help='Picture the meshes of this folder instead of drawing shapes: ShapeNet, ModelNet, or '
+        'any folder with .obj, .off, .ply and .glb files. Broken ones are named and left out.',
+    )  # fmt: skip
+    parser.add_argument(
+        '--up', type=Literal['y', 'z'] | None, metavar='AXIS',
+        help='Axis of the meshes that points up; y for ShapeNet, z for others if left out.',
+    )  # fmt: skip
     parser.add_argument(
         '--shapes', type=int, default=2784, metavar='N', help='Shapes to draw, families in turn.'
     )
@@ -51,30 +66,78 @@ def add_picture_options(parser: ArgumentParser) -> None:
     parser.add_argument('--processes', type=int, default=1, metavar='N', help='That draw.')
 
 
-def picture_folder(arguments: Any):
-    """Open the folder of pictures; draw them if it has none, or not all yet."""
+def picture_folder(arguments: Any) -> PictureFolder:
+    """Open the folder of pictures; make them if it has none, or not all yet.
+
+    Raises:
+        ConfigError: The folder of meshes holds none, or broken ones alone.
+        PictureShardError: The pictures there are of other meshes.
+    """
     from pointata_core.cli.console import note
+    from pointata_core.pretraining.pictures import PictureFolder
+
+    folder, done = Path(arguments.pictures), Path(arguments.pictures) / COMPLETE
+    unfinished = not folder.is_dir() or (folder / 'drawing').is_file()
+    # Meshes that are named are compared with those in the folder, however complete it is.
+    if (not done.is_file() and unfinished) or arguments.meshes:
+        _picture(arguments, folder, done)
+    pictures = PictureFolder(folder)
+    for mesh in pictures.broken:
+        note(f'left out: {mesh.name}: {mesh.reason}')
+    if not len(pictures):
+        raise ConfigError(
+            f'{folder} holds no shape: all {len(pictures.broken)} meshes are broken',
+            'Give a folder with sound meshes, and delete this one',
+        )
+    return pictures
+
+
+def _picture(arguments: Any, folder: Path, done: Path) -> None:
+    from pointata_core.cli.console import note
+    from pointata_core.pretraining.costs import Stopwatch, cost_facts
     from pointata_core.pretraining.pictures import (
-        PictureFolder,
         PictureSettings,
         procedural_sources,
         write_pictures,
     )
+    from pointata_core.pretraining.shapes import find_meshes
     from pointata_core.pretraining.splits import TRAINING_FAMILIES
 
-    folder, done = Path(arguments.pictures), Path(arguments.pictures) / 'complete'
-    if not done.is_file() and (not folder.is_dir() or (folder / 'drawing').is_file()):
+    if arguments.meshes:
+        sources = find_meshes(arguments.meshes, up=arguments.up or '')
+        what = f'picturing {len(sources):,} meshes of {arguments.meshes}'
+    else:
+        sources = procedural_sources(arguments.shapes, 0, TRAINING_FAMILIES)
+        what = f'drawing {len(sources):,} shapes of {len(TRAINING_FAMILIES)} families'
+    if not done.is_file():
+        note(f'{folder}: {what}')
         folder.mkdir(parents=True, exist_ok=True)
         (folder / 'drawing').touch()
-        note(f'{folder}: drawing {arguments.shapes:,} shapes of {len(TRAINING_FAMILIES)} families')
-        write_pictures(
-            folder,
-            procedural_sources(arguments.shapes, 0, TRAINING_FAMILIES),
-            PictureSettings(views=arguments.stored_views, size=arguments.size, points=2048),
-            processes=arguments.processes,
-        )
-        (folder / 'drawing').rename(done)
-    return PictureFolder(folder)
+    there = sum(1 for _ in folder.glob('pictures-*.npz'))
+    settings = PictureSettings(views=arguments.stored_views, size=arguments.size, points=2048)
+    watch = Stopwatch()
+    written = write_pictures(folder, sources, settings, processes=arguments.processes)
+    made = sum(len(shard) for shard in written.shards[there:])
+    if done.is_file():
+        return
+    costs = cost_facts(*watch.lap(), shapes=made, pictures=made * settings.views)
+    (folder / 'drawing').write_text(json.dumps(costs, indent=2) + '\n')
+    (folder / 'drawing').rename(done)
+
+
+def picture_costs(folder: str | Path) -> dict[str, Any] | None:
+    """What the pictures of a folder cost in the session that completed it, if that was noted."""
+    done = Path(folder) / COMPLETE
+    text = done.read_text() if done.is_file() else ''
+    return json.loads(text) if text else None
+
+
+def picture_source(folder: PictureFolder) -> tuple[str, str]:
+    """Data and licence of a folder's shapes, for manifests."""
+    kinds = {source['kind'] for shard in folder.shards for source in shard.metadata['sources']}
+    if kinds == {'ProceduralSource'}:
+        return 'procedural shapes and their rendered pictures', 'Apache-2.0'
+    return 'meshes of the user and their rendered pictures', 'that of the meshes'
 
 
 def run(arguments: Any) -> int:
@@ -85,6 +148,7 @@ def run(arguments: Any) -> int:
             f"output is '{output}', expected a name that ends in .safetensors", 'Rename it'
         )
     from pointata_core.cli.console import note, progress
+    from pointata_core.pretraining.costs import describe_cost
     from pointata_core.pretraining.picture_bank import PictureBank
     from pointata_core.pretraining.teacher import TeacherConfig, save_teacher, train_teacher
 
@@ -96,8 +160,10 @@ def run(arguments: Any) -> int:
     if arguments.json:
         print(json.dumps({'output': str(output), **facts}, indent=2))
     else:
+        known = 'no' if facts['accuracy'] is None else f'{facts["accuracy"]:.1%}'
         note(
-            f'{output}: names {facts["accuracy"]:.1%} of the pictures of shapes held back '
-            f'(chance {facts["chance"]:.1%}), {facts["pictures_per_second"]} pictures/s'
+            f'{output}: names {known} of the pictures of shapes held back '
+            f'(chance {facts["chance"]:.1%})'
         )
+        note(describe_cost('teaching', facts['costs']))
     return 0

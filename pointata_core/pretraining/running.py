@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
@@ -27,6 +26,7 @@ from pointata_core.evaluation.environment import machine, versions
 from pointata_core.models.checkpoint_files import sha256_of
 from pointata_core.models.resnet import ResNet, load_resnet_weights
 from pointata_core.pretraining.batches import PictureClouds, StepBatches, split_shapes
+from pointata_core.pretraining.costs import RunRecord
 from pointata_core.pretraining.exporting import BACKBONE, CHECKPOINT, RESOLVED, export_encoder
 from pointata_core.pretraining.picture_bank import PictureBank
 from pointata_core.pretraining.picture_network import FrozenPictureNetwork
@@ -74,24 +74,6 @@ class PictureData(lightning.LightningDataModule):
         return DataLoader(PictureClouds(self.bank, config, augment=False), batch_sampler=batches)
 
 
-class Throughput(Callback):
-    """Logs shapes per second over each epoch."""
-
-    start: float | None = None
-
-    def on_train_epoch_start(self, trainer: lightning.Trainer, module: PicPointModule) -> None:
-        """Start the clock."""
-        self.start = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, module: PicPointModule) -> None:
-        """Stop it."""
-        if self.start is None:
-            return  # resumed at the end of an epoch that an earlier process trained
-        shapes = trainer.num_training_batches * module.config.batch * trainer.world_size
-        rate = shapes / (time.perf_counter() - self.start)
-        module.log('shapes_per_second', rate, rank_zero_only=True)
-
-
 def run_pretraining(
     output: str | Path,
     config: PretrainingConfig,
@@ -126,25 +108,35 @@ def run_pretraining(
     lightning.seed_everything(config.seed, verbose=False)
     module = PicPointModule(config, _picture_network(config, picture_weights), _radius(bank))
     trainer = _trainer(output, config, trainer_options or {})
-    checkpoint = output / CHECKPOINT
-    start = time.perf_counter()
-    trainer.fit(
-        module,
-        datamodule=PictureData(bank, config),
-        ckpt_path=checkpoint if checkpoint.is_file() else None,
-    )
-    if trainer.interrupted or trainer.global_step < config.steps:
-        raise KeyboardInterrupt
+    _fit(trainer, module, PictureData(bank, config), output / CHECKPOINT)
     if trainer.is_global_zero:
-        measured = {k: round(float(v), 5) for k, v in trainer.callback_metrics.items()}
-        session = round(time.perf_counter() - start, 1)
+        record = next(one for one in trainer.callbacks if isinstance(one, RunRecord))
+        provenance = dict(provenance or {})
         manifest = {
-            **facts, **(provenance or {}), 'measured': measured, 'seconds': session,
+            **facts, **provenance, 'measured': record.finish(trainer),
+            'costs': {**provenance.get('costs', {}), 'training': record.facts()},
             'step': trainer.global_step, 'complete': True,
         }  # fmt: skip
         export_encoder(output / BACKBONE, config, module.encoder.state_dict(), manifest)
     trainer.strategy.barrier('exported')
     return output / BACKBONE
+
+
+def _fit(
+    trainer: lightning.Trainer, module: PicPointModule, data: PictureData, checkpoint: Path
+) -> None:
+    """Train to the last step, from a checkpoint if there is one.
+
+    Raises:
+        KeyboardInterrupt: The run was stopped before its end.
+    """
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint if checkpoint.is_file() else None)
+    except SystemExit as error:
+        # Lightning exits with status 1 after Ctrl-C, which would look like a failure.
+        raise KeyboardInterrupt from error
+    if trainer.interrupted or trainer.global_step < module.config.steps:
+        raise KeyboardInterrupt
 
 
 def require_same_run(path: Path, facts: dict[str, Any]) -> None:
@@ -183,7 +175,7 @@ def _trainer(output: Path, config: PretrainingConfig, options: dict[str, Any]) -
             'max_steps': config.steps,
             'max_epochs': -1,
             'gradient_clip_val': config.gradient_clip or None,
-            'callbacks': [keep, Throughput()],
+            'callbacks': [RunRecord(), keep],
             'logger': [
                 CSVLogger(output, name='csv'),
                 TensorBoardLogger(output, name='tensorboard'),

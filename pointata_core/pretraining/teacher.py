@@ -10,7 +10,6 @@ families that neither was shown.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from torch.nn import functional as F
 from pointata_core.errors import ConfigError
 from pointata_core.models.checkpoint_files import sha256_of
 from pointata_core.models.resnet import ResNet
+from pointata_core.pretraining.costs import Stopwatch, cost_facts
 from pointata_core.pretraining.picture_bank import PictureBank
 from pointata_core.pretraining.picture_network import normalise_pictures
 
@@ -67,8 +67,8 @@ def train_teacher(
     """Teach a ResNet-18 the families of a bank.
 
     Returns:
-        The network in evaluation mode, and facts: accuracy on pictures of shapes held back,
-        chance, pictures per second.
+        The network in evaluation mode, and facts: accuracy on pictures of shapes held back (None
+        without any), chance, costs.
     """
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
@@ -81,7 +81,7 @@ def train_teacher(
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate, total_steps=config.steps, pct_start=0.1
     )
-    start = time.perf_counter()
+    watch = Stopwatch()
     for step in range(config.steps):
         grey, label = _draw(bank, shapes, config, rng)
         loss = F.cross_entropy(
@@ -92,26 +92,26 @@ def train_teacher(
         optimizer.step()
         scheduler.step()
         progress(step + 1, config.steps)
-    seconds = time.perf_counter() - start
+    costs = cost_facts(*watch.lap(), pictures=config.steps * config.batch)
     network.eval()
+    accuracy = teacher_accuracy(network, bank, np.flatnonzero(kept))
     facts = {
-        'accuracy': round(teacher_accuracy(network, bank, np.flatnonzero(kept)), 4),
+        'accuracy': None if accuracy is None else round(accuracy, 4),
         'chance': round(1 / len(bank.families), 4),
         'families': list(bank.families),
         'picture_size': int(bank.grey.shape[-1]),
         'shapes': len(shapes),
-        'pictures_per_second': round(config.steps * config.batch / seconds, 1),
-        'seconds': round(seconds, 1),
+        'costs': costs,
         'config': asdict(config),
     }
     return network, facts
 
 
 @torch.no_grad()
-def teacher_accuracy(network: ResNet, bank: PictureBank, shapes: np.ndarray) -> float:
-    """Share of pictures of these shapes whose family the network names."""
+def teacher_accuracy(network: ResNet, bank: PictureBank, shapes: np.ndarray) -> float | None:
+    """Share of pictures of these shapes whose family the network names; None without shapes."""
     if not len(shapes):
-        return float('nan')
+        return None
     right = 0
     for shape in shapes:
         scores = network(normalise_pictures(torch.from_numpy(bank.grey[shape])))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pointata_core.pretraining.pictures.cameras import Cameras
@@ -118,7 +119,8 @@ def write_pictures(
             'Choose another folder or delete it',
         )
     columns = (TextColumn('picturing'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not progress) as bar:
+    # stdout belongs to the outcome of a command.
+    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
         task = bar.add_task('', total=len(sources))
         for count in _written(jobs, settings, processes):
             bar.advance(task, count)
