@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much memory the process and its device hold, for the diagnostics."""
+"""How much memory the process and its device hold, and how to hold less."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 from pathlib import Path
 
@@ -31,3 +32,13 @@ def memory_in_use(device: torch.device) -> dict[str, int]:
             sizes['device_allocated'] = torch.cuda.memory_allocated(device)
             sizes['device_reserved'] = torch.cuda.memory_reserved(device)
     return sizes
+
+
+def give_back_freed() -> None:
+    """Return to the system what was freed: the C library keeps it for the thread that had it.
+
+    Bundles are loaded by threads of their own, and what each has freed waits for the next thread
+    with its share of the memory, which may be never. Other threads go on meanwhile.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # glibc only
+        ctypes.CDLL(None).malloc_trim(0)

@@ -18,7 +18,6 @@ state; never into a loop of crashes. This module does not import ROS.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import traceback
 from dataclasses import replace
@@ -27,6 +26,7 @@ import torch
 
 from pointata_core.streaming.preparation import FramePreparer, PreparationConfig
 from pointata_core.streaming.session import StreamingSession
+from pointata_ros.memory import give_back_freed
 from pointata_ros.statistics import DropReason
 
 PATIENCE = 3
@@ -55,10 +55,7 @@ def release_memory(error: BaseException | None = None) -> None:
     if error is not None:
         traceback.clear_frames(error.__traceback__)
     gc.collect()
-    # Bundles are loaded by threads of their own, and the C library keeps what each has freed for
-    # the next thread with its share of the memory, which may be never.
-    with contextlib.suppress(AttributeError, OSError):  # glibc only
-        ctypes.CDLL(None).malloc_trim(0)
+    give_back_freed()
     if torch.cuda.is_available():
         # On a lost device this fails too, and there is nothing left to release.
         with contextlib.suppress(RuntimeError):

@@ -19,9 +19,12 @@ from std_srvs.srv import Trigger
 from pointata_core.errors import ConfigError, PointataError
 from pointata_core.streaming.session import StreamingSession
 from pointata_core.streaming.time_rules import ResetReason
+from pointata_ros.memory import give_back_freed
 from pointata_ros.parameters import NodeSettings
 from pointata_ros.skill import Skill, make_session, prepare_skill, prepare_skill_on_cpu
 from pointata_ros.stream import Stream
+
+_SWAP_TIMEOUT_S = 10.0
 
 
 class SkillServer:
@@ -112,7 +115,7 @@ class SkillServer:
         """Load the bundle named by the parameter ``bundle`` and swap to it between two clouds."""
         done = Future(executor=self._node.executor)
         self._loader = threading.Thread(
-            target=self._load_and_swap, args=(done,), name='load_skill', daemon=True
+            target=self._load_and_tidy, args=(done,), name='load_skill', daemon=True
         )
         self._loader.start()
         response.success, response.message = await done
@@ -124,8 +127,15 @@ class SkillServer:
             log.error(f'load_skill: {response.message}')
         return response
 
+    def _load_and_tidy(self, done: Future) -> None:
+        self._load_and_swap(done)
+        give_back_freed()
+
     def _load_and_swap(self, done: Future) -> None:
+        has_swapped = threading.Event()
+
         def finish(success: bool, message: str) -> None:
+            has_swapped.set()
             done.set_result((success, message))
             if self._node.executor is not None:
                 self._node.executor.wake()
@@ -155,3 +165,5 @@ class SkillServer:
             finish(False, f'the old skill keeps serving: {text}')
             return
         self._between_frames(swap)
+        # The skill before is gone by then; a worker that is stuck has other troubles.
+        has_swapped.wait(_SWAP_TIMEOUT_S)
