@@ -56,6 +56,8 @@ class DomainAdaptationConfig:
         width: Of the image network, a multiple of 8; published weights fit 64 only.
         image_weights: ImageNet weights of that encoder, a file.
         planes: Channels of the sparse network's levels.
+        statistics_rate: How fast the sparse network's normalisation forgets old batches; runs of a
+            few hundred steps need more than the published 0.01.
         attention_scope: Points that share a softmax in the fusion: ``sample`` or ``batch``.
         backend: Of the sparse convolutions, ``torch`` or ``spconv``.
         teacher_mode: ``train`` (statistics of the batch) or ``eval``.
@@ -80,6 +82,7 @@ class DomainAdaptationConfig:
     width: int = 64
     image_weights: str | None = None
     planes: tuple[int, ...] = (16, 32, 48, 64, 80, 96, 112)
+    statistics_rate: float = 0.01
     attention_scope: Literal['sample', 'batch'] = 'sample'
     backend: Literal['torch', 'spconv'] = 'torch'
     teacher_mode: TeacherMode = 'train'
@@ -104,6 +107,7 @@ class DomainAdaptationConfig:
             ('rate', schedule.rate > 0, 'more than 0'),
             ('epoch_steps', self.epoch_steps >= 1, '1 or more'),
             ('workers', self.workers >= 0, '0 or more'),
+            ('statistics_rate', 0 < self.statistics_rate <= 1, 'more than 0 and at most 1'),
             ('without', set(self.without) <= set(get_args(Part)), ', '.join(get_args(Part))),
         )
         for name, holds, expected in rules:

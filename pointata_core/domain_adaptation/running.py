@@ -168,6 +168,9 @@ def new_network(config: DomainAdaptationConfig, classes: int, grid: int) -> Came
         attention_scope=config.attention_scope,
         backend=config.backend,
     )
+    for part in network.cloud_net.modules():
+        if isinstance(part, torch.nn.BatchNorm1d):
+            part.momentum = config.statistics_rate
     if config.image_weights:
         load_resnet_weights(network.image_net.encoder, config.image_weights)
     return network
