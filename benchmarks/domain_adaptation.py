@@ -63,7 +63,8 @@ def run_matrix(arguments: argparse.Namespace) -> None:
         finished.require_settings(name, pair.facts())
     missing = [run for run in matrix(arguments) if run not in finished]
     if arguments.list:
-        print('\n'.join(map(str, missing)))
+        for run in missing:
+            print(run)
         return
     for number, run in enumerate(missing, 1):
         say(f'{number}/{len(missing)} {run}: {VARIANTS[run.variant].summary}')

@@ -134,6 +134,33 @@ def test_each_method_trains_on_its_own_terms(domains, method):
     assert ('cloud_mimic' in trained) == (method in ('ftd++', 'xmuda'))
 
 
+PARTS = {
+    'modality': {'modality_source', 'modality_target'},
+    'domain': {'domain_same', 'domain_fused'},
+    'style': set(),
+}
+
+
+@pytest.mark.parametrize('part', PARTS)
+def test_parts_of_the_method_can_be_left_out(domains, part):
+    module = module_for('ftd++', without=(part,), setting='day_to_night')
+    expected = METHODS['ftd++'] | {'image_segmentation', 'cloud_segmentation'}
+    assert set(module.terms(one_pair(domains))) == expected - PARTS[part]
+    assert (module.config.style.image == 'none') == (part == 'style')
+    assert (module.config.style.pupil_share > 0) == (part != 'style')
+
+
+def test_statistics_of_the_sparse_network_follow_at_the_rate_that_is_set(domains):
+    def statistics(rate):
+        module = module_for('source_only', statistics_rate=rate)
+        module.terms(one_pair(domains))
+        buffers = dict(module.network.cloud_net.named_buffers())
+        return torch.cat([v.flatten() for n, v in buffers.items() if n.endswith('running_mean')])
+
+    torch.testing.assert_close(statistics(0.5), 50 * statistics(0.01))
+    assert statistics(0.01).abs().max() > 0
+
+
 def test_half_precision_gives_nearly_the_same_terms(domains):
     pair, found = one_pair(domains), []
     for half in (False, True):
@@ -171,6 +198,8 @@ def test_rates_and_milestones_are_those_of_the_setting():
         ({'steps': 0}, 'steps'),
         ({'rate': -1.0}, 'rate'),
         ({'setting': 'moon'}, 'moon'),
+        ({'without': ('everything',)}, 'modality, domain, style'),
+        ({'statistics_rate': 0.0}, 'statistics_rate'),
         ({'method': 'source_only', 'second_stage': True}, 'second stage'),
     ],
 )

@@ -172,3 +172,25 @@ def test_both_configurations_name_splits_that_exist():
         seeds = {scene_seed(split, 0) for split in splits}
         assert len(seeds) == 3
         assert splits[1].partition('_')[2] == splits[2].partition('_')[2]
+
+
+def test_the_benchmark_keeps_what_is_finished(root, tmp_path):
+    output = tmp_path / 'table.json'
+
+    def call(*more):
+        command = [sys.executable, str(REPOSITORY / 'benchmarks' / 'domain_adaptation.py')]
+        command += ['--pairs', 'night', '--seeds', '1', '--variants', 'source_only', 'target']
+        command += ['--root', str(root), '--work', str(tmp_path / 'work'), '--output', str(output)]
+        return subprocess.run([*command, *more], capture_output=True, text=True, timeout=240)
+
+    done = call('--steps', '1')
+    assert done.returncode == 0, done.stderr
+    runs = json.loads(output.read_text())['runs']
+    assert set(runs) == {'night/source_only/1', 'night/target/1'}
+    for run in runs.values():
+        assert all(0 <= run['miou'][name] <= 1 for name in ('image', 'cloud', 'ensemble'))
+    assert runs['night/source_only/1'] != runs['night/target/1']
+    assert '| `target`' in output.with_suffix('.md').read_text()
+    assert call('--steps', '1', '--list').stdout == ''
+    other = call('--steps', '2')
+    assert other.returncode == 2 and 'other settings' in other.stderr
