@@ -30,6 +30,11 @@ def banner(skill: Skill, settings: NodeSettings, streams: Sequence[Stream]) -> s
         'segmentation': _listed(manifest.segmentation_classes),
         'action': _listed(manifest.action_classes),
         **{f'input {one.name}'.rstrip(): _heard_on(one) for one in streams},
+        **{
+            f'camera {one.name}'.rstrip(): ', '.join(one.camera.topics)
+            for one in streams
+            if one.camera
+        },
         'point fields': f'x, y, z; beyond these, if present: {features}',
         'policy': f'{settings.policy}, queue {settings.queue_size}, max gap {settings.max_gap:g} s',
         'ego motion': compensation,

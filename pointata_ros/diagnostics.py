@@ -14,6 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.time import Time
 
 from pointata_core.evaluation.latency import summarise_latency
+from pointata_ros.camera_pairs import CameraSnapshot
 from pointata_ros.faults import Fault, Finding, findings
 from pointata_ros.parameters import NodeSettings
 from pointata_ros.statistics import Snapshot
@@ -94,6 +95,7 @@ def diagnostics(
     waiting: int,
     found: Sequence[Finding] = (),
     input_name: str = '',
+    camera: CameraSnapshot | None = None,
 ) -> DiagnosticArray:
     """All that the node knows about itself and one input.
 
@@ -106,6 +108,7 @@ def diagnostics(
         waiting: Clouds in the mailbox.
         found: What :func:`all_findings` says.
         input_name: Stands before the name of each status, if inputs have names.
+        camera: What is known of the input's camera, if it has one.
     """
     message = DiagnosticArray()
     message.header.stamp = Time(nanoseconds=now_ns).to_msg()
@@ -114,6 +117,8 @@ def diagnostics(
         _processing_status(snapshot, waiting, [one for one in found if not _is_input(one)]),
         _model_status(model, snapshot),
     ]
+    if camera is not None:
+        message.status.append(_camera_status(camera))
     for status in message.status:
         of_input = f'{input_name}/{status.name}' if input_name else status.name
         status.name = f'{node_name.lstrip("/")}: {of_input}'
@@ -247,6 +252,23 @@ def _model_status(model: ModelFacts, snapshot: Snapshot) -> DiagnosticStatus:
             'resets': sum(model.resets.values()),
             **_by_reason('resets', model.resets),
             'last_error': snapshot.last_error,
+        },
+    )
+
+
+def _camera_status(camera: CameraSnapshot) -> DiagnosticStatus:
+    outcomes = ('paired', 'missing', 'late', 'undecodable', 'uncalibrated', 'no_transform')
+    share = camera.points_with_camera / camera.points if camera.points else None
+    return _status(
+        'camera',
+        WARN if camera.trouble else OK,
+        camera.trouble or 'OK',
+        {
+            **{name: camera.counts[name] for name in outcomes},
+            'images_received': camera.images,
+            'offset_ms': camera.offset_ms,
+            'points_with_camera': camera.points_with_camera,
+            'points_with_camera_ratio': share,
         },
     )
 

@@ -15,7 +15,7 @@ from pointata_ros.faults import FaultLog, Finding
 from pointata_ros.memory import memory_in_use
 from pointata_ros.parameters import NodeSettings
 from pointata_ros.qos import small_profile
-from pointata_ros.recovery import full_cells
+from pointata_ros.recovery import cells_at_most, full_cells
 from pointata_ros.skill import Skill
 from pointata_ros.stream import Stream
 from pointata_ros.worker import Worker
@@ -89,6 +89,7 @@ class Monitor:
                 len(stream.input.mailbox),
                 found,
                 stream.name,
+                None if stream.pairs is None else stream.pairs.snapshot(),
             )
             message.header = about_input.header
             message.status += about_input.status
@@ -122,8 +123,9 @@ def _facts(stream: Stream, skill: Skill, refused: str) -> ModelFacts:
         state_bytes=session.state_bytes,
         frames_in_history=session.frames_in_history,
         resets={str(reason): count for reason, count in session.resets.copy().items()},
-        window_frames=session.network.receptive_field,
-        cells=session.preparer.config.max_cells,
+        # A camera network has no history.
+        window_frames=getattr(session.network, 'receptive_field', 0),
+        cells=cells_at_most(session),
         full_cells=full_cells(session),
         memory=memory_in_use(device.device),
         trouble=tuple(filter(None, (skill.substitute_for, refused))),

@@ -32,6 +32,8 @@ from pointata_core.errors import ConfigError
 from pointata_core.streaming.threads import choose_threads
 from pointata_core.streaming.time_rules import ResetReason
 from pointata_ros.banner import banner
+from pointata_ros.camera_input import check_camera_settings
+from pointata_ros.camera_mounting import StaticMountings
 from pointata_ros.clock_guard import ClockGuard
 from pointata_ros.lifecycle import Broken, transition
 from pointata_ros.monitor import Monitor
@@ -75,6 +77,7 @@ class PerceptionNode(LifecycleNode):
         self._ownership = threading.Lock()
         self.streams: tuple[Stream, ...] = ()
         self._transforms: TransformListener | None = None
+        self._mountings: StaticMountings | None = None
         self._worker: Worker | None = None
         self._monitor = Monitor(self)
         self.skills = SkillServer(
@@ -107,6 +110,8 @@ class PerceptionNode(LifecycleNode):
                 )
                 stack.callback(self._drop_transforms)
             skill = prepare_skill(settings.bundle, settings.device, settings.precision)
+            if skill.has_camera:
+                self._prepare_camera(settings, stack)
             stack.callback(self._drop_streams)
             for name in settings.inputs or ('',):
                 self._add_stream(name, skill)
@@ -128,11 +133,18 @@ class PerceptionNode(LifecycleNode):
             lanes = []
             for stream in self.streams:
                 stack.callback(self._forget, stream)
-                ego_motion = (
-                    EgoMotion(self._transforms.look_up) if self._transforms else NoEgoMotion()
-                )
+                # A camera network has no history that the sensor's motion could be taken out of.
+                moves = settings.fixed_frame and stream.pairs is None
+                ego_motion = EgoMotion(self._transforms.look_up) if moves else NoEgoMotion()
                 lanes.append(
-                    stream.listen(ego_motion, recovery, self._give_up, len(self.streams), changed)
+                    stream.listen(
+                        ego_motion,
+                        recovery,
+                        self._give_up,
+                        len(self.streams),
+                        changed,
+                        self._transforms or self._mountings,
+                    )
                 )
             with self._ownership:
                 self._worker = Worker(lanes, changed, self._report_failure)
@@ -214,6 +226,17 @@ class PerceptionNode(LifecycleNode):
     def _add_stream(self, name: str, skill: Skill) -> None:
         session = make_session(skill, self.settings)
         self.streams += (Stream(self, name, session, lambda: self.settings, self._warn),)
+
+    def _prepare_camera(self, settings: NodeSettings, stack: ExitStack) -> None:
+        """Check what a camera needs, and hear of its mounting."""
+        check_camera_settings(settings)
+        if self._transforms is None and not settings.camera_extrinsics:
+            self._mountings = StaticMountings(self)
+            stack.callback(self._drop_mountings)
+
+    def _drop_mountings(self) -> None:
+        self._mountings.close()
+        self._mountings = None
 
     def _drop_streams(self) -> None:
         streams, self.streams = self.streams, ()

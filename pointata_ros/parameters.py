@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pointata_core.errors import ConfigError
+from pointata_core.streaming.camera_calibration import parse_pose
 from pointata_ros.input_names import LEGAL_NAMES, refuse_names
 
 Value = bool | int | float | str | tuple[str, ...]
@@ -51,6 +52,16 @@ class Specification:
     live: bool = False
     rule: str = ''
     refuse: Callable[[Any], str] = lambda value: ''
+
+
+def refuse_pose(text: str) -> str:
+    """Why a text is no pose, empty if it is one or is empty."""
+    try:
+        if text:
+            parse_pose(text)
+    except ConfigError as error:
+        return error.message
+    return ''
 
 
 def _parameter(default: Value, group: str, description: str, **details: Any) -> Any:
@@ -142,6 +153,45 @@ class NodeSettings:
         'Seconds without a cloud after which the log says why none may be arriving.',
         minimum=0.1,
         maximum=3600.0,
+    )
+    image_transport: str = _parameter(
+        'raw',
+        'Camera',
+        'What comes on ~/input/image where the bundle is one for camera and LiDAR: raw '
+        '(sensor_msgs/Image) or compressed (sensor_msgs/CompressedImage, JPEG or PNG).',
+        choices=('raw', 'compressed'),
+    )
+    image_rectified: bool = _parameter(
+        False,
+        'Camera',
+        'Images are rectified (image_rect): P and R of the camera_info count. False = as the lens '
+        'made them: K and D count, and points are bent accordingly.',
+    )
+    image_tolerance: float = _parameter(
+        0.05,
+        'Camera',
+        'Seconds that the stamps of a cloud and its image may differ; of several images the '
+        'nearest is taken.',
+        minimum=0.0,
+        maximum=10.0,
+        live=True,
+    )
+    image_wait: float = _parameter(
+        0.0,
+        'Camera',
+        'Seconds that a cloud may be held back for its image; then it is answered by the LiDAR '
+        'alone. Inputs that share the node wait along.',
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    )
+    camera_extrinsics: str = _parameter(
+        '',
+        'Camera',
+        'Pose of the LiDAR in the optical frame of the camera, "x y z qx qy qz qw" (metres, '
+        'quaternion). Empty = looked up in TF.',
+        rule='x y z qx qy qz qw, or empty',
+        refuse=refuse_pose,
     )
     max_gap: float = _parameter(
         1.0,

@@ -96,14 +96,7 @@ class Pipeline:
             arrival.abandon()
             return
         moved = perf_counter()
-        result = self.session.step(
-            cloud.points,
-            cloud.stamp_ns,
-            cloud.features,
-            cloud.frame_id,
-            motion.transform,
-            decoded.groundwork,
-        )
+        result = self._step(arrival, decoded, cloud, motion)
         if isinstance(result, Skipped):
             self._statistics.dropped(DropReason(result.reason.value))
             return
@@ -116,6 +109,19 @@ class Pipeline:
             self._publish(arrival, cloud, result, (decoded.decode_ms, ready, moved), settings)
         # What is not a number in the state would stay there for good.
         self._is_spoilt = not is_sound
+
+    def _step(
+        self, arrival: Arrival, decoded: Decoded, cloud: Cloud, motion: Motion
+    ) -> FrameResult | Skipped:
+        """Take a cloud through the session."""
+        return self.session.step(
+            cloud.points,
+            cloud.stamp_ns,
+            cloud.features,
+            cloud.frame_id,
+            motion.transform,
+            decoded.groundwork,
+        )
 
     def _publish(
         self,

@@ -24,6 +24,7 @@ from dataclasses import replace
 
 import torch
 
+from pointata_core.streaming.camera_session import CameraSession
 from pointata_core.streaming.preparation import FramePreparer, PreparationConfig
 from pointata_core.streaming.session import StreamingSession
 from pointata_ros.memory import give_back_freed
@@ -62,17 +63,26 @@ def release_memory(error: BaseException | None = None) -> None:
             torch.cuda.empty_cache()
 
 
-def full_cells(session: StreamingSession) -> int:
-    """Cells per frame that the bundle asks for."""
+def full_cells(session: StreamingSession | CameraSession) -> int:
+    """Cells per frame that the bundle asks for; 0 where their number is not limited."""
+    if isinstance(session, CameraSession):
+        return 0
     return PreparationConfig.from_dict(session.bundle.manifest.preparation).max_cells
 
 
-def halve_cells(session: StreamingSession) -> bool:
+def cells_at_most(session: StreamingSession | CameraSession) -> int:
+    """Cells per frame that are allowed now; 0 where their number is not limited."""
+    return 0 if isinstance(session, CameraSession) else session.preparer.config.max_cells
+
+
+def halve_cells(session: StreamingSession | CameraSession) -> bool:
     """Halve the cells per frame unless that was done before; every point still gets a label.
 
     Returns:
         True if they were halved now.
     """
+    if isinstance(session, CameraSession):
+        return False
     config = session.preparer.config
     if config.max_cells < full_cells(session):
         return False

@@ -11,7 +11,10 @@ import numpy as np
 
 from pointata_core.errors import BundleError, PointataError
 from pointata_core.resources import resource_path
-from pointata_core.streaming.bundle import Bundle, load_bundle
+from pointata_core.streaming.bundle import Bundle
+from pointata_core.streaming.camera_bundle import CameraBundle, load_any_bundle
+from pointata_core.streaming.camera_calibration import Camera
+from pointata_core.streaming.camera_session import CameraSession, CameraView
 from pointata_core.streaming.device import DeviceChoice, choose_device
 from pointata_core.streaming.session import StreamingSession
 from pointata_core.streaming.threads import can_overlap
@@ -23,6 +26,7 @@ DEFAULT_BUNDLE = 'models/default'
 _WARM_UP_FRAMES = 3
 _WARM_UP_POINTS = 8192
 _WARM_UP_PERIOD_NS = 100_000_000
+_WARM_UP_PICTURE = 640, 480
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +40,15 @@ class Skill:
         substitute_for: Why it does not run where it was asked to, empty if it does.
     """
 
-    bundle: Bundle
+    bundle: Bundle | CameraBundle
     device: DeviceChoice
     notes: tuple[str, ...] = ()
     substitute_for: str = ''
+
+    @property
+    def has_camera(self) -> bool:
+        """Whether its network takes pictures, too."""
+        return isinstance(self.bundle, CameraBundle)
 
 
 def prepare_skill(path: str, device: str, precision: str) -> Skill:
@@ -69,8 +78,11 @@ def _prepare(path: str, device: str, precision: str) -> Skill:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
-            bundle = load_bundle(path, device=choice.device, precision=precision)
-        _warm_up(StreamingSession(bundle, choice.device))
+            bundle = load_any_bundle(path, choice.device, precision=precision)
+        if isinstance(bundle, CameraBundle):
+            _warm_up_camera(CameraSession(bundle, choice.device))
+        else:
+            _warm_up(StreamingSession(bundle, choice.device))
     except PointataError:
         raise
     except Exception as error:
@@ -94,9 +106,11 @@ def prepare_skill_on_cpu(skill: Skill, precision: str, reason: str) -> Skill:
     return replace(again, device=DeviceChoice(again.device.device, text), substitute_for=text)
 
 
-def make_session(skill: Skill, settings: NodeSettings) -> StreamingSession:
+def make_session(skill: Skill, settings: NodeSettings) -> StreamingSession | CameraSession:
     """A new temporal state for one input. All sessions of a skill share its network in memory."""
     device = skill.device.device
+    if skill.has_camera:
+        return CameraSession(skill.bundle, device, settings.max_gap)
     return StreamingSession(skill.bundle, device, settings.max_gap, overlap=can_overlap(device))
 
 
@@ -128,3 +142,17 @@ def _warm_up(session: StreamingSession) -> None:
     points = np.random.default_rng(0).normal(size=(_WARM_UP_POINTS, 3), scale=(10.0, 10.0, 1.0))
     for frame in range(_WARM_UP_FRAMES):
         session.step(points.astype(np.float32), frame * _WARM_UP_PERIOD_NS)
+
+
+def _warm_up_camera(session: CameraSession) -> None:
+    """As above, with a picture of about the size that will come."""
+    preparation = session.bundle.manifest.preparation
+    width, height = preparation.resize or preparation.training_crop or _WARM_UP_PICTURE
+    random = np.random.default_rng(0)
+    points = random.normal(size=(_WARM_UP_POINTS, 3), scale=(10.0, 10.0, 1.0))
+    ahead = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+    lens = np.array([[width / 2, 0, width / 2], [0, width / 2, height / 2], [0, 0, 1]])
+    image = random.integers(0, 256, (height, width, 3), np.uint8)
+    view = CameraView(image, Camera(lens), ahead)
+    for frame, seen in enumerate((None, view, view)):
+        session.step(points.astype(np.float32), frame * _WARM_UP_PERIOD_NS, view=seen)

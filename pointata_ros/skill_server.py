@@ -105,6 +105,16 @@ class SkillServer:
             stream.use(session, reason)
         self.current = skill
 
+    def _refuse_other_kind(self, skill: Skill) -> None:
+        current = self.current
+        if current is not None and skill.has_camera != current.has_camera:
+            raise ConfigError(
+                f'{skill.bundle.path}: a bundle {"with" if skill.has_camera else "without"} a '
+                'camera cannot take over from one of the other kind while the node is active: it '
+                'needs other topics',
+                'Clean the node up (change_state cleanup), then configure and activate it again',
+            )
+
     def _log(self, skill: Skill) -> None:
         for note in skill.notes:
             self._node.get_logger().warning(note)
@@ -156,6 +166,7 @@ class SkillServer:
         settings = self._settings()
         try:
             skill = prepare_skill(settings.bundle, settings.device, settings.precision)
+            self._refuse_other_kind(skill)
             sessions = self._sessions(skill)
         except Exception as error:
             text = str(error) if isinstance(error, PointataError) else repr(error)

@@ -12,15 +12,20 @@ from collections.abc import Callable
 
 from rclpy.node import Node
 
+from pointata_core.streaming.camera_session import CameraSession
 from pointata_core.streaming.session import StreamingSession
 from pointata_core.streaming.time_rules import ResetReason
+from pointata_ros.camera_input import CameraInput
+from pointata_ros.camera_mounting import StaticMountings
+from pointata_ros.camera_pairs import CameraPairs
+from pointata_ros.camera_pipeline import CameraPipeline
 from pointata_ros.input import CloudInput
 from pointata_ros.parameters import NodeSettings
 from pointata_ros.pipeline import Pipeline
 from pointata_ros.publishers import Outputs
 from pointata_ros.recovery import Recovery
 from pointata_ros.statistics import DropReason, Statistics
-from pointata_ros.transforms import EgoMotion, NoEgoMotion
+from pointata_ros.transforms import EgoMotion, NoEgoMotion, TransformListener
 from pointata_ros.worker import Lane
 
 
@@ -37,7 +42,9 @@ class Stream:
     Attributes:
         outputs: Its publishers.
         statistics: Its counters, since the node was configured.
+        pairs: Its pictures and clouds, since the node was configured; ``None`` without a camera.
         input: Its subscription; ``None`` while the node is inactive.
+        camera: Those of its camera; ``None`` while the node is inactive, and without a camera.
         pipeline: What is done with its clouds; ``None`` while the node is inactive.
     """
 
@@ -45,7 +52,7 @@ class Stream:
         self,
         node: Node,
         name: str,
-        session: StreamingSession,
+        session: StreamingSession | CameraSession,
         settings: Callable[[], NodeSettings],
         warn: Callable[[str, str], None],
     ) -> None:
@@ -57,7 +64,11 @@ class Stream:
         self._base = f'~/{name}' if name else '~'
         self.outputs = Outputs(node, self._base)
         self.statistics = Statistics()
+        self.pairs: CameraPairs | None = None
+        if isinstance(session, CameraSession):
+            self.pairs = CameraPairs(lambda: settings().image_tolerance)
         self.input: CloudInput | None = None
+        self.camera: CameraInput | None = None
         self.pipeline: Pipeline | None = None
 
     def says(self, text: str) -> str:
@@ -71,6 +82,7 @@ class Stream:
         give_up: Callable[[str], None],
         inputs: int,
         changed: threading.Condition,
+        mountings: TransformListener | StaticMountings | None = None,
     ) -> Lane:
         """Subscribe; clouds wait from now on.
 
@@ -80,12 +92,13 @@ class Stream:
             give_up: Called with the reason when the device cannot be used any more.
             inputs: How many inputs the node has.
             changed: Notified of every cloud that waits; shared by all inputs.
+            mountings: Where the mounting of a camera comes from.
 
         Returns:
             What the worker needs to know of this input.
         """
         settings = self._settings()
-        self.pipeline = Pipeline(
+        parts = (
             self.session,
             ego_motion,
             self.outputs,
@@ -96,6 +109,13 @@ class Stream:
             recovery,
             inputs,
         )
+        if self.pairs is None:
+            self.pipeline = Pipeline(*parts)
+        else:
+            self.camera = CameraInput(
+                self._node, self._base, self._settings, self.pairs, mountings, self._warn
+            )
+            self.pipeline = CameraPipeline(self.camera, *parts)
         self.input = CloudInput(
             self._node,
             f'{self._base}/input/points',
@@ -111,6 +131,10 @@ class Stream:
         """Unsubscribe; clouds that still wait are counted as dropped."""
         if self.input is not None:
             self.input.close()
+        if self.camera is not None:
+            self.camera.close()
+            self.pairs.clear()
+            self.camera = None
 
     def forget(self) -> None:
         """Leave the active state behind, but for :attr:`session`."""
@@ -135,6 +159,8 @@ class Stream:
         """Drop what waits: it belongs to another time. The state is reset on the worker."""
         self.input.discard(DropReason.CLOCK_JUMP)
         self.statistics.forget_rates()
+        if self.pairs is not None:
+            self.pairs.clear()
         self.outputs.remove_markers(self.pipeline.frame_id)
 
     def hint(self) -> None:

@@ -164,10 +164,37 @@ class TransformListener:
                 f"no transform from '{frame_id}' to '{self._fixed_frame}' for a cloud that is "
                 f'{age_s:.3f} s old: {error}'
             ) from error
-        rotation, translation = stamped.transform.rotation, stamped.transform.translation
-        pose = self._quaternion_matrix((rotation.x, rotation.y, rotation.z, rotation.w))
-        pose[:3, 3] = translation.x, translation.y, translation.z
-        return pose
+        return self._matrix(stamped)
+
+    def between(
+        self, target: tuple[str, int], source: tuple[str, int], timeout_s: float = 0.0
+    ) -> np.ndarray:
+        """Where things of one frame are in another, (4, 4).
+
+        Args:
+            target: Frame that points are wanted in, and a time in nanoseconds.
+            source: Frame of the points, and their time; what is known of the fixed frame at both
+                times tells how the sensors moved meanwhile.
+            timeout_s: How long to wait.
+
+        Raises:
+            TransformMissing: There is none; the text names both frames and the reason.
+        """
+        wait = Duration(seconds=timeout_s)
+        try:
+            stamped = self._buffer.lookup_transform_full(
+                target[0],
+                Time(nanoseconds=target[1]),
+                source[0],
+                Time(nanoseconds=source[1]),
+                self._fixed_frame,
+                wait,
+            )
+        except self._errors as error:
+            raise TransformMissing(
+                f"no transform from '{source[0]}' to '{target[0]}': {error}"
+            ) from error
+        return self._matrix(stamped)
 
     def clear(self) -> None:
         """Forget every transform: the clock jumped."""
@@ -178,6 +205,12 @@ class TransformListener:
         self._executor.shutdown(timeout_sec=2.0)
         self._thread.join(timeout=2.0)
         self._private_node.destroy_node()
+
+    def _matrix(self, stamped) -> np.ndarray:
+        rotation, translation = stamped.transform.rotation, stamped.transform.translation
+        pose = self._quaternion_matrix((rotation.x, rotation.y, rotation.z, rotation.w))
+        pose[:3, 3] = translation.x, translation.y, translation.z
+        return pose
 
     def _spin(self) -> None:
         with contextlib.suppress(ExternalShutdownException, ShutdownException):

@@ -160,6 +160,7 @@ def test_a_rectified_picture_is_described_by_p_and_r():
         (info('', [0.1, 0.2]), 'distortion_model is'),
         (info('plumb_bob', [np.nan, 0, 0, 0, 0]), 'finite'),
         (info(k=[1.0, 2.0]), 'expected 9'),
+        (info(k=[400.0, 0, 320, 0, 400, 240, 0, 0, 0]), 'last row'),
     ],
 )
 def test_a_calibration_that_cannot_be_used_says_what_to_do(message, text):
@@ -171,6 +172,11 @@ def test_a_calibration_that_cannot_be_used_says_what_to_do(message, text):
 def test_a_rectified_picture_without_p_is_not_calibrated():
     with pytest.raises(CalibrationError, match='not calibrated'):
         camera_from_info(info(p=np.zeros(12)), rectified=True)
+
+
+def test_a_rectification_that_is_no_number_is_refused():
+    with pytest.raises(CalibrationError, match='not finite'):
+        camera_from_info(info(r=np.full(9, np.nan)), rectified=True)
 
 
 def test_a_pose_is_read_as_static_transforms_are_written():

@@ -336,6 +336,17 @@ def test_networks_without_fusion_answer_too(tmp_path):
     assert session.step(surroundings(1), 0, view=view(0)).with_camera > 20
 
 
+@pytest.mark.parametrize('scope', ['sample', 'batch'])
+def test_attention_head_by_head_is_the_same_attention(scope):
+    from pointata_core.models.fusion import ExternalAttention
+
+    module = ExternalAttention(16, scope=scope).eval()
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(300, 16))).float()
+    whole = module(x, [300]).detach()
+    with torch.no_grad():
+        torch.testing.assert_close(module(x, [300]), whole)
+
+
 def test_a_view_says_what_does_not_fit():
     with pytest.raises(CalibrationError, match='pixels'):
         CameraView(picture(0, 12, 24), Camera(MATRIX, WIDTH, HEIGHT), FROM_LIDAR)

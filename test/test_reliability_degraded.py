@@ -395,7 +395,7 @@ def test_a_skill_that_does_not_fit_into_memory_is_refused_and_said_until_one_fit
         return torch.empty(1 << 60)
 
     with monkeypatch.context() as patch:
-        patch.setattr(skill, 'load_bundle', fail)
+        patch.setattr(skill, 'load_any_bundle', fail)
         response = bench.load_skill()
     assert not response.success
     assert 'not enough memory' in response.message

@@ -104,11 +104,23 @@ class ExternalAttention(nn.Module):
         """
         heads = self.widen(x).view(len(x), HEADS, self.keys.in_features)
         parts = [len(x)] if self.scope == 'batch' else list(counts)
+        answers_only = not self.training and not torch.is_grad_enabled()
+        if answers_only and len(parts) == 1 and x.device.type == 'cpu':
+            return self.narrow(self._head_by_head(heads))
         # Flat, because a softmax over the first of three axes is three times slower on a CPU.
         scores = self.keys(heads).flatten(1).split(parts)
         weights = torch.cat([part.softmax(dim=0) for part in scores]).view(len(x), HEADS, SLOTS)
         weights = self.dropout(weights / (1e-9 + weights.sum(dim=2, keepdim=True)))
         return self.dropout(self.narrow(self.values(weights).flatten(1)))
+
+    def _head_by_head(self, heads: Tensor) -> Tensor:
+        """The same for one sample: what belongs to a head stays in the cache, in half the time."""
+        answers = torch.empty_like(heads)
+        for head in range(HEADS):
+            weights = self.keys(heads[:, head]).softmax(dim=0)
+            weights = weights / (1e-9 + weights.sum(dim=1, keepdim=True))
+            answers[:, head] = self.values(weights)
+        return answers.flatten(1)
 
 
 class FusionModule(nn.Module):

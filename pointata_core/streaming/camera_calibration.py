@@ -66,6 +66,15 @@ class Camera:
                 'the camera is not calibrated (the focal length in K is 0)',
                 'Calibrate the camera (camera_calibration), and let its driver publish the result',
             )
+        if abs(matrix[2] - (0, 0, 1)).max() > 1e-6:
+            raise CalibrationError(
+                f'the last row of the camera matrix is {matrix[2].tolist()}, expected 0 0 1',
+                'Calibrate the camera (camera_calibration) and publish the result',
+            )
+        if self.placement is not None and not np.isfinite(self.placement).all():
+            raise CalibrationError(
+                'the rectification is not finite', 'Calibrate the camera again, R and P included'
+            )
         if self.model and self.model not in MODELS:
             raise CalibrationError(
                 f"distortion_model is '{self.model}', expected one of {', '.join(MODELS)}",

@@ -117,6 +117,7 @@ class CameraSession:
         features: Mapping[str, np.ndarray] | None = None,
         frame_id: str = '',
         transform: np.ndarray | None = None,
+        groundwork: None = None,
         view: CameraView | None = None,
     ) -> CameraResult | Skipped:
         """Answer one cloud.
@@ -127,6 +128,7 @@ class CameraSession:
             features: Not used by such a network.
             frame_id: Coordinate frame; another one counts as a fresh start.
             transform: Not used: there is no history to be moved.
+            groundwork: Nothing is done for a cloud before its turn.
             view: What the camera saw at that time, if anything.
 
         Returns:
@@ -168,6 +170,7 @@ class CameraSession:
         features: Mapping[str, np.ndarray] | None = None,
         frame_id: str = '',
         transform: np.ndarray | None = None,
+        groundwork: None = None,
     ) -> Skipped | None:
         """Note that a cloud came; there is no state that it could enter."""
         decision = self.guard.check(stamp_ns, frame_id)
