@@ -51,7 +51,11 @@ RESULTS = HERE / 'results' / 'transfer.json'
 ABLATION = Path('runs/ablation')
 RANDOM = 'random:tiny'
 TASKS = {'utd_mhad': 'accuracy', 'simulated': 'miou'}
-WAYS = {'head': 'head', 'adapters': 'pointata'}
+# What is frozen is computed once, so that a head alone may pass over the clips more often.
+WAYS = {
+    'head': ('tuning.mode=head',),
+    'adapters': ('tuning.mode=pointata', 'optimiser.epochs=8'),
+}
 BACKBONES = ('random', 'masked', 'pic-point')
 
 
@@ -99,7 +103,7 @@ def carry_out(run: Run, backbone: str, arguments: argparse.Namespace) -> dict[st
     shutil.rmtree(output, ignore_errors=True)  # a resumed run would not tell its time
     settings = settings_of(
         run.data, arguments, f'network.backbone={backbone}', f'output={output}',
-        f'seed={run.seed}', f'tuning.mode={WAYS[run.method.split("/")[1]]}',
+        f'seed={run.seed}', *WAYS[run.method.split('/')[1]],
     )  # fmt: skip
     started, processor = time.perf_counter(), time.process_time()
     result = run_train(settings).adapt

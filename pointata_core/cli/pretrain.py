@@ -51,8 +51,8 @@ def parser() -> ArgumentParser:
     add_picture_options(new)
     new.add_argument(
         '--picture-network', type=str | None, metavar='FILE',
-        help='ResNet-18 weights: from pretrain-image, or of ImageNet (torchvision). Taught if '
-        'left out.',
+        help='Weights of a ResNet-18 or -34: from pretrain-image, or of ImageNet (torchvision). '
+        'Taught if left out.',
     )  # fmt: skip
     new.add_argument(
         '--teacher-steps', type=int, default=900, metavar='N', help='When it has to be taught.'

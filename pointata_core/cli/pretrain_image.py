@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pointata_core.pretraining.pictures import PictureFolder
 
 NAME = 'pretrain-image'
-SUMMARY = 'Teach a ResNet-18 on rendered shapes, as the picture network of "pretrain".'
+SUMMARY = 'Teach a ResNet on rendered shapes, as the picture network of "pretrain".'
 
 COMPLETE = 'complete'
 
@@ -30,7 +30,7 @@ examples:
 def parser() -> ArgumentParser:
     """Options of the command."""
     new = new_parser(
-        'Teach a ResNet-18 to name the family of a rendered shape. ImageNet weights are not '
+        'Teach a ResNet-18 or -34 to name the family of a rendered shape. ImageNet weights are not '
         'needed, and nothing is downloaded. A folder without pictures is filled first, with '
         'shapes of the training families.',
         _EXAMPLES,
@@ -41,6 +41,9 @@ def parser() -> ArgumentParser:
     )
     add_picture_options(new)
     new.add_argument('--steps', type=int, default=900, metavar='N', help='Optimiser steps.')
+    new.add_argument(
+        '--depth', type=Literal[18, 34], default=18, metavar='N', help='Of the ResNet: 18 or 34.'
+    )
     new.add_argument('--batch', type=int, default=64, metavar='N', help='Pictures per step.')
     new.add_argument('--seed', type=int, default=0, metavar='N', help='Of weights and order.')
     add_json_option(new)
@@ -152,7 +155,9 @@ def run(arguments: Any) -> int:
     from pointata_core.pretraining.picture_bank import PictureBank
     from pointata_core.pretraining.teacher import TeacherConfig, save_teacher, train_teacher
 
-    config = TeacherConfig(steps=arguments.steps, batch=arguments.batch, seed=arguments.seed)
+    config = TeacherConfig(
+        steps=arguments.steps, batch=arguments.batch, seed=arguments.seed, depth=arguments.depth
+    )
     bank = PictureBank.read(picture_folder(arguments))
     with progress('teaching') as report:
         network, facts = train_teacher(bank, config, report)

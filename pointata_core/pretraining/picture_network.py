@@ -9,6 +9,7 @@ which at stride 32 is the last stage alone, as published.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pointata_core.errors import ConfigError
-from pointata_core.models.resnet import WIDTHS, ResNet
+from pointata_core.models.checkpoint_files import CheckpointError
+from pointata_core.models.resnet import BLOCKS, WIDTHS, ResNet, load_resnet_weights
 
 STRIDES = (4, 8, 16, 32)
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as its weights expect
@@ -70,3 +72,26 @@ class FrozenPictureNetwork(nn.Module):
             F.interpolate(stage, size=finest.shape[-2:]) for stage in stages[self.first + 1 :]
         ]
         return PictureFeatures(torch.cat(columns, dim=1), stages[-1].mean(dim=(2, 3)))
+
+
+def read_picture_network(path: str | Path, stride: int) -> FrozenPictureNetwork:
+    """Read a frozen picture network; the file's tensors tell whether it is a ResNet-18 or -34.
+
+    Args:
+        path: ``.safetensors`` of ``pretrain-image``, or ``.pth`` as published for torchvision.
+        stride: Pixels per cell of the map.
+
+    Raises:
+        CheckpointError: No such file, damaged, or of neither network.
+        ConfigError: There is no such stride.
+    """
+    failed = None
+    for depth in BLOCKS:
+        trunk = ResNet(depth, classes=0)
+        try:
+            load_resnet_weights(trunk, path)
+        except CheckpointError as error:
+            failed = failed or error
+            continue
+        return FrozenPictureNetwork(trunk, stride)
+    raise failed

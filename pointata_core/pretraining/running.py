@@ -24,12 +24,11 @@ from torch.utils.data import DataLoader
 from pointata_core.errors import ConfigError
 from pointata_core.evaluation.environment import machine, versions
 from pointata_core.models.checkpoint_files import sha256_of
-from pointata_core.models.resnet import ResNet, load_resnet_weights
 from pointata_core.pretraining.batches import PictureClouds, StepBatches, split_shapes
 from pointata_core.pretraining.costs import RunRecord
 from pointata_core.pretraining.exporting import BACKBONE, CHECKPOINT, RESOLVED, export_encoder
 from pointata_core.pretraining.picture_bank import PictureBank
-from pointata_core.pretraining.picture_network import FrozenPictureNetwork
+from pointata_core.pretraining.picture_network import FrozenPictureNetwork, read_picture_network
 from pointata_core.pretraining.settings import PretrainingConfig
 from pointata_core.pretraining.training import PicPointModule
 
@@ -89,7 +88,7 @@ def run_pretraining(
         output: The run's folder.
         config: Every choice.
         bank: Pictures to learn from.
-        picture_weights: ResNet-18 weights; None only without contrasts.
+        picture_weights: Weights of a ResNet-18 or -34; None only without contrasts.
         provenance: Of data and picture network, for the manifest.
         trainer_options: Passed to Lightning (devices, precision, strategy, ...).
 
@@ -232,9 +231,7 @@ def _picture_network(
             'a contrast with pictures needs a picture network',
             'Train one with pointata pretrain-image, or give ImageNet weights of ResNet-18',
         )
-    trunk = ResNet(18, classes=0)
-    load_resnet_weights(trunk, weights)
-    return FrozenPictureNetwork(trunk, config.map_stride)
+    return read_picture_network(weights, config.map_stride)
 
 
 def _radius(bank: PictureBank) -> float:

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from pointata_core.errors import ConfigError
 from pointata_core.models.checkpoint_files import sha256_of
-from pointata_core.models.resnet import ResNet
+from pointata_core.models.resnet import BLOCKS, ResNet
 from pointata_core.pretraining.costs import Stopwatch, cost_facts
 from pointata_core.pretraining.picture_bank import PictureBank
 from pointata_core.pretraining.picture_network import normalise_pictures
@@ -42,6 +42,7 @@ class TeacherConfig:
         shift: Largest shift of a picture in pixels, as a share of its width.
         held_back: Every so many-th shape is kept to measure accuracy.
         seed: Of weights, order and augmentation.
+        depth: 18 or 34, as in ResNet-18.
     """
 
     steps: int = 1500
@@ -52,11 +53,14 @@ class TeacherConfig:
     shift: float = 0.1
     held_back: int = 16
     seed: int = 0
+    depth: int = 18
 
     def __post_init__(self) -> None:
         for name, least in (('steps', 1), ('batch', 2), ('held_back', 2)):
             if getattr(self, name) < least:
                 raise ConfigError(f'teacher.{name} is {getattr(self, name)}, expected >= {least}')
+        if self.depth not in BLOCKS:
+            raise ConfigError(f'teacher.depth is {self.depth}, expected one of {sorted(BLOCKS)}')
 
 
 def train_teacher(
@@ -64,7 +68,7 @@ def train_teacher(
     config: TeacherConfig,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[ResNet, dict[str, Any]]:
-    """Teach a ResNet-18 the families of a bank.
+    """Teach a ResNet the families of a bank.
 
     Returns:
         The network in evaluation mode, and facts: accuracy on pictures of shapes held back (None
@@ -72,7 +76,7 @@ def train_teacher(
     """
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    network = ResNet(18, classes=len(bank.families)).train()
+    network = ResNet(config.depth, classes=len(bank.families)).train()
     kept = np.arange(len(bank)) % config.held_back == config.held_back - 1
     shapes = np.flatnonzero(~kept)
     optimizer = torch.optim.AdamW(

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Harnesses of pre-training: what arms share, what networks weigh, and what tables say."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+pytest.importorskip('embreex', reason='pictures need the extra `pretrain`')
+pytest.importorskip('manifold3d', reason='the generator needs the extra `pretrain`')
+pytest.importorskip('lightning', reason='training needs the extra `train`')
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
+
+import pretraining
+import pretraining_costs as costs
+import transfer
+from adaptation_matrix.store import ResultStore, Run
+
+from pointata_core.errors import ConfigError
+from pointata_core.models.checkpoint_files import CheckpointError
+from pointata_core.models.resnet import ResNet
+from pointata_core.pretraining.picture_network import read_picture_network
+from pointata_core.pretraining.pictures import PictureSettings, procedural_sources, write_pictures
+from pointata_core.pretraining.teacher import TeacherConfig, save_teacher
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch) -> pretraining.Bench:
+    """Two steps on seven shapes, with probe sets too small to mean anything."""
+    arguments = argparse.Namespace(
+        pictures=tmp_path / 'pictures', teacher=tmp_path / 'teacher.safetensors', output=tmp_path,
+        steps=2, shapes=7, view_shapes=7, short_teacher_steps=2, per_family=11, seeds=1,
+        precision='32-true', results=tmp_path / 'results.json',
+    )  # fmt: skip
+    monkeypatch.setattr(pretraining, 'probe_sets', lambda per_family: {})
+    return pretraining.Bench(arguments)
+
+
+def test_view_arms_see_the_same_shapes_from_more_sides(bench):
+    few, many = (bench.bank(pretraining.ARMS[f'{n} rendered views'].views) for n in (6, 12))
+    assert (few.views, many.views) == (6, 12)
+    assert np.array_equal(few.points, many.points)
+    assert few.families == many.families
+
+
+def test_short_teachers_differ_in_depth_alone_and_are_told_apart(bench):
+    shallow, deep = (bench.teacher(depth) for depth in (18, 34))
+    facts = [json.loads(path.with_suffix('.json').read_text()) for path in (shallow, deep)]
+    assert [one['depth'] for one in facts] == [18, 34]
+    configs = [{k: v for k, v in one['config'].items() if k != 'depth'} for one in facts]
+    assert configs[0] == configs[1]
+    assert read_picture_network(shallow, 8).trunk.depth == 18
+    assert read_picture_network(deep, 8).trunk.depth == 34
+
+
+def test_a_run_of_an_arm_is_kept_with_its_costs(bench):
+    bench.run('short ResNet-18', 0)
+    done = bench.arguments.output / 'short_ResNet-18-2-0' / 'scores.json'
+    facts = json.loads(done.read_text())
+    assert facts['picture_network']['costs']['pictures'] == 2 * 64
+    assert facts['cpu_seconds'] > 0
+    done.write_text(json.dumps({**facts, 'cpu_seconds': -1}))
+    bench.run('short ResNet-18', 0)
+    assert json.loads(done.read_text())['cpu_seconds'] == -1
+
+
+def test_tables_hold_the_groups_that_have_runs():
+    def run(arm, seed, accuracy, **more):
+        kind = {'linear': {'accuracy': accuracy}, 'few_shot': [{'mean': 0.5}]}
+        return {'arm': arm, 'seed': seed, 'scores': {'whole': kind, 'scans': kind},
+                'cpu_seconds': 60 + seed, **more}  # fmt: skip
+
+    network = {'accuracy': 0.25, 'chance': 0.02, 'costs': {'processor_s': 90.0}}
+    runs = [run('local', 0, 0.9), run('local', 1, 0.8),
+            run('short ResNet-34', 0, 0.7, picture_network=network)]  # fmt: skip
+    text = pretraining.table(runs, argparse.Namespace(steps=2))
+    assert '| local | 2 | 85.0 (80.0 to 90.0) |' in text
+    assert 'A deeper picture network' in text and 'Rendered views' not in text
+    assert '| short ResNet-34 | 25.0 (chance 2.0) | 90 s of processor |' in text
+
+
+def test_names_of_finished_runs_stay_as_they_are():
+    """Renaming an arm would orphan runs that took hours."""
+    parts = [name for name, arm in pretraining.ARMS.items() if arm.group == 'parts']
+    assert parts == [
+        'untrained', 'local + overall', 'overall', 'local', 'without pose', 'masked',
+        'masked + local + overall', 'pose at the input', 'own picture negatives',
+        '5 of 20 views', '10 of 20 views',
+    ]  # fmt: skip
+
+
+def test_weights_of_no_such_network_are_refused(tmp_path):
+    network = nn.Linear(2, 2)
+    network.depth = 18
+    save_teacher(tmp_path / 'other.safetensors', network, {})
+    with pytest.raises(CheckpointError, match=r'other\.safetensors'):
+        read_picture_network(tmp_path / 'other.safetensors', 8)
+    with pytest.raises(ConfigError, match=r'teacher\.depth is 50'):
+        TeacherConfig(depth=50)
+
+
+def test_flops_of_known_networks():
+    linear = nn.Linear(30, 50)
+    assert costs.flops(lambda: linear(torch.zeros(7, 30))) == 2 * 7 * 30 * 50
+    # Published for ResNet-18 at 224 pixels: 1.8 G multiply-adds.
+    assert costs.picture_size(18, 224).flops / 2e9 == pytest.approx(1.8, abs=0.05)
+    assert costs.picture_size(34, 64).parameters == sum(
+        p.numel() for p in ResNet(34, classes=0).parameters()
+    )
+
+
+def test_attention_is_counted():
+    """Products with keys and values grow with the square of the tokens, all others linearly."""
+    sizes = [costs.transformer_size('tiny', 512, tokens, 8).flops for tokens in (15, 31, 63)]
+    # With the class token: 16, 32, 64. What is linear cancels in this difference.
+    width, blocks = 192, 12
+    curved = sizes[2] - 3 * sizes[1] + 2 * sizes[0]
+    assert curved == 2 * 2 * blocks * width * (64**2 - 3 * 32**2 + 2 * 16**2)
+
+
+def test_the_table_names_sources(tmp_path):
+    text = costs.table([costs.Size('preset tiny', '1 point', 5_480_000, 1_000_000_000)])
+    assert '| preset tiny | 1 point | 5.48 M | 1.00 | 0.50 |' in text
+    assert '22.1 M | 4.8 |' in text and 'arXiv 2505.11099' in text
+
+
+def arguments_of_transfer(folder: Path, **changes) -> argparse.Namespace:
+    values = {
+        'masked': [folder / 'masked.safetensors'], 'pic_point': [], 'seeds': [0, 1],
+        'tasks': ['simulated'], 'ways': ['head'], 'scenes': folder / 'scenes',
+        'work': folder, 'output': folder / 'transfer.json', 'list': False, 'utd': folder,
+    }  # fmt: skip
+    return argparse.Namespace(**values | changes)
+
+
+def test_a_run_takes_the_backbone_of_its_seed_or_waits_for_it(tmp_path):
+    arguments = arguments_of_transfer(tmp_path)
+    run = Run('simulated', 1.0, 'masked/head', 0)
+    assert transfer.backbone_of(run, arguments) is None
+    arguments.masked[0].touch()
+    assert transfer.backbone_of(run, arguments) == str(arguments.masked[0])
+    assert transfer.backbone_of(Run('simulated', 1.0, 'masked/head', 1), arguments) is None
+    assert transfer.backbone_of(Run('simulated', 1.0, 'random/head', 1), arguments) == 'random:tiny'
+
+
+def test_scenes_of_both_splits_have_seeds_of_their_split():
+    from pointata_core.data.datasets.simulated_clips import split_of_seed
+
+    jobs = transfer.scene_jobs(20, 5)
+    splits = [split_of_seed(job.seed) for job in jobs]
+    assert splits == ['train'] * 20 + ['validation'] * 5
+    assert len({job.filename for job in jobs}) == 25
+    assert {job.scene for job in jobs[20:]} == {'yard', 'indoor'}
+
+
+def test_the_transfer_table_gives_mean_and_range_over_seeds(tmp_path):
+    store = ResultStore(tmp_path / 'transfer.json')
+    for seed, score in ((0, 0.5), (1, 0.7)):
+        measured = {'metrics': {'miou': score}, 'processor_s': 50.0, 'trainable': 1234}
+        store.add(Run('simulated', 1.0, 'masked/head', seed), measured)
+    text = transfer.write_table(store, tmp_path / 'transfer.json').read_text()
+    assert '| simulated | head | masked | 2 | 60.0 (50.0 to 70.0) | 1,234 | 50 s |' in text
+    assert 'random |' not in text
+
+
+def test_settings_of_the_tasks_can_be_read(tmp_path):
+    for task in transfer.TASKS:
+        settings = transfer.settings_of(task, arguments_of_transfer(tmp_path))
+        assert settings.align.objective == 'none' and settings.data.name == task
+
+
+def test_pictures_of_other_settings_are_refused(bench):
+    bench.bank(6)
+    folder = bench.arguments.output / 'shared' / 'pictures-7-6-views'
+    with pytest.raises(Exception, match='other settings'):
+        write_pictures(folder, procedural_sources(7, 0), PictureSettings(size=32, views=6))
