@@ -37,6 +37,11 @@ BOOLEAN_PARAMETERS = {
     'use_sim_time': 'Take the time from /clock; with bag, the recording then provides it',
     'autostart': 'Configure and activate by itself',
 }
+# Further topics of an input with a camera.
+CAMERA_TOPICS = {
+    'image': 'Topic of the pictures',
+    'camera_info': 'Topic of their calibration',
+}
 NOT_GIVEN = ' (not given: as in params_file)'
 
 
@@ -55,6 +60,10 @@ def generate_launch_description() -> LaunchDescription:
             '',
             'Topic of the clouds (empty: ~/input/points); with the argument inputs one for each, '
             'with commas between them (empty: ~/NAME/input/points)',
+        ),
+        *(
+            _argument(f'input_{name}', '', f'{text}, for a camera bundle (empty: ~/input/{name})')
+            for name, text in CAMERA_TOPICS.items()
         ),
         *(_argument(name, '', text + NOT_GIVEN) for name, text in TEXT_PARAMETERS.items()),
         *(
@@ -140,7 +149,11 @@ def _perception_node(given: dict[str, str]) -> Node:
         namespace=given['namespace'],
         # Later entries win.
         parameters=[given['params_file'], *([overrides] if overrides else [])],
-        remappings=_remappings(inputs, _listed(given['input_points'])),
+        remappings=[
+            pair
+            for name in ('points', *CAMERA_TOPICS)
+            for pair in _remappings(name, inputs, _listed(given[f'input_{name}']))
+        ],
         arguments=['--ros-args', '--log-level', given['log_level']],
         respawn=given['use_respawn'] == 'true',
         respawn_delay=2.0,
@@ -155,11 +168,11 @@ def _listed(text: str) -> list[str]:
     return [one.strip() for one in text.split(',') if one.strip()]
 
 
-def _remappings(inputs: list[str], topics: list[str]) -> list[tuple[str, str]]:
-    expected = [f'~/{name}/input/points' for name in inputs] or ['~/input/points']
+def _remappings(kind: str, inputs: list[str], topics: list[str]) -> list[tuple[str, str]]:
+    expected = [f'~/{name}/input/{kind}' for name in inputs] or [f'~/input/{kind}']
     if topics and len(topics) != len(expected):
         raise RuntimeError(
-            f'input_points names {len(topics)} topics for {len(expected)} inputs: give one for '
+            f'input_{kind} names {len(topics)} topics for {len(expected)} inputs: give one for '
             'each, with commas between them and in the order of the argument inputs'
         )
     return list(zip(expected, topics))
