@@ -3,8 +3,9 @@
 """Train the default bundle on simulated data only, from nothing to ``models/default``.
 
 1. simulate and prepare clips of streets, yards and rooms;
-2. train the tiny backbone with its heads on single frames (until a backbone pre-trained against
-   pictures takes its place);
+2. train the tiny backbone with its heads on single frames; with ``--backbone FILE`` from weights
+   of ``pointata pretrain``, with ``--freeze`` as well the backbone stays as the file has it and
+   only adapters, context encoder and heads learn;
 3. freeze the backbone; train adapters, context encoder and heads on clips;
 4. freeze those; train actor pooling and action readout on the actors' points of all clips, then on
    those that the network itself finds in scenes it has not seen;
@@ -14,6 +15,8 @@ Every phase leaves its result in the run folder and is skipped when that is ther
 continues. Example::
 
     .venv/bin/python tools/train_default_bundle.py --run runs/default --output models/default
+    .venv/bin/python tools/train_default_bundle.py --run runs/from_pictures --output runs/bundle \
+        --backbone runs/pretrain/tiny/backbone.safetensors
 """
 
 from __future__ import annotations
@@ -21,14 +24,16 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import lightning
 import numpy as np
 import torch
+from bundle_start import Start, claim
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader, WeightedRandomSampler
@@ -52,6 +57,7 @@ from pointata_core.data.taxonomy import (
     SEGMENTATION_CLASSES,
     SEGMENTATION_COLOURS,
 )
+from pointata_core.errors import PointataError
 from pointata_core.evaluation.metrics import ConfusionMatrix
 from pointata_core.models.config import GeometryConfig, NetworkConfig, preset_config
 from pointata_core.models.pointata import PointATA
@@ -262,8 +268,8 @@ def commit() -> str:
     return done.stdout.strip() or 'unknown'
 
 
-def main() -> None:
-    """Run all phases."""
+def main() -> int:
+    """Parse the command line and run all phases."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--run', type=Path, default=Path('runs/default'))
     parser.add_argument('--output', type=Path, default=Path('models/default'))
@@ -272,16 +278,36 @@ def main() -> None:
     parser.add_argument(
         '--initial-weights', type=Path, help='state dict to start from instead of random weights'
     )
+    parser.add_argument('--backbone', type=Path, help='pre-trained backbone to start from')
+    parser.add_argument('--freeze', action='store_true', help='leave that backbone as it is')
     arguments = parser.parse_args()
-    recipe = Recipe()
-    run = arguments.run
-    run.mkdir(parents=True, exist_ok=True)
+    try:
+        start = Start(arguments.backbone, arguments.freeze, arguments.initial_weights)
+        train(
+            Recipe(), start, arguments.run, arguments.output, arguments.processes,
+            arguments.only_simulate,
+        )  # fmt: skip
+    except PointataError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+def train(
+    recipe: Recipe,
+    start: Start,
+    run: Path,
+    output: Path,
+    processes: int = 2,
+    only_simulate: bool = False,
+) -> None:
+    """Run all phases that are not done yet, and write the bundle."""
+    claim(run, start)
     lightning.seed_everything(recipe.seed)
     started = time.time()
 
     def prepared(jobs: list[SceneJob]) -> list[Path]:
         geometry, classes = recipe.network.geometry, len(SEGMENTATION_CLASSES)
-        processes = arguments.processes
         return prepare_jobs(run / 'clips', jobs, recipe.preparation, geometry, classes, processes)
 
     # Scenes that the backbone has not seen teach the adapters what it really delivers.
@@ -289,14 +315,13 @@ def main() -> None:
     clip_paths = prepared(clip_jobs)
     found_paths = prepared(jobs_of(recipe.found_mixes, FOUND_SEED))
     paths = prepared(jobs_of(recipe.mixes, 0)) if not (run / 'frames.pt').exists() else []
-    if arguments.only_simulate:
+    if only_simulate:
         return
-    network = PointATA(recipe.network)
-    if arguments.initial_weights:
-        network.load_state_dict(torch.load(arguments.initial_weights, weights_only=True))
+    network = start.network(recipe.network)
     # Single frames: neighbours in time are nearly the same picture.
     frames = PreparedClips(paths, 1, 3)
-    train_phase(run, 'frames', network, recipe.frames, frames, recipe.frames_batch, 0.4)
+    on_frames = replace(recipe.frames, stage='adapt') if start.freeze else recipe.frames
+    train_phase(run, 'frames', network, on_frames, frames, recipe.frames_batch, 0.4)
     # The embedder was trained as part of the backbone; both are one until stage 1 parts them.
     network.backbone.patch_encoder.load_state_dict(network.embedder.patch_encoder.state_dict())
     clips = PreparedClips(clip_paths, recipe.clips_frames, recipe.clips_frames)
@@ -313,10 +338,8 @@ def main() -> None:
         'script': 'tools/train_default_bundle.py',
         'commit': commit(),
         'seed': recipe.seed,
-        'started_from': 'earlier weights of this script'
-        if arguments.initial_weights
-        else 'scratch',
-        'data': 'simulated scenes only (pointata_core.data.simulator)',
+        **start.facts(),
+        'data': start.data(),
         'recipe': json.loads(json.dumps(asdict(recipe))),
         'actors_loss': round(sum(losses[-20:]) / 20, 4),
         'versions': {'torch': torch.__version__, 'lightning': lightning.__version__},
@@ -326,8 +349,8 @@ def main() -> None:
     provenance['held_out'] = measure(draft, jobs_of(recipe.held_out, HELD_OUT_SEED))
     provenance['seconds'] = round(time.time() - started)
     print(json.dumps(provenance['held_out'], indent=2))
-    save_bundle(arguments.output, network, describe(recipe, provenance), half=True)
+    save_bundle(output, network, describe(recipe, provenance), half=True)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

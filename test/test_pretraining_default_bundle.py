@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The default bundle can start from a pre-trained backbone, keep it, and says so."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip('lightning', reason='training needs the extra `train`')
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tools'))
+
+import train_default_bundle as tool
+from bundle_start import Start, claim
+
+from pointata_core.adaptation.actor_training import ActorTrainingConfig
+from pointata_core.adaptation.prepared_clips import prepare_clip, write_clip
+from pointata_core.adaptation.simulated_clips import simulated_frames
+from pointata_core.adaptation.supervised import SupervisedConfig
+from pointata_core.errors import ConfigError
+from pointata_core.models.backbone import Backbone
+from pointata_core.models.config import GeometryConfig, preset_config
+from pointata_core.pretraining.exporting import export_encoder
+from pointata_core.pretraining.settings import PretrainingConfig
+from pointata_core.streaming.bundle import load_bundle
+from pointata_core.streaming.preparation import FramePreparer
+
+MIX = (tool.Mix('yard', 'vlp16', 2, 4),)
+TINY = tool.Recipe(
+    mixes=MIX, clip_mixes=MIX, found_mixes=MIX, held_out=(tool.Mix('yard', 'vlp16', 1, 2),),
+    preparation=replace(tool.PREPARATION, max_cells=192),
+    network=replace(tool.NETWORK, geometry=GeometryConfig(tokens=8, patch_size=8, range_knee=1.0)),
+    frames=SupervisedConfig(stage='full', steps=2), frames_batch=2,
+    clips=SupervisedConfig(stage='adapt', steps=2), clips_frames=4,
+    actors=ActorTrainingConfig(steps=1, points=16, window=4, batch=2),
+    found_actors=ActorTrainingConfig(steps=1, points=16, window=4, batch=2),
+)  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp('bundles')
+
+
+@pytest.fixture(scope='module')
+def pretrained(folder) -> Path:
+    """A backbone file of ``pointata pretrain`` with weights of no meaning."""
+    torch.manual_seed(3)
+    backbone = Backbone(TINY.network.backbone)
+    state = {f'backbone.{name}': value for name, value in backbone.state_dict().items()}
+    path = folder / 'backbone.safetensors'
+    facts = {'data': 'procedural shapes and their rendered pictures', 'licence': 'Apache-2.0',
+             'step': 7}  # fmt: skip
+    export_encoder(path, PretrainingConfig(), state, facts)
+    return path
+
+
+@pytest.fixture(scope='module')
+def clips(folder) -> Path:
+    """All scenes of the recipe, prepared here: the tool then starts no processes."""
+    place = folder / 'clips'
+    place.mkdir()
+    seeds = (tool.CLIPS_SEED, tool.FOUND_SEED, 0)
+    for job in (job for seed in seeds for job in tool.jobs_of(MIX, seed)):
+        preparer = FramePreparer(TINY.preparation)
+        clip = prepare_clip(
+            simulated_frames(job), preparer, TINY.network.geometry, len(tool.SEGMENTATION_CLASSES)
+        )
+        write_clip(place / f'{job.name}.npz', clip)
+    return place
+
+
+def build(folder: Path, clips: Path, name: str, start: Start):
+    """Train with the tiny recipe; the bundle and its provenance."""
+    run = folder / name
+    run.mkdir()
+    # The phase on clips keeps its checkpoint beside them, so every run has a folder of its own.
+    (run / 'clips').mkdir()
+    for clip in clips.iterdir():
+        (run / 'clips' / clip.name).symlink_to(clip)
+    tool.train(TINY, start, run, folder / f'{name}_bundle')
+    bundle = load_bundle(folder / f'{name}_bundle', share_backbone=False)
+    manifest = json.loads((folder / f'{name}_bundle' / 'manifest.json').read_text())
+    return bundle.network, manifest['provenance']
+
+
+def changed(network, pretrained: Path) -> list[str]:
+    """Tensors of the backbone that are not those of the file, as stored in half."""
+    from pointata_core.models.checkpoints import load_backbone
+
+    expected, found = load_backbone(pretrained).state_dict, network.backbone.state_dict()
+    return [
+        name
+        for name, value in expected.items()
+        if not torch.equal(found[name].float(), value.half().float())
+    ]
+
+
+def test_a_frozen_backbone_is_that_of_the_file_and_named_in_the_manifest(folder, clips, pretrained):
+    from pointata_core.models.checkpoint_files import sha256_of
+
+    network, provenance = build(folder, clips, 'frozen', Start(pretrained, freeze=True))
+    assert changed(network, pretrained) == []
+    assert provenance['started_from'] == 'a pre-trained backbone, frozen'
+    assert provenance['backbone'] == {
+        'sha256': sha256_of(pretrained), 'family': 'pic_point', 'frozen': True, 'step': 7,
+        'data': 'procedural shapes and their rendered pictures', 'licence': 'Apache-2.0',
+    }  # fmt: skip
+    assert provenance['data'].endswith('before: procedural shapes and their rendered pictures')
+
+
+def test_a_backbone_that_is_not_frozen_is_trained_on(folder, clips, pretrained):
+    network, provenance = build(folder, clips, 'free', Start(pretrained))
+    assert 'class_token' in changed(network, pretrained)
+    assert provenance['backbone']['frozen'] is False
+
+
+def test_a_run_goes_on_from_the_same_weights_only(tmp_path, pretrained):
+    claim(tmp_path, Start(pretrained))
+    claim(tmp_path, Start(pretrained))
+    with pytest.raises(ConfigError, match='a pre-trained backbone, frozen'):
+        claim(tmp_path, Start(pretrained, freeze=True))
+    older = tmp_path / 'older'
+    older.mkdir()
+    (older / 'frames.pt').touch()
+    claim(older, Start())
+    (older / 'start.json').unlink()
+    with pytest.raises(ConfigError, match='began from scratch'):
+        claim(older, Start(pretrained))
+
+
+def test_backbones_of_another_shape_are_refused(folder, pretrained):
+    small = replace(TINY.network, backbone=preset_config('small').backbone)
+    with pytest.raises(ConfigError, match=r'backbone\.safetensors has the shape'):
+        Start(pretrained).network(small)
+
+
+def test_the_command_refuses_to_freeze_nothing(tmp_path, monkeypatch, capsys):
+    words = ['train_default_bundle.py', '--freeze', '--run', str(tmp_path / 'run')]
+    monkeypatch.setattr(sys, 'argv', words)
+    assert tool.main() == 2
+    assert '--freeze lacks --backbone' in capsys.readouterr().err
+    assert not (tmp_path / 'run').exists()
