@@ -93,7 +93,7 @@ class CameraInput:
         """What the camera saw of a cloud; None (counted, and warned of) if that is not known."""
         found = self.pairs.take(expected)
         if found is None:
-            return self._without('missing', self.pairs.why_none(cloud.stamp_ns))
+            return self._without('missing', self._why_none(cloud.stamp_ns))
         stamp_ns, message = found
         decode = decode_compressed_image if self._is_compressed else decode_image
         image = decode(message)
@@ -120,6 +120,14 @@ class CameraInput:
         text = f'answered by the LiDAR alone: {why}'
         self.pairs.served(outcome, text)
         self._warn(f'camera.{outcome}.{reason}', text)
+
+    def _why_none(self, stamp_ns: int) -> str:
+        topic = self.topics[1]
+        if self.pairs.snapshot().images:
+            return f'{topic}: {self.pairs.why_none(stamp_ns)}'
+        if not self._node.count_publishers(topic):
+            return f'nobody publishes images on {topic}: start the camera, or remap ~/input/image'
+        return f'no image has arrived on {topic}: type or quality of service may not fit'
 
     def _calibration(self) -> tuple[Camera, str]:
         info = self._info

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointata_core.data.bags import BagReader
+from pointata_core.data.datasets.camera.class_maps import to_classes
 from pointata_core.data.image_message import (
     ENCODINGS,
     ImageRejectReason,
@@ -27,6 +28,8 @@ from pointata_core.data.image_message import (
     decode_image,
 )
 from pointata_core.data.kitti_raw import write_kitti_bag
+from pointata_core.data.simulated_camera_recording import SEED, TASK
+from pointata_core.data.simulator.camera_frames import simulate_camera
 from pointata_core.errors import BagError
 from pointata_core.evaluation.bag_evaluation import evaluate_bag
 from pointata_core.evaluation.label_digest import LabelDigest
@@ -128,8 +131,9 @@ def test_points_are_drawn_where_the_camera_sees_them_in_the_colours_of_their_cla
     pixels = np.array([[5, 6], [20, 30], [20, 30]])
     drawn = overlay(grey, pixels, np.array([0, 1, 2], np.uint16), CLASSES, np.array([1.0, 2, 9]))
     shown = np.round(imread(io.BytesIO(drawn))[..., :3] * 255).astype(int)
-    assert tuple(shown[5, 6]) == colour_of(CLASSES[0], 0)
-    assert tuple(shown[20, 30]) == colour_of(CLASSES[1], 1), 'the nearest point is seen'
+    assert shown.shape == (480, 640, 3), 'small pictures are enlarged'
+    assert tuple(shown[5 * 16, 6 * 16]) == colour_of(CLASSES[0], 0)
+    assert tuple(shown[20 * 16, 30 * 16]) == colour_of(CLASSES[1], 1), 'the nearest point is seen'
     assert (shown[0, 0] == 55).all()
 
 
@@ -242,6 +246,35 @@ def test_kitti_scans_keep_their_points_and_labels(tmp_path):
     # The offset of the second camera: 6 / 30 m to the left of the first.
     place = messages['/tf_static'].transforms[0].transform.translation
     np.testing.assert_allclose([place.x, place.y, place.z], [0, 0.2, -0.1], atol=1e-12)
+
+
+def test_a_simulated_drive_is_recorded_with_its_camera_and_truth(tmp_path, capsys):
+    from pointata_core.cli.main import main
+    from pointata_core.data.point_cloud2 import decode, decode_labels
+    from pointata_core.data.transforms import TransformBuffer
+    from pointata_core.streaming.camera_calibration import camera_from_info, pixels_of
+
+    words = ['data', 'bag', 'night', '--output', str(tmp_path / 'night'), '--frames', '1']
+    assert main([*words, '--json']) == 0
+    assert json.loads(capsys.readouterr().out)['scans'] == 1
+    with BagReader(tmp_path / 'night') as bag:
+        messages = {topic: message for topic, _, message in bag.messages()}
+        transforms = TransformBuffer.from_recording(bag)
+    (frame,) = simulate_camera('night', SEED, 1, 10.0)
+    image = decode_image(messages['/camera/image_raw'])
+    np.testing.assert_array_equal(image, frame.image)
+    cloud, labels = decode(messages['/points']), decode_labels(messages['/points'], 'label')
+    camera = camera_from_info(messages['/camera/camera_info'])
+    where = transforms.lookup('camera', 'lidar', 0)
+    seen, pixels = pixels_of(cloud.points, camera, where, image.shape[:2])
+    expected = np.floor(frame.pixels[seen])
+    assert (np.abs(pixels - expected).max(axis=1) == 0).mean() > 0.99, 'up to rounding'
+    # What stands in the way of nothing shows the class of its pixel, but for edges.
+    free = np.flatnonzero(np.isin(seen, np.flatnonzero(frame.visible)))
+    shown = frame.classes[pixels[free, 0], pixels[free, 1]]
+    drawn = to_classes(np.where(shown == 255, 0, shown), TASK, 'simulated')
+    agrees = drawn == labels[seen[free]].astype(np.int64)
+    assert agrees[(shown != 255) & (labels[seen[free]] != 255)].mean() > 0.9
 
 
 @pytest.mark.parametrize('missing', ['velodyne', 'image_2', 'calib.txt'])

@@ -158,7 +158,7 @@ def test_without_pictures_the_lidar_answers_at_once_and_says_so(bundle):
             lambda: (one := bench.diagnostics('camera'))['missing'] == '2' and one, 'the count'
         )
         assert status['level'] == WARN
-        assert 'LiDAR alone' in status['message'] and 'no image' in status['message']
+        assert 'LiDAR alone' in status['message'] and 'no image has arrived' in status['message']
         bench.wait_for_log('answered by the LiDAR alone')
         # The first picture that fits puts it right.
         np.testing.assert_array_equal(rig.shoot(), expected(bundle, 2))

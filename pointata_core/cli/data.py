@@ -26,8 +26,10 @@ examples:
   pointata data check utd_mhad --root datasets/UTD-MHAD
   pointata data check msr_action3d --root datasets/MSR --split train --deep
   pointata data cache utd_mhad --root datasets/UTD-MHAD --output cache/utd --workers 2
+  pointata data bag night --output night_bag
   pointata data bag kitti --root 2011_09_26_drive_0001 --output drive_bag"""
 
+KITTI = 'kitti'
 _SHOWN = 10  # names of missing or damaged files; --json has them all
 
 
@@ -39,7 +41,8 @@ def parser() -> ArgumentParser:
         'check  count what is there and compare it with what was published; exit status 1 if '
         'files are missing or damaged or there are fewer than published\n'
         'cache  copy recordings to memory-mapped shards; interrupted, it goes on where it was\n'
-        'bag    write KITTI scans, pictures and calibration (NAME kitti) as a rosbag2 recording',
+        'bag    write a rosbag2 recording with a camera: KITTI scans and pictures (NAME kitti), or '
+        'a simulated drive (NAME day, night, rain or city_b)',
         _EXAMPLES,
     )
     # jsonargparse takes no second level of commands below one that is added whole.
@@ -71,6 +74,9 @@ def parser() -> ArgumentParser:
     new.add_argument(
         '--points', type=int | None, metavar='N', help='cache: at most so many per frame.'
     )
+    new.add_argument(
+        '--frames', type=int, default=20, metavar='N', help='bag: frames of a simulated drive.'
+    )
     new.add_argument('--workers', type=int, default=1, metavar='N', help='cache: processes.')
     add_json_option(new)
     return new
@@ -81,6 +87,8 @@ def run(arguments: Any) -> int:
     if arguments.what == 'list':
         return _list(arguments)
     needed = {'name': 'NAME', 'root': '--root'}
+    if arguments.what == 'bag' and arguments.name != KITTI:
+        del needed['root']
     if arguments.what in ('cache', 'bag'):
         needed['output'] = '--output'
     for name, word in needed.items():
@@ -151,13 +159,18 @@ def _cache(arguments: Any) -> int:
 def _bag(arguments: Any) -> int:
     from pointata_core.cli.console import note
     from pointata_core.data.kitti_raw import write_kitti_bag
+    from pointata_core.data.simulated_camera_recording import write_simulated_camera_bag
+    from pointata_core.data.simulator.camera_domains import DOMAINS
 
-    if arguments.name != 'kitti':
+    if arguments.name == KITTI:
+        scans = write_kitti_bag(arguments.root, arguments.output)
+    elif arguments.name in DOMAINS:
+        scans = write_simulated_camera_bag(arguments.output, arguments.name, arguments.frames)
+    else:
         raise ConfigError(
-            f"recordings are made of 'kitti', not of '{arguments.name}'",
-            'pointata simulate writes simulated ones',
+            f"recordings with a camera are not made of '{arguments.name}'",
+            f'Choose one of {", ".join([KITTI, *DOMAINS])}',
         )
-    scans = write_kitti_bag(arguments.root, arguments.output)
     if arguments.json:
         print(json.dumps({'path': arguments.output, 'scans': scans}, indent=2))
     else:

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 PoseOf = Callable[[str, int], np.ndarray | None]
 DEFAULT_LABELS_FIELD = 'label'
-_MOST_WAITING = 32
 UNDECODABLE = 'undecodable_message'
 NO_TRANSFORM = 'no_transform'
 
@@ -224,7 +223,7 @@ class _BagRun:
             if (
                 self.camera is not None
                 and not at_end
-                and len(self._waiting) <= _MOST_WAITING
+                and len(self._waiting) <= self.camera.most_waiting
                 and not self.camera.has_all_for(stamp.sec * 1_000_000_000 + stamp.nanosec)
             ):
                 return

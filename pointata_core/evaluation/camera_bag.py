@@ -35,6 +35,8 @@ IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 DEFAULT_TOLERANCE_S = 0.05
 NO_CAMERA = 'none'
+MOST_WAITING = 16
+"""Clouds that wait for their pictures at most."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ class BagCamera:
         ConfigError: The extrinsics are no pose.
     """
 
+    most_waiting = MOST_WAITING
+
     def __init__(
         self,
         bag: BagReader,
@@ -135,7 +139,7 @@ class BagCamera:
         self.plan, self._path = plan, Path(bag.path)
         self.counts: Counter[str] = Counter()
         self._tolerance_ns = round(tolerance_s * 1e9)
-        self._images: RecentImages[Any] = RecentImages(64)
+        self._images: RecentImages[Any] = RecentImages(2 * MOST_WAITING)
         self._newest_ns: int | None = None
         self._extrinsics = parse_pose(extrinsics, '--camera-extrinsics') if extrinsics else None
         self._transforms = None if extrinsics else TransformBuffer.from_recording(bag)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pointata_core.evaluation.colours import colours_of_labels
 
-_WIDEST = 1400
+_NARROWEST, _WIDEST = 640, 1400
 
 
 def overlay(
@@ -32,13 +32,14 @@ def overlay(
         ranges: (M,) metres; of several points in a place the nearest is seen. None keeps the order.
 
     Returns:
-        A PNG, at most 1400 pixels wide.
+        A PNG, about 640 to 1400 pixels wide.
     """
-    shrink = -(-image.shape[1] // _WIDEST)
+    shrink, grow = -(-image.shape[1] // _WIDEST), max(1, _NARROWEST // image.shape[1])
     canvas = (image[::shrink, ::shrink] * 0.55).astype(np.uint8)
+    canvas = canvas.repeat(grow, axis=0).repeat(grow, axis=1)
     height, width = canvas.shape[:2]
     order = np.arange(len(pixels)) if ranges is None else np.argsort(-ranges, kind='stable')
-    rows, columns = (pixels[order] // shrink).T
+    rows, columns = (pixels[order] * grow // shrink).T
     colours = colours_of_labels(labels[order], classes)
     # A point should be seen, and what lies between the rows of the scanner, too.
     edge = max(2, round(width / 400))

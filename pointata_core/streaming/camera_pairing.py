@@ -14,10 +14,11 @@ class RecentImages(Generic[Item]):
 
     Args:
         keep: How many; the oldest to arrive gives way, whatever its stamp, so that a stream that
-            begins anew finds only new pictures soon.
+            begins anew finds only new pictures soon. Half a second of a fast camera is enough, and
+            pictures are large.
     """
 
-    def __init__(self, keep: int = 32) -> None:
+    def __init__(self, keep: int = 16) -> None:
         self._items: deque[tuple[int, Item]] = deque(maxlen=keep)
 
     def __len__(self) -> int:
