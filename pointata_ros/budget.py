@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Can a cloud that will not be answered still be afforded a place in the temporal state?"""
+"""What a node that is short of time can still afford for a cloud that a newer one has overtaken."""
 
 from __future__ import annotations
 
@@ -8,26 +8,36 @@ from collections.abc import Mapping
 from statistics import median
 
 _WINDOW = 9
+# A node that needs more of the sensor's period would take long to make up for a delay.
+_KEEPING_UP = 0.9
 _STAGES_OF_INGESTING = ('decode', 'transform', 'prepare', 'geometry', 'network')
 
 
 class IngestBudget:
-    """Compares what ingesting a cloud costs with the time between two clouds.
+    """Compares what answering and ingesting a cloud cost with the time between two clouds.
 
     A node that is slower than its sensor catches up only if the clouds it passes over cost less
-    than the sensor's period. Medians of recent clouds keep one slow frame from deciding.
+    than the sensor's period. One that was only held up for a moment catches up by itself. Medians
+    of recent clouds keep one slow frame from deciding.
     """
 
     def __init__(self) -> None:
         self._costs_s: deque[float] = deque(maxlen=_WINDOW)
+        self._turns_s: deque[float] = deque(maxlen=_WINDOW)
         self._arrivals_s: deque[float] = deque(maxlen=_WINDOW + 1)
 
     def arrived(self, now_s: float) -> None:
         """A cloud arrived at ``now_s`` on a steady clock."""
         self._arrivals_s.append(now_s)
 
-    def answered(self, timings_ms: Mapping[str, float]) -> None:
-        """An answered cloud went through every stage that ingesting has: learn from it."""
+    def answered(self, timings_ms: Mapping[str, float], turn_s: float) -> None:
+        """An answered cloud went through every stage that ingesting has: learn from it.
+
+        Args:
+            timings_ms: By stage, whichever thread was at it.
+            turn_s: How long the worker was at it.
+        """
+        self._turns_s.append(turn_s)
         cost_ms = sum(timings_ms.get(stage, 0.0) for stage in _STAGES_OF_INGESTING)
         self._costs_s.append(cost_ms * 1e-3)
 
@@ -35,8 +45,22 @@ class IngestBudget:
         """True if ingesting costs at most ``share`` of the sensor's period, or is not yet known."""
         if share <= 0.0:
             return False
-        arrivals = list(self._arrivals_s)
-        if not self._costs_s or len(arrivals) < 2:
+        period_s = self._period_s()
+        if not self._costs_s or period_s is None:
             return True
-        period_s = (arrivals[-1] - arrivals[0]) / (len(arrivals) - 1)
         return median(self._costs_s) <= share * period_s
+
+    def keeps_up(self, inputs: int) -> bool:
+        """True if clouds as they have come can all be answered, so that a delay passes.
+
+        Args:
+            inputs: How many share the worker.
+        """
+        period_s = self._period_s()
+        if not self._turns_s or period_s is None:
+            return False
+        return median(self._turns_s) <= _KEEPING_UP * period_s / inputs
+
+    def _period_s(self) -> float | None:
+        arrivals = list(self._arrivals_s)
+        return (arrivals[-1] - arrivals[0]) / (len(arrivals) - 1) if len(arrivals) > 1 else None

@@ -140,6 +140,15 @@ class NodeSettings:
     queue_size: int = _parameter(
         10, 'Input', 'Clouds that may wait for the worker.', minimum=1, maximum=1000
     )
+    patience: float = _parameter(
+        0.1,
+        'Input',
+        'Policy latest: seconds that a cloud may have waited and still be answered although a '
+        'newer one is there, while the node keeps up with the sensor on average. 0 = never.',
+        minimum=0.0,
+        maximum=60.0,
+        live=True,
+    )
     max_points: int = _parameter(
         2_000_000,
         'Input',

@@ -81,6 +81,7 @@ class Pipeline:
 
     def answer(self, arrival: Arrival) -> None:
         """Answer a cloud, or count why not."""
+        began = perf_counter()
         self._begin(arrival)
         settings = self._settings()
         decoded = arrival.decoded(self.session, _limits(settings))
@@ -106,7 +107,9 @@ class Pipeline:
         if self.session.frames_in_history < settings.min_history:
             self._statistics.dropped(DropReason.COLD, ingested=True)
         else:
-            self._publish(arrival, cloud, result, (decoded.decode_ms, ready, moved), settings)
+            self._publish(
+                arrival, cloud, result, (began, decoded.decode_ms, ready, moved), settings
+            )
         # What is not a number in the state would stay there for good.
         self._is_spoilt = not is_sound
 
@@ -128,15 +131,15 @@ class Pipeline:
         arrival: Arrival,
         cloud: Cloud,
         result: FrameResult,
-        laps: tuple[float, float, float],
+        laps: tuple[float, float, float, float],
         settings: NodeSettings,
     ) -> None:
         """Send an answer and note how long everything took.
 
-        ``laps`` says how many ms decoding took, when the cloud had its turn, and when its motion
-        was known.
+        ``laps`` says when the cloud had its turn, how many ms decoding took, when it was decoded,
+        and when its motion was known.
         """
-        decode_ms, ready, moved = laps
+        began, decode_ms, ready, moved = laps
         stepped = perf_counter()
         labels = _above_threshold(result, settings.score_threshold)
         self._outputs.publish(Answer(arrival.message.header, cloud, result, labels), settings)
@@ -153,7 +156,7 @@ class Pipeline:
         total_ms = 1e3 * (published - arrival.arrived_s)
         waited_ms = max(0.0, total_ms - sum(timings_ms.values()))
         timings_ms = {'queue': waited_ms, **timings_ms, 'total': total_ms}
-        self._budget.answered(timings_ms)
+        self._budget.answered(timings_ms, published - began)
         self._outputs.publish_timings(arrival.message.header, timings_ms)
         # Last, so that a cloud on which something breaks is not counted twice.
         self._statistics.answered(len(cloud), int((labels == UNLABELLED).sum()), timings_ms)
@@ -163,9 +166,17 @@ class Pipeline:
             self._statistics.slow(latency_s)
 
     def pass_over(self, arrival: Arrival) -> None:
-        """A newer cloud is waiting: let this one enter the temporal state if that is affordable."""
-        self._begin(arrival)
+        """A newer cloud is waiting.
+
+        Answer this one all the same if it has hardly waited and the node was only held up; else
+        let it enter the temporal state if that is affordable.
+        """
         settings = self._settings()
+        waited_s = perf_counter() - arrival.arrived_s
+        if waited_s <= settings.patience and self._budget.keeps_up(self._inputs):
+            self.answer(arrival)
+            return
+        self._begin(arrival)
         if not self._can_ingest(settings):
             arrival.abandon()
             self._statistics.dropped(DropReason.SUPERSEDED)

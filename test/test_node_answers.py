@@ -311,6 +311,47 @@ def test_under_latest_every_cloud_is_answered_or_counted(untrained_bundle, inges
         assert int(done['ingested_without_answer']) == 0
 
 
+@pytest.mark.parametrize(('patience', 'unanswered'), [(60.0, 0), (0.0, 3)])
+def test_with_patience_a_moment_of_delay_loses_no_cloud(untrained_bundle, patience, unanswered):
+    steady, waiting = 7, 4
+    held, release = threading.Event(), threading.Event()
+    with Bench(
+        bundle=str(untrained_bundle),
+        patience=patience,
+        ingest_share=0.0,
+        diagnostics_period=0.1,
+        device='cpu',
+    ) as bench:
+        bench.wait_for_state('active')
+        answers = bench.collect('output/segmentation', PointCloud2)
+        publisher = bench.publisher()
+        messages = [
+            cloud(street(seed), START_NS + seed * PERIOD_NS) for seed in range(steady + waiting)
+        ]
+        for number, message in enumerate(messages[:steady]):
+            publisher.publish(message)
+            answers.wait_for(number + 1)
+            time.sleep(0.3)  # a sensor that is slower than the node
+        bench.node._worker.between_frames(lambda: (held.set(), release.wait(60)))
+        assert held.wait(60)
+        for message in messages[steady:]:
+            publisher.publish(message)
+        wait_until(lambda: len(bench.stream.input.mailbox) == waiting, 'the clouds to wait')
+        release.set()
+        heard = answers.wait_for(steady + waiting - unanswered)
+        expected = messages if not unanswered else [*messages[:steady], messages[-1]]
+        assert [one.header for one in heard] == [one.header for one in expected]
+        done = wait_until(
+            lambda: (
+                bench.diagnostics('processing')
+                if bench.diagnostics('processing')['answered'] == str(len(expected))
+                else None
+            ),
+            'the count',
+        )
+    assert int(done['dropped']) == unanswered
+
+
 def test_clouds_above_the_maximum_rate_enter_the_state_only(untrained_bundle):
     with Bench(
         bundle=str(untrained_bundle),

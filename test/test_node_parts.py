@@ -57,11 +57,12 @@ def test_what_the_middleware_lost_is_reported_when_too_little_came_to_judge_stam
 # ---------------------------------------------------------------------- budget
 
 
-def budget(cost_ms: float, period_s: float) -> IngestBudget:
+def budget(cost_ms: float, period_s: float, turn_s: float = 0.0) -> IngestBudget:
     result = IngestBudget()
     for frame in range(5):
         result.arrived(frame * period_s)
-        result.answered({'decode': 1.0, 'network': cost_ms - 1.0, 'publish': 500.0, 'queue': 500.0})
+        timings_ms = {'decode': 1.0, 'network': cost_ms - 1.0, 'publish': 500.0, 'queue': 500.0}
+        result.answered(timings_ms, turn_s)
     return result
 
 
@@ -74,6 +75,21 @@ def test_ingesting_is_allowed_up_to_its_share_of_the_period():
 def test_a_share_of_zero_forbids_and_ignorance_allows():
     assert not IngestBudget().allows(0.0)
     assert IngestBudget().allows(0.1)
+
+
+def test_a_node_keeps_up_if_the_turns_of_all_inputs_fit_into_the_period():
+    assert budget(10.0, period_s=0.1, turn_s=0.08).keeps_up(inputs=1)
+    assert not budget(10.0, period_s=0.1, turn_s=0.08).keeps_up(inputs=2)
+    assert budget(10.0, period_s=0.1, turn_s=0.04).keeps_up(inputs=2)
+    # What it needs nearly all its time for, it would take too long to make up.
+    assert not budget(10.0, period_s=0.1, turn_s=0.097).keeps_up(inputs=1)
+
+
+def test_one_long_turn_does_not_decide_and_ignorance_is_no_reason_for_patience():
+    known = budget(10.0, period_s=0.1, turn_s=0.03)
+    known.answered({}, turn_s=5.0)
+    assert known.keeps_up(inputs=1)
+    assert not IngestBudget().keeps_up(inputs=1)
 
 
 # ---------------------------------------------------------------------- throttle
