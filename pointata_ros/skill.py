@@ -109,9 +109,8 @@ def prepare_skill_on_cpu(skill: Skill, precision: str, reason: str) -> Skill:
 def make_session(skill: Skill, settings: NodeSettings) -> StreamingSession | CameraSession:
     """A new temporal state for one input. All sessions of a skill share its network in memory."""
     device = skill.device.device
-    if skill.has_camera:
-        return CameraSession(skill.bundle, device, settings.max_gap)
-    return StreamingSession(skill.bundle, device, settings.max_gap, overlap=can_overlap(device))
+    kind = CameraSession if skill.has_camera else StreamingSession
+    return kind(skill.bundle, device, settings.max_gap, overlap=can_overlap(device))
 
 
 def _explain(error: Exception, path: str, choice: DeviceChoice) -> BundleError:

@@ -328,6 +328,27 @@ def test_the_time_of_each_stage_is_told(session):
     assert 'image' not in session.step(surroundings(1), PERIOD_NS).timings_ms
 
 
+def test_a_second_thread_gives_the_same_answers(bundle):
+    alone, both = CameraSession(bundle), CameraSession(bundle, overlap=True)
+    for number in range(4):
+        points, seen = surroundings(number), view(number) if number else None
+        first, second = (one.step(points, number + 1, view=seen) for one in (alone, both))
+        np.testing.assert_array_equal(first.labels, second.labels)
+        np.testing.assert_array_equal(first.probabilities, second.probabilities)
+
+
+def test_what_breaks_on_the_second_thread_is_raised_and_leaves_nothing_behind(bundle):
+    session = CameraSession(bundle, overlap=True)
+    broken = view(0)
+    session.network.image_net.forward, original = None, session.network.image_net.forward
+    try:
+        with pytest.raises(TypeError):
+            session.step(surroundings(0), 1, view=broken)
+    finally:
+        session.network.image_net.forward = original
+    assert session.step(surroundings(0), 2, view=broken).with_camera > 0
+
+
 def test_networks_without_fusion_answer_too(tmp_path):
     network = camera_network(fusion=False)
     manifest = camera_manifest(network={**NETWORK, 'fusion': False})

@@ -48,9 +48,9 @@ class LoadedBundle:
 
     def session(self, max_gap_s: float = 1.0) -> StreamingSession | CameraSession:
         """A new stream over it."""
-        if isinstance(self.bundle, CameraBundle):
-            return CameraSession(self.bundle, self.device, max_gap_s)
         overlap = can_overlap(self.device)
+        if isinstance(self.bundle, CameraBundle):
+            return CameraSession(self.bundle, self.device, max_gap_s, overlap=overlap)
         return StreamingSession(self.bundle, self.device, max_gap_s, overlap=overlap)
 
     def facts(self) -> dict[str, Any]:
