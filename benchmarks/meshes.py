@@ -39,7 +39,7 @@ BROKEN = {
     'a_point': ('.obj', b'v 0 0 0\nv 0 0 0\nv 0 0 0\nf 1 2 3\n', 'extent'),
     'a_line': ('.obj', b'v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n', 'area'),
     'absent_vertex': ('.obj', _TRIANGLE + b'f 1 2 9\n', ''),
-    'noise': ('.obj', b'\x00\xff\x13not a mesh at all\x80' * 9, ''),
+    'noise': ('.obj', b'\x00\xff\x13not a mesh at all\x80' * 9, 'cannot be parsed'),
     'cut_off': ('.off', b'OFF\n3 1 0\n0 0 0\n1 0', ''),
     'cut_ply': ('.ply', b'ply\nformat ascii 1.0\nelement vertex 3\n', ''),
     'cut_glb': ('.glb', b'glTF\x02\x00\x00\x00', ''),

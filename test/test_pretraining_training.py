@@ -174,6 +174,15 @@ def test_training_lowers_the_loss_and_raises_retrieval(bank, teacher):
     assert history[-1][1] == 1.0
 
 
+@pytest.mark.parametrize('steps', [1, 3, 10])
+def test_a_teacher_may_take_any_number_of_steps(bank, steps):
+    config = TeacherConfig(steps=steps, batch=2, held_back=21)
+    network, facts = train_teacher(bank, config)
+    assert facts['accuracy'] is None  # no shape is held back
+    assert facts['costs']['pictures'] == 2 * steps
+    assert not network.training
+
+
 def test_dgcnn_trains_behind_the_same_interface(bank, teacher):
     config = dataclasses.replace(SMALL, encoder='dgcnn', masked_weight=0.0)
     module = PicPointModule(config, network(teacher), 2.5)

@@ -82,8 +82,10 @@ def train_teacher(
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
+    # A rise of a single step, as a tenth of ten would be, divides by zero in the scheduler.
+    rise = max(0.1, 2 / config.steps) if config.steps > 2 else 0.1
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.steps, pct_start=0.1
+        optimizer, config.learning_rate, total_steps=config.steps, pct_start=rise
     )
     watch = Stopwatch()
     for step in range(config.steps):

@@ -113,6 +113,9 @@ def _load(path: Path) -> trimesh.Trimesh:
             process=False,
             skip_materials=True,
         )
+    # The parser asks for a guesser of encodings when a text mesh is no text.
+    except ModuleNotFoundError as error:
+        raise _Broken('cannot be parsed (neither UTF-8 text nor a binary mesh)') from error
     # A parser may trip over damaged bytes anywhere; whatever it says, the mesh is broken.
     except Exception as error:
         raise _Broken(f'cannot be parsed ({type(error).__name__}: {error})') from error
