@@ -30,6 +30,7 @@ from pointata_core.streaming.camera_calibration import (
 from pointata_core.streaming.camera_session import CameraView
 from pointata_ros.camera_mounting import StaticMountings
 from pointata_ros.camera_pairs import CameraPairs, Expected
+from pointata_ros.gate import GatedCallbackGroup
 from pointata_ros.parameters import NodeSettings
 from pointata_ros.qos import input_profile, overrides
 from pointata_ros.transforms import TransformListener, TransformMissing
@@ -46,6 +47,8 @@ class CameraInput:
         pairs: Where pictures go, and where everything is counted.
         mountings: Where the mounting of the camera comes from, unless it is a parameter.
         warn: Called with a kind and a sentence; throttled by the callee.
+        has_waiting: Whether clouds wait for the worker. Under ``block`` pictures that are far ahead
+            of the clouds are then left in the middleware, as clouds are.
 
     Raises:
         ConfigError: The parameter camera_extrinsics is no pose, or Pillow is missing.
@@ -59,6 +62,7 @@ class CameraInput:
         pairs: CameraPairs,
         mountings: TransformListener | StaticMountings | None,
         warn: Callable[[str, str], None],
+        has_waiting: Callable[[], bool],
     ) -> None:
         now = settings()
         check_camera_settings(now)
@@ -68,14 +72,21 @@ class CameraInput:
         self._is_compressed = now.image_transport == 'compressed'
         self._info: CameraInfo | None = None
         self._camera: tuple[CameraInfo, Camera] | None = None
-        profile = input_profile(now.policy, now.queue_size)
+        holds_back = now.policy == 'block'
+        gate = GatedCallbackGroup(lambda: not (holds_back and pairs.is_ahead and has_waiting()))
+        image_type = CompressedImage if self._is_compressed else Image
         self._subscriptions = [
             node.create_subscription(
-                kind, f'{base}/input/{name}', callback, profile, qos_overriding_options=overrides()
+                kind,
+                f'{base}/input/{name}',
+                callback,
+                input_profile(now.policy, now.queue_size),
+                callback_group=group,
+                qos_overriding_options=overrides(),
             )
-            for kind, name, callback in (
-                (CameraInfo, 'camera_info', self._take_info),
-                (CompressedImage if self._is_compressed else Image, 'image', self._take_image),
+            for kind, name, callback, group in (
+                (CameraInfo, 'camera_info', self._take_info, None),
+                (image_type, 'image', self._take_image, gate),
             )
         ]
 

@@ -18,6 +18,8 @@ from weakref import WeakSet
 from pointata_core.streaming.camera_pairing import RecentImages
 
 _REMEMBERED = 64
+# Half of the pictures that are kept: the other half belongs to clouds on their way.
+_FAR_AHEAD = 8
 
 
 class Expected:
@@ -70,6 +72,7 @@ class CameraPairs:
         # Clouds that are dropped elsewhere vanish from here by themselves.
         self._expected: WeakSet[Expected] = WeakSet()
         self._unserved: deque[int] = deque(maxlen=_REMEMBERED)
+        self._last_cloud_ns: int | None = None
         self._counts: Counter[str] = Counter()
         self._points = self._with_camera = self._arrived = 0
         self._trouble = ''
@@ -79,6 +82,7 @@ class CameraPairs:
         """A cloud arrived; it may wait so long for its picture."""
         expected = Expected(stamp_ns, time.perf_counter() + wait_s)
         with self._changed:
+            self._last_cloud_ns = stamp_ns
             expected.found = self._images.nearest(stamp_ns, self._tolerance_ns())
             self._expected.add(expected)
         return expected
@@ -100,6 +104,18 @@ class CameraPairs:
                 self._unserved.remove(stamp)
                 self._counts['late'] += 1
             self._changed.notify_all()
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether so many pictures are newer than all clouds that more would push out needed ones.
+
+        That is so where clouds are held back: pictures must be, too.
+        """
+        with self._changed:
+            last_ns = self._last_cloud_ns
+            if last_ns is None:
+                return False
+            return self._images.count_after(last_ns + self._tolerance_ns()) >= _FAR_AHEAD
 
     def take(self, expected: Expected) -> tuple[int, Any] | None:
         """Stamp and picture of a cloud, after waiting as long as it may; None without."""
@@ -143,6 +159,7 @@ class CameraPairs:
             self._images.clear()
             self._unserved.clear()
             self._expected.clear()
+            self._last_cloud_ns = None
 
     def snapshot(self) -> CameraSnapshot:
         """A consistent copy."""

@@ -113,7 +113,13 @@ class Stream:
             self.pipeline = Pipeline(*parts)
         else:
             self.camera = CameraInput(
-                self._node, self._base, self._settings, self.pairs, mountings, self._warn
+                self._node,
+                self._base,
+                self._settings,
+                self.pairs,
+                mountings,
+                self._warn,
+                lambda: self.input is not None and len(self.input.mailbox) > 0,
             )
             self.pipeline = CameraPipeline(self.camera, *parts)
         self.input = CloudInput(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pointata_core.errors import ConfigError
 from pointata_core.streaming.camera_calibration import (
+    MODELS,
     CalibrationError,
     Camera,
     camera_from_info,
@@ -149,6 +150,29 @@ def test_a_rectified_picture_is_described_by_p_and_r():
     column, row, depth = p @ [*(turn @ point[0]), 1]
     _, pixels = pixels_of(point, camera, HERE, SIZE)
     assert pixels.tolist() == [[int(row / depth), int(column / depth)]]
+
+
+NUMBER = st.floats(width=64) | st.sampled_from([0.0, 1.0, -1.0, 1e300, 400.0])
+
+
+@given(
+    st.lists(NUMBER, min_size=9, max_size=9), st.lists(NUMBER, max_size=14),
+    st.lists(NUMBER, min_size=9, max_size=9), st.lists(NUMBER, min_size=12, max_size=12),
+    st.sampled_from([*MODELS, '', 'x']), st.booleans(), st.booleans(), st.integers(0, 1 << 32),
+)  # fmt: skip
+def test_whatever_a_calibration_says_it_is_used_or_refused(k, d, r, p, model, sane, rectified, n):
+    if sane:
+        k, p = K.ravel(), [*K[0], 0.1, *K[1], n % 7, *K[2], 0]
+    part = SimpleNamespace(x_offset=n % 9999, y_offset=n, width=n % 3, height=n % 700)
+    message = info(model, d, k=k, r=r, p=p, roi=part, binning_x=n % 3, binning_y=n % 5)
+    points = np.random.default_rng(n).normal(size=(20, 3)) * [3, 3, 9]
+    try:
+        camera = camera_from_info(message, rectified)
+    except CalibrationError:
+        return
+    rows, pixels = pixels_of(points.astype(np.float32), camera, HERE, SIZE)
+    assert len(rows) == len(pixels) <= 20
+    assert ((pixels >= 0) & (pixels < SIZE)).all()
 
 
 @pytest.mark.parametrize(

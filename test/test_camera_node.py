@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -248,6 +249,31 @@ def test_the_mounting_comes_from_tf(bundle):
         np.testing.assert_array_equal(rig.shoot(), expected(bundle, 1))
 
 
+def test_under_block_no_cloud_loses_its_picture_however_far_the_camera_is_ahead(bundle):
+    count = 60
+    with bench_with(bundle, queue_size=2, **PATIENT) as bench:
+        bench.wait_for_state('active')
+        rig = Rig(bench)
+        session = CameraSession(load_camera_bundle(bundle))
+        rig.send('camera_info', info_at(START_NS))
+        # Held up, so that the middleware has everything before the second cloud has its turn.
+        original = bench.stream.session.step
+        gate = threading.Event()
+        bench.stream.session.step = lambda *a, **k: gate.wait(60) and original(*a, **k)
+        for number in range(count):
+            stamp_ns = START_NS + number * PERIOD_NS
+            # Three pictures for each cloud, the one of its moment in the middle.
+            for offset in (-1, 0, 1):
+                shown = picture(number) if offset == 0 else picture(1000 + offset)
+                rig.send('image', image_at(stamp_ns + offset * 33_000_000, shown))
+            rig.send('points', cloud(surroundings(number), stamp_ns))
+        gate.set()
+        for number, answer in enumerate(rig.answers.wait_for(count)):
+            wanted = session.step(surroundings(number), number + 1, view=view(number)).labels
+            np.testing.assert_array_equal(decode_labels(answer, 'class_id'), wanted)
+        assert bench.stream.pairs.snapshot().counts['paired'] == count
+
+
 def test_compressed_pictures_are_understood_on_request(bundle):
     from PIL import Image as Pillow
 
@@ -363,8 +389,6 @@ def test_a_cloud_that_waits_keeps_its_picture_however_many_follow():
 
 
 def test_waiting_for_a_picture_ends_when_it_comes_or_when_time_is_up():
-    import threading
-
     pairs = CameraPairs(lambda: 1e-9)
     assert pairs.take(pairs.expect(10)) is None
     assert pairs.take(pairs.expect(20, wait_s=0.05)) is None

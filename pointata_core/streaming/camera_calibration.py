@@ -131,7 +131,12 @@ def camera_from_info(info: Any, rectified: bool = False) -> Camera:
     camera = Camera(matrix, *size)  # raises where P is zero
     placement = np.eye(4)
     placement[:3, :3] = r.reshape(3, 3) if r.any() else np.eye(3)
-    placement[:3, 3] = np.linalg.solve(p.reshape(3, 4)[:, :3], p.reshape(3, 4)[:, 3])
+    try:
+        placement[:3, 3] = np.linalg.solve(p.reshape(3, 4)[:, :3], p.reshape(3, 4)[:, 3])
+    except np.linalg.LinAlgError as error:
+        raise CalibrationError(f'P cannot be used ({error})', 'Calibrate the camera again') from (
+            error
+        )
     return replace(camera, placement=placement)
 
 

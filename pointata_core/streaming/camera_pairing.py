@@ -36,6 +36,10 @@ class RecentImages(Generic[Item]):
             return None
         return best
 
+    def count_after(self, stamp_ns: int) -> int:
+        """How many are newer than this."""
+        return sum(one > stamp_ns for one, _ in self._items)
+
     def distance_ns(self, stamp_ns: int) -> int | None:
         """How far the nearest stamp lies ahead (behind: negative); None without pictures."""
         stamps = [one for one, _ in self._items]
