@@ -132,6 +132,8 @@ def _fit(
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint if checkpoint.is_file() else None)
     except SystemExit as error:
+        if not trainer.interrupted:
+            raise
         # Lightning exits with status 1 after Ctrl-C, which would look like a failure.
         raise KeyboardInterrupt from error
     if trainer.interrupted or trainer.global_step < module.config.steps:
