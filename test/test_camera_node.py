@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import threading
 from functools import partial
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from camera_bundle_samples import (
+    FROM_LIDAR,
     HEIGHT,
     MATRIX,
     POSE,
@@ -35,8 +37,9 @@ from pointata_core.data.point_cloud2 import decode_labels
 from pointata_core.evaluation.bag_evaluation import evaluate_bag
 from pointata_core.evaluation.label_digest import LabelDigest
 from pointata_core.streaming.camera_bundle import load_camera_bundle
+from pointata_core.streaming.camera_calibration import Camera
 from pointata_core.streaming.camera_manifest import CameraPreparation
-from pointata_core.streaming.camera_session import CameraSession
+from pointata_core.streaming.camera_session import CameraSession, CameraView
 from pointata_ros.camera_pairs import CameraPairs
 
 pytestmark = pytest.mark.ros
@@ -247,6 +250,44 @@ def test_the_mounting_comes_from_tf(bundle):
         mountings = bench.node._mountings
         wait_until(lambda: mountings._find('camera', 'lidar')[0] is not None, 'the transform')
         np.testing.assert_array_equal(rig.shoot(), expected(bundle, 1))
+
+
+@pytest.mark.skipif(importlib.util.find_spec('tf2_ros') is None, reason='tf2_ros is not installed')
+def test_with_a_fixed_frame_the_motion_between_cloud_and_picture_is_taken_out(bundle):
+    parameters = {'fixed_frame': 'map', 'camera_extrinsics': '', 'transform_timeout': 5.0}
+    with bench_with(bundle, **parameters, **PATIENT) as bench:
+        bench.wait_for_state('active')
+        rig = Rig(bench)
+        x, y, z, *turn = map(float, POSE.split())
+        mounting = TransformStamped(header=header_at(START_NS, 'camera'), child_frame_id='lidar')
+        place, rotation = mounting.transform.translation, mounting.transform.rotation
+        place.x, place.y, place.z = x, y, z
+        rotation.x, rotation.y, rotation.z, rotation.w = turn
+        # Ten metres per second ahead; the camera hangs from the map.
+        poses = []
+        for number in range(2):
+            stamp_ns = START_NS + number * PERIOD_NS
+            pose = TransformStamped(header=header_at(stamp_ns, 'map'), child_frame_id='camera')
+            ahead = np.array([number, 0.0, 0.0]) + np.linalg.inv(FROM_LIDAR)[:3, 3]
+            place = pose.transform.translation
+            place.x, place.y, place.z = map(float, ahead)
+            # The inverse of the mounting's rotation.
+            rotation = pose.transform.rotation
+            rotation.x, rotation.y, rotation.z = (-one for one in turn[:3])
+            rotation.w = turn[3]
+            poses.append(pose)
+        for topic, transforms in (('/tf_static', [mounting]), ('/tf', poses)):
+            publisher = bench._client.node.create_publisher(TFMessage, topic, LATCHED)
+            wait_until(publisher.get_subscription_count, f'the node to hear {topic}')
+            publisher.publish(TFMessage(transforms=transforms))
+        answer = rig.shoot(image_at(START_NS + 20_000_000, picture(0)))
+        moved = np.eye(4)
+        moved[0, 3] = -0.2
+        seen = CameraView(picture(0), Camera(MATRIX, WIDTH, HEIGHT), FROM_LIDAR @ moved)
+        session = CameraSession(load_camera_bundle(bundle))
+        wanted = session.step(surroundings(0), 1, view=seen).labels
+        assert (answer == wanted).mean() > 0.98
+        assert (wanted != expected(bundle, 0)).any()
 
 
 def test_under_block_no_cloud_loses_its_picture_however_far_the_camera_is_ahead(bundle):
