@@ -98,6 +98,7 @@ def write_config(path: Path, data: Path, backbone: Path, /, **changes: Any) -> P
             'segmentation_blocks': [3],
             'readout_width': 16,
             'readout_frames': 6,
+            'place_width': 8,
             'dropout': 0.1,
         },
         'optimiser': {'epochs': 3, 'batch': 4, 'learning_rate': 3e-3},

@@ -190,3 +190,15 @@ def test_copies_take_turns(variants, epoch) -> None:
 def test_a_batch_that_cannot_be_divided_is_refused() -> None:
     with pytest.raises(ConfigError, match='3 processes'):
         EpochBatches(20, 1, 4, 0, 0, 3)
+
+
+def test_some_clips_of_a_batch_are_those_clips(settings) -> None:
+    store = store_of(settings, 'fit', True)
+    batch = store[[(0, 0), (1, 0), (2, 1)]]
+    taken, alone = batch.take(torch.tensor([2, 0])), store[[(2, 1), (0, 0)]]
+    for name in ('centre_index', 'centres', 'patch_index', 'context_index'):
+        assert torch.equal(getattr(taken.geometry, name), getattr(alone.geometry, name)), name
+    assert torch.equal(taken.action, alone.action)
+    cells = alone.points.shape[2]
+    assert torch.equal(taken.points[:, :, :cells], alone.points)
+    assert taken.mask.sum() == alone.mask.sum()

@@ -19,6 +19,7 @@ from pointata_core.adaptation.tuning import (
 )
 from pointata_core.errors import ConfigError
 from pointata_core.models.config import NetworkConfig
+from pointata_core.models.geometry import frame_geometry
 from pointata_core.models.pointata import PointATA
 
 CONFIG = NetworkConfig(
@@ -36,9 +37,9 @@ CONFIG = NetworkConfig(
 )
 
 
-def network_for(name: str) -> PointATA:
+def network_for(name: str, places: int = 0) -> PointATA:
     mode = MODES[name]
-    config = replace(CONFIG, readout=mode.readout or 'pooled')
+    config = replace(CONFIG, readout=mode.readout or 'pooled', place_width=places)
     if not mode.adapters:
         config = replace(
             config, adapter_width=0, adapter_kernel=1, context_width=0, class_offset=False
@@ -54,7 +55,7 @@ def clip(seed: int = 0) -> torch.Tensor:
 
 
 def train_a_step(network: PointATA, steps: int = 2) -> None:
-    optimizer = torch.optim.AdamW(parameter_groups(network, 0.05), lr=0.05)
+    optimizer = torch.optim.AdamW(parameter_groups(network, 0.05, 0.05))
     for _ in range(steps):
         loss = network(clip()).action[:, -1].square().sum() + network(clip()).action.sum()
         optimizer.zero_grad()
@@ -132,7 +133,8 @@ def test_low_rank_updates_merge_into_the_weights() -> None:
 
 def test_biases_norms_and_tokens_do_not_decay() -> None:
     network = network_for('pointata')
-    decays, keeps = ({id(p) for p in group['params']} for group in parameter_groups(network, 0.05))
+    groups = parameter_groups(network, 0.05, 0.1)
+    decays, keeps = ({id(p) for p in group['params']} for group in groups)
     names = {id(p): n for n, p in network.named_parameters()}
     assert {names[i] for i in keeps} >= {
         'class_offset', 'context.gates', 'adapters.0.norm.weight', 'adapters.0.down.bias',
@@ -150,8 +152,6 @@ def test_frozen_features_replace_the_points() -> None:
             parameter += 0.1 * torch.randn_like(parameter)
     points = clip()
     prefix = network.encode_prefix(points)
-    from pointata_core.models.geometry import frame_geometry
-
     geometry = frame_geometry(points.flatten(0, 1), None, GEOMETRY)
     expected = network(points).action
     torch.testing.assert_close(
@@ -181,9 +181,9 @@ def test_a_class_offset_starts_silent_and_streams_exactly() -> None:
     torch.testing.assert_close(torch.stack(frames, 1), whole, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize('name', ['probe', 'head'])
-def test_skills_without_adapters_stream_exactly(name: str) -> None:
-    network = network_for(name).eval()
+@pytest.mark.parametrize(('name', 'places'), [('probe', 0), ('head', 0), ('head', 5)])
+def test_skills_without_adapters_stream_exactly(name: str, places: int) -> None:
+    network = network_for(name, places).eval()
     with torch.no_grad():
         for parameter in network.action_head.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
@@ -195,25 +195,58 @@ def test_skills_without_adapters_stream_exactly(name: str) -> None:
     torch.testing.assert_close(torch.stack(frames, 1), network(points).action, atol=1e-5, rtol=1e-4)
 
 
-def test_one_stream_answers_in_training_and_both_afterwards() -> None:
+def test_a_trained_backbone_may_go_slower_than_what_is_new() -> None:
+    network = network_for('full')
+    groups = parameter_groups(network, 0.05, 0.1, backbone_rate=0.25)
+    rates = {id(p): group['lr'] for group in groups for p in group['params']}
+    trained = {n: p for n, p in network.named_parameters() if p.requires_grad}
+    assert len(rates) == len(trained) == sum(len(group['params']) for group in groups)
+    for name, parameter in trained.items():
+        old = name.startswith(('backbone.', 'embedder.'))
+        assert rates[id(parameter)] == pytest.approx(0.025 if old else 0.1), name
+
+
+def test_tokens_answer_in_training_and_both_streams_afterwards() -> None:
     torch.manual_seed(0)
-    network = PointATA(replace(CONFIG, place_width=5, place_share=0.5)).eval()
-    points = torch.randn(16, 4, 20, 3, generator=torch.Generator().manual_seed(1)) * 0.3
+    network = PointATA(replace(CONFIG, place_width=5)).eval()
+    points = clip()
     both = network(points).action
-    heads = network.action_head
-    opinions = {}
-    for share in (1e-9, 1.0):
-        heads.train()
-        heads.place_share = share
-        opinions[share] = network(points).action
-    mean = sum(o.log_softmax(-1) for o in opinions.values()) / 2
-    torch.testing.assert_close(both, mean)
-    heads.place_share = 0.5
-    mixed = network(points).action
-    by_places = (mixed == opinions[1.0]).all(-1).all(-1)
-    by_tokens = (mixed == opinions[1e-9]).all(-1).all(-1)
-    assert (by_places ^ by_tokens).all()
-    assert 0 < int(by_places.sum()) < 16
+    network.action_head.train()
+    tokens = network(points).action
+    network.action_head.eval()
+    geometry = frame_geometry(points.flatten(0, 1), None, GEOMETRY)
+    places = network.answer_by_places(geometry, len(points))
+    assert not torch.allclose(places, tokens, atol=1e-3)
+    torch.testing.assert_close(both, (places.log_softmax(-1) + tokens.log_softmax(-1)) / 2)
+
+
+def test_the_way_along_tubes_reaches_a_frame_farther_back() -> None:
+    network = network_for('head', 5).eval()
+    field = network.receptive_field
+    assert field == network_for('head').receptive_field + 1
+    points = torch.randn(1, field + 1, 30, 3, generator=torch.Generator().manual_seed(2)) * 0.3
+    points.requires_grad_()
+    last = network(points).action[:, -1]
+    last.square().sum().backward()
+    reached = [bool(frame.any()) for frame in points.grad[0]]
+    assert reached == [False] + [True] * field
+
+
+def test_the_way_along_tubes_is_that_of_the_points() -> None:
+    torch.manual_seed(0)
+    network = PointATA(CONFIG).eval()
+    shape = clip()[:1, :1]
+    there = shape + torch.linspace(0, 0.2, 5).view(1, 5, 1, 1)
+    seen = []
+    for points in (there, there.flip(1)):
+        geometry = frame_geometry(points.flatten(0, 1), None, GEOMETRY)
+        steps = network._clip_steps(geometry, None, network._clip_parents(geometry, None, 1, 5))
+        seen.append(steps)
+    first, later = seen[0][0], seen[0][1:]
+    assert not first.any(), 'tubes begin in the first frame'
+    torch.testing.assert_close(later[..., :3], torch.full_like(later[..., :3], 0.05))
+    torch.testing.assert_close(seen[1][1:, :, :3], -later[..., :3])
+    assert (later[..., 3] == 1).all()
 
 
 def test_two_pooled_streams_stream_exactly() -> None:

@@ -27,7 +27,7 @@ SAMPLINGS = st.builds(
     stride=st.integers(1, 4),
     hop=st.integers(1, 12),
     short=st.sampled_from(['pad', 'drop']),
-    pick=st.sampled_from(['first', 'middle', 'random']),
+    pick=st.sampled_from(['first', 'middle', 'random', 'shifted']),
 )
 
 
@@ -103,6 +103,18 @@ def test_uniform_takes_one_frame_out_of_each_part(frames, length):
         chosen = sampling.frames_of(length, 0, np.random.default_rng(0))
         assert (chosen >= first).all()
         assert (chosen < np.maximum(ends, first + 1)).all()
+
+
+@QUICK
+@given(st.integers(2, 60), st.integers(60, 200), st.integers(0, 2**32))
+def test_shifted_frames_lie_evenly_in_time(frames, length, seed):
+    sampling = ClipSampling('uniform', frames, pick='shifted')
+    chosen = sampling.frames_of(length, 0, np.random.default_rng(seed))
+    gaps = np.diff(chosen)
+    assert gaps.max() - gaps.min() <= 1
+    # The drawn moment lies in the first part, and the last frame in the last one.
+    assert 0 <= chosen[0] < length / frames
+    assert length - length / frames - 1 <= chosen[-1] < length
 
 
 @pytest.mark.parametrize(

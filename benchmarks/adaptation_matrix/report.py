@@ -216,7 +216,7 @@ def _name_heights(rows: list[Row]) -> list[float]:
 # A method keeps its colour whatever others are in the plot.
 _ORDER = (
     'pointata', 'full', 'probe', 'no-align', 'random-backbone', 'scratch', 'p4transformer', 'lora',
-    'bitfit', 'head', 'align-mmd', 'align-l2', 'full-plain', 'pointata-places', 'head-places',
+    'bitfit', 'head', 'align-mmd', 'align-l2', 'full-plain', 'pointata-tokens', 'head-tokens',
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from pointata_core.adaptation.prepared_clips import IGNORED, ClipBatch
 from pointata_core.adaptation.settings import OptimiserSettings, Task
 from pointata_core.adaptation.tuning import parameter_groups
 from pointata_core.models.pointata import NetworkOutput, PointATA
+from pointata_core.models.two_stream_head import TwoStreamHead
 
 
 class AdaptTraining(lightning.LightningModule):
@@ -67,17 +68,18 @@ class AdaptTraining(lightning.LightningModule):
     def training_step(self, batch: ClipBatch, number: int) -> Tensor:
         """Return the loss of one batch."""
         batch = self._moved(batch)
+        loss, part = 0.0, batch
+        head = getattr(self.network, 'action_head', None)
+        if isinstance(head, TwoStreamHead):
+            # Places cost next to nothing: all clips train them, some the tokens.
+            places = self.network.answer_by_places(batch.geometry, len(batch.points))
+            loss = self._loss(*logits_and_truth(self.task, NetworkOutput(None, places), batch))
+            part = batch.take(self._heard(len(batch.points), 1 - head.place_share))
         output = self.network(
-            batch.points,
-            batch.features,
-            batch.mask,
-            geometry=batch.geometry,
-            prefix=batch.prefix,
+            part.points, part.features, part.mask, geometry=part.geometry, prefix=part.prefix
         )
-        logits, truth = logits_and_truth(self.task, output, batch)
-        loss = F.cross_entropy(
-            logits, truth, self.class_weights, label_smoothing=self.optimiser.label_smoothing
-        )
+        logits, truth = logits_and_truth(self.task, output, part)
+        loss = loss + self._loss(logits, truth)
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f'the loss is {loss.item()} at step {self.global_step}: lower '
@@ -90,11 +92,22 @@ class AdaptTraining(lightning.LightningModule):
         self.log_dict(values, prog_bar=True, batch_size=len(batch.points))
         return loss
 
+    def _heard(self, clips: int, share: float) -> Tensor:
+        """Numbers of the clips whose tokens are heard, evenly over the batch of all processes."""
+        place = torch.arange(clips) + self.trainer.global_rank * clips
+        heard = ((place + 1) * share + 1e-6).floor() > (place * share + 1e-6).floor()
+        rows = heard.nonzero().flatten()
+        return rows if len(rows) else torch.arange(1)
+
+    def _loss(self, logits: Tensor, truth: Tensor) -> Tensor:
+        smoothing = self.optimiser.label_smoothing
+        return F.cross_entropy(logits, truth, self.class_weights, label_smoothing=smoothing)
+
     def _moved(self, batch: ClipBatch) -> ClipBatch:
-        """Move the token centres of every clip, where points are not needed any more."""
+        """Move the token centres of every clip, and its points where they are there."""
         settings = self.optimiser
         limits = (settings.centre_rotation_deg, settings.centre_scale, settings.centre_shift)
-        if batch.prefix is None or not any(limits):
+        if not any(limits):
             return batch
         clips, world = len(batch.points), self.trainer.world_size
         # Drawn for the batch of all processes: any number of them moves a clip alike.
@@ -105,17 +118,23 @@ class AdaptTraining(lightning.LightningModule):
         angle = torch.deg2rad(drawn[own, 0] * settings.centre_rotation_deg)
         scale = 1 + settings.centre_scale * drawn[own, 1:]
         matrix = _about(angle, self.up_axis) * scale.unsqueeze(1)
-        layout, shift = batch.geometry, shift[own].to(self.device)
-        centres = layout.centres.unflatten(0, (clips, -1)).flatten(1, 2)
-        centres = centres @ matrix.to(self.device) + shift.unsqueeze(1)
-        centres = centres.view_as(layout.centres) * layout.token_mask.unsqueeze(-1)
-        return replace(batch, geometry=replace(layout, centres=centres))
+        matrix, shift = matrix.to(self.device), shift[own].to(self.device).unsqueeze(1)
+
+        def move(places: Tensor, mask: Tensor) -> Tensor:
+            moved = places.reshape(clips, -1, 3) @ matrix + shift
+            return moved.view_as(places) * mask.unsqueeze(-1)
+
+        layout = batch.geometry
+        layout = replace(layout, centres=move(layout.centres, layout.token_mask))
+        return replace(batch, geometry=layout, points=move(batch.points, batch.mask))
 
     def configure_optimizers(self):
         """AdamW, a linear warm-up and one cosine to zero, stepped per batch."""
         settings = self.optimiser
         optimizer = torch.optim.AdamW(
-            parameter_groups(self.network, settings.weight_decay), lr=settings.learning_rate
+            parameter_groups(
+                self.network, settings.weight_decay, settings.learning_rate, settings.backbone_rate
+            )
         )
         steps = settings.epochs * (len(self.clips) // min(settings.batch, len(self.clips)))
         warmup = round(settings.warmup * steps)

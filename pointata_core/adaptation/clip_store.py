@@ -35,7 +35,7 @@ from pointata_core.errors import ConfigError
 from pointata_core.models.config import GeometryConfig
 from pointata_core.streaming.preparation import FramePreparer, PreparationConfig
 
-_FORMAT = 1
+_FORMAT = 2
 _MEMORY_BYTES = 6 << 30
 Progress = Callable[[int, int], None]
 
@@ -245,11 +245,11 @@ def _prepare(
 
 
 def _variant(dataset: ClipDataset, index: int, variant: int, recipe: StoreRecipe) -> Clip:
-    """Read a clip; copies of a ``uniform`` one take other frames of the same parts."""
+    """Read a clip; copies of a ``uniform`` one are taken a moment earlier or later."""
     if not variant or recipe.sampling is None or recipe.sampling.window != 'uniform':
         return dataset[index]
     dataset.epoch, before = variant, dataset.sampling
-    dataset.sampling = replace(before, pick='random')
+    dataset.sampling = replace(before, pick='shifted')
     try:
         return dataset[index]
     finally:

@@ -64,6 +64,22 @@ class ClipBatch:
     features: Tensor | None = None
     prefix: Tensor | None = None
 
+    def take(self, clips: Tensor) -> ClipBatch:
+        """Cut some clips out, given by their numbers ``(n,)``."""
+
+        def own(frames: Tensor) -> Tensor:
+            return frames.unflatten(0, self.action.shape)[clips].flatten(0, 1)
+
+        return ClipBatch(
+            points=self.points[clips],
+            mask=self.mask[clips],
+            label=self.label[clips],
+            action=self.action[clips],
+            geometry=self.geometry.map(own),
+            features=None if self.features is None else self.features[clips],
+            prefix=None if self.prefix is None else own(self.prefix),
+        )
+
     def to(self, device: torch.device | str) -> ClipBatch:
         """Move to a device."""
         moved = {}

@@ -14,7 +14,8 @@ from pointata_core.adaptation.prepared_clips import IGNORED, ClipBatch
 from pointata_core.adaptation.settings import Task
 from pointata_core.evaluation.action_metrics import TimelineScores
 from pointata_core.evaluation.metrics import ConfusionMatrix
-from pointata_core.models.pointata import PointATA
+from pointata_core.models.pointata import NetworkOutput, PointATA
+from pointata_core.models.two_stream_head import TwoStreamHead
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,8 @@ def score_clips(
 ) -> SkillScore:
     """Score a network on all clips and variants of a store.
 
-    Clips run whole, which gives the same numbers as streaming them frame by frame.
+    Clips run whole, which gives the same numbers as streaming them frame by frame. A head of two
+    streams is also scored by its places alone (``places_accuracy``), to tell what tokens add.
 
     Args:
         network: Evaluated, in float32, and left in the mode it was in.
@@ -158,6 +160,9 @@ def score_clips(
     was_training = network.training
     network = network.to(device).eval()
     scorer = _SCORERS[task](clips.classes)
+    by_places = None
+    if task == 'clip' and isinstance(getattr(network, 'action_head', None), TwoStreamHead):
+        by_places = _Clips(clips.classes)
     pairs = list(np.ndindex(len(clips), clips.variants))
     for start in range(0, len(pairs), batch):
         chosen = pairs[start : start + batch]
@@ -165,8 +170,15 @@ def score_clips(
         output = network(
             data.points, data.features, data.mask, geometry=data.geometry, prefix=data.prefix
         )
-        scorer.add(data, output, clips.videos[[clip for clip, _ in chosen]])
+        videos = clips.videos[[clip for clip, _ in chosen]]
+        scorer.add(data, output, videos)
+        if by_places is not None:
+            places = network.answer_by_places(data.geometry, len(chosen))
+            by_places.add(data, NetworkOutput(None, places), videos)
         if progress is not None:
             progress(start + len(chosen), len(pairs))
     network.train(was_training)
-    return scorer.score()
+    score = scorer.score()
+    if by_places is not None:
+        score.metrics['places_accuracy'] = by_places.score().metrics['accuracy']
+    return score

@@ -113,12 +113,14 @@ class OptimiserSettings:
         epochs: Passes over the training clips.
         batch: Clips per step, over all processes together.
         learning_rate: Peak of AdamW's cosine.
+        backbone_rate: Learning rate of the backbone's own parameters, where they are trained,
+            relative to the others.
         weight_decay: On matrices; never on biases, norms and tokens.
         warmup: Share of the steps with a rising rate.
         clip: Largest norm of the gradient.
         label_smoothing: Of the cross-entropy.
-        centre_rotation_deg: Rotation of the token centres about the vertical in every step, either
-            way; on top of the prepared copies.
+        centre_rotation_deg: Rotation of the token centres (and of the points, where features are
+            not frozen) about the vertical in every step, either way; on top of the prepared copies.
         centre_scale: Largest change of their scale, for every axis by itself.
         centre_shift: Standard deviation of their shift, normalised units.
         class_weight_power: 0 for equal weights, 1 for classes balanced by frequency.
@@ -127,6 +129,7 @@ class OptimiserSettings:
     epochs: int = 30
     batch: int = 16
     learning_rate: float = 1e-3
+    backbone_rate: float = 1.0
     weight_decay: float = 0.05
     warmup: float = 0.1
     clip: float = 10.0

@@ -35,6 +35,7 @@ from pointata_core.models.tubes import (
     shift_frames,
     tube_steps,
 )
+from pointata_core.models.two_stream_head import TwoStreamHead
 from pointata_core.ops import knn
 
 
@@ -70,6 +71,8 @@ class PointATA(NetworkParts):
         """
         config = self.config
         blocks = len(self.adapters) * (config.adapter_kernel - 1)
+        if isinstance(self.action_head, TwoStreamHead):
+            blocks = max(blocks, 1)  # the way along a tube
         readout = self.action_head.receptive_field - 1 if self.action_head else 0
         return 1 + blocks + readout + (config.embedder_frames - 1)
 
@@ -123,9 +126,9 @@ class PointATA(NetworkParts):
 
         taps = self._run_blocks(tokens, geometry, past, prefix)
         logits, actor = self._segment(flat, flat_features, flat_mask, geometry, taps)
-        before = _fold(_moved(shift_frames(geometry.unfold(batch).centres, 1), motion))
-        steps = tube_steps(geometry.centres, before, _fold(parents))
-        descriptors = self._describe(taps, geometry, actor, steps)
+        descriptors = self._describe(
+            taps, geometry, actor, self._clip_steps(geometry, motion, parents)
+        )
         action = None
         if descriptors is not None:
             action = self.action_head(
@@ -193,6 +196,35 @@ class PointATA(NetworkParts):
         present, present_before = mask.any(-1), before_mask.any(-1)
         slots = parent_slots(parents, present.flatten(), present_before.flatten())
         return slots.unflatten(0, (batch, frames))
+
+    def _clip_steps(
+        self, geometry: FrameGeometry, motion: Tensor | None, parents: Tensor
+    ) -> Tensor:
+        centres = geometry.unfold(len(parents)).centres
+        before = _moved(shift_frames(centres, 1), motion)
+        return tube_steps(geometry.centres, _fold(before), _fold(parents))
+
+    def answer_by_places(
+        self, geometry: FrameGeometry, batch: int, motion: Tensor | None = None
+    ) -> Tensor:
+        """Answer whole clips by the head's stream of places alone; no token is computed.
+
+        Args:
+            geometry: Of the ``B * T`` frames.
+            batch: B.
+            motion: See :meth:`forward`.
+
+        Returns:
+            Action logits ``(B, T, classes)``.
+
+        Raises:
+            AttributeError: The head has no such stream.
+        """
+        mask = geometry.token_mask
+        frames = len(mask) // batch
+        parents = self._clip_parents(geometry, motion, batch, frames)
+        places = _places(geometry, self._clip_steps(geometry, motion, parents))
+        return self.action_head.answer_by_places(places, mask, mask.any(1).view(batch, frames))
 
     # ------------------------------------------------------------------ streams
 
@@ -377,9 +409,12 @@ class PointATA(NetworkParts):
         head, last = self.action_head, taps[-1]
         if head is None:
             return None
-        places = torch.cat([geometry.centres, steps], dim=-1)
-        mask = geometry.token_mask
+        mask, places = geometry.token_mask, _places(geometry, steps)
         return head.describe(head.collect(last[:, 0], last[:, 1:], mask, actor, places))
+
+
+def _places(geometry: TokenGeometry, steps: Tensor) -> Tensor:
+    return torch.cat([geometry.centres, steps], dim=-1)
 
 
 def _with_offset(stream: Tensor, offset: Tensor) -> Tensor:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two opinions on the action: what the tokens say, and where they lie.
+"""Two opinions on the action: what the tokens say, and where they lie and how they move.
 
-Where the token centres lie is the plainest account of a pose (a small PointNet reads it), and it
-carries over to persons never seen, where tokens of a backbone trained on something else are easily
-learned by heart. Each has a readout of its own. In training every clip is answered by one of the
-two, so that neither leans on the other; then their logarithmic probabilities are averaged.
+Where the token centres lie, and how far each came along its tube, is the plainest account of a pose
+in motion (a small PointNet reads it), and it carries over to persons never seen, where tokens of a
+backbone trained on something else are easily learned by heart. Each opinion has a readout of its
+own; the tokens' hears of the places, too. Both are trained side by side
+(``PointATA.answer_by_places``), afterwards their logarithmic probabilities are averaged.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class TwoStreamHead(nn.Module):
         classes: Number of actions.
         dropout: See :class:`ActionHead`.
         pooled: See :class:`ActionHead`.
-        place_share: Share of training clips that the places answer.
+        place_share: Share of the training clips that only the places answer, which spares them
+            the backbone.
     """
 
     def __init__(
@@ -49,7 +51,8 @@ class TwoStreamHead(nn.Module):
         self.place_width, self.place_share = place_width, place_share
         self.read_places = nn.Sequential(nn.Linear(8, 64), nn.GELU(), nn.Linear(64, place_width))
         sizes = (readout_width, frames, classes, dropout, pooled)
-        self.tokens = ActionHead(width, actor_width, *sizes)
+        heard = place_width + 2 * width + actor_width
+        self.tokens = ActionHead(width, actor_width, *sizes, evidence_width=heard)
         self.places = ActionHead(0, 0, *sizes, evidence_width=place_width)
 
     @property
@@ -82,25 +85,43 @@ class TwoStreamHead(nn.Module):
         Returns:
             ``(F, P + 2 D + A)``.
         """
-        way = _WAY_SCALE * places[..., 3:6]
-        length = torch.linalg.vector_norm(way, dim=-1, keepdim=True)
-        known = torch.cat([places[..., :3], way, length, places[..., 6:]], dim=-1)
-        evidence = masked_max(self.read_places(known), token_mask)
+        evidence = self._read(places, token_mask)
         said = ActionHead.collect(class_token, tokens, token_mask, actor)
         return torch.cat([evidence, said], dim=1)
 
     def describe(self, evidence: Tensor) -> Tensor:
         """Compress evidence ``(..., P + 2 D + A)`` to ``(..., descriptor_width)``."""
-        width = self.place_width
-        places = self.places.describe(evidence[..., :width])
-        return torch.cat([places, self.tokens.describe(evidence[..., width:])], dim=-1)
+        places = self.places.describe(evidence[..., : self.place_width])
+        return torch.cat([places, self.tokens.describe(evidence)], dim=-1)
+
+    def answer_by_places(self, places: Tensor, token_mask: Tensor, mask: Tensor) -> Tensor:
+        """Answer by places alone.
+
+        Args:
+            places: ``(B * T, G, 7)``, see :meth:`collect`.
+            token_mask: ``(B * T, G)``.
+            mask: ``(B, T)``, false for frames without points.
+
+        Returns:
+            Logits ``(B, T, classes)``.
+        """
+        described = self.places.describe(self._read(places, token_mask))
+        return self.places(described.unflatten(0, mask.shape), mask)
 
     def forward(self, descriptors: Tensor, mask: Tensor) -> Tensor:
-        """Read out every frame; shapes as :meth:`ActionHead.forward`."""
+        """Read out every frame; shapes as :meth:`ActionHead.forward`.
+
+        In training the tokens answer alone, afterwards both.
+        """
         width = self.places.descriptor_width
-        places = self.places(descriptors[..., :width], mask)
         tokens = self.tokens(descriptors[..., width:], mask)
         if self.training:
-            drawn = torch.rand(len(places), 1, 1, device=places.device)
-            return torch.where(drawn < self.place_share, places, tokens)
+            return tokens
+        places = self.places(descriptors[..., :width], mask)
         return (places.float().log_softmax(-1) + tokens.float().log_softmax(-1)) / 2
+
+    def _read(self, places: Tensor, token_mask: Tensor) -> Tensor:
+        way = _WAY_SCALE * places[..., 3:6]
+        length = torch.linalg.vector_norm(way, dim=-1, keepdim=True)
+        known = torch.cat([places[..., :3], way, length, places[..., 6:]], dim=-1)
+        return masked_max(self.read_places(known), token_mask)

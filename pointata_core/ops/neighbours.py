@@ -58,7 +58,10 @@ def knn(
     require_same_batch(queries, points, 'queries and points')
     queries = checked_points(queries, query_mask, 'queries')
     points = checked_points(points, mask, 'points')
-    search = nearest_by_tree if points.device.type == 'cpu' else nearest_of_all_pairs
+    # Many small clouds (the tokens of a batch of clips) are not worth a tree each.
+    small = k == 1 and len(points) >= 8 and points.shape[1] <= 64
+    tree = points.device.type == 'cpu' and not small
+    search = nearest_by_tree if tree else nearest_of_all_pairs
     return Neighbours(*search(queries, points, k, mask, query_mask))
 
 

@@ -37,7 +37,9 @@ class ClipSampling:
         short: What becomes of windows for which a recording is too short: ``pad`` repeats its last
             frame (``sliding``) or its first (``causal``), ``drop`` leaves the window out, as public
             loaders do: such recordings vanish from the score.
-        pick: Which frame of its part ``uniform`` takes: ``first``, ``middle`` or ``random``.
+        pick: Which frame of its part ``uniform`` takes: ``first``, ``middle``, ``random``, or
+            ``shifted``: the same place in every part, drawn once a clip. Frames then lie evenly in
+            time, and speeds stay what they are.
         points: Points per frame; None keeps all.
         seed: Seed of all random choices.
 
@@ -50,7 +52,7 @@ class ClipSampling:
     stride: int = 1
     hop: int = 1
     short: Literal['pad', 'drop'] = 'pad'
-    pick: Literal['first', 'middle', 'random'] = 'first'
+    pick: Literal['first', 'middle', 'random', 'shifted'] = 'first'
     points: int | None = None
     seed: int = 0
 
@@ -58,7 +60,7 @@ class ClipSampling:
         choices = {
             'window': ('sliding', 'causal', 'uniform', 'whole'),
             'short': ('pad', 'drop'),
-            'pick': ('first', 'middle', 'random'),
+            'pick': ('first', 'middle', 'random', 'shifted'),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -95,7 +97,7 @@ class ClipSampling:
         Args:
             length: Frames of the recording, at least 1.
             number: Which of its clips, in ``range(clips_in(length))``.
-            generator: Needed by ``pick='random'`` only.
+            generator: Needed by ``pick='random'`` and ``'shifted'`` only.
 
         Returns:
             (T,) int64 in order of time.
@@ -114,6 +116,7 @@ class ClipSampling:
     def _one_of_each_part(
         self, length: int, generator: np.random.Generator | None
     ) -> NDArray[np.int64]:
+        steps = np.arange(self.frames)
         edges = np.arange(self.frames + 1) * length // self.frames
         first, room = edges[:-1], np.maximum(np.diff(edges), 1)
         if self.pick == 'first':
@@ -121,7 +124,9 @@ class ClipSampling:
         if self.pick == 'middle':
             return first + room // 2
         if generator is None:
-            raise ValueError("pick='random' needs a generator")
+            raise ValueError(f'pick={self.pick!r} needs a generator')
+        if self.pick == 'shifted':
+            return ((steps + generator.random()) * length / self.frames).astype(np.int64)
         return first + generator.integers(0, room)
 
 
