@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +27,7 @@ from pointata_core.streaming.aside import Aside, NotAside, Once
 from pointata_core.streaming.camera_calibration import Camera, pixels_of
 from pointata_core.streaming.preparation import UNLABELLED
 from pointata_core.streaming.session import FrameResult, Skipped
+from pointata_core.streaming.stopwatch import Stopwatch
 from pointata_core.streaming.time_rules import Reset, ResetReason, Skip, TimeGuard
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class CameraSession:
         if isinstance(decision, Skip):
             return Skipped(decision.reason, stamp_ns)
         reset = decision.reason if isinstance(decision, Reset) else None
-        watch = _Stopwatch(self.device)
+        watch = Stopwatch(self.device)
         kept, voxels = self._voxelise(points)
         seen, pixels = _nothing_seen()
         if view is not None:
@@ -180,7 +180,7 @@ class CameraSession:
         watch.lap('propagate')
         self.frames_in_history += 1
         return CameraResult(
-            labels, scores, None, watch.laps, stamp_ns, reset, len(kept), bad, seen, pixels
+            labels, scores, None, watch.timings_ms, stamp_ns, reset, len(kept), bad, seen, pixels
         )
 
     def ingest(
@@ -271,24 +271,6 @@ class CameraSession:
         fused = None if network.fusion is None else network.fusion(maps, cloud[rows], where)
         image, _ = network.image_heads(gather_pixels(maps, where), fused)
         probabilities[rows] = (probabilities[rows] + image.softmax(dim=1)) / 2
-
-
-class _Stopwatch:
-    """Charges the time since the last lap to a stage."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._start = self._last = perf_counter()
-        self.laps: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        if self._device.type == 'cuda':
-            torch.cuda.synchronize(self._device)
-        now = perf_counter()
-        self.laps[stage] = 1e3 * (now - self._last)
-        self.laps.pop('total', None)
-        self.laps['total'] = 1e3 * (now - self._start)
-        self._last = now
 
 
 def _nothing_seen() -> tuple[np.ndarray, np.ndarray]:

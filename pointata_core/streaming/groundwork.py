@@ -9,8 +9,7 @@ at the frame before it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from time import perf_counter
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,30 +20,7 @@ from pointata_core.models.pointata import PointATA
 from pointata_core.models.segmentation_head import DescribedPoints
 from pointata_core.streaming.aside import Once
 from pointata_core.streaming.preparation import FramePreparer, PreparedFrame
-
-
-@dataclass
-class Stopwatch:
-    """Wall time by stage.
-
-    Args:
-        device: Waited for at the end of every stage.
-        laps: Milliseconds by stage.
-    """
-
-    device: torch.device
-    laps: dict[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._last = perf_counter()
-
-    def lap(self, stage: str) -> None:
-        """Charge the time since the last lap to ``stage``."""
-        if self.device.type == 'cuda':
-            torch.cuda.synchronize(self.device)
-        now = perf_counter()
-        self.laps[stage] = 1e3 * (now - self._last)
-        self._last = now
+from pointata_core.streaming.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,8 +18,9 @@ from pointata_core.errors import ConfigError
 from pointata_core.models.segmentation_head import class_probabilities
 from pointata_core.models.stream_state import StreamState
 from pointata_core.streaming.aside import Aside, NotAside
-from pointata_core.streaming.groundwork import Groundwork, Stopwatch
+from pointata_core.streaming.groundwork import Groundwork
 from pointata_core.streaming.preparation import UNLABELLED, FramePreparer, PreparationConfig
+from pointata_core.streaming.stopwatch import Stopwatch
 from pointata_core.streaming.time_rules import (
     Reset,
     ResetReason,
@@ -169,7 +170,7 @@ class StreamingSession:
             probabilities=probabilities,
             action=action,
             non_finite=bad,
-            timings_ms={**watch.laps, 'total': sum(watch.laps.values())},
+            timings_ms=watch.timings_ms,
         )
 
     @torch.inference_mode()
@@ -256,7 +257,7 @@ class StreamingSession:
         frame = groundwork.frame
         if len(frame.points):
             self._origin = frame.origin
-        watch = Stopwatch(self.device, dict(groundwork.laps))
+        watch = Stopwatch(self.device, groundwork.laps)
         motion = None
         if transform is not None and self.frames_in_history:
             motion = self.preparer.motion(transform, frame.origin).to(self.device)
