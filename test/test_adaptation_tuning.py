@@ -18,6 +18,7 @@ from pointata_core.adaptation.tuning import (
     tuning_mode,
 )
 from pointata_core.errors import ConfigError
+from pointata_core.models.backbone import Attention
 from pointata_core.models.config import NetworkConfig
 from pointata_core.models.geometry import frame_geometry
 from pointata_core.models.pointata import PointATA
@@ -261,6 +262,26 @@ def test_two_pooled_streams_stream_exactly() -> None:
     torch.testing.assert_close(torch.stack(frames, 1), whole, atol=1e-5, rtol=1e-4)
     # The pooled readout really looks back: without the first frames the last answer is another.
     assert not torch.allclose(network(points[:, 4:]).action[:, -1], whole[:, -1], atol=1e-4)
+
+
+def test_attention_learns_the_same_in_bfloat16() -> None:
+    torch.manual_seed(0)
+    attention = Attention(12, 2)
+    tokens = torch.randn(3, 7, 12)
+    seen = torch.rand(3, 1, 1, 7) < 0.7
+    seen[..., 0] = True
+    found = []
+    for half in (False, True):
+        x = tokens.clone().requires_grad_()
+        with torch.autocast('cpu', torch.bfloat16, enabled=half):
+            answer = attention(x, seen)
+        answer.float().square().sum().backward()
+        found.append((answer.float(), x.grad))
+    (answer, gradient), (half_answer, half_gradient) = found
+    largest = float(answer.detach().abs().max())
+    torch.testing.assert_close(half_answer, answer, atol=0.03 * largest, rtol=0)
+    worst = float(gradient.abs().max())
+    torch.testing.assert_close(half_gradient, gradient, atol=0.03 * worst, rtol=0)
 
 
 def test_an_unknown_mode_is_refused_by_name() -> None:
