@@ -125,8 +125,11 @@ class Finished:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.content: dict[str, Any] = {'settings': {}, 'machine': {}, 'versions': {}, 'runs': {}}
-        if path.is_file():
-            self.content = json.loads(path.read_text(encoding='utf-8'))
+        self._read()
+
+    def _read(self) -> None:
+        if self.path.is_file():
+            self.content |= json.loads(self.path.read_text(encoding='utf-8'))
 
     def __contains__(self, run: Run) -> bool:
         return run.key in self.content['runs']
@@ -145,7 +148,10 @@ class Finished:
         self.content['settings'][name] = facts
 
     def add(self, run: Run, measured: dict[str, Any], machine: dict, versions: dict) -> None:
-        """Keep a run."""
+        """Keep a run, beside those that other processes finished meanwhile."""
+        settings = self.content['settings']
+        self._read()
+        self.content['settings'] |= settings
         self.content['runs'][run.key] = measured
         self.content |= {'machine': machine, 'versions': versions}
         part = self.path.with_suffix('.part')
