@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from statistics import median
+from statistics import fmean, median
 
 _WINDOW = 9
+_LONG_WINDOW = 100
 # A node that needs more of the sensor's period would take long to make up for a delay.
-_KEEPING_UP = 0.9
+_KEEPING_UP = 0.95
 _STAGES_OF_INGESTING = ('decode', 'transform', 'prepare', 'geometry', 'network')
 
 
@@ -17,14 +18,14 @@ class IngestBudget:
     """Compares what answering and ingesting a cloud cost with the time between two clouds.
 
     A node that is slower than its sensor catches up only if the clouds it passes over cost less
-    than the sensor's period. One that was only held up for a moment catches up by itself. Medians
-    of recent clouds keep one slow frame from deciding.
+    than the sensor's period; medians of the last few keep one slow frame from deciding. One that
+    was only held up for a while catches up by itself; that is told by means of many.
     """
 
     def __init__(self) -> None:
         self._costs_s: deque[float] = deque(maxlen=_WINDOW)
-        self._turns_s: deque[float] = deque(maxlen=_WINDOW)
-        self._arrivals_s: deque[float] = deque(maxlen=_WINDOW + 1)
+        self._turns_s: deque[float] = deque(maxlen=_LONG_WINDOW)
+        self._arrivals_s: deque[float] = deque(maxlen=_LONG_WINDOW + 1)
 
     def arrived(self, now_s: float) -> None:
         """A cloud arrived at ``now_s`` on a steady clock."""
@@ -45,7 +46,7 @@ class IngestBudget:
         """True if ingesting costs at most ``share`` of the sensor's period, or is not yet known."""
         if share <= 0.0:
             return False
-        period_s = self._period_s()
+        period_s = self._period_s(_WINDOW)
         if not self._costs_s or period_s is None:
             return True
         return median(self._costs_s) <= share * period_s
@@ -56,11 +57,11 @@ class IngestBudget:
         Args:
             inputs: How many share the worker.
         """
-        period_s = self._period_s()
+        period_s = self._period_s(_LONG_WINDOW)
         if not self._turns_s or period_s is None:
             return False
-        return median(self._turns_s) <= _KEEPING_UP * period_s / inputs
+        return fmean(self._turns_s) <= _KEEPING_UP * period_s / inputs
 
-    def _period_s(self) -> float | None:
-        arrivals = list(self._arrivals_s)
+    def _period_s(self, window: int) -> float | None:
+        arrivals = list(self._arrivals_s)[-(window + 1) :]
         return (arrivals[-1] - arrivals[0]) / (len(arrivals) - 1) if len(arrivals) > 1 else None

@@ -85,10 +85,18 @@ def test_a_node_keeps_up_if_the_turns_of_all_inputs_fit_into_the_period():
     assert not budget(10.0, period_s=0.1, turn_s=0.097).keeps_up(inputs=1)
 
 
-def test_one_long_turn_does_not_decide_and_ignorance_is_no_reason_for_patience():
-    known = budget(10.0, period_s=0.1, turn_s=0.03)
-    known.answered({}, turn_s=5.0)
+def test_one_long_turn_among_many_does_not_decide():
+    known = IngestBudget()
+    for frame in range(60):
+        known.arrived(frame * 0.1)
+        known.answered({}, turn_s=0.05)
+    known.answered({}, turn_s=2.0)
     assert known.keeps_up(inputs=1)
+    known.answered({}, turn_s=2.0)
+    assert not known.keeps_up(inputs=1)
+
+
+def test_ignorance_is_no_reason_for_patience():
     assert not IngestBudget().keeps_up(inputs=1)
 
 
