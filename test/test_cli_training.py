@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RECIPES = [
     path
     for path in sorted((ROOT / 'config' / 'training').glob('*.yaml'))
-    if '\ntask: ' in path.read_text()
+    if not path.name.startswith(('domain_', 'pretrain_'))
 ]
 
 
