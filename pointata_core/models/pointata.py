@@ -14,13 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pointata_core.models.context_encoder import ContextEncoder, Neighbourhood
+from pointata_core.models.frame_network import FrameNetwork, places_of
 from pointata_core.models.geometry import FrameGeometry, TokenGeometry, frame_geometry, tube_parents
-from pointata_core.models.network_parts import NetworkParts
-from pointata_core.models.segmentation_head import (
-    DescribedPoints,
-    class_probabilities,
-)
+from pointata_core.models.segmentation_head import DescribedPoints
 from pointata_core.models.stream_state import (
     StreamState,
     empty_state,
@@ -36,7 +32,6 @@ from pointata_core.models.tubes import (
     tube_steps,
 )
 from pointata_core.models.two_stream_head import TwoStreamHead
-from pointata_core.ops import knn
 
 
 @dataclass(frozen=True)
@@ -53,8 +48,8 @@ class NetworkOutput:
     action: Tensor | None
 
 
-class PointATA(NetworkParts):
-    """The parts, connected.
+class PointATA(FrameNetwork):
+    """The frames, connected.
 
     Args:
         config: Sizes, classes and geometry.
@@ -223,7 +218,7 @@ class PointATA(NetworkParts):
         mask = geometry.token_mask
         frames = len(mask) // batch
         parents = self._clip_parents(geometry, motion, batch, frames)
-        places = _places(geometry, self._clip_steps(geometry, motion, parents))
+        places = places_of(geometry, self._clip_steps(geometry, motion, parents))
         return self.action_head.answer_by_places(places, mask, mask.any(1).view(batch, frames))
 
     # ------------------------------------------------------------------ streams
@@ -314,118 +309,6 @@ class PointATA(NetworkParts):
         readout = torch.cat([state.readout, descriptor.unsqueeze(1)], dim=1)
         mask = torch.cat([state.readout_mask, present.unsqueeze(1)], dim=1)
         return self.action_head(readout, mask)[:, -1], readout[:, 1:], mask[:, 1:]
-
-    # ------------------------------------------------------------------ shared by both
-
-    def _previous(
-        self, geometry: TokenGeometry, points: Tensor, features: Tensor | None, mask: Tensor
-    ) -> tuple[Tensor, Tensor | None, Tensor]:
-        index = knn(
-            geometry.centres, points, self.config.geometry.patch_size, mask, geometry.token_mask
-        ).index
-        return points, features, index
-
-    def embed(
-        self,
-        points: Tensor,
-        features: Tensor | None,
-        geometry: TokenGeometry,
-        previous: tuple[Tensor, Tensor | None, Tensor] | None = None,
-    ) -> Tensor:
-        """Patch tokens ``(F, G, D)`` of single frames, zero in empty slots.
-
-        Args:
-            points: ``(F, N, 3)`` normalised.
-            features: ``(F, N, C)`` or ``None``.
-            geometry: Of these frames.
-            previous: Of the frames before, for a two-frame embedder: points, features, and which
-                of them belong to each patch.
-        """
-        tokens = self.embedder(points, features, geometry.centres, geometry.patch_index, previous)
-        return tokens * geometry.token_mask.unsqueeze(-1)
-
-    def _run_blocks(
-        self,
-        tokens: Tensor | None,
-        geometry: TokenGeometry,
-        past: Callable[[int, Tensor], list[Tensor]],
-        prefix: Tensor | None = None,
-    ) -> list[Tensor]:
-        """Run all blocks; return the normed streams after the tapped blocks and the last one."""
-        backbone, context, first = self.backbone, self.context, self.config.first_adapted
-        tapped = self.config.segmentation_blocks if self.segmentation_head is not None else ()
-        if prefix is not None and any(number <= first for number in tapped):
-            raise ValueError(f'segmentation taps blocks {tapped}, the prefix ends with {first}')
-        patches = prefix[:, 1:] if tokens is None else tokens
-        x, position = backbone.with_class(patches, geometry.centres)
-        if prefix is not None:
-            x = prefix
-        mask = backbone.attention_mask(geometry.token_mask)
-        around = None
-        if context is not None:
-            around = context.places(geometry.centres, geometry.context_index)
-        taps = []
-        for number in range(first if prefix is not None else 0, len(backbone.blocks)):
-            own = number - first
-            if own == 0 and self.class_offset is not None:
-                x, position = (_with_offset(v, o) for v, o in zip((x, position), self.class_offset))
-            x = x + position
-            if own >= 0 and self.adapters:
-                latents = self.adapters[own].latents(x)
-                x = self.adapters[own](x, latents, past(own, latents))
-            beside = None
-            if own >= 0 and context is not None:
-                beside = _bind_context(context, around, own)
-            x = backbone.blocks[number](x, mask, beside)
-            if number + 1 in tapped:
-                taps.append(backbone.norm(x))
-        taps.append(backbone.norm(x))
-        return taps
-
-    def _segment(
-        self,
-        points: Tensor,
-        features: Tensor | None,
-        mask: Tensor | None,
-        geometry: TokenGeometry,
-        taps: list[Tensor],
-        described: Callable[[], DescribedPoints] | None = None,
-    ) -> tuple[Tensor | None, Tensor | None]:
-        head = self.segmentation_head
-        if head is None:
-            return None, None
-        known = described() if described else head.describe(points, features, geometry)
-        logits = head.classify_points(known, [t[:, 1:] for t in taps[:-1]])
-        if self.actor is None:
-            return logits, None
-        column = self.config.segmentation_classes.index(self.config.actor_class)
-        # The mask that chooses the actor's points is given, not trained through.
-        probability = class_probabilities(logits.detach())[:, column]
-        return logits, self.actor(points, probability, mask)
-
-    def _describe(
-        self, taps: list[Tensor], geometry: TokenGeometry, actor: Tensor | None, steps: Tensor
-    ) -> Tensor | None:
-        head, last = self.action_head, taps[-1]
-        if head is None:
-            return None
-        mask, places = geometry.token_mask, _places(geometry, steps)
-        return head.describe(head.collect(last[:, 0], last[:, 1:], mask, actor, places))
-
-
-def _places(geometry: TokenGeometry, steps: Tensor) -> Tensor:
-    return torch.cat([geometry.centres, steps], dim=-1)
-
-
-def _with_offset(stream: Tensor, offset: Tensor) -> Tensor:
-    """Add to the class slot only."""
-    return torch.cat([stream[:, :1] + offset, stream[:, 1:]], dim=1)
-
-
-def _bind_context(
-    context: ContextEncoder, around: Neighbourhood, block: int
-) -> Callable[[Tensor], Tensor]:
-    return lambda x: context(x, around, block)
 
 
 def _fold(values: Tensor | None) -> Tensor | None:
