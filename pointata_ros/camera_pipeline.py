@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sensor_msgs.msg import PointCloud2
@@ -50,13 +51,14 @@ class CameraPipeline(Pipeline):
 
     def _step(
         self, arrival: Arrival, decoded: Decoded, cloud: Cloud, motion: Motion
-    ) -> FrameResult | Skipped:
+    ) -> Callable[[], FrameResult] | Skipped:
         result = self.session.step(
             cloud.points,
             cloud.stamp_ns,
             frame_id=cloud.frame_id,
             view=self._camera.view(arrival.expected, cloud),
         )
-        if not isinstance(result, Skipped):
-            self._camera.pairs.answered(len(cloud), result.with_camera)
-        return result
+        if isinstance(result, Skipped):
+            return result
+        self._camera.pairs.answered(len(cloud), result.with_camera)
+        return lambda: result

@@ -4,21 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from time import perf_counter
 
-import numpy as np
 from sensor_msgs.msg import PointCloud2
 
 from pointata_core.data.cloud import Cloud, CloudLimits, Rejected
-from pointata_core.streaming.preparation import UNLABELLED
+from pointata_core.streaming.aside import HandedOver
 from pointata_core.streaming.session import FrameResult, Skipped, StreamingSession
 from pointata_core.streaming.time_rules import ResetReason
 from pointata_ros.arrival import Arrival, Decoded
 from pointata_ros.budget import IngestBudget
 from pointata_ros.parameters import NodeSettings
-from pointata_ros.publishers import Answer, Outputs
+from pointata_ros.publishers import Outputs
 from pointata_ros.recovery import Recovery, drop_reason
+from pointata_ros.reply import Reply
 from pointata_ros.statistics import DropReason, Statistics
 from pointata_ros.transforms import EgoMotion, Motion, NoEgoMotion
 
@@ -67,6 +66,8 @@ class Pipeline:
         self._recovery = recovery
         self._inputs = inputs
         self._is_spoilt = False
+        # An answer that a second thread finishes, and how long the worker was at it.
+        self._late: tuple[HandedOver, Reply, float] | None = None
         self._last_answer_ns: int | None = None
         self.frame_id = ''
 
@@ -79,8 +80,14 @@ class Pipeline:
             arrival.look_ahead(session, _limits(settings))
         return arrival
 
-    def answer(self, arrival: Arrival) -> None:
-        """Answer a cloud, or count why not."""
+    def answer(self, arrival: Arrival, somebody_waits: Callable[[], bool] = lambda: False) -> None:
+        """Answer a cloud, or count why not.
+
+        Args:
+            arrival: The cloud.
+            somebody_waits: Asked when the next cloud could be begun: if one waits, a second thread
+                finishes the answer to this one.
+        """
         began = perf_counter()
         self._begin(arrival)
         settings = self._settings()
@@ -91,33 +98,74 @@ class Pipeline:
         if self._exceeds_rate(cloud.stamp_ns, settings):
             self._leave_unanswered(decoded, cloud, DropReason.RATE_LIMIT, settings)
             return
+        reply = self._advance(arrival, decoded, cloud, settings)
+        if reply is None:
+            return
+        if not reply.is_cold:
+            self._last_answer_ns, self.frame_id = cloud.stamp_ns, cloud.frame_id
+        if somebody_waits() and self.session.can_look_ahead:
+            handed_over = self.session.aside.hand_over(reply)
+            self._late = (handed_over, reply, perf_counter() - began)
+        else:
+            reply()
+            self._replied(reply, perf_counter() - began)
+
+    def settle(self) -> None:
+        """Return once no answer is under way any more; raises what went wrong with it."""
+        late, self._late = self._late, None
+        if late is not None:
+            handed_over, reply, turn_s = late
+            handed_over.settle()
+            self._replied(reply, turn_s)
+
+    def _replied(self, reply: Reply, turn_s: float) -> None:
+        self._recovery.answered()
+        if reply.timings_ms:
+            self._budget.answered(reply.timings_ms, turn_s)
+        # What is not a number in the state would stay there for good.
+        self._is_spoilt |= not reply.is_sound
+
+    def _advance(
+        self, arrival: Arrival, decoded: Decoded, cloud: Cloud, settings: NodeSettings
+    ) -> Reply | None:
+        """Take a cloud through the blocks; ``None`` if it was dropped."""
         ready = perf_counter()
         motion = self._measure(cloud, settings)
         if motion is None:
             arrival.abandon()
-            return
+            return None
         moved = perf_counter()
-        result = self._step(arrival, decoded, cloud, motion)
-        if isinstance(result, Skipped):
-            self._statistics.dropped(DropReason(result.reason.value))
-            return
+        unfinished = self._step(arrival, decoded, cloud, motion)
+        try:
+            self.settle()
+        except Exception as error:
+            # It is that of the cloud before; this one followed from it.
+            self._statistics.dropped(drop_reason(error))
+            raise
+        if isinstance(unfinished, Skipped):
+            self._statistics.dropped(DropReason(unfinished.reason.value))
+            return None
+        if self._is_spoilt:
+            # The answer to the cloud before has just shown it: once more, from a fresh state.
+            self.reset(ResetReason.REQUESTED)
+            return self._advance(arrival, decoded, cloud, settings)
         self._ego_motion.accept(motion)
-        self._recovery.answered()
-        result, is_sound = self._inspect(result)
-        if self.session.frames_in_history < settings.min_history:
-            self._statistics.dropped(DropReason.COLD, ingested=True)
-        else:
-            self._publish(
-                arrival, cloud, result, (began, decoded.decode_ms, ready, moved), settings
-            )
-        # What is not a number in the state would stay there for good.
-        self._is_spoilt = not is_sound
+        return Reply(
+            arrival,
+            cloud,
+            unfinished,
+            {'decode': decoded.decode_ms, 'transform': 1e3 * (moved - ready)},
+            settings,
+            self.session.frames_in_history < settings.min_history,
+            self._outputs,
+            self._statistics,
+        )
 
     def _step(
         self, arrival: Arrival, decoded: Decoded, cloud: Cloud, motion: Motion
-    ) -> FrameResult | Skipped:
-        """Take a cloud through the session."""
-        return self.session.step(
+    ) -> Callable[[], FrameResult] | Skipped:
+        """Take a cloud through the session as far as the next one must wait for it."""
+        return self.session.begin(
             cloud.points,
             cloud.stamp_ns,
             cloud.features,
@@ -126,47 +174,10 @@ class Pipeline:
             decoded.groundwork,
         )
 
-    def _publish(
-        self,
-        arrival: Arrival,
-        cloud: Cloud,
-        result: FrameResult,
-        laps: tuple[float, float, float, float],
-        settings: NodeSettings,
+    def pass_over(
+        self, arrival: Arrival, somebody_waits: Callable[[], bool] = lambda: False
     ) -> None:
-        """Send an answer and note how long everything took.
-
-        ``laps`` says when the cloud had its turn, how many ms decoding took, when it was decoded,
-        and when its motion was known.
-        """
-        began, decode_ms, ready, moved = laps
-        stepped = perf_counter()
-        labels = _above_threshold(result, settings.score_threshold)
-        self._outputs.publish(Answer(arrival.message.header, cloud, result, labels), settings)
-        published = perf_counter()
-        self._last_answer_ns, self.frame_id = cloud.stamp_ns, cloud.frame_id
-        stages = {stage: ms for stage, ms in result.timings_ms.items() if stage != 'total'}
-        timings_ms = {
-            'decode': decode_ms,
-            'transform': 1e3 * (moved - ready),
-            **stages,
-            'publish': 1e3 * (published - stepped),
-        }
-        # Stages may have been done while others were at the cloud before: waiting is what is left.
-        total_ms = 1e3 * (published - arrival.arrived_s)
-        waited_ms = max(0.0, total_ms - sum(timings_ms.values()))
-        timings_ms = {'queue': waited_ms, **timings_ms, 'total': total_ms}
-        self._budget.answered(timings_ms, published - began)
-        self._outputs.publish_timings(arrival.message.header, timings_ms)
-        # Last, so that a cloud on which something breaks is not counted twice.
-        self._statistics.answered(len(cloud), int((labels == UNLABELLED).sum()), timings_ms)
-        latency_s = published - arrival.arrived_s
-        # Under block clouds queue by design.
-        if settings.policy == 'latest' and 0.0 < settings.max_latency < latency_s:
-            self._statistics.slow(latency_s)
-
-    def pass_over(self, arrival: Arrival) -> None:
-        """A newer cloud is waiting.
+        """A newer cloud is waiting; arguments as for :meth:`answer`.
 
         Answer this one all the same if it has hardly waited and the node was only held up; else
         let it enter the temporal state if that is affordable.
@@ -174,7 +185,7 @@ class Pipeline:
         settings = self._settings()
         waited_s = perf_counter() - arrival.arrived_s
         if waited_s <= settings.patience and self._budget.keeps_up(self._inputs):
-            self.answer(arrival)
+            self.answer(arrival, somebody_waits)
             return
         self._begin(arrival)
         if not self._can_ingest(settings):
@@ -196,6 +207,11 @@ class Pipeline:
     def fail(self, error: Exception) -> None:
         """Count a cloud on which something broke; the state may be half new, so begin afresh."""
         self._statistics.dropped(drop_reason(error))
+        try:
+            self.settle()
+        except Exception as earlier:
+            # The answer to the cloud before, which broke on the same.
+            self._statistics.dropped(drop_reason(earlier))
         self._statistics.failed(f'{type(error).__name__}: {error}')
         hopeless, note = self._recovery.after(error, self.session)
         if note:
@@ -233,15 +249,6 @@ class Pipeline:
             return motion
         self._statistics.dropped(DropReason.NO_TRANSFORM)
         return None
-
-    def _inspect(self, result: FrameResult) -> tuple[FrameResult, bool]:
-        """Take out of an answer what is not a number, and tell whether that was unnecessary."""
-        has_bad_action = result.action is not None and not np.isfinite(result.action).all()
-        if not result.non_finite and not has_bad_action:
-            return result, True
-        self._statistics.non_finite(result.non_finite)
-        # Cells without an answer are unlabelled already.
-        return (replace(result, action=None) if has_bad_action else result), False
 
     def _leave_unanswered(
         self, decoded: Decoded, cloud: Cloud, reason: DropReason, settings: NodeSettings
@@ -281,9 +288,3 @@ class Pipeline:
 
 def _limits(settings: NodeSettings) -> CloudLimits:
     return CloudLimits(max_points=settings.max_points)
-
-
-def _above_threshold(result: FrameResult, threshold: float) -> np.ndarray:
-    if threshold <= 0.0:
-        return result.labels
-    return np.where(result.probabilities < threshold, np.uint16(UNLABELLED), result.labels)

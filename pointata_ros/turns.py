@@ -53,6 +53,11 @@ class Turns(Generic[Item]):
         """True while something was taken out of a mailbox and has not had its turn."""
         return any(self._begun)
 
+    @property
+    def somebody_waits(self) -> bool:
+        """True if :meth:`take` would return something at once."""
+        return self.has_begun or any(len(one) for one in self._mailboxes)
+
     def take(self, timeout_s: float) -> Turn[Item] | None:
         """The next item; ``None`` if none comes within ``timeout_s`` or the mailboxes close."""
         if not self.has_begun:

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pointata_ros.arrival import Arrival
 from pointata_ros.mailbox import Mailbox
@@ -95,21 +96,34 @@ class Worker:
             turn = self._turns.take(_POLL_S)
             if turn is not None:
                 self._work(turn)
+            else:
+                self._settle()
+        self._settle()
         self._run_errands()
 
     def _run_errands(self) -> None:
+        if not self._errands.empty():
+            self._settle()
         while not self._errands.empty():
             self._try('', self._errands.get(), lambda error: self._on_error('', error))
+
+    def _settle(self) -> None:
+        """Let no answer be under way any more."""
+        for lane in self._lanes:
+            self._try(lane.name, lane.pipeline.settle, partial(self._fail, lane))
 
     def _work(self, turn: Turn[Arrival]) -> None:
         lane = self._lanes[turn.lane]
         action = lane.pipeline.pass_over if turn.is_overtaken else lane.pipeline.answer
+        self._try(
+            lane.name,
+            lambda: action(turn.item, lambda: self._turns.somebody_waits),
+            partial(self._fail, lane),
+        )
 
-        def fail(error: Exception) -> None:
-            self._on_error(lane.name, error)
-            lane.pipeline.fail(error)
-
-        self._try(lane.name, lambda: action(turn.item), fail)
+    def _fail(self, lane: Lane, error: Exception) -> None:
+        self._on_error(lane.name, error)
+        lane.pipeline.fail(error)
 
     def _try(
         self, name: str, action: Callable[[], None], fail: Callable[[Exception], None]

@@ -302,7 +302,7 @@ def test_a_network_that_breaks_on_one_input_goes_on_with_the_other(
     rear.ask()
     front.ask()
     with monkeypatch.context() as patch:
-        patch.setattr(stream_of(bench, 'front').session, 'step', None)
+        patch.setattr(stream_of(bench, 'front').session, 'begin', None)
         front.send()
         wait_for(
             bench, 'front/processing', lambda one: one.get('dropped.error') == '1', 'the counter'
@@ -349,7 +349,7 @@ def test_a_shortage_of_memory_costs_the_input_that_has_it_cells_and_the_node_sta
     front, rear = Sensor(bench, 'front'), Sensor(bench, 'rear')
     streams = {name: stream_of(bench, name) for name in INPUTS}
     with monkeypatch.context() as patch:
-        patch.setattr(streams['front'].session, 'step', fail)
+        patch.setattr(streams['front'].session, 'begin', fail)
         for count in range(1, 2 * PATIENCE + 2):  # the rear shows that the device works
             front.send()
             wait_until(
@@ -387,7 +387,7 @@ def test_a_device_that_is_lost_ends_all_inputs_and_the_node_can_be_tried_again(b
         raise RuntimeError('CUDA error: device-side assert triggered')
 
     front = Sensor(bench, 'front')
-    monkeypatch.setattr(stream_of(bench, 'front').session, 'step', fail)
+    monkeypatch.setattr(stream_of(bench, 'front').session, 'begin', fail)
     front.send()
     bench.wait_for_state('unconfigured')
     assert bench.node.streams == ()
@@ -409,7 +409,7 @@ def test_the_cpu_takes_over_for_all_inputs(bench, monkeypatch):
     bench.set(device_failure='cpu')
     front, rear = Sensor(bench, 'front'), Sensor(bench, 'rear')
     before = stream_of(bench, 'rear').session
-    monkeypatch.setattr(stream_of(bench, 'front').session, 'step', fail)
+    monkeypatch.setattr(stream_of(bench, 'front').session, 'begin', fail)
     front.send()
     bench.wait_for_log('running on the CPU instead of cuda')
     assert len(rear.ask()) == 400
@@ -428,9 +428,9 @@ def test_a_skill_is_swapped_for_all_inputs_at_once_and_no_cloud_is_lost(
     serving = []
     for stream in bench.node.streams:
         # Which bundles answer at the moment of each cloud, as its worker sees it.
-        def answer(arrival, original=stream.pipeline.answer):
+        def answer(arrival, somebody_waits, original=stream.pipeline.answer):
             serving.append(tuple(one.pipeline.session.bundle for one in bench.node.streams))
-            original(arrival)
+            original(arrival, somebody_waits)
 
         stream.pipeline.answer = answer
     over = threading.Event()
@@ -505,14 +505,14 @@ def test_a_swap_that_fails_for_one_input_happens_for_none(
 def test_a_stuck_worker_is_said_with_the_input_that_it_is_stuck_on(bench, monkeypatch):
     held, release = threading.Event(), threading.Event()
     session = stream_of(bench, 'rear').session
-    step = session.step
+    begin = session.begin
 
     def hold(*arguments):
         held.set()
         release.wait(PATIENCE_S)
-        return step(*arguments)
+        return begin(*arguments)
 
-    monkeypatch.setattr(session, 'step', hold)
+    monkeypatch.setattr(session, 'begin', hold)
     bench.set(stuck_after=0.2)
     rear = Sensor(bench, 'rear')
     rear.send()

@@ -301,7 +301,7 @@ def test_a_shortage_of_memory_costs_one_cloud_and_half_the_cells(bench, stamps, 
         raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 1 GiB')
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.stream.session, 'step', fail)
+        patch.setattr(bench.stream.session, 'begin', fail)
         publisher.publish(cloud(street(1), next(stamps)))
         status = wait_for(
             bench,
@@ -344,7 +344,7 @@ def test_a_device_that_fails_for_good_ends_in_unconfigured_and_can_be_tried_agai
     listener = client.create_subscription(DiagnosticArray, '/diagnostics', seen.append, 10)
     wait_until(listener.get_publisher_count, 'the diagnostics')
     publisher = bench.publisher()
-    monkeypatch.setattr(bench.stream.session, 'step', fail)
+    monkeypatch.setattr(bench.stream.session, 'begin', fail)
     for _ in range(clouds):
         publisher.publish(cloud(street(1), next(stamps)))
     bench.wait_for_state('unconfigured')
@@ -372,7 +372,7 @@ def test_the_cpu_takes_over_only_when_asked_to_and_says_so_all_the_time(bench, s
     bench.set(device_failure='cpu')
     answers = bench.collect('output/segmentation', PointCloud2)
     publisher = bench.publisher()
-    monkeypatch.setattr(bench.stream.session, 'step', fail)
+    monkeypatch.setattr(bench.stream.session, 'begin', fail)
     publisher.publish(cloud(street(1), next(stamps)))
     publisher.publish(cloud(street(2), next(stamps)))
     assert len(decode_labels(answers.wait_for(1)[0], 'class_id')) == 600

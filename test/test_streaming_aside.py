@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_streaming_golden import frozen_frames
 
 from pointata_core.streaming.aside import Aside, Once
@@ -44,6 +48,81 @@ def test_answers_are_the_same_bits(bundle, overlap, ahead):
                 laid[later] = session.look_ahead(frames[later][0])
         found = session.step(points, stamp, groundwork=laid.get(number))
         assert_same(found, alone.step(points, stamp))
+
+
+@given(
+    ways=st.lists(st.sampled_from(['now', 'later', 'aside', 'ingest', 'saved']), min_size=1),
+    overlap=st.booleans(),
+)
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_an_answer_may_come_after_the_next_frame_was_begun(bundle, ways, overlap):
+    """Whoever finishes the answer, and whenever: the same bits, and the same stream after it."""
+    alone, session = StreamingSession(bundle), StreamingSession(bundle, overlap=overlap)
+    expected, found, handed = [], [], []
+    for way, (points, stamp) in zip(ways, itertools.cycle(frozen_frames()), strict=False):
+        stamp += len(expected) * 10_000_000
+        expected.append(alone.step(points, stamp))
+        if way == 'ingest':
+            assert session.ingest(points, stamp) is None
+            expected.pop()
+            continue
+        unfinished = session.begin(points, stamp)
+        if isinstance(unfinished, Skipped):
+            assert expected.pop() == unfinished
+            continue
+        number = len(found)
+        found.append(unfinished)
+        if way == 'now':
+            found[number] = unfinished()
+        elif way == 'saved':
+            session.restore_state(session.save_state())
+        elif way == 'aside':
+
+            def finish(number=number, unfinished=unfinished) -> None:
+                found[number] = unfinished()
+
+            handed.append(Aside().hand_over(finish))
+    for work in handed:
+        work.settle()
+    for one, wanted in zip(found, expected, strict=True):
+        assert_same(one() if callable(one) else one, wanted)
+
+
+def test_heads_that_fail_fail_where_the_answer_is_wanted_and_a_reset_helps(bundle, monkeypatch):
+    session, other = StreamingSession(bundle), StreamingSession(bundle)
+    (first, stamp), (second, later), *_ = frozen_frames()
+    with monkeypatch.context() as patch:
+        patch.setattr(session.network, 'answer_step', lambda *_: 1 // 0)
+        unfinished = session.begin(first, stamp)
+        with pytest.raises(ZeroDivisionError):
+            unfinished()
+        with pytest.raises(ZeroDivisionError):
+            session.begin(second, later)
+    session.reset()
+    other.reset()
+    assert_same(session.step(second, later), other.step(second, later))
+
+
+def test_no_frame_is_kept_once_the_next_one_was_answered(bundle):
+    """The heads of each frame know of those before; that must not keep the frames alive."""
+    session = StreamingSession(bundle)
+    seen = []
+    original = session.network.answer_step
+
+    def watch(encoded, *rest):
+        seen.append(weakref.ref(encoded))
+        return original(encoded, *rest)
+
+    session.network.answer_step = watch
+    try:
+        for points, stamp in frozen_frames():
+            session.begin(points, stamp)
+        assert len(seen) > 2
+        assert [one() for one in seen] == [None] * len(seen)
+    finally:
+        del session.network.answer_step
 
 
 def change_nothing(session: StreamingSession) -> None:
@@ -87,6 +166,18 @@ def test_groundwork_of_another_cloud_is_not_used(bundle):
     one, other = (StreamingSession(bundle, overlap=True) for _ in range(2))
     (first, stamp), (second, _) = list(frozen_frames())[:2]
     assert_same(one.step(first, stamp, groundwork=one.look_ahead(second)), other.step(first, stamp))
+
+
+def test_groundwork_that_was_closed_is_laid_again(bundle):
+    one, other = (StreamingSession(bundle, overlap=True) for _ in range(2))
+    (first, stamp), (second, later) = list(frozen_frames())[:2]
+    early = one.look_ahead(second)  # before there is an origin
+    assert_same(one.step(first, stamp), other.step(first, stamp))
+    assert_same(one.step(second, later, groundwork=early), other.step(second, later))
+    # A new history has no origin either, so but for that it would fit.
+    one.reset()
+    other.reset()
+    assert_same(one.step(second, later, groundwork=early), other.step(second, later))
 
 
 def test_groundwork_of_another_skill_is_not_used(bundle, untrained_bundle):
@@ -183,6 +274,40 @@ def test_work_without_a_taker_is_left_undone():
     go_on.set()
     Aside().join()
     assert not done
+
+
+def test_what_was_handed_over_is_done_once_by_whoever_is_there_first():
+    began, go_on = threading.Event(), threading.Event()
+    done: list[object] = []
+
+    def wait() -> None:
+        began.set()
+        go_on.wait(60)
+
+    running = Aside().hand_over(wait)
+    waiting = Aside().hand_over(counting(done))
+    assert began.wait(60)
+    waiting.settle()  # the second thread is busy
+    waiting.settle()
+    go_on.set()
+    running.settle()
+    Aside().join()
+    assert done == [threading.current_thread().name]
+
+
+def test_what_went_wrong_with_work_handed_over_is_told_to_who_settles_it():
+    attempts: list[object] = []
+
+    def fail() -> None:
+        attempts.append(None)
+        raise ValueError('broken')
+
+    work = Aside().hand_over(fail)
+    Aside().join()
+    for _ in range(2):
+        with pytest.raises(ValueError, match='broken'):
+            work.settle()
+    assert len(attempts) == 1
 
 
 def test_a_process_has_one_second_thread():

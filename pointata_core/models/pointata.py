@@ -18,6 +18,7 @@ from pointata_core.models.frame_network import FrameNetwork, places_of
 from pointata_core.models.geometry import FrameGeometry, TokenGeometry, frame_geometry, tube_parents
 from pointata_core.models.segmentation_head import DescribedPoints
 from pointata_core.models.stream_state import (
+    ReadoutMemory,
     StreamState,
     empty_state,
     last_points,
@@ -46,6 +47,27 @@ class NetworkOutput:
 
     segmentation: Tensor | None
     action: Tensor | None
+
+
+@dataclass(frozen=True)
+class EncodedFrame:
+    """A frame of B streams after the blocks: what the heads need to answer it.
+
+    Attributes:
+        points: ``(B, N, 3)``.
+        features: ``(B, N, C)`` or ``None``.
+        mask: ``(B, N)`` or ``None``.
+        geometry: Of the tokens, or of points and tokens.
+        taps: Normed streams ``(B, 1 + G, D)`` after the tapped blocks and the last one.
+        steps: Along the tubes, ``(B, G, 4)``.
+    """
+
+    points: Tensor
+    features: Tensor | None
+    mask: Tensor | None
+    geometry: TokenGeometry
+    taps: list[Tensor]
+    steps: Tensor
 
 
 class PointATA(FrameNetwork):
@@ -234,7 +256,29 @@ class PointATA(FrameNetwork):
         tokens: Tensor | None = None,
         described: Callable[[], DescribedPoints] | None = None,
     ) -> tuple[NetworkOutput, StreamState]:
-        """Run one frame of B streams.
+        """Run one frame of B streams: :meth:`encode_step`, then :meth:`answer_step`.
+
+        Returns:
+            Logits of this frame, and the state after it.
+        """
+        encoded, state = self.encode_step(points, state, features, mask, motion, geometry, tokens)
+        output, memory = self.answer_step(encoded, state.readout_memory, described)
+        return output, state.with_readout(memory)
+
+    def encode_step(
+        self,
+        points: Tensor,
+        state: StreamState,
+        features: Tensor | None = None,
+        mask: Tensor | None = None,
+        motion: Tensor | None = None,
+        geometry: TokenGeometry | None = None,
+        tokens: Tensor | None = None,
+    ) -> tuple[EncodedFrame, StreamState]:
+        """Take one frame of B streams through the blocks.
+
+        The next frame needs nothing of this one but the state that this gives, so that another
+        thread may answer this frame meanwhile.
 
         Args:
             points: ``(B, N, 3)`` normalised.
@@ -243,14 +287,12 @@ class PointATA(FrameNetwork):
             mask: ``(B, N)`` or ``None``.
             motion: ``(B, 4, 4)`` taking the frame before into this one; ``None`` at rest.
             geometry: Of these frames, when computed before; that of the tokens is enough beside
-                ``described``, or without a segmentation head.
+                what :meth:`answer_step` is told, or without a segmentation head.
             tokens: What :meth:`embed` gives for these frames, when computed before; a two-frame
                 embedder needs the state for that.
-            described: Called for what the segmentation head's ``describe`` says of these frames,
-                as late as possible: another thread may be at it meanwhile.
 
         Returns:
-            Logits of this frame, and the state after it.
+            The frame for the heads, and the state after it but for the readout's memory.
         """
         if geometry is None:
             geometry = frame_geometry(points, mask, self.config.geometry)
@@ -284,31 +326,52 @@ class PointATA(FrameNetwork):
             return [tap[block] for tap in older]
 
         taps = self._run_blocks(tokens, geometry, past)
-        logits, actor = self._segment(points, features, mask, geometry, taps, described)
         steps = tube_steps(geometry.centres, before, parents)
-        descriptor = self._describe(taps, geometry, actor, steps)
-        action, readout, readout_mask = self._read_out(descriptor, token_mask.any(dim=1), state)
         state = replace(
             state,
             centres=geometry.centres,
             token_mask=token_mask,
             parents=torch.cat([parents.unsqueeze(0), state.parents])[: max(taps_back - 1, 0)],
             latents=newest_latents(latents_now, state.latents),
-            readout=readout,
-            readout_mask=readout_mask,
         )
         if self.config.embedder_frames > 1:
             state = replace(state, **last_points(points, features, mask))
-        return NetworkOutput(logits, action), state
+        return EncodedFrame(points, features, mask, geometry, taps, steps), state
+
+    def answer_step(
+        self,
+        encoded: EncodedFrame,
+        memory: ReadoutMemory,
+        described: Callable[[], DescribedPoints] | None = None,
+    ) -> tuple[NetworkOutput, ReadoutMemory]:
+        """Let the heads answer a frame.
+
+        Args:
+            encoded: The frame.
+            memory: What the action head remembers of the frames before it; not modified.
+            described: Called for what the segmentation head's ``describe`` says of these frames:
+                another thread may be at it.
+
+        Returns:
+            Logits of the frame, and the memory after it.
+        """
+        frame = encoded
+        logits, actor = self._segment(
+            frame.points, frame.features, frame.mask, frame.geometry, frame.taps, described
+        )
+        descriptor = self._describe(frame.taps, frame.geometry, actor, frame.steps)
+        present = frame.geometry.token_mask.any(dim=1)
+        action, memory = self._read_out(descriptor, present, memory)
+        return NetworkOutput(logits, action), memory
 
     def _read_out(
-        self, descriptor: Tensor | None, present: Tensor, state: StreamState
-    ) -> tuple[Tensor | None, Tensor, Tensor]:
+        self, descriptor: Tensor | None, present: Tensor, memory: ReadoutMemory
+    ) -> tuple[Tensor | None, ReadoutMemory]:
         if descriptor is None:
-            return None, state.readout, state.readout_mask
-        readout = torch.cat([state.readout, descriptor.unsqueeze(1)], dim=1)
-        mask = torch.cat([state.readout_mask, present.unsqueeze(1)], dim=1)
-        return self.action_head(readout, mask)[:, -1], readout[:, 1:], mask[:, 1:]
+            return None, memory
+        seen = torch.cat([memory.descriptors, descriptor.unsqueeze(1)], dim=1)
+        mask = torch.cat([memory.mask, present.unsqueeze(1)], dim=1)
+        return self.action_head(seen, mask)[:, -1], ReadoutMemory(seen[:, 1:], mask[:, 1:])
 
 
 def _fold(values: Tensor | None) -> Tensor | None:

@@ -3,12 +3,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pointata_core.models.config import NetworkConfig
+
+
+class ReadoutMemory(NamedTuple):
+    """What the action head looks back on, oldest frame first.
+
+    Attributes:
+        descriptors: ``(B, R, W)``.
+        mask: ``(B, R)``.
+    """
+
+    descriptors: Tensor
+    mask: Tensor
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,15 @@ class StreamState:
     points: Tensor
     features: Tensor
     point_mask: Tensor
+
+    @property
+    def readout_memory(self) -> ReadoutMemory:
+        """What the action head looks back on."""
+        return ReadoutMemory(self.readout, self.readout_mask)
+
+    def with_readout(self, memory: ReadoutMemory) -> StreamState:
+        """The same state but for what the action head looks back on."""
+        return replace(self, readout=memory.descriptors, readout_mask=memory.mask)
 
     @property
     def nbytes(self) -> int:

@@ -32,6 +32,7 @@ class Once(Generic[Result]):
     def __init__(self, work: Callable[[], Result]) -> None:
         self._work: Callable[[], Result] | None = work
         self._result: Result | None = None
+        self._is_void = False
         self._lock = threading.Lock()
 
     def __call__(self) -> Result:
@@ -42,6 +43,11 @@ class Once(Generic[Result]):
                     self._result = self._work()
                 self._work = None
             return self._result
+
+    @property
+    def is_void(self) -> bool:
+        """True once work and result were forgotten: there is nothing to be had any more."""
+        return self._is_void
 
     @property
     def result(self) -> Result | None:
@@ -56,13 +62,37 @@ class Once(Generic[Result]):
     def forgo(self) -> None:
         """Forget work and result unless a thread is at it; does not wait."""
         if self._lock.acquire(blocking=False):
-            self._work = self._result = None
+            self._forget()
             self._lock.release()
 
     def close(self) -> None:
         """Forget work and result; once this returns nobody is at it, and nobody will be."""
         with self._lock:
-            self._work = self._result = None
+            self._forget()
+
+    def _forget(self) -> None:
+        self._work = self._result = None
+        self._is_void = True
+
+
+class HandedOver:
+    """Work that the second thread does once, or whoever waits for it before that one came to it.
+
+    Args:
+        work: What to do; unlike :class:`Once` never tried again.
+    """
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work: Callable[[], None] | None = work
+        self._future = _second_thread().submit(work)
+
+    def settle(self) -> None:
+        """Return once the work is done; raises what it raised."""
+        work, self._work = self._work, None
+        if work is not None and self._future.cancel():
+            work()
+        elif not self._future.cancelled():
+            self._future.result()
 
 
 class Aside:
@@ -72,6 +102,10 @@ class Aside:
         """Let the second thread come to ``works``, in this order."""
         for work in works:
             _second_thread().submit(work.attempt)
+
+    def hand_over(self, work: Callable[[], None]) -> HandedOver:
+        """Leave ``work`` to the second thread, after what it has begun."""
+        return HandedOver(work)
 
     def join(self) -> None:
         """Wait until the second thread has been at everything begun so far."""

@@ -84,6 +84,22 @@ class Groundwork:
         # Tokens are wanted at once: a first thread that waits had better do them itself.
         return tuple(work for work in (self.described, self.tokens) if work is not None)
 
+    def fits(
+        self,
+        points: np.ndarray,
+        origin: np.ndarray | None,
+        preparer: FramePreparer,
+        network: PointATA,
+    ) -> bool:
+        """Whether this is what would be laid now for ``points``, and still there."""
+        return (
+            self.points is points
+            and self.origin is origin
+            and self.preparer is preparer
+            and self.network is network
+            and not any(work.is_void for work in self.rest)
+        )
+
     def forgo(self) -> None:
         """Leave undone what no thread is at; does not wait."""
         for work in self.rest:

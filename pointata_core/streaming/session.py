@@ -8,67 +8,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from pointata_core.errors import ConfigError
-from pointata_core.models.segmentation_head import class_probabilities
 from pointata_core.models.stream_state import StreamState
-from pointata_core.streaming.aside import Aside, NotAside
-from pointata_core.streaming.groundwork import Groundwork
-from pointata_core.streaming.preparation import UNLABELLED, FramePreparer, PreparationConfig
-from pointata_core.streaming.stopwatch import Stopwatch
-from pointata_core.streaming.time_rules import (
-    Reset,
-    ResetReason,
-    Skip,
-    SkipReason,
-    TimeGuard,
-    TimeState,
+from pointata_core.streaming.aside import Aside, NotAside, Once
+from pointata_core.streaming.frame_answer import (
+    STAGES,
+    FrameResult,
+    Heads,
+    Skipped,
+    Unfinished,
+    ask_heads,
 )
+from pointata_core.streaming.groundwork import Groundwork
+from pointata_core.streaming.preparation import FramePreparer, PreparationConfig
+from pointata_core.streaming.stopwatch import Stopwatch
+from pointata_core.streaming.time_rules import Reset, ResetReason, Skip, TimeGuard, TimeState
 
 if TYPE_CHECKING:
-    from pointata_core.models.pointata import NetworkOutput
     from pointata_core.streaming.bundle import Bundle
 
-STAGES = ('prepare', 'geometry', 'network', 'propagate', 'total')
-"""Keys of :attr:`FrameResult.timings_ms`, in order."""
-
-
-@dataclass(frozen=True)
-class FrameResult:
-    """The answer to one frame.
-
-    Attributes:
-        labels: ``(N,)`` uint16 class ids in input order; ``UNLABELLED`` without an answer.
-        probabilities: ``(N,)`` float32 of the label; 0 where unlabelled.
-        action: ``(A,)`` float32 probabilities; ``None`` without an action head.
-        timings_ms: Wall time by stage, see ``STAGES``.
-        stamp_ns: The frame's stamp.
-        reset: Why the history was dropped before this frame, if it was.
-        cells: Cells that the network saw.
-        non_finite: Cells whose answer was not a number and became unlabelled.
-    """
-
-    labels: np.ndarray
-    probabilities: np.ndarray
-    action: np.ndarray | None
-    timings_ms: Mapping[str, float]
-    stamp_ns: int
-    reset: ResetReason | None = None
-    cells: int = 0
-    non_finite: int = 0
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A frame that got no answer, and why; it left no trace in the stream."""
-
-    reason: SkipReason
-    stamp_ns: int
+__all__ = ['STAGES', 'FrameResult', 'Skipped', 'StreamingSession', 'Unfinished']
 
 
 class StreamingSession:
@@ -120,6 +85,7 @@ class StreamingSession:
 
     def _forget(self) -> None:
         self._state = self.network.initial_state()
+        self._heads: Once[Heads] | None = None  # of the frame before, if there was one
         self._origin: np.ndarray | None = None
         self.frames_in_history = 0
 
@@ -155,23 +121,8 @@ class StreamingSession:
         Returns:
             The answer, or :class:`Skipped` for a duplicate or out-of-order stamp.
         """
-        output = self._advance(points, stamp_ns, features, frame_id, transform, groundwork)
-        if isinstance(output, Skipped):
-            return output
-        result, output, cell_of_point, watch = output
-        labels, probabilities, bad = self._propagate(output, cell_of_point)
-        action = None
-        if output.action is not None:
-            action = output.action[0].float().softmax(-1).cpu().numpy()
-        watch.lap('propagate')
-        return replace(
-            result,
-            labels=labels,
-            probabilities=probabilities,
-            action=action,
-            non_finite=bad,
-            timings_ms=watch.timings_ms,
-        )
+        unfinished = self.begin(points, stamp_ns, features, frame_id, transform, groundwork)
+        return unfinished if isinstance(unfinished, Skipped) else unfinished()
 
     @torch.inference_mode()
     def ingest(
@@ -184,8 +135,53 @@ class StreamingSession:
         groundwork: Groundwork | None = None,
     ) -> Skipped | None:
         """Take a frame into the temporal state without spreading an answer to its points."""
-        output = self._advance(points, stamp_ns, features, frame_id, transform, groundwork)
-        return output if isinstance(output, Skipped) else None
+        unfinished = self.begin(points, stamp_ns, features, frame_id, transform, groundwork)
+        if isinstance(unfinished, Skipped):
+            return unfinished
+        self._heads()
+        return None
+
+    @torch.inference_mode()
+    def begin(
+        self,
+        points: np.ndarray,
+        stamp_ns: int,
+        features: Mapping[str, np.ndarray] | None = None,
+        frame_id: str = '',
+        transform: np.ndarray | None = None,
+        groundwork: Groundwork | None = None,
+    ) -> Skipped | Unfinished:
+        """Take a frame through the blocks and leave the rest to whoever wants the answer.
+
+        Another thread may call what this gives, while this one is at the next frame; that one is
+        taken through the blocks at once, and then waits for the heads of this one. If those fail,
+        they fail here once more.
+
+        Args:
+            points: These and the rest as for :meth:`step`.
+            stamp_ns: See there.
+            features: See there.
+            frame_id: See there.
+            transform: See there.
+            groundwork: See there.
+
+        Returns:
+            Called, it gives the answer; or :class:`Skipped`.
+        """
+        with ExitStack() as undo:
+            if groundwork is not None:
+                undo.callback(groundwork.close)
+            decision = self.guard.check(stamp_ns, frame_id)
+            if isinstance(decision, Skip):
+                return Skipped(decision.reason, stamp_ns)
+            reset = decision.reason if isinstance(decision, Reset) else None
+            if reset is not None:
+                self._forget()
+            laid = self._fitting(groundwork, points, features)
+            undo.callback(laid.close)
+            watch = self._move_on(laid, transform)
+            undo.pop_all()  # the heads need it
+        return Unfinished(self._heads, laid, watch.laps, stamp_ns, reset)
 
     @torch.inference_mode()
     def look_ahead(
@@ -207,31 +203,6 @@ class StreamingSession:
         self.aside.begin(*groundwork.rest)
         return groundwork
 
-    def _advance(
-        self,
-        points: np.ndarray,
-        stamp_ns: int,
-        features: Mapping[str, np.ndarray] | None,
-        frame_id: str,
-        transform: np.ndarray | None,
-        groundwork: Groundwork | None,
-    ) -> Skipped | tuple[FrameResult, NetworkOutput, np.ndarray, Stopwatch]:
-        try:
-            decision = self.guard.check(stamp_ns, frame_id)
-            if isinstance(decision, Skip):
-                return Skipped(decision.reason, stamp_ns)
-            reset = decision.reason if isinstance(decision, Reset) else None
-            if reset is not None:
-                self._forget()
-            groundwork = self._fitting(groundwork, points, features)
-            output, watch = self._move_on(groundwork, transform)
-        finally:
-            if groundwork is not None:
-                groundwork.close()
-        frame, nothing = groundwork.frame, np.empty(0)
-        result = FrameResult(nothing, nothing, None, {}, stamp_ns, reset, len(frame.points))
-        return result, output, frame.cell_of_point, watch
-
     def _fitting(
         self,
         groundwork: Groundwork | None,
@@ -240,20 +211,13 @@ class StreamingSession:
     ) -> Groundwork:
         """The groundwork, if it is what would be laid now, else a new one."""
         if groundwork is not None:
-            if (
-                groundwork.points is points
-                and groundwork.origin is self._origin
-                and groundwork.preparer is self.preparer
-                and groundwork.network is self.network
-            ):
+            if groundwork.fits(points, self._origin, self.preparer, self.network):
                 return groundwork
             groundwork.close()
         return self.look_ahead(points, features)
 
-    def _move_on(
-        self, groundwork: Groundwork, transform: np.ndarray | None
-    ) -> tuple[NetworkOutput, Stopwatch]:
-        """Take the frame through the network, and the state with it."""
+    def _move_on(self, groundwork: Groundwork, transform: np.ndarray | None) -> Stopwatch:
+        """Take the frame through the blocks, and the state with it."""
         frame = groundwork.frame
         if len(frame.points):
             self._origin = frame.origin
@@ -261,35 +225,28 @@ class StreamingSession:
         motion = None
         if transform is not None and self.frames_in_history:
             motion = self.preparer.motion(transform, frame.origin).to(self.device)
-        output, self._state = self.network.step(
+        encoded, state = self.network.encode_step(
             groundwork.cells,
             self._state,
             groundwork.columns,
             motion=motion,
             geometry=groundwork.geometry,
             tokens=groundwork.tokens and groundwork.tokens(),
-            described=groundwork.described,
         )
-        self.frames_in_history += 1
         watch.lap('network')
-        return output, watch
+        before = self._heads
+        if before is not None:
+            before()  # in order, and never more than two frames unanswered
+        heads = ask_heads(self.network, encoded, groundwork, before or self._state.readout_memory)
+        self._state, self._heads = state, heads
+        self.frames_in_history += 1
+        return watch
 
-    def _propagate(
-        self, output: NetworkOutput, cell_of_point: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, int]:
-        """Give every point its cell's answer."""
-        if output.segmentation is None:
-            count = len(cell_of_point)
-            return np.full(count, UNLABELLED, np.uint16), np.zeros(count, np.float32), 0
-        probability, label = class_probabilities(output.segmentation.float())[0].max(dim=0)
-        finite = torch.isfinite(probability)
-        bad = int((~finite).sum())
-        # One entry more: index -1, a point without a cell, reads it.
-        labels = np.full(len(label) + 1, UNLABELLED, np.uint16)
-        probabilities = np.zeros(len(label) + 1, np.float32)
-        labels[:-1] = torch.where(finite, label, UNLABELLED).cpu().numpy()
-        probabilities[:-1] = torch.where(finite, probability, 0.0).cpu().numpy()
-        return labels[cell_of_point], probabilities[cell_of_point], bad
+    def _settled_state(self) -> StreamState:
+        """The state after the last frame, its heads asked."""
+        if self._heads is None:
+            return self._state
+        return self._state.with_readout(self._heads().memory)
 
     # ------------------------------------------------------------------ state
 
@@ -315,7 +272,8 @@ class StreamingSession:
 
     def save_state(self) -> dict[str, torch.Tensor]:
         """Return the stream's whole state as named CPU tensors, ready for safetensors."""
-        tensors = {f'network.{k}': v.cpu().clone() for k, v in self._state.tensors().items()}
+        state = self._settled_state()
+        tensors = {f'network.{k}': v.cpu().clone() for k, v in state.tensors().items()}
         tensors['time'] = torch.frombuffer(
             bytearray(self.guard.save().to_bytes()), dtype=torch.uint8
         ).clone()
@@ -346,6 +304,7 @@ class StreamingSession:
         self._state = StreamState(**{n: tensors[f'network.{n}'].clone() for n in empty}).to(
             self.device
         )
+        self._heads = None
         self.guard.restore(state)
         self.frames_in_history = int(tensors['frames'])
         origin = tensors.get('origin')
