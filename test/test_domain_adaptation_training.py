@@ -21,7 +21,7 @@ from toy_domains import TASK, write_toy_domains
 
 from pointata_core.data.datasets.camera.sample_config import SampleConfig
 from pointata_core.data.datasets.camera.samples import CameraSamples
-from pointata_core.domain_adaptation.batches import PairBatches, Pairs, collate, collate_pairs
+from pointata_core.domain_adaptation.batches import PairBatches, Pairs, collate
 from pointata_core.domain_adaptation.configuration import Domain, DomainAdaptationConfig
 from pointata_core.domain_adaptation.pseudo_labels import PseudoLabels
 from pointata_core.domain_adaptation.running import Domains, new_network, run_domain_adaptation
@@ -84,7 +84,7 @@ def test_batches_depend_on_the_step_alone_and_take_all_frames_in_turn(
 
 def test_a_pair_has_the_labels_of_the_source_only(domains):
     pairs = Pairs(CameraSamples(domains.source, SAMPLES), CameraSamples(domains.target, SAMPLES))
-    pair = collate_pairs([pairs[0, 1, 2], pairs[1, 3, 0]])
+    pair = pairs.collate([pairs[0, 1, 2], pairs[1, 3, 0]])
     assert pair.source.labels is not None and pair.target.labels is None
     assert pair.source.coordinates[:, 3].tolist() == [0] * 160 + [1] * 160
     first = CameraSamples(domains.source, SAMPLES).draw(1, 0)
@@ -102,7 +102,7 @@ def test_pictures_of_different_sizes_are_refused(domains):
 
 def one_pair(domains):
     pairs = Pairs(CameraSamples(domains.source, SAMPLES), CameraSamples(domains.target, SAMPLES))
-    return collate_pairs([pairs[0, 0, 0], pairs[1, 1, 1]])
+    return pairs.collate([pairs[0, 0, 0], pairs[1, 1, 1]])
 
 
 def module_for(method: str, **changes) -> CrossModalModule:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts of ``benchmarks/domain_adaptation.py``."""
+"""Parts of ``benchmarks/domain_adaptation.py`` and of ``benchmarks/simulation_to_real.py``."""

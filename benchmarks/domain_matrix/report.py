@@ -47,14 +47,15 @@ def _pair(name: str, content: dict[str, Any]) -> list[str]:
         runs = [run for key, run in content['runs'].items() if key.startswith(f'{name}/{variant}/')]
         if not runs:
             continue
-        cells = [_spread([100 * run['miou'][answer] for run in runs]) for answer in _ANSWERS]
+        cells = [spread([100 * run['miou'][answer] for run in runs]) for answer in _ANSWERS]
         seconds = statistics.mean(run['processor_s'] for run in runs)
         row = (f'`{variant}`: {about.summary}', *cells, str(len(runs)), f'{seconds:.0f} s')
         lines.append(f'| {" | ".join(row)} |')
     return [*lines, '']
 
 
-def _spread(values: list[float]) -> str:
+def spread(values: list[float]) -> str:
+    """Mean and sample standard deviation, to a decimal."""
     if len(values) == 1:
         return f'{values[0]:.1f}'
     return f'{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}'

@@ -62,12 +62,7 @@ class Pair:
         settings = yaml.safe_load(path.read_text(encoding='utf-8'))
 
         def domain(name: str) -> Domain:
-            entry = dict(settings[name])
-            samples = {
-                k: tuple(v) if isinstance(v, list) else v for k, v in entry.pop('samples').items()
-            }
-            entry['root'] = str(root)
-            return Domain(**entry, samples=SampleConfig(**samples))
+            return replace(domain_of(settings[name]), root=str(root))
 
         test = domain('test')
         test = replace(test, split=f'{role}_{test.split.partition("_")[2]}')
@@ -85,6 +80,13 @@ class Pair:
         return json.loads(json.dumps(plain))
 
 
+def domain_of(entry: dict[str, Any]) -> Domain:
+    """A domain as a configuration file has it."""
+    entry = dict(entry)
+    samples = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.pop('samples').items()}
+    return Domain(**entry, samples=SampleConfig(**samples))
+
+
 def carry_out(run: Run, pair: Pair, work: Path) -> dict[str, Any]:
     """Train and score; what was begun in ``work`` is gone on with."""
     variant = VARIANTS[run.variant]
@@ -93,7 +95,7 @@ def carry_out(run: Run, pair: Pair, work: Path) -> dict[str, Any]:
     domains = Domains.open(pair.task, source, pair.target, pair.test)
     folder = work / run.key
     if variant.after is not None:
-        _share_first_stage(work / replace(run, variant=variant.after).key, folder)
+        share_first_stage(work / replace(run, variant=variant.after).key, folder)
     wall, processor = time.monotonic(), time.process_time()
     results = run_domain_adaptation(folder, config, domains, CPU)
     scores = results['second' if config.second_stage else 'first']
@@ -106,7 +108,7 @@ def carry_out(run: Run, pair: Pair, work: Path) -> dict[str, Any]:
     }
 
 
-def _share_first_stage(before: Path, folder: Path) -> None:
+def share_first_stage(before: Path, folder: Path) -> None:
     """The first stage is the same run: take its network where it is finished."""
     trained, copy = before / 'first' / NETWORK, folder / 'first' / NETWORK
     if trained.is_file() and not copy.is_file():

@@ -33,13 +33,18 @@ def parser() -> ArgumentParser:
     new.add_argument('--output', type=str, required=True, metavar='DIR', help='Folder of the run.')
     new.add_argument(
         '--task', type=str, required=True, metavar='NAME',
-        help='Classes: nuscenes_lidarseg, virtual_kitti_semantickitti or a2d2_semantickitti.',
+        help='Classes: nuscenes_lidarseg, virtual_kitti_semantickitti, a2d2_semantickitti or '
+        'simulated_semantickitti.',
     )  # fmt: skip
     new.add_argument('--source', type=Domain, required=True, help='Labelled frames.')
     new.add_argument('--target', type=Domain, required=True, help='Frames without labels.')
     new.add_argument(
         '--test', type=Domain | None, help='Labelled frames of the target to score on.'
     )
+    new.add_argument(
+        '--labelled', type=Domain | None,
+        help='A few frames of the target domain with labels: half of each labelled batch.',
+    )  # fmt: skip
     new.add_class_arguments(DomainAdaptationConfig, 'training', help='How to train.')
     new.add_argument('--accelerator', type=str, default='auto', help='auto, cpu or gpu.')
     new.add_argument('--precision', type=str, default='32-true', help='Or bf16-mixed.')
@@ -64,7 +69,7 @@ def run(arguments: Any) -> int:
 
     made = parser().instantiate_classes(arguments)
     config = DomainAdaptationConfig(**arguments.training.as_dict())
-    domains = Domains.open(arguments.task, made.source, made.target, made.test)
+    domains = Domains.open(arguments.task, made.source, made.target, made.test, made.labelled)
     # One device: scoring and pseudo-labels between the stages are not shared out.
     options = {
         'accelerator': arguments.accelerator,
@@ -81,6 +86,7 @@ def run(arguments: Any) -> int:
             shown = ', '.join(
                 f'{name} {results[stage][name]["miou"]:.3f}'
                 for name in ('image', 'cloud', 'ensemble')
+                if name in results[stage]
             )
             note(f'{stage} stage, mIoU on {domains.test.split}: {shown}')
     note(f'results: {arguments.output}/results.json, bundle: {bundle}')

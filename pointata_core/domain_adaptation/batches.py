@@ -67,19 +67,31 @@ def sample_config(domain: Domain, frames: CameraFrames) -> SampleConfig:
 
 
 class Pair(NamedTuple):
-    """A batch of each domain."""
+    """A batch of each domain.
+
+    Attributes:
+        source: Labelled.
+        target: Without labels.
+        mixed: Whether every second sample of ``source`` is a labelled one of the target domain.
+    """
 
     source: CameraLidarBatch
     target: CameraLidarBatch
+    mixed: bool = False
 
 
 def collate(samples: Sequence[CameraSample]) -> CameraLidarBatch:
     """Put samples into one batch.
 
     Raises:
-        ConfigError: Their pictures differ in size.
+        ConfigError: Their pictures differ in size, or some have one and some have none.
     """
-    sizes = {sample.image.shape[1:] for sample in samples}
+    sizes = {None if sample.image is None else sample.image.shape[1:] for sample in samples}
+    if len(sizes) > 1 and None in sizes:
+        raise ConfigError(
+            'some frames of one batch have a picture and some have none',
+            'Set training.pictures to false, and the LiDAR learns alone',
+        )
     if len(sizes) > 1:
         raise ConfigError(
             f'pictures of one batch have sizes {sorted(sizes)}',
@@ -96,7 +108,7 @@ def collate(samples: Sequence[CameraSample]) -> CameraLidarBatch:
     number = torch.repeat_interleave(torch.arange(len(samples)), counts)
     coordinates = torch.cat([joined('coordinates'), number[:, None]], dim=1)
     return CameraLidarBatch(
-        image=torch.from_numpy(np.stack([sample.image for sample in samples])),
+        image=None if None in sizes else torch.from_numpy(np.stack([s.image for s in samples])),
         pixels=tuple(torch.from_numpy(sample.pixels) for sample in samples),
         coordinates=coordinates,
         features=torch.ones(len(coordinates), 1),
@@ -106,29 +118,62 @@ def collate(samples: Sequence[CameraSample]) -> CameraLidarBatch:
     )
 
 
+def answered_at(batch: CameraLidarBatch, most: int) -> CameraLidarBatch:
+    """Ask for answers at no more than ``most`` points of each sample, drawn by torch's generator.
+
+    The sparse network sees all points as before; the fusion and the losses see those.
+    """
+    counts = [len(rows) for rows in batch.pixels]
+    drawn = [torch.randperm(count)[:most].sort().values for count in counts]
+    starts = np.cumsum([0, *counts[:-1]])
+    rows = torch.cat([part + int(start) for part, start in zip(drawn, starts)])
+    rows = rows.to(batch.coordinates.device)
+    names = ('labels', 'image_pseudo_labels', 'cloud_pseudo_labels')
+    values = {name: getattr(batch, name) for name in names}
+    return replace(
+        batch,
+        pixels=tuple(pixels[part.to(pixels.device)] for pixels, part in zip(batch.pixels, drawn)),
+        answered=rows if batch.answered is None else batch.answered[rows],
+        **{name: None if value is None else value[rows] for name, value in values.items()},
+    )
+
+
 class Pairs(Dataset):
     """Samples of both domains, keyed by (place in the run, source frame, target frame).
 
     Args:
         source: Labelled samples.
         target: Samples without labels; labels that are there are taken away.
+        labelled: A few samples of the target domain with labels, or None. They take the odd places.
     """
 
-    def __init__(self, source: CameraSamples, target: CameraSamples) -> None:
-        self.source, self.target = source, target
+    def __init__(
+        self,
+        source: CameraSamples,
+        target: CameraSamples,
+        labelled: CameraSamples | None = None,
+    ) -> None:
+        self.source, self.target, self.labelled = source, target, labelled
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Number of frames of each."""
+        parts = (self.source, self.target, self.labelled)
+        return tuple(len(part) for part in parts if part is not None)
 
     def __getitem__(self, key: tuple[int, int, int]) -> tuple[CameraSample, CameraSample]:
         """One sample of each."""
         place, first, second = key
-        return self.source.draw(first, place), self.target.draw(second, place)
+        known = self.labelled if self.labelled is not None and place % 2 else self.source
+        return known.draw(first, place), self.target.draw(second, place)
 
-
-def collate_pairs(pairs: Sequence[tuple[CameraSample, CameraSample]]) -> Pair:
-    """Put pairs into two batches; the target's labels, if any, stay behind."""
-    return Pair(
-        collate([source for source, _ in pairs]),
-        collate([replace(target, labels=None) for _, target in pairs]),
-    )
+    def collate(self, pairs: Sequence[tuple[CameraSample, CameraSample]]) -> Pair:
+        """Put pairs into two batches; the target's labels, if any, stay behind."""
+        return Pair(
+            collate([source for source, _ in pairs]),
+            collate([replace(target, labels=None) for _, target in pairs]),
+            mixed=self.labelled is not None,
+        )
 
 
 class PairBatches(Sampler[list[tuple[int, int, int]]]):
@@ -137,7 +182,8 @@ class PairBatches(Sampler[list[tuple[int, int, int]]]):
     Each process of a distributed run takes its own part of every global batch.
 
     Args:
-        frames: Number of frames of the source and of the target.
+        frames: Number of frames of the source, of the target and, where there are any, of the
+            labelled ones of the target domain. These take the odd places from the source.
         batch: Samples per domain, step and process.
         steps: First step and the one after the last.
         seed: Of the orders.
@@ -147,7 +193,7 @@ class PairBatches(Sampler[list[tuple[int, int, int]]]):
 
     def __init__(
         self,
-        frames: tuple[int, int],
+        frames: tuple[int, ...],
         batch: int,
         steps: tuple[int, int],
         seed: int,
@@ -167,7 +213,13 @@ class PairBatches(Sampler[list[tuple[int, int, int]]]):
         for step in range(*self.steps):
             first = (step * self.processes + self.rank) * self.batch
             places = range(first, first + self.batch)
-            yield [(place, self._frame(0, place), self._frame(1, place)) for place in places]
+            yield [(place, self._known(place), self._frame(1, place)) for place in places]
+
+    def _known(self, place: int) -> int:
+        if len(self.frames) == 2:
+            return self._frame(0, place)
+        turn, odd = divmod(place, 2)
+        return self._frame(2 if odd else 0, turn)
 
     def _frame(self, domain: int, place: int) -> int:
         sweep, position = divmod(place, self.frames[domain])

@@ -49,6 +49,12 @@ class DomainAdaptationConfig:
         setting: Published pair of domains whose weights and schedule are taken.
         second_stage: Write pseudo-labels with the first network, then train a new one on them.
         pseudo_label_mode: How they are damped.
+        pictures: False trains the LiDAR alone: frames need no pictures, and those that have one
+            are used without. For the methods without cross-modal terms.
+        target_statistics: Take the statistics of the sparse network's normalisation from the
+            target's clouds when a stage has been trained (AdaBN).
+        answer_points: Most points of a sample that a training step asks about, or None for all. The
+            sparse network sees all of them; the fusion, which costs most, only these.
         fusion: Whether the camera's main head sees both sensors.
         without: Parts of FtD++ that are left out, to see what they are worth: ``modality`` (MPD),
             ``domain`` (DPD), ``style`` (the teacher sees the source as it is).
@@ -76,6 +82,9 @@ class DomainAdaptationConfig:
     setting: str = 'usa_to_singapore'
     second_stage: bool = False
     pseudo_label_mode: PseudoLabelMode | None = None
+    pictures: bool = True
+    target_statistics: bool = False
+    answer_points: int | None = None
     fusion: bool | None = None
     without: tuple[Part, ...] = ()
     depth: int = 34
@@ -99,10 +108,20 @@ class DomainAdaptationConfig:
     def __post_init__(self) -> None:
         # Raises for unknown names, and for a second stage where there is none.
         loss_weights(self.method, self.setting, second_stage=self.second_stage)
+        if not self.pictures and (self.method in ('ftd++', 'xmuda') or self.with_fusion):
+            raise ConfigError(
+                f'training.pictures is false, but {self.method} compares cloud and picture',
+                "Choose method 'pseudo_labels', 'min_entropy' or 'source_only', without fusion",
+            )
         schedule = self.schedule
         rules = (
             ('steps', schedule.steps >= 1, '1 or more'),
             ('batch', schedule.batch >= 1, '1 or more'),
+            (
+                'answer_points',
+                self.answer_points is None or self.answer_points >= 2,
+                '2 or more, or null',
+            ),
             ('image_rate', schedule.image_rate > 0, 'more than 0'),
             ('rate', schedule.rate > 0, 'more than 0'),
             ('epoch_steps', self.epoch_steps >= 1, '1 or more'),

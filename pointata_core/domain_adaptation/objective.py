@@ -8,6 +8,7 @@ source alone are the same sum with other weights.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from pointata_core.domain_adaptation.choices import LossWeights
@@ -29,7 +30,7 @@ def source_terms(
     weights: LossWeights,
     class_weights: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """Weighted terms of a labelled batch, by name.
+    """Weighted terms of a labelled batch, by name; without a picture, those of the LiDAR.
 
     Args:
         output: Answers on the source.
@@ -37,13 +38,38 @@ def source_terms(
         weights: A weight of zero leaves its term out.
         class_weights: ``(K,)`` for the cross-entropy.
     """
-    terms = {'image_segmentation': segmentation_loss(output.image, labels, class_weights)}
+    terms = {}
+    if output.image is not None:
+        terms['image_segmentation'] = segmentation_loss(output.image, labels, class_weights)
     if weights.cloud:
         loss = segmentation_loss(output.cloud, labels, class_weights)
         terms['cloud_segmentation'] = weights.cloud * loss
     if weights.modality_source:
         terms['modality_source'] = weights.modality_source * modality_preserving(output).total
     return terms
+
+
+def mixed_terms(
+    output: CameraLidarOutput,
+    labels: Tensor,
+    weights: LossWeights,
+    of_target: Tensor,
+    class_weights: tuple[Tensor | None, Tensor | None],
+) -> dict[str, Tensor]:
+    """Weighted terms of a batch with labelled points of both domains: the mean of both domains'.
+
+    Args:
+        output: Answers on the batch.
+        labels: ``(N,)`` int64.
+        weights: A weight of zero leaves its term out.
+        of_target: ``(N,)`` bool: which points are of the target domain.
+        class_weights: ``(K,)`` each, of the source and of the labelled target.
+    """
+    halves = [
+        source_terms(output.rows(rows), labels[rows], weights, balance)
+        for rows, balance in zip((~of_target, of_target), class_weights)
+    ]
+    return {name: (value + halves[1][name]) / 2 for name, value in halves[0].items()}
 
 
 def domain_terms(
@@ -90,8 +116,12 @@ def target_terms(
                 'the loss weight pseudo_label is set, but the target has no pseudo-labels',
                 'Write pseudo-labels with a network of the first stage, or set the weight to 0',
             )
-        loss = pseudo_label_loss(output, *pseudo_labels, mode=weights.pseudo_label_mode).total
+        if output.image is None:
+            loss = segmentation_loss(output.cloud, pseudo_labels[1])
+        else:
+            loss = pseudo_label_loss(output, *pseudo_labels, mode=weights.pseudo_label_mode).total
         terms['pseudo_label'] = weights.pseudo_label * loss
     if weights.entropy:
-        terms['entropy'] = weights.entropy * (entropy(output.image) + entropy(output.cloud))
+        heads = [scores for scores in (output.image, output.cloud) if scores is not None]
+        terms['entropy'] = weights.entropy * torch.stack([entropy(head) for head in heads]).sum()
     return terms

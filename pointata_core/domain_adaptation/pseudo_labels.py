@@ -47,9 +47,13 @@ class Answers:
 
 
 def answers_of(output: CameraLidarOutput, counts: Iterable[int]) -> list[tuple[Answers, Answers]]:
-    """Labels and probabilities of both main heads, 2D first, for each sample of a batch."""
+    """Labels and probabilities of both main heads, 2D first, for each sample of a batch.
+
+    Without a picture both are the LiDAR's.
+    """
     counts = list(counts)
-    branches = [_answers(scores, counts) for scores in (output.image, output.cloud)]
+    image = output.cloud if output.image is None else output.image
+    branches = [_answers(scores, counts) for scores in (image, output.cloud)]
     return list(zip(*branches))
 
 

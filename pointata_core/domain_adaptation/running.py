@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ from pointata_core.domain_adaptation.batches import (
     Pair,
     PairBatches,
     Pairs,
-    collate_pairs,
     open_frames,
     sample_config,
 )
@@ -37,6 +36,7 @@ from pointata_core.domain_adaptation.configuration import Domain, DomainAdaptati
 from pointata_core.domain_adaptation.losses import balanced_class_weights
 from pointata_core.domain_adaptation.pseudo_labels import INDEX, PseudoLabels
 from pointata_core.domain_adaptation.scoring import score_network, write_pseudo_labels
+from pointata_core.domain_adaptation.statistics import take_statistics
 from pointata_core.domain_adaptation.training import CrossModalModule
 from pointata_core.errors import ConfigError
 from pointata_core.evaluation.environment import machine, versions
@@ -44,6 +44,7 @@ from pointata_core.models.camera_lidar import CameraLidarNetwork
 from pointata_core.models.resnet import load_resnet_weights
 
 CHECKPOINT, NETWORK = 'last.ckpt', 'network.safetensors'
+_PARTS = ('source', 'target', 'test', 'labelled')
 
 
 @dataclass(frozen=True)
@@ -55,15 +56,24 @@ class Domains:
         target: Frames whose labels are not looked at.
         test: Labelled frames of the target domain, or None.
         samples: How frames of source, target and test become samples.
+        labelled: A few frames of the target domain with labels, or None; they become samples as the
+            target's do.
     """
 
     source: CameraFrames
     target: CameraFrames
     test: CameraFrames | None
     samples: tuple[SampleConfig, SampleConfig, SampleConfig]
+    labelled: CameraFrames | None = None
 
     @staticmethod
-    def open(task: str, source: Domain, target: Domain, test: Domain | None) -> Domains:
+    def open(
+        task: str,
+        source: Domain,
+        target: Domain,
+        test: Domain | None,
+        labelled: Domain | None = None,
+    ) -> Domains:
         """Open all of it.
 
         Raises:
@@ -76,7 +86,22 @@ class Domains:
         last = samples[1] if test is None else sample_config(test, tested)
         if len({(config.grid, config.voxel_m) for config in (*samples, last)}) > 1:
             raise ConfigError('source, target and test need the same voxel_m and grid')
-        return Domains(*frames, tested, (*samples, last))
+        few = None if labelled is None else open_frames(labelled, task)
+        return Domains(*frames, tested, (*samples, last), few)
+
+    def without_pictures(self) -> Domains:
+        """The same data as a LiDAR alone has it."""
+        frames = {name: getattr(self, name) for name in _PARTS}
+        blind = {name: f.without_pictures() for name, f in frames.items() if f is not None}
+        return replace(self, **blind)
+
+    def weights(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Class weights ``(K,)`` of the source and, where there are any, of labelled frames."""
+        source, few = (
+            None if f is None else balanced_class_weights(torch.from_numpy(class_counts(f)))
+            for f in (self.source, self.labelled)
+        )
+        return source, few
 
 
 class PairData(lightning.LightningDataModule):
@@ -94,7 +119,7 @@ class PairData(lightning.LightningDataModule):
         first = trainer.global_step
         last = (first // config.epoch_steps + 1) * config.epoch_steps
         batches = PairBatches(
-            (len(self.pairs.source), len(self.pairs.target)),
+            self.pairs.frames,
             config.schedule.batch,
             (first, max(first, min(last, steps))),
             config.seed,
@@ -104,7 +129,7 @@ class PairData(lightning.LightningDataModule):
         return DataLoader(
             self.pairs,
             batch_sampler=batches,
-            collate_fn=collate_pairs,
+            collate_fn=self.pairs.collate,
             num_workers=config.workers,
         )
 
@@ -135,11 +160,16 @@ def run_domain_adaptation(
     """
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
+    if not config.pictures:
+        domains = domains.without_pictures()
+    if domains.labelled is not None and config.schedule.batch % 2:
+        raise ConfigError(
+            f'training.batch is {config.schedule.batch}, and half of it is to be of the target',
+            'Give an even number',
+        )
     facts = _facts(config, domains)
     _require_same_run(output / 'resolved.json', facts)
-    weights = None
-    if config.class_weights:
-        weights = balanced_class_weights(torch.from_numpy(class_counts(domains.source)))
+    weights = domains.weights() if config.class_weights else (None, None)
     results: dict[str, Any] = {}
     network = _stage(output / 'first', config, domains, weights, None, trainer_options or {})
     _score(results, 'first', network, domains)
@@ -171,6 +201,11 @@ def new_network(config: DomainAdaptationConfig, classes: int, grid: int) -> Came
     for part in network.cloud_net.modules():
         if isinstance(part, torch.nn.BatchNorm1d):
             part.momentum = config.statistics_rate
+    if not config.pictures:
+        # Whoever shows it a picture all the same gets the LiDAR's answer: all classes alike from
+        # the camera change nothing in the mean of both.
+        torch.nn.init.zeros_(network.image_heads.main.weight)
+        torch.nn.init.zeros_(network.image_heads.main.bias)
     if config.image_weights:
         load_resnet_weights(network.image_net.encoder, config.image_weights)
     return network
@@ -180,7 +215,7 @@ def _stage(
     folder: Path,
     config: DomainAdaptationConfig,
     domains: Domains,
-    class_weights: torch.Tensor | None,
+    class_weights: tuple[torch.Tensor | None, torch.Tensor | None],
     labels: PseudoLabels | None,
     options: dict[str, Any],
 ) -> CameraLidarNetwork:
@@ -189,10 +224,12 @@ def _stage(
     if (folder / NETWORK).is_file():
         network.load_state_dict(load_file(folder / NETWORK))
         return network
-    module = CrossModalModule(config, network, config.weights(labels is not None), class_weights)
+    module = CrossModalModule(config, network, config.weights(labels is not None), *class_weights)
+    few = domains.labelled
     pairs = Pairs(
         CameraSamples(domains.source, domains.samples[0], config.seed),
         CameraSamples(domains.target, domains.samples[1], config.seed + 1, labels),
+        None if few is None else CameraSamples(few, domains.samples[1], config.seed + 2),
     )
     trainer = _trainer(folder, config, options)
     checkpoint = folder / CHECKPOINT
@@ -203,6 +240,8 @@ def _stage(
     )
     if trainer.interrupted or trainer.global_step < config.schedule.steps:
         raise KeyboardInterrupt
+    if config.target_statistics:
+        take_statistics(network.cloud_net, domains.target, domains.samples[1])
     if trainer.is_global_zero:
         part = folder / f'{NETWORK}.part'
         save_file({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, part)
@@ -246,7 +285,7 @@ def _score(
 
 
 def _facts(config: DomainAdaptationConfig, domains: Domains) -> dict[str, Any]:
-    frames = {'source': domains.source, 'target': domains.target, 'test': domains.test}
+    frames = {name: getattr(domains, name) for name in _PARTS}
     return {
         'training': asdict(config),
         'schedule': asdict(config.schedule),
@@ -265,6 +304,9 @@ def _require_same_run(path: Path, facts: dict[str, Any]) -> None:
         _write(path, plain)
         return
     before = json.loads(path.read_text(encoding='utf-8'))
+    # Choices that there were not yet when a run began were as they are when left out.
+    defaults = json.loads(json.dumps(asdict(DomainAdaptationConfig())))
+    before['training'] = defaults | before.get('training', {})
     for section, new in plain.items():
         if before.get(section) != new:
             raise ConfigError(

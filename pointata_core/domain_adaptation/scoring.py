@@ -3,7 +3,7 @@
 
 One frame at a time, whole pictures, nothing random. Three answers are scored: the camera's main
 head (``image``, which has seen both sensors where there is a fusion), the LiDAR's (``cloud``), and
-the mean of both probabilities (``ensemble``).
+the mean of both probabilities (``ensemble``). Frames without pictures have the LiDAR's only.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def score_network(
     samples: SampleConfig,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Score all three answers.
+    """Score all three answers, or the LiDAR's where there are no pictures.
 
     Args:
         network: Put into evaluation mode.
@@ -52,6 +52,8 @@ def score_network(
     for sample, output in answer_frames(network, frames, samples, progress):
         if sample.labels is None:
             raise ConfigError(f'{frames.name}, split {frames.split}: found no labels to score by')
+        if output.image is None:
+            counts = {'cloud': counts['cloud']}
         for name, matrix in counts.items():
             matrix.add(sample.labels, getattr(output, name).argmax(dim=1).cpu().numpy())
     results: dict[str, Any] = {}

@@ -114,7 +114,7 @@ def stylise(
         generator: Of the coin.
 
     Returns:
-        The batch, without labels, and ``(N,)`` bool: the points of the source that it kept.
+        The batch, without labels, and ``(N,)`` bool: the answered points that it kept.
     """
     batch = replace(
         source,
@@ -124,16 +124,19 @@ def stylise(
         cloud_pseudo_labels=None,
     )
     if not config.cloud:
-        return batch, torch.ones(len(source.coordinates), dtype=torch.bool).to(source.image.device)
+        return batch, torch.ones_like(source.samples, dtype=torch.bool)
     coordinates, kept = density_transfer(source.coordinates, target.coordinates, grid)
-    parts = kept.split([len(rows) for rows in source.pixels])
+    rows = source.answered
+    answered = kept if rows is None else kept[rows]
+    parts = answered.split([len(pixels) for pixels in source.pixels])
     batch = replace(
         batch,
         coordinates=coordinates[kept],
         features=source.features[kept],
-        pixels=tuple(rows[part] for rows, part in zip(source.pixels, parts)),
+        pixels=tuple(pixels[part] for pixels, part in zip(source.pixels, parts)),
+        answered=None if rows is None else (kept.cumsum(0) - 1)[rows[answered]],
     )
-    return batch, kept
+    return batch, answered
 
 
 def mixed_for_pupil(

@@ -9,17 +9,18 @@ import lightning
 import torch
 from torch import Tensor
 
-from pointata_core.domain_adaptation.batches import Pair
+from pointata_core.domain_adaptation.batches import Pair, answered_at
 from pointata_core.domain_adaptation.configuration import DomainAdaptationConfig
 from pointata_core.domain_adaptation.objective import (
     LossWeights,
     domain_terms,
+    mixed_terms,
     source_terms,
     target_terms,
 )
 from pointata_core.domain_adaptation.stylised import mixed_for_pupil, stylise
 from pointata_core.domain_adaptation.teacher import MovingAverageTeacher
-from pointata_core.models.camera_lidar import CameraLidarNetwork, CameraLidarOutput
+from pointata_core.models.camera_lidar import CameraLidarNetwork
 
 
 class CrossModalModule(lightning.LightningModule):
@@ -30,9 +31,11 @@ class CrossModalModule(lightning.LightningModule):
         network: The pupil.
         weights: Of the loss terms of this stage.
         class_weights: ``(K,)`` for the cross-entropy on the source, or None.
+        labelled_weights: ``(K,)`` for that on labelled frames of the target domain, or None.
     """
 
     class_weights: Tensor | None
+    labelled_weights: Tensor | None
 
     def __init__(
         self,
@@ -40,10 +43,12 @@ class CrossModalModule(lightning.LightningModule):
         network: CameraLidarNetwork,
         weights: LossWeights,
         class_weights: Tensor | None = None,
+        labelled_weights: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.config, self.network, self.weights = config, network, weights
         self.register_buffer('class_weights', class_weights, persistent=False)
+        self.register_buffer('labelled_weights', labelled_weights, persistent=False)
         self.teacher = None
         if weights.needs_teacher:
             self.teacher = MovingAverageTeacher(network, mode=config.teacher_mode)
@@ -61,7 +66,7 @@ class CrossModalModule(lightning.LightningModule):
                 f'the loss is {loss.item()} at step {self.global_step} ({found}): lower the '
                 'learning rates or look for non-finite input'
             )
-        size = len(pair.source.image)
+        size = len(pair.source.pixels)
         self.log('loss', loss, prog_bar=True, batch_size=size)
         self.log_dict({k: v.detach() for k, v in terms.items()}, batch_size=size)
         return loss
@@ -69,15 +74,23 @@ class CrossModalModule(lightning.LightningModule):
     def terms(self, pair: Pair) -> dict[str, Tensor]:
         """Weighted terms of one step, by name."""
         config, weights = self.config, self.weights
+        if config.answer_points is not None:
+            source, target = (answered_at(part, config.answer_points) for part in pair[:2])
+            pair = pair._replace(source=source, target=target)
         source = mixed_for_pupil(pair.source, pair.target, config.style)
         answers = self.network(source)
-        terms = source_terms(answers, source.labels, weights, self.class_weights)
+        if pair.mixed:
+            of_target = source.samples % 2 == 1
+            balances = self.class_weights, self.labelled_weights
+            terms = mixed_terms(answers, source.labels, weights, of_target, balances)
+        else:
+            terms = source_terms(answers, source.labels, weights, self.class_weights)
         if self.teacher is not None:
             grid = self.network.cloud_net.grid
             batch, kept = stylise(pair.source, pair.target, config.style, grid)
             # Statistics of a batch need two points; a cloud far too large for the grid has none.
             if int(kept.sum()) > 1:
-                terms |= domain_terms(self.teacher(batch), _rows(answers, kept), weights)
+                terms |= domain_terms(self.teacher(batch), answers.rows(kept), weights)
         if weights.needs_target:
             target = pair.target
             pseudo = None
@@ -104,7 +117,3 @@ class CrossModalModule(lightning.LightningModule):
             'optimizer': optimizer,
             'lr_scheduler': {'scheduler': falls, 'interval': 'step'},
         }
-
-
-def _rows(answers: CameraLidarOutput, kept: Tensor) -> CameraLidarOutput:
-    return CameraLidarOutput(**{name: scores[kept] for name, scores in vars(answers).items()})

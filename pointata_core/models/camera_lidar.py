@@ -25,33 +25,43 @@ class CameraLidarBatch:
     """Samples of an image and the points that it sees.
 
     Attributes:
-        image: ``(B, 3, H, W)`` float, normally in [0, 1], without normalisation.
-        pixels: B tensors ``(n_i, 2)`` int64, row and column of each point.
-        coordinates: ``(N, 4)`` int64: voxel x, y, z, and sample; samples one after the other.
-        features: ``(N, C)`` float, a constant 1 in the reference.
+        image: ``(B, 3, H, W)`` float, normally in [0, 1], without normalisation; None without a
+            camera.
+        pixels: B tensors ``(n_i, 2)`` int64, row and column of each point that is answered.
+        coordinates: ``(M, 4)`` int64: voxel x, y, z, and sample; samples one after the other.
+        features: ``(M, C)`` float, a constant 1 in the reference.
         labels: ``(N,)`` int64, -100 where unknown; None without labels.
         image_pseudo_labels: ``(N,)`` int64 as the 2D branch gave them, or None.
         cloud_pseudo_labels: ``(N,)`` int64 as the 3D branch gave them, or None.
+        answered: ``(N,)`` int64, ascending: which of the M points are answered, the others being
+            there for the sparse network to see; None for all, with N = M.
     """
 
-    image: Tensor
+    image: Tensor | None
     pixels: tuple[Tensor, ...]
     coordinates: Tensor
     features: Tensor
     labels: Tensor | None = None
     image_pseudo_labels: Tensor | None = None
     cloud_pseudo_labels: Tensor | None = None
+    answered: Tensor | None = None
 
     def __post_init__(self) -> None:
         points = sum(len(rows) for rows in self.pixels)
-        per_point = ('coordinates', 'features', 'labels')
-        per_point += ('image_pseudo_labels', 'cloud_pseudo_labels')
+        per_point = ('labels', 'image_pseudo_labels', 'cloud_pseudo_labels')
+        per_point += ('coordinates', 'features') if self.answered is None else ('answered',)
         for name in per_point:
             rows = getattr(self, name)
             if rows is not None and len(rows) != points:
                 raise ValueError(f'{name} has {len(rows)} rows for {points} pixels')
-        if len(self.pixels) != len(self.image):
+        if self.image is not None and len(self.pixels) != len(self.image):
             raise ValueError(f'found pixels of {len(self.pixels)} for {len(self.image)} images')
+
+    @property
+    def samples(self) -> Tensor:
+        """``(N,)`` sample of each point that is answered."""
+        samples = self.coordinates[:, 3]
+        return samples if self.answered is None else samples[self.answered]
 
     def to(self, device: torch.device | str) -> CameraLidarBatch:
         """Return a copy on another device."""
@@ -66,20 +76,29 @@ class CameraLidarOutput:
     """Class scores before softmax, each ``(N, K)``.
 
     Attributes:
-        image: Main head of the camera; has seen the fusion where there is one.
-        image_mimic: Mimic head of the camera, which has not.
+        image: Main head of the camera; has seen the fusion where there is one. None without a
+            picture.
+        image_mimic: Mimic head of the camera, which has not; None likewise.
         cloud: Main head of the LiDAR.
         cloud_mimic: Mimic head of the LiDAR.
     """
 
-    image: Tensor
-    image_mimic: Tensor
+    image: Tensor | None
+    image_mimic: Tensor | None
     cloud: Tensor
     cloud_mimic: Tensor
+
+    def rows(self, chosen: Tensor) -> CameraLidarOutput:
+        """The answers on some of the points: numbers of points, or ``(N,)`` bool."""
+        return CameraLidarOutput(
+            **{name: None if v is None else v[chosen] for name, v in vars(self).items()}
+        )
 
     @property
     def ensemble(self) -> Tensor:
         """Mean of both main heads' probabilities, ``(N, K)``: the cross-modal answer."""
+        if self.image is None:
+            return self.cloud.softmax(dim=1)
         return (self.image.softmax(dim=1) + self.cloud.softmax(dim=1)) / 2
 
 
@@ -154,9 +173,13 @@ class CameraLidarNetwork(nn.Module):
         self.cloud_mimic = nn.Linear(point, classes)
 
     def forward(self, batch: CameraLidarBatch) -> CameraLidarOutput:
-        """Answer for every point."""
-        maps = self.image_net(batch.image)
+        """Answer for every point; without a picture, by the LiDAR's heads alone."""
         cloud = self.cloud_net(batch.coordinates, batch.features)
+        if batch.answered is not None:
+            cloud = cloud[batch.answered]
+        if batch.image is None:
+            return CameraLidarOutput(None, None, self.cloud_main(cloud), self.cloud_mimic(cloud))
+        maps = self.image_net(batch.image)
         fused = None if self.fusion is None else self.fusion(maps, cloud, batch.pixels)
         image, image_mimic = self.image_heads(gather_pixels(maps, batch.pixels), fused)
         return CameraLidarOutput(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointata_core.data.datasets.protocol import IGNORE
-from pointata_core.data.taxonomy import class_id
+from pointata_core.data.taxonomy import SEMANTICKITTI_TO_OURS, class_id
 from pointata_core.errors import ConfigError
 
 A2D2_CLASSES = (
@@ -84,6 +84,23 @@ def _simulated(*names: str) -> tuple[int, ...]:
     return tuple(class_id(name) for name in names)
 
 
+_STREET = {
+    'car': ('car',),
+    'road': ('road',),
+    'sidewalk': ('sidewalk',),
+    'building': ('building',),
+    'nature': ('terrain', 'trunk', 'vegetation'),
+    'object': ('fence', 'pole'),
+}
+"""What simulated streets share with SemanticKITTI, merged as the published tasks merge it."""
+
+
+def _kitti(*names: str) -> tuple[int, ...]:
+    """Ids of SemanticKITTI that our taxonomy gives one of these names."""
+    ours = _simulated(*names)
+    return tuple(raw for raw, number in SEMANTICKITTI_TO_OURS.items() if number in ours)
+
+
 TASKS: dict[str, Task] = {
     'nuscenes_lidarseg': Task(
         {
@@ -123,6 +140,12 @@ TASKS: dict[str, Task] = {
                 'truck': (18, 258),
                 'car': (10, 252),
             },
+        }
+    ),
+    'simulated_semantickitti': Task(
+        {
+            'simulated': {name: _simulated(*ours) for name, ours in _STREET.items()},
+            'semantickitti': {name: _kitti(*ours) for name, ours in _STREET.items()},
         }
     ),
     'a2d2_semantickitti': Task(

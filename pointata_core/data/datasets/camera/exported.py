@@ -3,7 +3,8 @@
 
 ``index.json`` lists the frames in order with their archive and their pictures, relative to a folder
 of pictures; ``frames/NNNNNN.npz`` holds ``points``, ``pixels`` and, if known, raw ``labels``. A
-frame with several pictures (one cloud in all weathers) shows another one whenever it is read.
+frame with several pictures (one cloud in all weathers) shows another one whenever it is read; one
+without any is of a LiDAR alone.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class FrameWriter:
             points: (N, 3) metres.
             pixels: (N, 2) row and column in the picture.
             labels: (N,) raw ids, or None.
-            images: Paths of its pictures, relative to the folder of pictures.
+            images: Paths of its pictures, relative to the folder of pictures; none of a LiDAR
+                alone, and pixels then mean nothing.
         """
         file = f'frames/{len(self._frames):06d}.npz'
         arrays = {'points': np.float32(points), 'pixels': np.float32(pixels)}
@@ -173,4 +175,7 @@ def _read(name: str, path: Path, images: list[Path], rng: np.random.Generator) -
             raise ValueError(f'labels {labels.shape} of {len(points)} points')
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise damaged(path, error, 'points, pixels and labels', 'Write it again') from error
+    if not images:
+        labels = None if labels is None else labels.astype(np.int64)
+        return CameraFrame(name, None, np.float32(points), np.float32(pixels), labels)
     return seen(name, read_image(images[rng.integers(len(images))]), points, pixels, labels)

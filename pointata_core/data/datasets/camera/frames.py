@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,10 @@ class CameraFrame:
 
     Args:
         name: Which one, unique in its data set.
-        image: (H, W, 3) uint8.
+        image: (H, W, 3) uint8, or None where there is no camera.
         points: (N, 3) float32 metres in the LiDAR's frame: x forward, y left, z up.
-        pixels: (N, 2) float32 row and column, in the picture.
+        pixels: (N, 2) float32 row and column, in the picture; without a meaning where there is
+            none.
         labels: (N,) int64 raw ids of the data set or, from ``CameraFrames``, classes of the task;
             None without labels.
 
@@ -32,14 +34,12 @@ class CameraFrame:
     """
 
     name: str
-    image: NDArray[np.uint8]
+    image: NDArray[np.uint8] | None
     points: NDArray[np.float32]
     pixels: NDArray[np.float32]
     labels: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
-        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
-            raise ValueError(f'{self.name}: the image is {self.image.dtype} {self.image.shape}')
         count = len(self.points)
         if self.points.shape != (count, 3) or self.pixels.shape != (count, 2):
             raise ValueError(
@@ -47,6 +47,10 @@ class CameraFrame:
             )
         if self.labels is not None and self.labels.shape != (count,):
             raise ValueError(f'{self.name}: {len(self.labels)} labels for {count} points')
+        if self.image is None:
+            return
+        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
+            raise ValueError(f'{self.name}: the image is {self.image.dtype} {self.image.shape}')
         row, column = self.pixels[:, 0], self.pixels[:, 1]
         height, width = self.image.shape[:2]
         if not ((row >= 0) & (row < height) & (column >= 0) & (column < width)).all():
@@ -97,6 +101,11 @@ class CameraFrames:
         """Names of all frames, in order."""
         return tuple(name for name, _ in self._readers)
 
+    def without_pictures(self) -> CameraFrames:
+        """The same frames as a LiDAR alone has them."""
+        readers = [(name, partial(_blind, reader)) for name, reader in self._readers]
+        return CameraFrames(self.name, self.split, self.task, self.label_set, readers)
+
     def frame(self, index: int, rng: np.random.Generator) -> CameraFrame:
         """Read one frame.
 
@@ -112,6 +121,10 @@ class CameraFrames:
     def raw_frame(self, index: int, rng: np.random.Generator) -> CameraFrame:
         """As ``frame``, with labels as they lie in the files."""
         return self._readers[index][1](rng)
+
+
+def _blind(reader: Reader, rng: np.random.Generator) -> CameraFrame:
+    return replace(reader(rng), image=None)
 
 
 def seen(

@@ -28,7 +28,7 @@ class CameraSample:
 
     Attributes:
         name: Of the frame.
-        image: (3, H, W) float32 in [0, 1].
+        image: (3, H, W) float32 in [0, 1], or None where there is no camera.
         pixels: (N, 2) int64 row and column.
         coordinates: (N, 3) int64 voxels in [0, grid).
         labels: (N,) int64, or None.
@@ -38,7 +38,7 @@ class CameraSample:
     """
 
     name: str
-    image: NDArray[np.float32]
+    image: NDArray[np.float32] | None
     pixels: NDArray[np.int64]
     coordinates: NDArray[np.int64]
     labels: NDArray[np.int64] | None
@@ -127,7 +127,9 @@ def make_sample(
     if config.points is not None and config.points < len(chosen):
         chosen = np.sort(rng.choice(len(chosen), config.points, replace=False))
     image, pixels = frame.image, frame.pixels[chosen]
-    if config.bottom_crop is not None:
+    if image is None:
+        pixels = np.zeros_like(pixels)
+    elif config.bottom_crop is not None:
         crop = _bottom_crop(image, pixels, config, rng)
         if crop is None:
             return None
@@ -135,18 +137,16 @@ def make_sample(
         chosen = chosen[kept]
     elif config.resize is not None:
         image, pixels = _resized(image, pixels, *config.resize)
-    colours = _jittered(image.astype(np.float32) / 255, config.jitter, rng)
     cells = np.floor(pixels).astype(np.int64)
-    if config.mirror and rng.random() < 0.5:
-        colours = colours[:, ::-1]
-        cells[:, 1] = colours.shape[1] - 1 - cells[:, 1]
+    if image is not None:
+        image, cells = _picture(image, cells, config, rng)
     coordinates, inside = voxelise(frame.points[chosen], config, rng)
     if not inside.any():
         return None
     labels = None if frame.labels is None else frame.labels[chosen][inside]
     return CameraSample(
         frame.name,
-        np.ascontiguousarray(colours.transpose(2, 0, 1)),
+        image,
         cells[inside],
         coordinates[inside],
         labels,
@@ -214,6 +214,17 @@ def _bottom_crop(
             cut = image[top:, left : left + across]
             return cut, np.stack([row[kept], column[kept]], axis=1), kept
     return None
+
+
+def _picture(
+    image: NDArray[np.uint8], cells: NDArray, config: SampleConfig, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray]:
+    """The picture as (3, H, W) with colours changed and sides swapped by chance, and its cells."""
+    colours = _jittered(image.astype(np.float32) / 255, config.jitter, rng)
+    if config.mirror and rng.random() < 0.5:
+        colours = colours[:, ::-1]
+        cells[:, 1] = colours.shape[1] - 1 - cells[:, 1]
+    return np.ascontiguousarray(colours.transpose(2, 0, 1)), cells
 
 
 def _resized(image: NDArray, pixels: NDArray, width: int, height: int) -> tuple[NDArray, NDArray]:

@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""From simulated streets to recorded ones, with a LiDAR alone and with a camera beside it.
+
+    python benchmarks/simulation_to_real.py --data ../shared/data             # everything missing
+    python benchmarks/simulation_to_real.py --arms lidar --seeds 1            # a part
+    python benchmarks/simulation_to_real.py --list                            # what is missing
+    python benchmarks/simulation_to_real.py --report                          # the tables alone
+    python benchmarks/simulation_to_real.py --overlays runs/overlays          # answers, drawn
+
+``--data`` holds two recordings of an HDL-64E: ``semantickitti00_range_21f`` (21 frames of
+SemanticKITTI's sequence 00, with labels) and ``kitti_raw_10f`` (10 scans of KITTI raw, with
+pictures and calibration). Simulated streets are made first. A finished run is written at once;
+stopped at any moment, the same command goes on.
+
+The LiDAR's head of the last step is scored on frames 16 to 20 of the labelled recording, which no
+run sees, and whose labels chose nothing. Settings are those of the recipes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from domain_adaptation import CONFIGS, say  # noqa: E402
+from domain_matrix.runs import Finished, Run  # noqa: E402
+
+from pointata_core.errors import PointataError  # noqa: E402
+from pointata_core.evaluation.environment import machine, versions  # noqa: E402
+
+RESULTS = HERE / 'results' / 'simulation_to_real.json'
+RECIPES = {'lidar': 'domain_to_real_lidar.yaml', 'camera': 'domain_to_real_camera.yaml'}
+STREETS, FRAMES = 60, 3
+
+
+def run_all(arguments: argparse.Namespace) -> None:
+    """Carry out what is missing."""
+    from domain_matrix.arms import WAYS, Arm, carry_out
+    from domain_matrix.real_report import write_tables
+    from domain_matrix.streets import prepare
+
+    frames = arguments.work / 'frames'
+    prepare(frames, arguments.data, STREETS, FRAMES)
+    if arguments.prepare:
+        return
+    finished = Finished(arguments.output)
+    arms = {
+        name: Arm.read(CONFIGS / RECIPES[name], frames, arguments.data, arguments.steps)
+        for name in arguments.arms
+    }
+    for name, arm in arms.items():
+        finished.require_settings(name, arm.facts())
+    runs = [
+        Run(name, way, seed)
+        for name in arms
+        for seed in arguments.seeds
+        for way in WAYS[name]
+        if arguments.ways is None or way in arguments.ways
+    ]
+    missing = [run for run in runs if run not in finished]
+    if arguments.list:
+        print(*missing, sep='\n')
+        return
+    if arguments.overlays is not None:
+        from domain_matrix.real_overlays import write_overlays
+
+        write_overlays(arms['camera'], arguments.work, arguments.seeds[0], arguments.overlays)
+        return
+    for number, run in enumerate(missing, 1):
+        say(f'{number}/{len(missing)} {run}: {WAYS[run.pair][run.variant].summary}')
+        measured = carry_out(run, arms[run.pair], arguments.work)
+        finished.add(run, measured, machine(), versions())
+        write_tables(finished.content, arguments.output.with_suffix('.md'))
+        shown = ', '.join(f'{k} {100 * v["miou"]:.1f}' for k, v in measured['scores'].items())
+        say(f'{run}: mIoU {shown}; {measured["processor_s"]:.0f} s of processor')
+
+
+def main() -> int:
+    """Parse the command line and do what it says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--data', type=Path, default=Path('../shared/data'))
+    parser.add_argument('--arms', nargs='+', choices=RECIPES, default=list(RECIPES))
+    parser.add_argument('--ways', nargs='+', metavar='NAME', help='of training; all by default')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[1, 2, 3])
+    parser.add_argument('--steps', type=int, help='of each stage, in place of the recipes')
+    parser.add_argument('--work', type=Path, default=Path('runs/simulation_to_real'))
+    parser.add_argument('--output', type=Path, default=RESULTS)
+    parser.add_argument('--threads', type=int, default=1)
+    parser.add_argument('--prepare', action='store_true', help='make the frames and stop')
+    parser.add_argument('--list', action='store_true', help='name the missing runs and stop')
+    parser.add_argument('--report', action='store_true', help='write the tables and stop')
+    parser.add_argument('--overlays', type=Path, metavar='DIR', help='draw answers and stop')
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if arguments.report:
+        from domain_matrix.real_report import write_tables
+
+        write_tables(Finished(arguments.output).content, arguments.output.with_suffix('.md'))
+        return 0
+    os.environ['OMP_NUM_THREADS'] = str(arguments.threads)
+    import torch
+
+    torch.set_num_threads(arguments.threads)
+    for name in ('lightning.pytorch', 'lightning.fabric'):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings('ignore', module='lightning')
+    try:
+        run_all(arguments)
+    except PointataError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
