@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pointata_core.models.linear import has_fast_bfloat16
 from pointata_ros.dds import profile_in_use
 from pointata_ros.parameters import NodeSettings
 from pointata_ros.qos import describe
@@ -27,6 +28,7 @@ def banner(skill: Skill, settings: NodeSettings, streams: Sequence[Stream]) -> s
     rows = {
         'bundle': f'{manifest.name} {bundle.short_hash} ({bundle.path})',
         'device': f'{skill.device.device} ({skill.device.reason})',
+        'products': _products(skill, settings),
         'segmentation': _listed(manifest.segmentation_classes),
         'action': _listed(manifest.action_classes),
         **{f'input {one.name}'.rstrip(): _heard_on(one) for one in streams},
@@ -49,6 +51,11 @@ def _heard_on(stream: Stream) -> str:
     source = stream.input
     count = source.count_publishers()
     return f'{source.topic} ({describe(source.profile)}; publishers now: {count})'
+
+
+def _products(skill: Skill, settings: NodeSettings) -> str:
+    faster = settings.precision == 'float32' and has_fast_bfloat16(skill.device.device)
+    return settings.precision + (' (bfloat16 is faster on this device)' if faster else '')
 
 
 def _listed(classes: tuple[str, ...]) -> str:

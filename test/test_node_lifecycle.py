@@ -78,6 +78,7 @@ def test_the_start_is_announced_with_device_bundle_topics_and_qos(untrained_bund
         bundle = load_bundle(untrained_bundle)
         for fact in (
             bundle.short_hash,
+            'products       float32',
             bench.topic('input/points'),
             'best effort, volatile, keep last 10',
             bench.topic('output/segmentation'),

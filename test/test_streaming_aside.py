@@ -54,11 +54,10 @@ def test_answers_are_the_same_bits(bundle, overlap, ahead):
     ways=st.lists(st.sampled_from(['now', 'later', 'aside', 'ingest', 'saved']), min_size=1),
     overlap=st.booleans(),
 )
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-def test_an_answer_may_come_after_the_next_frame_was_begun(bundle, ways, overlap):
+@settings(max_examples=25, deadline=None)
+def test_an_answer_may_come_after_the_next_frame_was_begun(untrained_bundle, ways, overlap):
     """Whoever finishes the answer, and whenever: the same bits, and the same stream after it."""
+    bundle = load_bundle(untrained_bundle)
     alone, session = StreamingSession(bundle), StreamingSession(bundle, overlap=overlap)
     expected, found, handed = [], [], []
     for way, (points, stamp) in zip(ways, itertools.cycle(frozen_frames()), strict=False):

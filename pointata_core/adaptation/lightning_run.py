@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from pointata_core.adaptation.settings import TrainingSettings
 from pointata_core.errors import ConfigError
+from pointata_core.models.linear import has_fast_bfloat16
 
 CHECKPOINT = 'last.ckpt'
 
@@ -37,9 +38,7 @@ def uses_bf16(settings: TrainingSettings, device: torch.device) -> bool:
     """Whether to compute in bfloat16; ``auto`` asks whether the device has instructions for it."""
     if settings.precision != 'auto':
         return settings.precision == 'bf16'
-    if device.type == 'cuda':
-        return torch.cuda.is_bf16_supported()
-    return torch.cpu._is_avx512_bf16_supported()
+    return has_fast_bfloat16(device)
 
 
 def make_trainer(

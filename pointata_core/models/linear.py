@@ -56,6 +56,13 @@ def product(x: Tensor, factor: Tensor, bias: Tensor | None = None) -> Tensor:
     return result if bias is None else result.add_(bias)
 
 
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether a device has instructions for products in bfloat16."""
+    if device.type == 'cuda':
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu._is_avx512_bf16_supported()
+
+
 def set_precision(network: nn.Module, precision: str) -> None:
     """Choose in what type every :class:`Linear` of a network takes its products.
 
