@@ -9,7 +9,8 @@ import textwrap
 from itertools import groupby
 from pathlib import Path
 
-from pointata_ros.parameters import PARAMETERS, TYPE_NAMES, Parameter, Value, allowed
+from pointata_ros.parameter_rules import TYPE_NAMES, Parameter, Value, allowed
+from pointata_ros.parameters import PARAMETERS
 
 _COMMAND = 'python -m pointata_ros.parameters --write'
 

@@ -26,7 +26,8 @@ from pointata_ros.compat import (
     value_given_at_start,
     values_given_at_start,
 )
-from pointata_ros.parameters import PARAMETERS, NodeSettings, Parameter, allowed, refusal
+from pointata_ros.parameter_rules import Parameter, allowed
+from pointata_ros.parameters import PARAMETERS, NodeSettings, refusal
 
 _FIX = 'docs/parameters.md lists what is allowed'
 

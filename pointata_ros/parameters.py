@@ -15,43 +15,13 @@ This module does not import ROS.
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pointata_core.errors import ConfigError
 from pointata_core.streaming.camera_calibration import parse_pose
 from pointata_ros.input_names import LEGAL_NAMES, refuse_names
-
-Value = bool | int | float | str | tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Specification:
-    """What may be said about one parameter besides its name, type and default.
-
-    Attributes:
-        group: Heading under which the parameter stands in the generated files.
-        description: One sentence or two; shown by ``ros2 param describe``.
-        minimum: Smallest legal value of a number, in the parameter's unit.
-        maximum: Largest legal value of a number.
-        choices: The closed set of legal strings; empty where the set is open.
-        pattern: Regular expression that an open string must match; empty = anything.
-        live: True if the value may change while the node runs.
-        rule: What is legal, in words, where none of the above can say it.
-        refuse: Says why a value breaks that rule and what to do, empty if it does not.
-    """
-
-    group: str
-    description: str
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
-    pattern: str = ''
-    live: bool = False
-    rule: str = ''
-    refuse: Callable[[Any], str] = lambda value: ''
+from pointata_ros.parameter_rules import Parameter, Value, parameter, refuse
 
 
 def refuse_pose(text: str) -> str:
@@ -64,30 +34,24 @@ def refuse_pose(text: str) -> str:
     return ''
 
 
-def _parameter(default: Value, group: str, description: str, **details: Any) -> Any:
-    """A dataclass field that carries its :class:`Specification`."""
-    specification = Specification(group, description, **details)
-    return dataclasses.field(default=default, metadata={'specification': specification})
-
-
 @dataclass(frozen=True)
 class NodeSettings:
     """Every parameter of the perception node, typed and checked. See ``docs/parameters.md``."""
 
-    bundle: str = _parameter(
+    bundle: str = parameter(
         '',
         'Model',
         'Folder of the skill bundle; empty = the default bundle of this package. A change takes '
         'effect through the service ~/load_skill.',
         live=True,
     )
-    device: str = _parameter(
+    device: str = parameter(
         'auto',
         'Model',
         'Where the network runs; auto takes the first CUDA device if there is one.',
         pattern=r'auto|cpu|cuda(:\d+)?',
     )
-    device_failure: str = _parameter(
+    device_failure: str = parameter(
         'stop',
         'Model',
         'What to do when the device is lost or stays out of memory: stop (log, then back to '
@@ -95,33 +59,33 @@ class NodeSettings:
         choices=('stop', 'cpu'),
         live=True,
     )
-    precision: str = _parameter(
+    precision: str = parameter(
         'float32',
         'Model',
         'How the large matrix products are taken: float32, or bfloat16, which is faster where the '
         'processor has instructions for it; nearly all labels stay the same.',
         choices=('float32', 'bfloat16'),
     )
-    num_threads: int = _parameter(
+    num_threads: int = parameter(
         0,
         'Model',
         'CPU threads of one operation of the network; with 1, a second thread prepares the next '
-        'cloud while the first answers this one. 0 = 1 on up to four processors, else as torch '
-        'decides.',
+        'cloud and finishes the last answer beside the first. 0 = 1 on up to four processors, '
+        'else as torch decides.',
         minimum=0,
         maximum=1024,
     )
-    autostart: bool = _parameter(
+    autostart: bool = parameter(
         True,
         'Lifecycle',
         'Configure and activate by itself; false leaves that to a lifecycle manager.',
     )
-    strict_parameters: bool = _parameter(
+    strict_parameters: bool = parameter(
         False,
         'Lifecycle',
         'Refuse to configure unless each parameter of this table was given a value from outside.',
     )
-    inputs: tuple[str, ...] = _parameter(
+    inputs: tuple[str, ...] = parameter(
         (),
         'Input',
         'Names of several sensors, each with a stream of its own on ~/NAME/input/points and '
@@ -130,17 +94,17 @@ class NodeSettings:
         rule=LEGAL_NAMES,
         refuse=refuse_names,
     )
-    policy: str = _parameter(
+    policy: str = parameter(
         'latest',
         'Input',
         'latest (live): answer the newest cloud and count the others; block (recordings): answer '
         'every cloud, holding the publisher back where it is reliable.',
         choices=('latest', 'block'),
     )
-    queue_size: int = _parameter(
+    queue_size: int = parameter(
         10, 'Input', 'Clouds that may wait for the worker.', minimum=1, maximum=1000
     )
-    patience: float = _parameter(
+    patience: float = parameter(
         0.1,
         'Input',
         'Policy latest: seconds that a cloud may have waited and still be answered although a '
@@ -149,34 +113,34 @@ class NodeSettings:
         maximum=60.0,
         live=True,
     )
-    max_points: int = _parameter(
+    max_points: int = parameter(
         2_000_000,
         'Input',
         'A cloud with more points than this is rejected.',
         minimum=1,
         maximum=100_000_000,
     )
-    hint_after: float = _parameter(
+    hint_after: float = parameter(
         5.0,
         'Input',
         'Seconds without a cloud after which the log says why none may be arriving.',
         minimum=0.1,
         maximum=3600.0,
     )
-    image_transport: str = _parameter(
+    image_transport: str = parameter(
         'raw',
         'Camera',
         'What comes on ~/input/image where the bundle is one for camera and LiDAR: raw '
         '(sensor_msgs/Image) or compressed (sensor_msgs/CompressedImage, JPEG or PNG).',
         choices=('raw', 'compressed'),
     )
-    image_rectified: bool = _parameter(
+    image_rectified: bool = parameter(
         False,
         'Camera',
         'Images are rectified (image_rect): P and R of the camera_info count. False = as the lens '
         'made them: K and D count, and points are bent accordingly.',
     )
-    image_tolerance: float = _parameter(
+    image_tolerance: float = parameter(
         0.05,
         'Camera',
         'Seconds that the stamps of a cloud and its image may differ; of several images the '
@@ -185,7 +149,7 @@ class NodeSettings:
         maximum=10.0,
         live=True,
     )
-    image_wait: float = _parameter(
+    image_wait: float = parameter(
         0.0,
         'Camera',
         'Seconds that a cloud may be held back for its image; then it is answered by the LiDAR '
@@ -194,7 +158,7 @@ class NodeSettings:
         maximum=1.0,
         live=True,
     )
-    camera_extrinsics: str = _parameter(
+    camera_extrinsics: str = parameter(
         '',
         'Camera',
         'Pose of the LiDAR in the optical frame of the camera, "x y z qx qy qz qw" (metres, '
@@ -202,14 +166,14 @@ class NodeSettings:
         rule='x y z qx qy qz qw, or empty',
         refuse=refuse_pose,
     )
-    max_gap: float = _parameter(
+    max_gap: float = parameter(
         1.0,
         'Time',
         'Seconds between two stamps above which the temporal state starts afresh.',
         minimum=0.001,
         maximum=3600.0,
     )
-    ingest_share: float = _parameter(
+    ingest_share: float = parameter(
         0.5,
         'Time',
         'A cloud that is not answered still enters the temporal state while that costs at most '
@@ -218,7 +182,7 @@ class NodeSettings:
         maximum=1.0,
         live=True,
     )
-    min_history: int = _parameter(
+    min_history: int = parameter(
         1,
         'Time',
         'Clouds that the temporal state must have seen before answers are published; 1 = answer '
@@ -227,13 +191,13 @@ class NodeSettings:
         maximum=1000,
         live=True,
     )
-    fixed_frame: str = _parameter(
+    fixed_frame: str = parameter(
         '',
         'Time',
         'Frame that stands still (map, odom): the sensor motion between clouds is looked up in TF '
         'and taken out. Empty = no compensation and no use of TF.',
     )
-    transform_timeout: float = _parameter(
+    transform_timeout: float = parameter(
         0.1,
         'Time',
         'Seconds to wait for the transform of a cloud.',
@@ -241,29 +205,29 @@ class NodeSettings:
         maximum=10.0,
         live=True,
     )
-    transform_policy: str = _parameter(
+    transform_policy: str = parameter(
         'skip',
         'Time',
         'What to do with a cloud whose transform is missing: skip it, or go on uncompensated.',
         choices=('skip', 'uncompensated'),
         live=True,
     )
-    publish_segmentation: bool = _parameter(
+    publish_segmentation: bool = parameter(
         True, 'Output', 'Publish the labelled cloud on ~/output/segmentation.', live=True
     )
-    publish_rgb: bool = _parameter(
+    publish_rgb: bool = parameter(
         True,
         'Output',
         'Publish the coloured cloud on ~/output/segmentation_rgb while somebody subscribes.',
         live=True,
     )
-    publish_action: bool = _parameter(
+    publish_action: bool = parameter(
         True, 'Output', 'Publish the action scores on ~/output/action.', live=True
     )
-    publish_markers: bool = _parameter(
+    publish_markers: bool = parameter(
         True, 'Output', 'Publish the action as text on ~/output/markers.', live=True
     )
-    score_threshold: float = _parameter(
+    score_threshold: float = parameter(
         0.0,
         'Output',
         'Points whose class is less probable than this come back unlabelled (65535).',
@@ -271,7 +235,7 @@ class NodeSettings:
         maximum=1.0,
         live=True,
     )
-    max_rate: float = _parameter(
+    max_rate: float = parameter(
         0.0,
         'Output',
         'Most answers per second of stamp time; clouds in between enter the state only. 0 = every '
@@ -280,7 +244,7 @@ class NodeSettings:
         maximum=1000.0,
         live=True,
     )
-    marker_lifetime: float = _parameter(
+    marker_lifetime: float = parameter(
         1.0,
         'Output',
         'Seconds after which RViz forgets a marker that is not renewed.',
@@ -288,10 +252,10 @@ class NodeSettings:
         maximum=3600.0,
         live=True,
     )
-    diagnostics_period: float = _parameter(
+    diagnostics_period: float = parameter(
         1.0, 'Diagnostics', 'Seconds between two diagnostics.', minimum=0.05, maximum=60.0
     )
-    input_timeout: float = _parameter(
+    input_timeout: float = parameter(
         2.0,
         'Diagnostics',
         'Seconds without a cloud after which the input is reported as Timeout (ERROR).',
@@ -299,7 +263,7 @@ class NodeSettings:
         maximum=3600.0,
         live=True,
     )
-    warn_rate: float = _parameter(
+    warn_rate: float = parameter(
         0.5,
         'Diagnostics',
         'Input below this many clouds per second is reported as WarnRate.',
@@ -307,7 +271,7 @@ class NodeSettings:
         maximum=1000.0,
         live=True,
     )
-    error_rate: float = _parameter(
+    error_rate: float = parameter(
         0.1,
         'Diagnostics',
         'Input below this many clouds per second is reported as ErrorRate.',
@@ -316,7 +280,7 @@ class NodeSettings:
         live=True,
     )
 
-    max_latency: float = _parameter(
+    max_latency: float = parameter(
         0.2,
         'Diagnostics',
         'Seconds from callback to answer above which processing is reported as slow (policy '
@@ -325,7 +289,7 @@ class NodeSettings:
         maximum=60.0,
         live=True,
     )
-    error_after: float = _parameter(
+    error_after: float = parameter(
         5.0,
         'Diagnostics',
         'Seconds for which a fault (slow, unanswered, rejected, ...) lasts before it is reported '
@@ -334,7 +298,7 @@ class NodeSettings:
         maximum=3600.0,
         live=True,
     )
-    stuck_after: float = _parameter(
+    stuck_after: float = parameter(
         10.0,
         'Diagnostics',
         'Seconds on a single cloud after which the worker is reported as stuck (ERROR).',
@@ -349,44 +313,11 @@ class NodeSettings:
             raise ConfigError(reason, 'docs/parameters.md lists what is allowed')
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """One row of the table."""
-
-    name: str
-    default: Value
-    specification: Specification
-
-    @property
-    def kind(self) -> type:
-        """``bool``, ``int``, ``float``, ``str`` or ``tuple`` (of strings)."""
-        return type(self.default)
-
-
 PARAMETERS: tuple[Parameter, ...] = tuple(
     Parameter(field.name, field.default, field.metadata['specification'])
     for field in dataclasses.fields(NodeSettings)
 )
-TYPE_NAMES = {
-    bool: 'bool',
-    int: 'integer',
-    float: 'double',
-    str: 'string',
-    tuple: 'string array',
-}
-_BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
-
-
-def allowed(parameter: Parameter) -> str:
-    """The legal values in words, empty where everything of the right type is legal."""
-    specification = parameter.specification
-    if specification.choices:
-        return ' | '.join(specification.choices)
-    if specification.pattern:
-        return f'matches {specification.pattern}'
-    if specification.minimum is not None:
-        return f'{specification.minimum:g} to {specification.maximum:g}'
-    return specification.rule
+_BY_NAME = {one.name: one for one in PARAMETERS}
 
 
 def refusal(values: Mapping[str, Value]) -> str:
@@ -400,35 +331,12 @@ def refusal(values: Mapping[str, Value]) -> str:
         A sentence naming parameter, value and what is allowed.
     """
     for name, value in values.items():
-        parameter = _BY_NAME.get(name)
-        if parameter is not None and not _is_legal(parameter, value):
-            expected = ' '.join(filter(None, (TYPE_NAMES[parameter.kind], allowed(parameter))))
-            return f'parameter {name} is {_shown(value)}, expected {expected}'
-        if parameter is not None and (reason := parameter.specification.refuse(value)):
-            return f'parameter {name}: {reason}'
+        if name in _BY_NAME and (reason := refuse(_BY_NAME[name], value)):
+            return reason
     warn_rate, error_rate = values.get('warn_rate'), values.get('error_rate')
     if warn_rate is not None and error_rate is not None and error_rate > warn_rate:
         return f'parameter error_rate is {error_rate!r}, expected at most warn_rate ({warn_rate!r})'
     return ''
-
-
-def _is_legal(parameter: Parameter, value: Value) -> bool:
-    specification = parameter.specification
-    if type(value) is not parameter.kind:
-        return False
-    if parameter.kind is tuple:
-        return all(isinstance(one, str) for one in value)
-    if specification.choices:
-        return value in specification.choices
-    if specification.pattern:
-        return re.fullmatch(specification.pattern, value) is not None
-    if specification.minimum is not None:
-        return specification.minimum <= value <= specification.maximum
-    return True
-
-
-def _shown(value: Value) -> str:
-    return repr(list(value) if isinstance(value, tuple) else value)
 
 
 if __name__ == '__main__':

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be said about one node parameter, and whether a value is legal.
+
+This module does not import ROS.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Value = bool | int | float | str | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Specification:
+    """What may be said about one parameter besides its name, type and default.
+
+    Attributes:
+        group: Heading under which the parameter stands in the generated files.
+        description: One sentence or two; shown by ``ros2 param describe``.
+        minimum: Smallest legal value of a number, in the parameter's unit.
+        maximum: Largest legal value of a number.
+        choices: The closed set of legal strings; empty where the set is open.
+        pattern: Regular expression that an open string must match; empty = anything.
+        live: True if the value may change while the node runs.
+        rule: What is legal, in words, where none of the above can say it.
+        refuse: Says why a value breaks that rule and what to do, empty if it does not.
+    """
+
+    group: str
+    description: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    pattern: str = ''
+    live: bool = False
+    rule: str = ''
+    refuse: Callable[[Any], str] = lambda value: ''
+
+
+def parameter(default: Value, group: str, description: str, **details: Any) -> Any:
+    """A dataclass field that carries its :class:`Specification`."""
+    specification = Specification(group, description, **details)
+    return dataclasses.field(default=default, metadata={'specification': specification})
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One row of the table."""
+
+    name: str
+    default: Value
+    specification: Specification
+
+    @property
+    def kind(self) -> type:
+        """``bool``, ``int``, ``float``, ``str`` or ``tuple`` (of strings)."""
+        return type(self.default)
+
+
+TYPE_NAMES = {
+    bool: 'bool',
+    int: 'integer',
+    float: 'double',
+    str: 'string',
+    tuple: 'string array',
+}
+
+
+def allowed(parameter: Parameter) -> str:
+    """The legal values in words, empty where everything of the right type is legal."""
+    specification = parameter.specification
+    if specification.choices:
+        return ' | '.join(specification.choices)
+    if specification.pattern:
+        return f'matches {specification.pattern}'
+    if specification.minimum is not None:
+        return f'{specification.minimum:g} to {specification.maximum:g}'
+    return specification.rule
+
+
+def refuse(parameter: Parameter, value: Value) -> str:
+    """Why a parameter cannot have a value, empty if it can."""
+    name = parameter.name
+    if not _is_legal(parameter, value):
+        expected = ' '.join(filter(None, (TYPE_NAMES[parameter.kind], allowed(parameter))))
+        return f'parameter {name} is {_shown(value)}, expected {expected}'
+    reason = parameter.specification.refuse(value)
+    return reason and f'parameter {name}: {reason}'
+
+
+def _is_legal(parameter: Parameter, value: Value) -> bool:
+    specification = parameter.specification
+    if type(value) is not parameter.kind:
+        return False
+    if parameter.kind is tuple:
+        return all(isinstance(one, str) for one in value)
+    if specification.choices:
+        return value in specification.choices
+    if specification.pattern:
+        return re.fullmatch(specification.pattern, value) is not None
+    if specification.minimum is not None:
+        return specification.minimum <= value <= specification.maximum
+    return True
+
+
+def _shown(value: Value) -> str:
+    return repr(list(value) if isinstance(value, tuple) else value)
