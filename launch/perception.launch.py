@@ -31,6 +31,7 @@ YES_NO = ('true', 'false')
 TEXT_PARAMETERS = {
     'bundle': 'Folder of the skill bundle',
     'device': 'Device: auto, cpu, cuda or cuda:N',
+    'precision': 'Type of the large products: float32 or bfloat16',
     'fixed_frame': 'Frame that stands still, for ego-motion compensation through TF',
 }
 BOOLEAN_PARAMETERS = {
