@@ -53,6 +53,7 @@ class Way:
 _PLAIN = {'method': 'source_only', 'target_statistics': False}
 _LABELS = {'method': 'pseudo_labels', 'second_stage': True, 'target_statistics': False}
 _STATISTICS = {'target_statistics': True}
+_JOINT = {'batch': 8}  # half of it is simulated, so as much of that is seen as in other ways
 
 WAYS: dict[str, dict[str, Way]] = {
     'lidar': {
@@ -68,10 +69,12 @@ WAYS: dict[str, dict[str, Way]] = {
             _LABELS | _STATISTICS, after='statistics',
         ),
         'few_only': Way('two labelled frames alone', _PLAIN, source='street_few'),
-        'source_few': Way('simulation and two labelled frames', _PLAIN, labelled='street_few'),
+        'source_few': Way(
+            'simulation and two labelled frames', _PLAIN | _JOINT, labelled='street_few'
+        ),
         'source_few_pl': Way(
             'the same, then its pseudo-labels and the target\'s statistics',
-            _LABELS | _STATISTICS, labelled='street_few', after='source_few',
+            _LABELS | _STATISTICS | _JOINT, labelled='street_few', after='source_few',
         ),
         'target': Way('bound: all fourteen frames with labels', _PLAIN, source='street_quarters'),
     },

@@ -16,7 +16,8 @@ _HEAD = """\
 
 Written by `python benchmarks/simulation_to_real.py`; do not edit. mIoU (%) of the LiDAR's head,
 which needs no picture, over the six classes of the task after the last step, mean ± sample standard
-deviation over seeds. *street*: frames 16 to 20 of SemanticKITTI's sequence 00, whole turns.
+deviation over seeds. *street*: frames 16 to 20 of SemanticKITTI's sequence 00, whole turns; *gain*:
+there, over `source_only` of the same seed.
 *view*: the part of them that a KITTI camera would see, alone. *simulated*: streets of the simulator
 that were not trained on. The five frames show some ten metres of one street, so the spread over
 seeds says how sure the training is, not how sure the figure is for other streets. Time is processor
@@ -43,12 +44,14 @@ def _arm(name: str, content: dict[str, Any]) -> list[str]:
     shown = ', '.join(f'{k} {training[k]}' for k in ('setting', 'steps', 'batch', 'planes'))
     means, classes = [], []
     for way, about in WAYS[name].items():
-        runs = [run for key, run in content['runs'].items() if key.startswith(f'{name}/{way}/')]
+        by_seed = _by_seed(content, name, way)
+        runs = list(by_seed.values())
         if not runs:
             continue
         cells = [spread([100 * run['scores'][t]['miou'] for run in runs]) for t in TESTS]
         seconds = statistics.mean(run['processor_s'] for run in runs)
-        row = (f'`{way}`: {about.summary}', *cells, str(len(runs)), f'{seconds:.0f} s')
+        gain = _gain(by_seed, _by_seed(content, name, 'source_only'))
+        row = (f'`{way}`: {about.summary}', *cells, gain, str(len(runs)), f'{seconds:.0f} s')
         means.append(f'| {" | ".join(row)} |')
         found = [run['scores']['street']['iou'] for run in runs]
         each = [spread([100 * (iou[c] or 0) for iou in found]) for c in names]
@@ -57,7 +60,23 @@ def _arm(name: str, content: dict[str, Any]) -> list[str]:
         return []
     return [
         f'## {_ARMS[name]}', '', f'{shown}.', '',
-        f'| way | {" | ".join(TESTS)} | seeds | time |', '|---|' + '---|' * (len(TESTS) + 2),
+        f'| way | {" | ".join(TESTS)} | gain | seeds | time |',
+        '|---|' + '---|' * (len(TESTS) + 3),
         *means, '', 'IoU by class on *street*:', '',
         f'| way | {" | ".join(names)} |', '|---|' + '---|' * len(names), *classes, '',
     ]  # fmt: skip
+
+
+def _by_seed(content: dict[str, Any], name: str, way: str) -> dict[str, dict[str, Any]]:
+    start = f'{name}/{way}/'
+    found = {key: run for key, run in content['runs'].items() if key.startswith(start)}
+    return {key.removeprefix(start): found[key] for key in sorted(found)}
+
+
+def _gain(runs: dict[str, dict[str, Any]], before: dict[str, dict[str, Any]]) -> str:
+    both = [seed for seed in runs if seed in before]
+    if not both or runs == before:
+        return ''
+    miou = [[100 * group[seed]['scores']['street']['miou'] for seed in both]
+            for group in (runs, before)]  # fmt: skip
+    return spread([new - old for new, old in zip(*miou)])
