@@ -19,9 +19,10 @@ which needs no picture, over the six classes of the task after the last step, me
 deviation over seeds. *street*: frames 16 to 20 of SemanticKITTI's sequence 00, whole turns; *gain*:
 there, over `source_only` of the same seed.
 *view*: the part of them that a KITTI camera would see, alone. *simulated*: streets of the simulator
-that were not trained on. The five frames show some ten metres of one street, so the spread over
-seeds says how sure the training is, not how sure the figure is for other streets. Time is processor
-time on one core; that of ways with pseudo-labels is without the first stage, which they share.
+that were not trained on. The five frames come from less than four metres of driving, so the spread
+over seeds says how sure the training is, not how sure the figure is for other streets. Time is
+processor time on one core of a busy machine; that of ways with pseudo-labels is without the first
+stage, which they share.
 """
 _ARMS = {
     'lidar': 'LiDAR alone: target is the same street, frames 0 to 13',
