@@ -8,11 +8,13 @@
     python benchmarks/transfer.py --list                       # what is missing
     python benchmarks/transfer.py --report                     # the table alone
 
-Backbones: random weights, masked reconstruction, point-picture contrast (Pic@Point), all of one
-shape and frozen byte for byte. Seed n takes file n of those given, in the order of their names; a
-run whose file is not there yet is named and left out. Ways: ``head`` trains the temporal or
+Backbones: random weights, masked reconstruction, point-picture contrast (Pic@Point) of the same
+length, and one that was trained to the end (``--full``, the same for every seed), all of one shape
+and frozen byte for byte. Seed n takes file n of those given, in the order of their names; a run
+whose file is not there yet is named and left out. Ways: ``head`` trains the temporal or
 segmentation head alone, ``adapters`` also the adapters, context encoder and class token. Tasks:
-27 actions of UTD-MHAD (subjects 1, 3, 5 train, subject 7 judges), and semantic segmentation of
+27 actions of UTD-MHAD (subjects 1, 3, 5 train, subject 7 judges), coarse as in the small recipes
+and as dense as the shapes of pre-training (``utd_mhad_dense``), and semantic segmentation of
 simulated scenes, which are simulated if they are not there. Clips are prepared once, and frozen
 features kept, below ``--work``. Last epoch, nothing is selected. A finished run is on disk at once
 in ``benchmarks/results/transfer.json``, with a table (``transfer.md``) beside it; stopped, the same
@@ -50,13 +52,13 @@ from pointata_core.models.checkpoint_files import sha256_of  # noqa: E402
 RESULTS = HERE / 'results' / 'transfer.json'
 ABLATION = Path('runs/ablation')
 RANDOM = 'random:tiny'
-TASKS = {'utd_mhad': 'accuracy', 'simulated': 'miou'}
+TASKS = {'utd_mhad': 'accuracy', 'utd_mhad_dense': 'accuracy', 'simulated': 'miou'}
 # What is frozen is computed once, so that a head alone may pass over the clips more often.
 WAYS = {
     'head': ('tuning.mode=head',),
     'adapters': ('tuning.mode=pointata', 'optimiser.epochs=8'),
 }
-BACKBONES = ('random', 'masked', 'pic-point')
+BACKBONES = ('random', 'masked', 'pic-point', 'pic-point-full')
 
 
 def backbone_of(run: Run, arguments: argparse.Namespace) -> str | None:
@@ -64,14 +66,18 @@ def backbone_of(run: Run, arguments: argparse.Namespace) -> str | None:
     kind = run.method.split('/')[0]
     if kind == 'random':
         return RANDOM
-    files = arguments.masked if kind == 'masked' else arguments.pic_point
+    files = {
+        'masked': arguments.masked,
+        'pic-point': arguments.pic_point,
+        'pic-point-full': [arguments.full] * (run.seed + 1),
+    }[kind]
     there = run.seed < len(files) and files[run.seed].is_file()
     return str(files[run.seed]) if there else None
 
 
 def settings_of(task: str, arguments: argparse.Namespace, *overrides: str) -> TrainingSettings:
     """Settings of a task, the data in place."""
-    root = arguments.utd if task == 'utd_mhad' else arguments.scenes
+    root = arguments.scenes if task == 'simulated' else arguments.utd
     return read_settings(
         HERE / 'transfer_tasks' / f'{task}.yaml',
         [f'data.root={root}', f'data.cache={arguments.work / "cache"}', *overrides],
@@ -201,6 +207,13 @@ def main() -> int:
     parser.add_argument('--scenes', type=Path, metavar='DIR', help='simulated if left out')
     parser.add_argument('--masked', type=Path, nargs='*', metavar='FILE', help='a file per seed')
     parser.add_argument('--pic-point', type=Path, nargs='*', metavar='FILE', help='likewise')
+    parser.add_argument(
+        '--full',
+        type=Path,
+        default=Path('runs/pretrain/tiny/backbone.safetensors'),
+        metavar='FILE',
+        help='point-picture contrast, trained to the end',
+    )
     parser.add_argument('--tasks', nargs='+', choices=TASKS, default=list(TASKS))
     parser.add_argument('--ways', nargs='+', choices=WAYS, default=list(WAYS))
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
