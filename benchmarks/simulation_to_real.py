@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From simulated streets to recorded ones, with a LiDAR alone and with a camera beside it.
 
-    python benchmarks/simulation_to_real.py --data ../shared/data             # everything missing
+    python benchmarks/simulation_to_real.py --data datasets             # everything missing
     python benchmarks/simulation_to_real.py --arms lidar --seeds 1            # a part
     python benchmarks/simulation_to_real.py --list                            # what is missing
     python benchmarks/simulation_to_real.py --report                          # the tables alone
@@ -86,7 +86,7 @@ def run_all(arguments: argparse.Namespace) -> None:
 def main() -> int:
     """Parse the command line and do what it says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--data', type=Path, default=Path('../shared/data'))
+    parser.add_argument('--data', type=Path, default=Path('datasets'))
     parser.add_argument('--arms', nargs='+', choices=RECIPES, default=list(RECIPES))
     parser.add_argument('--ways', nargs='+', metavar='NAME', help='of training; all by default')
     parser.add_argument('--seeds', nargs='+', type=int, default=[1, 2, 3])
