@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pointata_core.models.linear import has_fast_bfloat16
 from pointata_ros.dds import profile_in_use
 from pointata_ros.parameters import NodeSettings
 from pointata_ros.qos import describe
@@ -54,7 +53,7 @@ def _heard_on(stream: Stream) -> str:
 
 
 def _products(skill: Skill, settings: NodeSettings) -> str:
-    faster = settings.precision == 'float32' and has_fast_bfloat16(skill.device.device)
+    faster = settings.precision == 'float32' and skill.device.has_fast_bfloat16
     return settings.precision + (' (bfloat16 is faster on this device)' if faster else '')
 
 

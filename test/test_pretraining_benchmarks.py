@@ -134,6 +134,7 @@ def test_the_table_names_sources(tmp_path):
 
 def arguments_of_transfer(folder: Path, **changes) -> argparse.Namespace:
     values = {
+        'full': folder / 'full.safetensors',
         'masked': [folder / 'masked.safetensors'], 'pic_point': [], 'seeds': [0, 1],
         'tasks': ['simulated'], 'ways': ['head'], 'scenes': folder / 'scenes',
         'work': folder, 'output': folder / 'transfer.json', 'list': False, 'utd': folder,
@@ -149,6 +150,10 @@ def test_a_run_takes_the_backbone_of_its_seed_or_waits_for_it(tmp_path):
     assert transfer.backbone_of(run, arguments) == str(arguments.masked[0])
     assert transfer.backbone_of(Run('simulated', 1.0, 'masked/head', 1), arguments) is None
     assert transfer.backbone_of(Run('simulated', 1.0, 'random/head', 1), arguments) == 'random:tiny'
+    full = Run('simulated', 1.0, 'pic-point-full/head', 2)
+    assert transfer.backbone_of(full, arguments) is None
+    arguments.full.touch()
+    assert transfer.backbone_of(full, arguments) == str(arguments.full)
 
 
 def test_scenes_of_both_splits_have_seeds_of_their_split():
@@ -174,7 +179,8 @@ def test_the_transfer_table_gives_mean_and_range_over_seeds(tmp_path):
 def test_settings_of_the_tasks_can_be_read(tmp_path):
     for task in transfer.TASKS:
         settings = transfer.settings_of(task, arguments_of_transfer(tmp_path))
-        assert settings.align.objective == 'none' and settings.data.name == task
+        assert settings.align.objective == 'none'
+        assert settings.data.name == task.removesuffix('_dense')
 
 
 def test_pictures_of_other_settings_are_refused(bench):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from pointata_core.errors import ConfigError
+from pointata_core.models.linear import has_fast_bfloat16
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,11 @@ class DeviceChoice:
 
     device: torch.device
     reason: str
+
+    @property
+    def has_fast_bfloat16(self) -> bool:
+        """Whether the device has instructions for products in bfloat16."""
+        return has_fast_bfloat16(self.device)
 
 
 def choose_device(requested: str = 'auto') -> DeviceChoice:
