@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_streaming_golden import frozen_frames
 
+from pointata_core.streaming import aside
 from pointata_core.streaming.aside import Aside, Once
 from pointata_core.streaming.bundle import load_bundle
 from pointata_core.streaming.groundwork import Groundwork
@@ -27,6 +28,23 @@ from pointata_core.streaming.time_rules import ResetReason
 @pytest.fixture
 def bundle(untrained_bundle):
     return load_bundle(untrained_bundle)
+
+
+def set_threads(count: int) -> None:
+    torch.set_num_threads(count)
+    aside._second_thread().submit(torch.set_num_threads, count).result()
+
+
+@pytest.fixture(autouse=True)
+def operations_have_one_thread():
+    """As where two threads share the work: others add in another order, and bits would differ.
+
+    Their number belongs to a thread of Python, so the second one has to be told, too.
+    """
+    before = torch.get_num_threads()
+    set_threads(1)
+    yield
+    set_threads(before)
 
 
 def assert_same(found: FrameResult, expected: FrameResult) -> None:
