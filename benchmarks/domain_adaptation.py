@@ -19,23 +19,16 @@ The last step is scored on test scenes of the target. Settings were chosen on va
 from __future__ import annotations
 
 import argparse
-import logging
-import os
-import signal
 import sys
-import time
-import warnings
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+from domain_matrix.command import carry_on, obey  # noqa: E402
 from domain_matrix.report import write_table  # noqa: E402
 from domain_matrix.runs import Finished, Pair, Run, carry_out  # noqa: E402
 from domain_matrix.variants import ABLATIONS, MAIN, VARIANTS  # noqa: E402
-
-from pointata_core.errors import PointataError  # noqa: E402
-from pointata_core.evaluation.environment import machine, versions  # noqa: E402
 
 RESULTS = HERE / 'results' / 'domain_adaptation.json'
 CONFIGS = HERE.parent / 'config' / 'training'
@@ -66,18 +59,14 @@ def run_matrix(arguments: argparse.Namespace) -> None:
         for run in missing:
             print(run)
         return
-    for number, run in enumerate(missing, 1):
-        say(f'{number}/{len(missing)} {run}: {VARIANTS[run.variant].summary}')
-        measured = carry_out(run, pairs[run.pair], arguments.work)
-        finished.add(run, measured, machine(), versions())
-        write_table(finished.content, arguments.output.with_suffix('.md'))
-        shown = ', '.join(f'{k} {100 * v:.1f}' for k, v in measured['miou'].items())
-        say(f'{run}: mIoU {shown}; {measured["processor_s"]:.0f} s of processor')
-
-
-def say(text: str) -> None:
-    """One line with the time of day."""
-    print(f'{time.strftime("%H:%M:%S")} {text}', flush=True)
+    carry_on(
+        missing,
+        finished,
+        lambda run: VARIANTS[run.variant].summary,
+        lambda run: carry_out(run, pairs[run.pair], arguments.work),
+        lambda measured: measured['miou'],
+        lambda content: write_table(content, arguments.output.with_suffix('.md')),
+    )
 
 
 def main() -> int:
@@ -96,23 +85,10 @@ def main() -> int:
     parser.add_argument('--list', action='store_true', help='name the missing runs and stop')
     parser.add_argument('--report', action='store_true', help='write the table and stop')
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if arguments.report:
         write_table(Finished(arguments.output).content, arguments.output.with_suffix('.md'))
         return 0
-    os.environ['OMP_NUM_THREADS'] = str(arguments.threads)
-    import torch
-
-    torch.set_num_threads(arguments.threads)
-    for name in ('lightning.pytorch', 'lightning.fabric'):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings('ignore', module='lightning')
-    try:
-        run_matrix(arguments)
-    except PointataError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    return 0
+    return obey(lambda: run_matrix(arguments), arguments.threads)
 
 
 if __name__ == '__main__':

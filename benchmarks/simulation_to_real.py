@@ -20,21 +20,15 @@ run sees, and whose labels chose nothing. Settings are those of the recipes.
 from __future__ import annotations
 
 import argparse
-import logging
-import os
-import signal
 import sys
-import warnings
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from domain_adaptation import CONFIGS, say  # noqa: E402
+from domain_adaptation import CONFIGS  # noqa: E402
+from domain_matrix.command import carry_on, obey  # noqa: E402
 from domain_matrix.runs import Finished, Run  # noqa: E402
-
-from pointata_core.errors import PointataError  # noqa: E402
-from pointata_core.evaluation.environment import machine, versions  # noqa: E402
 
 RESULTS = HERE / 'results' / 'simulation_to_real.json'
 RECIPES = {'lidar': 'domain_to_real_lidar.yaml', 'camera': 'domain_to_real_camera.yaml'}
@@ -74,13 +68,14 @@ def run_all(arguments: argparse.Namespace) -> None:
 
         write_overlays(arms['camera'], arguments.work, arguments.seeds[0], arguments.overlays)
         return
-    for number, run in enumerate(missing, 1):
-        say(f'{number}/{len(missing)} {run}: {WAYS[run.pair][run.variant].summary}')
-        measured = carry_out(run, arms[run.pair], arguments.work)
-        finished.add(run, measured, machine(), versions())
-        write_tables(finished.content, arguments.output.with_suffix('.md'))
-        shown = ', '.join(f'{k} {100 * v["miou"]:.1f}' for k, v in measured['scores'].items())
-        say(f'{run}: mIoU {shown}; {measured["processor_s"]:.0f} s of processor')
+    carry_on(
+        missing,
+        finished,
+        lambda run: WAYS[run.pair][run.variant].summary,
+        lambda run: carry_out(run, arms[run.pair], arguments.work),
+        lambda measured: {name: one['miou'] for name, one in measured['scores'].items()},
+        lambda content: write_tables(content, arguments.output.with_suffix('.md')),
+    )
 
 
 def main() -> int:
@@ -99,25 +94,12 @@ def main() -> int:
     parser.add_argument('--report', action='store_true', help='write the tables and stop')
     parser.add_argument('--overlays', type=Path, metavar='DIR', help='draw answers and stop')
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if arguments.report:
         from domain_matrix.real_report import write_tables
 
         write_tables(Finished(arguments.output).content, arguments.output.with_suffix('.md'))
         return 0
-    os.environ['OMP_NUM_THREADS'] = str(arguments.threads)
-    import torch
-
-    torch.set_num_threads(arguments.threads)
-    for name in ('lightning.pytorch', 'lightning.fabric'):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings('ignore', module='lightning')
-    try:
-        run_all(arguments)
-    except PointataError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    return 0
+    return obey(lambda: run_all(arguments), arguments.threads)
 
 
 if __name__ == '__main__':

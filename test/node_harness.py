@@ -32,6 +32,7 @@ from std_srvs.srv import Trigger
 from pointata_core.data.bags import BagWriter
 from pointata_core.data.point_cloud2 import encode_fields, fill_message, xyz_columns
 from pointata_ros.node import PerceptionNode
+from pointata_ros.statistics import Statistics
 from pointata_ros.stream import Stream
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -166,6 +167,12 @@ class Bench:
         """The input of a node that has one."""
         (stream,) = self.node.streams
         return stream
+
+    def begin_afresh(self) -> None:
+        """Leave an active node with an empty history and all counters at zero."""
+        assert self.change('deactivate')
+        self.stream.statistics = Statistics()
+        assert self.change('activate')
 
     def topic(self, name: str) -> str:
         return f'{self.name}/{name}'

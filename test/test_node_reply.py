@@ -15,7 +15,6 @@ from pointata_core.data.point_cloud2 import decode_labels
 from pointata_core.streaming.bundle import load_bundle
 from pointata_core.streaming.preparation import UNLABELLED
 from pointata_core.streaming.session import StreamingSession
-from pointata_ros.statistics import Statistics
 
 pytestmark = pytest.mark.ros
 CLOUDS = 8
@@ -40,9 +39,7 @@ def shared_bench(untrained_bundle):
 @pytest.fixture
 def bench(shared_bench):
     """An active node with an empty history whose worker is held until all clouds wait."""
-    assert shared_bench.change('deactivate')
-    shared_bench.stream.statistics = Statistics()
-    assert shared_bench.change('activate')
+    shared_bench.begin_afresh()
     yield shared_bench
     shared_bench.settle()
 

@@ -20,7 +20,6 @@ from pointata_core.streaming.preparation import UNLABELLED
 from pointata_core.streaming.session import StreamingSession
 from pointata_ros import faults
 from pointata_ros.recovery import PATIENCE, full_cells
-from pointata_ros.statistics import Statistics
 from pointata_ros.transforms import EgoMotion, TransformMissing
 
 pytestmark = pytest.mark.ros
@@ -45,9 +44,7 @@ def lasting_faults(monkeypatch):
 @pytest.fixture
 def bench(shared_bench):
     """An active node with an empty history and no fault on record."""
-    assert shared_bench.change('deactivate')
-    shared_bench.stream.statistics = Statistics()
-    assert shared_bench.change('activate')
+    shared_bench.begin_afresh()
     shared_bench.set(error_after=3600.0, input_timeout=2.0, stuck_after=60.0)
     yield shared_bench
     shared_bench.settle()

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from safetensors.torch import load_file, save_file
 
-from domain_matrix.runs import CPU, Run, domain_of, share_first_stage
+from domain_matrix.runs import CPU, Run, domain_of, share_first_stage, training_of
 from pointata_core.domain_adaptation.batches import open_frames
 from pointata_core.domain_adaptation.configuration import Domain, DomainAdaptationConfig
 from pointata_core.domain_adaptation.running import (
@@ -120,11 +120,9 @@ class Arm:
             pictures = found.pictures and str(data / Path(found.pictures).name)
             return replace(found, root=str(frames / Path(found.root).name), pictures=pictures)
 
-        training = dict(settings['training'])
-        training['planes'] = tuple(training['planes'])
-        if steps is not None:
-            training['steps'] = steps
-        return Arm(settings['task'], domain('source'), domain('target'), training)
+        return Arm(
+            settings['task'], domain('source'), domain('target'), training_of(settings, steps)
+        )
 
     def facts(self) -> dict[str, Any]:
         """All settings; of folders the last name."""

@@ -38,6 +38,12 @@ class Run:
         return f'{self.pair}/{self.variant}/{self.seed}'
 
 
+def training_of(settings: dict[str, Any], steps: int | None) -> dict[str, Any]:
+    """How a recipe trains; ``steps`` in place of its own unless ``None``."""
+    training = settings['training'] | {'planes': tuple(settings['training']['planes'])}
+    return training if steps is None else training | {'steps': steps}
+
+
 @dataclass(frozen=True)
 class Pair:
     """A pair of domains, as the training's own configuration file has it.
@@ -66,11 +72,9 @@ class Pair:
 
         test = domain('test')
         test = replace(test, split=f'{role}_{test.split.partition("_")[2]}')
-        training = dict(settings['training'])
-        training['planes'] = tuple(training['planes'])
-        if steps is not None:
-            training['steps'] = steps
-        return Pair(settings['task'], domain('source'), domain('target'), test, training)
+        return Pair(
+            settings['task'], domain('source'), domain('target'), test, training_of(settings, steps)
+        )
 
     def facts(self) -> dict[str, Any]:
         """All settings but the folder."""

@@ -155,7 +155,7 @@ class StreamingSession:
 
         Another thread may call what this gives, while this one is at the next frame; that one is
         taken through the blocks at once, and then waits for the heads of this one. If those fail,
-        they fail here once more.
+        they fail here once more; :meth:`reset` helps.
 
         Args:
             points: These and the rest as for :meth:`step`.
