@@ -106,6 +106,11 @@ def test_a_frozen_backbone_is_that_of_the_file_and_named_in_the_manifest(folder,
 
     network, provenance = build(folder, clips, 'frozen', Start(pretrained, freeze=True))
     assert changed(network, pretrained) == []
+    # The skill brings an embedder of its own, and the manifest says how it was trained.
+    own, kept = network.embedder.patch_encoder, network.backbone.patch_encoder
+    assert not torch.equal(own.point_in.weight, kept.point_in.weight)
+    assert provenance['recipe']['frames']['train_embedder'] is True
+    assert provenance['recipe']['frames']['stage'] == 'adapt'
     assert provenance['started_from'] == 'a pre-trained backbone, frozen'
     assert provenance['backbone'] == {
         'sha256': sha256_of(pretrained), 'family': 'pic_point', 'frozen': True, 'step': 7,

@@ -5,7 +5,7 @@
 1. simulate and prepare clips of streets, yards and rooms;
 2. train the tiny backbone with its heads on single frames; with ``--backbone FILE`` from weights
    of ``pointata pretrain``, with ``--freeze`` as well the backbone stays as the file has it and
-   only adapters, context encoder and heads learn;
+   align embedder, adapters, context encoder and heads learn;
 3. freeze the backbone; train adapters, context encoder and heads on clips;
 4. freeze those; train actor pooling and action readout on the actors' points of all clips, then on
    those that the network itself finds in scenes it has not seen;
@@ -303,6 +303,9 @@ def train(
 ) -> None:
     """Run all phases that are not done yet, and write the bundle."""
     claim(run, start)
+    if start.freeze:
+        kept = replace(recipe.frames, stage='adapt', train_embedder=True)
+        recipe = replace(recipe, frames=kept)
     lightning.seed_everything(recipe.seed)
     started = time.time()
 
@@ -320,10 +323,10 @@ def train(
     network = start.network(recipe.network)
     # Single frames: neighbours in time are nearly the same picture.
     frames = PreparedClips(paths, 1, 3)
-    on_frames = replace(recipe.frames, stage='adapt') if start.freeze else recipe.frames
-    train_phase(run, 'frames', network, on_frames, frames, recipe.frames_batch, 0.4)
-    # The embedder was trained as part of the backbone; both are one until stage 1 parts them.
-    network.backbone.patch_encoder.load_state_dict(network.embedder.patch_encoder.state_dict())
+    train_phase(run, 'frames', network, recipe.frames, frames, recipe.frames_batch, 0.4)
+    if not start.freeze:
+        # The embedder was trained as part of the backbone; both are one until stage 1 parts them.
+        network.backbone.patch_encoder.load_state_dict(network.embedder.patch_encoder.state_dict())
     clips = PreparedClips(clip_paths, recipe.clips_frames, recipe.clips_frames)
     train_phase(run, 'clips', network, recipe.clips, clips, recipe.clips_batch, 0.35)
     take_back_weights(network, clip_weights(clips.clips), recipe.weights_taken_back)

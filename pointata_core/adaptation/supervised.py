@@ -21,6 +21,7 @@ class SupervisedConfig:
 
     Attributes:
         stage: What is trained, see :meth:`PointATA.set_stage`.
+        train_embedder: The align embedder as well; its BatchNorm statistics stay.
         steps: Optimiser steps; the learning rate follows one cosine over them.
         learning_rate: Peak rate of AdamW.
         weight_decay: On matrices; never on biases, norms and tokens.
@@ -30,6 +31,7 @@ class SupervisedConfig:
     """
 
     stage: Stage = 'adapt'
+    train_embedder: bool = False
     steps: int = 1000
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
@@ -59,6 +61,8 @@ class SupervisedTraining(lightning.LightningModule):
         self.register_buffer('class_weights', class_weights, persistent=False)
         self.generator = torch.Generator().manual_seed(config.seed)
         network.set_stage(config.stage)
+        if config.train_embedder:
+            network.embedder.requires_grad_(True)
         # Lightning leaves every module in the mode it finds it in.
         network.train()
 
