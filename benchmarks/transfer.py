@@ -53,11 +53,9 @@ RESULTS = HERE / 'results' / 'transfer.json'
 ABLATION = Path('runs/ablation')
 RANDOM = 'random:tiny'
 TASKS = {'utd_mhad': 'accuracy', 'utd_mhad_dense': 'accuracy', 'simulated': 'miou'}
+WAYS = {'head': 'head', 'adapters': 'pointata'}  # modes of tuning
 # What is frozen is computed once, so that a head alone may pass over the clips more often.
-WAYS = {
-    'head': ('tuning.mode=head',),
-    'adapters': ('tuning.mode=pointata', 'optimiser.epochs=8'),
-}
+ADAPTER_EPOCHS = {'utd_mhad': 24, 'utd_mhad_dense': 24, 'simulated': 8}
 BACKBONES = ('random', 'masked', 'pic-point', 'pic-point-full')
 
 
@@ -73,6 +71,13 @@ def backbone_of(run: Run, arguments: argparse.Namespace) -> str | None:
     }[kind]
     there = run.seed < len(files) and files[run.seed].is_file()
     return str(files[run.seed]) if there else None
+
+
+def way_of(run: Run) -> list[str]:
+    """Settings of what is trained, and how long."""
+    way = run.method.split('/')[1]
+    epochs = [f'optimiser.epochs={ADAPTER_EPOCHS[run.data]}'] if way == 'adapters' else []
+    return [f'tuning.mode={WAYS[way]}', *epochs]
 
 
 def settings_of(task: str, arguments: argparse.Namespace, *overrides: str) -> TrainingSettings:
@@ -109,7 +114,7 @@ def carry_out(run: Run, backbone: str, arguments: argparse.Namespace) -> dict[st
     shutil.rmtree(output, ignore_errors=True)  # a resumed run would not tell its time
     settings = settings_of(
         run.data, arguments, f'network.backbone={backbone}', f'output={output}',
-        f'seed={run.seed}', *WAYS[run.method.split('/')[1]],
+        f'seed={run.seed}', *way_of(run),
     )  # fmt: skip
     started, processor = time.perf_counter(), time.process_time()
     result = run_train(settings).adapt

@@ -72,11 +72,16 @@ class AdaptTraining(lightning.LightningModule):
         head = getattr(self.network, 'action_head', None)
         if isinstance(head, TwoStreamHead):
             # Places cost next to nothing: all clips train them, some the tokens.
-            places = self.network.answer_by_places(batch.geometry, len(batch.points))
+            places = self.network.answer_by_places(batch.geometry, len(batch.points), batch.motion)
             loss = self._loss(*logits_and_truth(self.task, NetworkOutput(None, places), batch))
             part = batch.take(self._heard(len(batch.points), 1 - head.place_share))
         output = self.network(
-            part.points, part.features, part.mask, geometry=part.geometry, prefix=part.prefix
+            part.points,
+            part.features,
+            part.mask,
+            part.motion,
+            geometry=part.geometry,
+            prefix=part.prefix,
         )
         logits, truth = logits_and_truth(self.task, output, part)
         loss = loss + self._loss(logits, truth)
@@ -126,7 +131,13 @@ class AdaptTraining(lightning.LightningModule):
 
         layout = batch.geometry
         layout = replace(layout, centres=move(layout.centres, layout.token_mask))
-        return replace(batch, geometry=layout, points=move(batch.points, batch.mask))
+        motion = batch.motion
+        if motion is not None:
+            around = torch.eye(4, device=self.device).repeat(clips, 1, 1, 1)
+            around[:, 0, :3, :3], around[:, 0, :3, 3] = matrix.transpose(1, 2), shift.squeeze(1)
+            motion = around @ motion @ torch.linalg.inv(around)
+        points = move(batch.points, batch.mask)
+        return replace(batch, geometry=layout, points=points, motion=motion)
 
     def configure_optimizers(self):
         """AdamW, a linear warm-up and one cosine to zero, stepped per batch."""

@@ -63,7 +63,10 @@ def draw_transform(config: AugmentationConfig, generator: np.random.Generator) -
 
 
 def augment_frames(
-    points: Sequence[NDArray], config: AugmentationConfig, generator: np.random.Generator
+    points: Sequence[NDArray],
+    config: AugmentationConfig,
+    generator: np.random.Generator,
+    matrix: NDArray | None = None,
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.intp]]]:
     """Change the frames of a clip.
 
@@ -71,11 +74,13 @@ def augment_frames(
         points: T arrays ``(N_t, 3)`` metres.
         config: How much.
         generator: Source of randomness.
+        matrix: Of :func:`draw_transform`, where the caller has drawn it.
 
     Returns:
         The changed frames, and for each the rows of the original that it kept.
     """
-    matrix = draw_transform(config, generator).astype(np.float32)
+    matrix = draw_transform(config, generator) if matrix is None else matrix
+    matrix = matrix.astype(np.float32)
     changed, kept = [], []
     for cloud in points:
         rows = np.arange(len(cloud))

@@ -17,7 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pointata_core.adaptation.augmentation import AugmentationConfig, augment_frames
+from pointata_core.adaptation.augmentation import (
+    AugmentationConfig,
+    augment_frames,
+    draw_transform,
+)
 from pointata_core.adaptation.prepared_clips import (
     IGNORED,
     ClipBatch,
@@ -53,6 +57,7 @@ class StoreRecipe:
         augmentation: How copies differ.
         geometry: Tokens and patches.
         limit: Largest number of clips; 0 for all.
+        motion: Whether the sensor's motion is kept.
     """
 
     data: tuple[str, str, str, str]
@@ -63,6 +68,7 @@ class StoreRecipe:
     augmentation: AugmentationConfig
     geometry: GeometryConfig
     limit: int = 0
+    motion: bool = False
 
     @property
     def seed(self) -> int:
@@ -72,7 +78,10 @@ class StoreRecipe:
     @property
     def key(self) -> str:
         """Names the folder."""
-        text = json.dumps({'format': _FORMAT, **asdict(self)}, sort_keys=True)
+        facts = {'format': _FORMAT, **asdict(self)}
+        if not self.motion:  # nothing that clips without it depend on
+            del facts['motion']
+        text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -167,6 +176,7 @@ def recipe_for(settings: TrainingSettings, split: str, training: bool) -> StoreR
         else AugmentationConfig(settings.augmentation.up_axis),
         geometry=settings.network.geometry,
         limit=data.limit if training else 0,
+        motion=data.motion,
     )
 
 
@@ -238,6 +248,7 @@ def _prepare(
                 dataset.feature_names,
                 recipe.augmentation if variant else None,
                 generator,
+                motion=recipe.motion,
             )
             write_clip(path, prepare_clip(frames, preparer, recipe.geometry, classes))
         if progress is not None:
@@ -262,11 +273,21 @@ def labelled_frames(
     feature_names: Sequence[str],
     augmentation: AugmentationConfig | None,
     generator: np.random.Generator,
+    *,
+    motion: bool = False,
 ) -> Iterator[LabelledFrame]:
     """Yield the frames of a clip with the labels of a task, augmented if asked for.
 
+    Args:
+        clip: The clip.
+        task: Which labels.
+        feature_names: Columns of its features.
+        augmentation: How to change it; ``None`` for not at all.
+        generator: Of everything random.
+        motion: Also say how the sensor moved between frames.
+
     Raises:
-        ConfigError: The clip has no such labels.
+        ConfigError: The clip has no such labels, or no poses to take the motion from.
     """
     held = {'clip': clip.action, 'frames': clip.actions, 'points': clip.labels}
     if held[task] is None:
@@ -276,8 +297,11 @@ def labelled_frames(
         )
     points = list(clip.points)
     kept = [np.arange(len(cloud)) for cloud in points]
+    matrix = np.eye(3)
     if augmentation is not None:
-        points, kept = augment_frames(points, augmentation, generator)
+        matrix = draw_transform(augmentation, generator)
+        points, kept = augment_frames(points, augmentation, generator, matrix)
+    motions = sensor_motions(clip, matrix) if motion else [None] * len(points)
     for t, (cloud, rows) in enumerate(zip(points, kept, strict=True)):
         label = None
         if task == 'points':
@@ -290,4 +314,27 @@ def labelled_frames(
         if clip.features is not None:
             columns = clip.features[t][rows]
             features = {name: columns[:, c] for c, name in enumerate(feature_names)}
-        yield LabelledFrame(cloud, label, action, features)
+        yield LabelledFrame(cloud, label, action, features, motions[t])
+
+
+def sensor_motions(clip: Clip, matrix: np.ndarray) -> np.ndarray:
+    """How points of things at rest went from each frame of a clip to the next.
+
+    Args:
+        clip: With poses.
+        matrix: ``(3, 3)``, what the points were augmented by.
+
+    Returns:
+        ``(T, 4, 4)`` metres, taking the frame before into each frame; the first is the identity.
+
+    Raises:
+        ConfigError: The clip has no poses.
+    """
+    if clip.poses is None:
+        raise ConfigError(
+            f'{clip.name} has no poses, which data.motion needs', 'Set data.motion to false'
+        )
+    before = clip.poses[[0, *range(len(clip.poses) - 1)]]
+    around = np.eye(4)
+    around[:3, :3] = matrix
+    return around @ np.linalg.inv(clip.poses) @ before @ np.linalg.inv(around)

@@ -34,12 +34,14 @@ class LabelledFrame:
         label: ``(N,)``, or ``None`` where points have none.
         action: Class; negative for none to learn.
         features: Sensor fields by name, each ``(N,)``.
+        motion: ``(4, 4)`` metres, taking the frame before into this one, or ``None``.
     """
 
     points: np.ndarray
     label: np.ndarray | None
     action: int
     features: Mapping[str, np.ndarray] | None = None
+    motion: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class ClipBatch:
         geometry: Of the ``B * T`` frames.
         features: ``(B, T, M, C)`` or ``None``.
         prefix: ``(B * T, 1 + G, D)`` from :meth:`PointATA.encode_prefix`, or ``None``.
+        motion: ``(B, T, 4, 4)`` taking the frame before into each frame, normalised, or ``None``.
     """
 
     points: Tensor
@@ -63,6 +66,7 @@ class ClipBatch:
     geometry: FrameGeometry
     features: Tensor | None = None
     prefix: Tensor | None = None
+    motion: Tensor | None = None
 
     def take(self, clips: Tensor) -> ClipBatch:
         """Cut some clips out, given by their numbers ``(n,)``."""
@@ -78,6 +82,7 @@ class ClipBatch:
             geometry=self.geometry.map(own),
             features=None if self.features is None else self.features[clips],
             prefix=None if self.prefix is None else own(self.prefix),
+            motion=None if self.motion is None else self.motion[clips],
         )
 
     def to(self, device: torch.device | str) -> ClipBatch:
@@ -130,6 +135,8 @@ def prepare_clip(
         sizes.append(cells)
         actions.append(frame.action)
         put('points', prepared.points.numpy())
+        if frame.motion is not None:
+            put('motion', preparer.motion(frame.motion, prepared.origin).numpy())
         if prepared.features is not None:
             put('features', prepared.features.numpy())
         for name in ('centre_index', 'patch_index', 'context_index'):
@@ -185,14 +192,14 @@ class PreparedClips(torch.utils.data.Dataset):
 
 _DENSE = ('label', 'interpolation_index', 'interpolation_weight', 'pillars')
 _PER_CELL = ('points', 'features', *_DENSE)
-_PER_FRAME = ('centre_index', 'patch_index', 'context_index', 'action')
+_PER_FRAME = ('centre_index', 'patch_index', 'context_index', 'action', 'motion')
 
 
 def frame_of(clip: Mapping[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
     """Cut one frame out of a prepared clip."""
     first, last = clip['offsets'][number : number + 2]
     cut = {name: clip[name][first:last] for name in _PER_CELL if name in clip}
-    cut.update({name: clip[name][number] for name in _PER_FRAME})
+    cut.update({name: clip[name][number] for name in _PER_FRAME if name in clip})
     return cut
 
 
@@ -230,6 +237,9 @@ def collate(batch: list[list[dict[str, np.ndarray]]]) -> ClipBatch:
     )
     shape = (len(batch), -1)
     features = padded('features', 0.0, torch.float32).unflatten(0, shape)
+    motion = None
+    if 'motion' in frames[0]:
+        motion = torch.from_numpy(np.stack([f['motion'] for f in frames])).unflatten(0, shape)
     return ClipBatch(
         points=points.unflatten(0, shape),
         mask=(torch.arange(largest) < count.unsqueeze(1)).unflatten(0, shape),
@@ -237,6 +247,7 @@ def collate(batch: list[list[dict[str, np.ndarray]]]) -> ClipBatch:
         action=stacked('action').unflatten(0, shape),
         geometry=geometry,
         features=features if features.dim() == 4 else None,
+        motion=motion,
     )
 
 

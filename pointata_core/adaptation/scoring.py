@@ -168,12 +168,17 @@ def score_clips(
         chosen = pairs[start : start + batch]
         data = clips[chosen].to(device)
         output = network(
-            data.points, data.features, data.mask, geometry=data.geometry, prefix=data.prefix
+            data.points,
+            data.features,
+            data.mask,
+            data.motion,
+            geometry=data.geometry,
+            prefix=data.prefix,
         )
         videos = clips.videos[[clip for clip, _ in chosen]]
         scorer.add(data, output, videos)
         if by_places is not None:
-            places = network.answer_by_places(data.geometry, len(chosen))
+            places = network.answer_by_places(data.geometry, len(chosen), data.motion)
             by_places.add(data, NetworkOutput(None, places), videos)
         if progress is not None:
             progress(start + len(chosen), len(pairs))

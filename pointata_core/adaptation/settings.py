@@ -38,6 +38,8 @@ class DataSettings:
         views: Clips per recording at validation whose answers are summed, for ``uniform`` sampling.
         variants: Differently augmented copies of each training clip, prepared once.
         options: Whatever else the loader takes.
+        motion: Tell the network how the sensor moved between frames, by the data set's poses, as
+            the node does with ``fixed_frame``; tubes then follow places, not the sensor.
         limit: Use only so many training clips, evenly over the recordings; 0 for all.
         cache: Folder of prepared clips and frozen features; safe to delete.
     """
@@ -52,6 +54,7 @@ class DataSettings:
     views: int = 1
     variants: int = 4
     options: dict[str, Any] = field(default_factory=dict)
+    motion: bool = False
     limit: int = 0
     cache: str = 'runs/cache'
 

@@ -12,21 +12,36 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pointata_core.data.datasets.errors import DataError, damaged, missing
 from pointata_core.data.datasets.protocol import Frame
 from pointata_core.data.datasets.sampling import ClipSampling
 from pointata_core.data.datasets.scan_clips import CAUSAL_CLIPS, ScanClips
-from pointata_core.data.simulator import Shard, ShardError, ShardJob, read_shard, write_shards
-from pointata_core.data.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
+from pointata_core.data.simulator import (
+    Shard,
+    ShardError,
+    ShardJob,
+    SimulatedFrame,
+    read_shard,
+    write_shards,
+)
+from pointata_core.data.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, class_id
 from pointata_core.errors import ConfigError
 
 SPLITS = ('train', 'validation', 'test', 'all')
 MOVABLE_CLASSES = ('car', 'bicycle', 'person')
 """Classes of which some instances move; all others stand still."""
+
+_MOVING = {'car': 'moving-car', 'person': 'moving-person'}
+MOVING_OR_STANDING_CLASSES = (*SEGMENTATION_CLASSES, *_MOVING.values())
+"""Cars and persons that move are classes of their own, the plain names are for standing ones; as in
+SemanticKITTI's task of several scans. Bicycles of the simulator stand."""
+
+Labels = Literal['semantic', 'moving']
 
 _DIGITS = {'train': range(8), 'validation': (8,), 'test': (9,), 'all': range(10)}
 _EXPECTED = 'a shard of the simulator (.npz)'
@@ -64,18 +79,28 @@ class ShardRecording:
         path: The shard.
         split: Split that it is read for.
         shards: Keeps shards open.
+        labels: ``semantic``, or ``moving`` for ``MOVING_OR_STANDING_CLASSES``.
 
     Raises:
-        DataError: It is no shard.
+        DataError: It is no shard, or one that does not know what moves.
     """
 
     has_poses = True
 
-    def __init__(self, path: Path, split: str, shards: _OpenShards) -> None:
-        self.path, self.name, self.split = path, path.stem, split
+    def __init__(
+        self, path: Path, split: str, shards: _OpenShards, labels: Labels = 'semantic'
+    ) -> None:
+        self.path, self.name, self.split, self.labels = path, path.stem, split, labels
         self._shards = shards
-        metadata = _open(path).metadata
-        self.seed, self._count = int(metadata['seed']), int(metadata['frames'])
+        shard = _open(path)
+        if labels == 'moving' and not shard.has_moving:
+            raise DataError(
+                f'{path} is of format 1, which does not say what moves',
+                'Delete and simulate it again, or read it with labels=semantic',
+                path,
+            )
+        self.seed = int(shard.metadata['seed'])
+        self._count = int(shard.metadata['frames'])
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -97,13 +122,21 @@ class ShardRecording:
             points=frame.points,
             name=f'{self.name}/{number:06d}',
             features=frame.intensity[:, None],
-            labels=frame.label.astype(np.int64),
+            labels=self._labels(frame),
             sequence=self.name,
             split=self.split,
             time_s=(frame.stamp_ns - start_ns) * 1e-9,
             pose=frame.pose,
         )
         return scan, frame.action
+
+    def _labels(self, frame: SimulatedFrame) -> NDArray[np.int64]:
+        label = frame.label.astype(np.int64)
+        if self.labels == 'moving':
+            for standing, moving in _MOVING.items():
+                rows = frame.moving & (frame.label == class_id(standing))
+                label[rows] = MOVING_OR_STANDING_CLASSES.index(moving)
+        return label
 
 
 def simulated_clips(
@@ -112,6 +145,7 @@ def simulated_clips(
     *,
     sampling: ClipSampling = CAUSAL_CLIPS,
     task: Literal['segmentation', 'action'] = 'segmentation',
+    labels: Labels = 'semantic',
     compensate: bool = False,
     jobs: Sequence[ShardJob] = (),
     processes: int = 1,
@@ -123,6 +157,8 @@ def simulated_clips(
         split: ``train``, ``validation``, ``test``, or ``all``.
         sampling: Which frames make a clip; by default 8 that end at every frame.
         task: Which names ``classes`` gives.
+        labels: Classes of points: ``semantic``, or ``moving`` to tell cars and persons that move
+            from those that stand.
         compensate: Bring all points of a clip into the sensor frame of its last frame.
         jobs: Recordings to simulate first, unless they are there.
         processes: Processes that simulate.
@@ -137,12 +173,14 @@ def simulated_clips(
         )
     if task not in ('segmentation', 'action'):
         raise ConfigError(f"task is '{task}', expected segmentation or action")
+    if labels not in get_args(Labels):
+        raise ConfigError(f"labels is '{labels}', expected {' or '.join(get_args(Labels))}")
     root = Path(root)
     if jobs:
         write_shards(root, jobs, processes, progress=False)
     shards = _OpenShards()
     paths = sorted(root.glob('*.npz'))
-    recordings = [ShardRecording(path, split, shards) for path in paths]
+    recordings = [ShardRecording(path, split, shards, labels) for path in paths]
     recordings = [one for one in recordings if one.seed % 10 in _DIGITS[split]]
     if not recordings:
         raise missing(
@@ -150,10 +188,11 @@ def simulated_clips(
             f'shards of the split {split} ({len(paths)} are there)',
             f'Simulate them: pointata simulate {root} --format shard --count 20',
         )
+    names = MOVING_OR_STANDING_CLASSES if labels == 'moving' else SEGMENTATION_CLASSES
     return ScanClips(
         'simulated',
         split,
-        SEGMENTATION_CLASSES if task == 'segmentation' else ACTION_CLASSES,
+        names if task == 'segmentation' else ACTION_CLASSES,
         recordings,
         sampling,
         feature_names=('intensity',),

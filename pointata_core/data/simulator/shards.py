@@ -24,7 +24,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pointata_core.data.simulator.simulation import SimulatedFrame, simulate
 from pointata_core.errors import PointataError
 
-FORMAT = 1
+FORMAT = 2
+_READ = (1, 2)
+"""Formats that can be read: the first has no ``moving``."""
+
 _STEP = 0.005  # metres
 _ARRAYS = (
     'points',
@@ -38,6 +41,7 @@ _ARRAYS = (
     'pose',
     'metadata',
 )
+_ADDED = ('moving',)
 
 
 class ShardError(PointataError):
@@ -78,7 +82,7 @@ class Shard:
                 metadata = json.loads(bytes(archive['metadata'])) if not missing else {}
         except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
             raise ShardError(f'{path} is not a shard: {error}', 'Delete and rewrite it') from error
-        if missing or metadata.get('format') != FORMAT:
+        if missing or metadata.get('format') not in _READ:
             found = f'no {missing[0]}' if missing else f'format {metadata.get("format")}'
             raise ShardError(
                 f'{path}: found {found}, expected a shard of format {FORMAT}',
@@ -86,11 +90,17 @@ class Shard:
             )
         self.metadata: dict = metadata
 
+    @property
+    def has_moving(self) -> bool:
+        """Whether it says which points move; shards of format 1 do not."""
+        return self.metadata['format'] >= 2
+
     @cached_property
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays as stored: points int16 in 5 mm, intensity uint8 of 255, flat over frames."""
+        names = [*_ARRAYS, *(_ADDED if self.has_moving else ())]
         with np.load(self.path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in _ARRAYS if name != 'metadata'}
+            return {name: archive[name] for name in names if name != 'metadata'}
 
     def __len__(self) -> int:
         return int(self.metadata['frames'])
@@ -110,6 +120,7 @@ class Shard:
             action=int(data['action'][index]),
             stamp_ns=int(data['stamp_ns'][index]),
             pose=data['pose'][index],
+            moving=data['moving'][rows] if self.has_moving else None,
         )
 
 
@@ -131,6 +142,7 @@ def pack_frames(frames: Sequence[SimulatedFrame]) -> dict[str, np.ndarray]:
         'ring': flat('ring'),
         'label': flat('label'),
         'instance': flat('instance'),
+        'moving': flat('moving'),
         'offsets': np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         'action': np.array([frame.action for frame in frames], np.uint8),
         'stamp_ns': np.array([frame.stamp_ns for frame in frames], np.int64),

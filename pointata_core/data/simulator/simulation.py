@@ -14,12 +14,13 @@ from pointata_core.data.simulator.returns import incidence, receive
 from pointata_core.data.simulator.sensors import SensorModel, get_sensor
 from pointata_core.data.simulator.shapes import Shapes, yaw_rotation
 from pointata_core.data.simulator.street import street
+from pointata_core.data.simulator.traffic import traffic
 from pointata_core.data.simulator.world import World
 from pointata_core.data.simulator.yard import yard
 from pointata_core.data.taxonomy import class_id
 from pointata_core.errors import ConfigError
 
-SCENES = {'street': street, 'yard': yard, 'indoor': indoor}
+SCENES = {'street': street, 'traffic': traffic, 'yard': yard, 'indoor': indoor}
 """The kinds of scenes by name."""
 
 ACTOR_RANGE = 8.0
@@ -45,6 +46,8 @@ class SimulatedFrame:
         action: Index into ``ACTION_CLASSES`` of the nearest visible person within 8 m, else 0.
         stamp_ns: Nanoseconds.
         pose: (4, 4) float64 sensor -> map.
+        moving: (N,) bool, whether the point's vehicle or person moves over ground at that instant;
+            ``None`` where that was not kept.
     """
 
     points: np.ndarray
@@ -55,6 +58,7 @@ class SimulatedFrame:
     action: int
     stamp_ns: int
     pose: np.ndarray
+    moving: np.ndarray | None = None
 
 
 def simulate(
@@ -67,7 +71,7 @@ def simulate(
     """Draw a scene and scan it.
 
     Args:
-        scene: ``'street'``, ``'yard'`` or ``'indoor'``.
+        scene: ``'street'``, ``'traffic'``, ``'yard'`` or ``'indoor'``.
         sensor: Name of a preset, or a model.
         seed: Same arguments and seed, same frames, bit for bit.
         duration_s: Seconds; ``round(duration_s * rate_hz)`` frames, at least one.
@@ -161,6 +165,7 @@ def scan(
         action=_action(world, t, pose, frame_instance, label[back]),
         stamp_ns=FIRST_STAMP_NS + round(t * 1e9),
         pose=pose,
+        moving=np.isin(frame_instance, world.moving_at(t)),
     )
 
 

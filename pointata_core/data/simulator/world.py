@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pointata_core.data.simulator.ground import Ground
 from pointata_core.data.simulator.performance import Performance
 from pointata_core.data.simulator.shapes import Shapes, concatenate, rigid, rotation_from_rpy
+
+MOVING_SPEED = 0.2
+"""Metres per second over ground from which a vehicle or a person counts as moving."""
+
+_INSTANT = 0.1  # seconds before and after, between which a speed is taken
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,26 @@ class Mover:
     path: np.ndarray
     step: float
 
-    def shapes_at(self, t: float, world: World) -> Shapes:
-        """Shapes in the map frame at time ``t``."""
+    @property
+    def instance(self) -> int:
+        """Its instance id."""
+        return int(self.shapes.instance[0])
+
+    def place_at(self, t: float) -> np.ndarray:
+        """(3,) map x, y and yaw at time ``t``."""
         exact = np.clip(t / self.step, 0, len(self.path) - 1.001)
         index = int(exact)
-        x, y, yaw = self.path[index] + (exact - index) * (self.path[index + 1] - self.path[index])
+        return self.path[index] + (exact - index) * (self.path[index + 1] - self.path[index])
+
+    def shapes_at(self, t: float, world: World) -> Shapes:
+        """Shapes in the map frame at time ``t``."""
+        x, y, yaw = self.place_at(t)
         position = (x, y, world.ground_height(x, y))
         return self.shapes.moved(rigid(position, rotation_from_rpy(0, 0, yaw)))
+
+    def halted(self) -> Mover:
+        """The same thing, standing where its path begins."""
+        return replace(self, path=np.repeat(self.path[:1], len(self.path), axis=0))
 
 
 @dataclass(frozen=True)
@@ -102,6 +120,20 @@ class World:
             (x, y), _ = person.anchor_at(t)
             parts.append(person.shapes_at(t, self.ground_height(x, y)))
         return concatenate(parts)
+
+    def moving_at(self, t: float) -> list[int]:
+        """Instances of the vehicles and persons that change their place on the ground at ``t``.
+
+        A person that waves on the spot does not move; the sensor's own motion plays no part.
+        """
+        places = [(mover.instance, lambda at, m=mover: m.place_at(at)[:2]) for mover in self.movers]
+        places += [(one.body.instance, lambda at, p=one: p.anchor_at(at)[0]) for one in self.people]
+        least = MOVING_SPEED * 2 * _INSTANT
+        return [
+            instance
+            for instance, place in places
+            if np.linalg.norm(place(t + _INSTANT) - place(t - _INSTANT)) >= least
+        ]
 
 
 def smooth_speed(
