@@ -76,6 +76,7 @@ class FrozenFeatures:
             action=torch.from_numpy(rows['action']),
             geometry=geometry,
             prefix=prefix,
+            motion=torch.from_numpy(rows['motion']) if 'motion' in rows else None,
         )
 
 
@@ -147,7 +148,7 @@ def _compute(
             batch = store[chosen].to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
                 prefix = network.encode_prefix(
-                    batch.points, batch.features, batch.mask, geometry=batch.geometry
+                    batch.points, batch.features, batch.mask, batch.motion, batch.geometry
                 )
             prefix = prefix.float().cpu().unflatten(0, (len(chosen), frames))
             # float16 has no room for what a wild residual stream may hold.
@@ -172,7 +173,9 @@ def _layout(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if not len(points):
         points = np.zeros((1, 3), np.float32)
     centres = points[rows.clip(0, len(points) - 1)] * (index >= 0)[..., None]
+    motion = {'motion': arrays['motion']} if 'motion' in arrays else {}
     return {
+        **motion,
         'centre_index': arrays['centre_index'],
         'centres': centres.astype(np.float32),
         'context_index': arrays['context_index'],
