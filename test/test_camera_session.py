@@ -41,9 +41,9 @@ from pointata_core.streaming.camera_bundle import (
 from pointata_core.streaming.camera_calibration import CalibrationError, Camera
 from pointata_core.streaming.camera_manifest import CameraManifest, CameraPreparation
 from pointata_core.streaming.camera_session import CAMERA_STAGES, CameraSession, CameraView
-from pointata_core.streaming.manifest import BundleWarning, checksum_of
 from pointata_core.streaming.manifest_fields import Task
 from pointata_core.streaming.preparation import UNLABELLED
+from pointata_core.streaming.sealed_document import BundleWarning, checksum_of
 from pointata_core.streaming.session import Skipped
 from pointata_core.streaming.time_rules import ResetReason, SkipReason
 from pointata_core.streaming.verify import verify_bundle

@@ -1,35 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The manifest of a camera bundle: one network for pictures and clouds, and what it expects.
 
-Read as strictly as that of a skill, and sealed in the same way (``streaming.manifest``); the fields
-are its own, since nothing here has a backbone, a history or features beside the coordinates.
+Read as strictly as that of a skill, and sealed in the same way; the fields are its own, since
+nothing here has a backbone, a history or features beside the coordinates.
 """
 
 from __future__ import annotations
 
-import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
-from pointata_core.errors import BundleError
 from pointata_core.streaming.manifest import (
     CAMERA_KIND,
-    FORMAT_MINOR,
-    FORMAT_VERSION,
     NAME_PATTERN,
-    BundleWarning,
-    check_version,
-    checksum_of,
     file_from,
     task_from,
 )
 from pointata_core.streaming.manifest_fields import (
-    RESTORE,
     Task,
     TensorFile,
-    inside,
     is_number,
     is_whole,
     plain_list,
@@ -37,7 +27,13 @@ from pointata_core.streaming.manifest_fields import (
     record,
     wrong,
 )
-from pointata_core.streaming.strict_json import parse_object
+from pointata_core.streaming.sealed_document import (
+    FORMAT_MINOR,
+    FORMAT_VERSION,
+    SealedDocument,
+    check_version,
+    part_fields,
+)
 
 _PICTURE = (1, 8192)
 _NETWORK = ('fusion', 'depth', 'width', 'planes', 'grid', 'attention_scope')
@@ -78,7 +74,7 @@ class CameraPreparation:
 
 
 @dataclass(frozen=True)
-class CameraManifest:
+class CameraManifest(SealedDocument):
     """Everything about a camera bundle but the weights.
 
     Args:
@@ -128,44 +124,6 @@ class CameraManifest:
             object.__setattr__(self, plain, plain_mapping(plain, getattr(self, plain)))
         object.__setattr__(self, 'network', _checked_network(self.network))
 
-    @classmethod
-    def from_json(cls, text: str | bytes, source: str = 'manifest.json') -> CameraManifest:
-        """Read a sealed manifest.
-
-        Raises:
-            BundleError: Not such a manifest, made for a newer version, or changed since it was
-                written.
-        """
-        raw = parse_object(text, source)
-        with inside(source):
-            check_version(raw.get('format_version'), raw.get('format_minor', 0))
-            if raw.get('kind') != CAMERA_KIND:
-                raise wrong('kind', raw.get('kind'), f"'{CAMERA_KIND}'")
-            checksum = raw.pop('checksum', None)
-            if checksum != checksum_of(raw):
-                raise BundleError(
-                    'the text was changed after it was sealed (checksum does not match)', RESTORE
-                )
-            manifest = cls(**_fields_of(raw))
-        if manifest.unknown:
-            warnings.warn(
-                f'{source}: ignored {sorted(manifest.unknown)}, '
-                f'known only to versions after format {FORMAT_VERSION}.{FORMAT_MINOR}',
-                BundleWarning,
-                stacklevel=2,
-            )
-        return manifest
-
-    def to_json(self) -> str:
-        """The manifest as indented JSON, the checksum last."""
-        document = {**self._document(), 'checksum': self.checksum}
-        return json.dumps(document, indent=2, ensure_ascii=False) + '\n'
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 over all fields, and through the file's hash over the whole bundle."""
-        return checksum_of(self._document())
-
     @property
     def kind(self) -> str:
         """Family of network."""
@@ -190,6 +148,15 @@ class CameraManifest:
         """The same manifest, bound to its tensor file."""
         return replace(self, weights=weights)
 
+    @classmethod
+    def _from_fields(cls, raw: dict[str, Any]) -> CameraManifest:
+        return cls(**_fields_of(raw))
+
+    @staticmethod
+    def _check_kind(kind: Any) -> None:
+        if kind != CAMERA_KIND:
+            raise wrong('kind', kind, f"'{CAMERA_KIND}'")
+
     def _document(self) -> dict[str, Any]:
         task, file = self.segmentation, self.weights
         return {
@@ -212,17 +179,22 @@ class CameraManifest:
         }
 
 
+_KEYS = (
+    'format_version',
+    'format_minor',
+    'kind',
+    'name',
+    'network',
+    'tasks',
+    'preparation',
+    'files',
+    'licence',
+    'provenance',
+)
+
+
 def _fields_of(raw: dict[str, Any]) -> dict[str, Any]:
-    keys = (
-        'format_version', 'format_minor', 'kind', 'name', 'network', 'tasks', 'preparation',
-        'files', 'licence', 'provenance',
-    )  # fmt: skip
-    for key in keys:
-        if key not in raw:
-            raise wrong(key, None, 'a value')
-    unknown = {key: value for key, value in raw.items() if key not in keys}
-    if unknown and raw['format_minor'] <= FORMAT_MINOR:
-        raise wrong(min(unknown), 'an unknown key', f'none in format {FORMAT_VERSION}.0')
+    raw, unknown = part_fields(raw, _KEYS)
     tasks = record('tasks', raw['tasks'], ('segmentation',))
     files = record('files', raw['files'], ('network',))
     return {

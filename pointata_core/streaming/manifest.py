@@ -8,32 +8,31 @@ tensor files, this one number names the whole bundle.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pointata_core.errors import BundleError
 from pointata_core.streaming.manifest_fields import (
-    RESTORE,
     Task,
     TensorFile,
     check_names,
     inside,
     is_number,
-    is_whole,
     plain_list,
     plain_mapping,
     record,
     wrong,
 )
-from pointata_core.streaming.strict_json import parse_object
+from pointata_core.streaming.sealed_document import (
+    FORMAT_MINOR,
+    FORMAT_VERSION,
+    SealedDocument,
+    check_version,
+    part_fields,
+)
 
-FORMAT_VERSION = 1
-FORMAT_MINOR = 0
 KIND = 'point_transformer'
 CAMERA_KIND = 'camera_lidar'
 TASKS = ('segmentation', 'action')
@@ -41,12 +40,8 @@ TASKS = ('segmentation', 'action')
 NAME_PATTERN = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}')
 
 
-class BundleWarning(UserWarning):
-    """A bundle can be used, but holds something this version does not know."""
-
-
 @dataclass(frozen=True)
-class Manifest:
+class Manifest(SealedDocument):
     """Everything about a bundle but the weights.
 
     Args:
@@ -89,7 +84,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         check_version(self.format_version, self.format_minor)
-        _check_kind(self.kind)
+        self._check_kind(self.kind)
         if not isinstance(self.name, str) or not NAME_PATTERN.fullmatch(self.name):
             raise wrong('name', self.name, 'up to 64 letters, digits, dots, dashes, underscores')
         for text in ('preset', 'licence'):
@@ -123,51 +118,6 @@ class Manifest:
         features = tuple(_names_in(network, 'features'))
         return cls(name, network, tasks, features=features, **fields)
 
-    @classmethod
-    def from_json(cls, text: str | bytes, source: str = 'manifest.json') -> Manifest:
-        """Read a sealed manifest.
-
-        Args:
-            text: Contents of ``manifest.json``.
-            source: Where they come from, for messages.
-
-        Raises:
-            BundleError: Not such a manifest, made for a newer version, or changed since it was
-                written.
-        """
-        raw = parse_object(text, source)
-        with inside(source):
-            # First what decides how to read the rest.
-            check_version(raw.get('format_version'), raw.get('format_minor', 0))
-            _check_kind(raw.get('kind'))
-            checksum = raw.pop('checksum', None)
-            if checksum != checksum_of(raw):
-                raise BundleError(
-                    'the text was changed after it was sealed (checksum does not match)', RESTORE
-                )
-            manifest = cls(**_fields_of(raw))
-        if manifest.unknown:
-            warnings.warn(
-                f'{source}: ignored {sorted(manifest.unknown)}, '
-                f'known only to versions after format {FORMAT_VERSION}.{FORMAT_MINOR}',
-                BundleWarning,
-                stacklevel=2,
-            )
-        return manifest
-
-    def to_json(self) -> str:
-        """The manifest as indented JSON, fields in fixed order, the checksum last.
-
-        Keys inside a field keep the order they were given in: it means something for features.
-        """
-        document = {**self._document(), 'checksum': self.checksum}
-        return json.dumps(document, indent=2, ensure_ascii=False) + '\n'
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 over all fields, and through the files' hashes over the whole bundle."""
-        return checksum_of(self._document())
-
     @property
     def segmentation_classes(self) -> tuple[str, ...]:
         """Names of the per-point classes; empty without a segmentation head."""
@@ -186,6 +136,21 @@ class Manifest:
     def sealed(self, backbone: TensorFile, skill: TensorFile) -> Manifest:
         """The same manifest, bound to its tensor files."""
         return replace(self, backbone=backbone, skill=skill)
+
+    @classmethod
+    def _from_fields(cls, raw: dict[str, Any]) -> Manifest:
+        return cls(**_fields_of(raw))
+
+    @staticmethod
+    def _check_kind(kind: Any) -> None:
+        if kind == CAMERA_KIND:
+            raise BundleError(
+                f"field 'kind': found '{kind}', expected '{KIND}'",
+                'It is a camera bundle: give it to the node, to pointata evaluate, or to '
+                'load_camera_bundle',
+            )
+        if kind != KIND:
+            raise wrong('kind', kind, f"'{KIND}'")
 
     def _classes(self, task: str) -> tuple[str, ...]:
         return self.tasks[task].classes if task in self.tasks else ()
@@ -245,16 +210,8 @@ class Manifest:
 
 def _fields_of(raw: dict[str, Any]) -> dict[str, Any]:
     """Turn a parsed document into constructor arguments; semantic checks follow there."""
-    raw = dict(raw)
-    values: dict[str, Any] = {}
-    for key in _KEYS:
-        if key not in raw:
-            raise wrong(key, None, 'a value')
-        values[key] = raw.pop(key)
-    minor = values['format_minor']
-    if raw and minor <= FORMAT_MINOR:
-        raise wrong(sorted(raw)[0], 'an unknown key', f'none in format {FORMAT_VERSION}.{minor}')
-    values['unknown'] = raw
+    values, unknown = part_fields(raw, _KEYS)
+    values['unknown'] = unknown
     values['features'] = tuple(plain_list('features', values['features']))
     values['tasks'] = {
         name: task_from(f'tasks.{name}', task)
@@ -301,35 +258,5 @@ def file_from(where: str, value: Any) -> TensorFile:
         return TensorFile(**record(where, value, ('sha256', 'size', 'dtype')))
 
 
-def check_version(version: Any, minor: Any) -> None:
-    """Refuse a bundle of a newer layout, or of none."""
-    if not is_whole(version) or version < 1:
-        raise wrong('format_version', version, f'a whole number, at most {FORMAT_VERSION}')
-    if version > FORMAT_VERSION:
-        raise BundleError(
-            f"field 'format_version': found {version}, expected at most {FORMAT_VERSION}",
-            'Upgrade pointata_ros: the bundle was made by a newer version',
-        )
-    if not is_whole(minor) or minor < 0:
-        raise wrong('format_minor', minor, 'a whole number, 0 or more')
-
-
-def _check_kind(kind: Any) -> None:
-    if kind == CAMERA_KIND:
-        raise BundleError(
-            f"field 'kind': found '{kind}', expected '{KIND}'",
-            'It is a camera bundle: give it to the node, to pointata evaluate, or to '
-            'load_camera_bundle',
-        )
-    if kind != KIND:
-        raise wrong('kind', kind, f"'{KIND}'")
-
-
 def _names_in(network: Mapping[str, Any], key: str) -> list[str]:
     return list(plain_list(f'network.{key}', network.get(key, [])))
-
-
-def checksum_of(document: Mapping[str, Any]) -> str:
-    """SHA-256 of a manifest without its checksum."""
-    canonical = json.dumps(document, sort_keys=True, separators=(',', ':'))
-    return hashlib.sha256(canonical.encode()).hexdigest()
