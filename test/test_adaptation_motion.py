@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sensor's motion in training: what stands still stays, whatever augmentation does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from pointata_core.adaptation.augmentation import AugmentationConfig
+from pointata_core.adaptation.clip_store import labelled_frames, recipe_for
+from pointata_core.adaptation.prepared_clips import collate, frame_of, prepare_clip
+from pointata_core.adaptation.settings import TrainingSettings
+from pointata_core.data.datasets.protocol import Clip
+from pointata_core.errors import ConfigError
+from pointata_core.models.config import BackboneConfig, GeometryConfig, NetworkConfig
+from pointata_core.models.pointata import PointATA
+from pointata_core.streaming.preparation import FramePreparer, PreparationConfig
+
+AUGMENTATION = AugmentationConfig(rotation_deg=180, tilt_deg=5, scale=(0.8, 1.2), mirror=True)
+GEOMETRY = GeometryConfig(tokens=8, patch_size=4, tube_radius=0.3, context_neighbours=2)
+PREPARATION = PreparationConfig(scale_m=4.0, cell_size_m=0.02, range_knee_m=0.0, max_cells=512)
+
+
+def drive(frames: int = 4, points: int = 60) -> Clip:
+    """Things at rest, seen while the sensor turns and drives."""
+    rng = np.random.default_rng(2)
+    world, poses = rng.uniform(-6, 6, (points, 3)), []
+    for number in range(frames):
+        pose, angle = np.eye(4), 0.2 * number
+        pose[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        pose[:3, 3] = 0.9 * number, 0.1 * number**2, 0.05 * number
+        poses.append(pose)
+    clouds = [(world - pose[:3, 3]) @ pose[:3, :3] for pose in poses]
+    return Clip(
+        points=[cloud.astype(np.float32) for cloud in clouds],
+        name='drive',
+        labels=[np.zeros(points, np.int64)] * frames,
+        poses=np.stack(poses),
+    )
+
+
+def frames_of(clip: Clip, augmentation: AugmentationConfig | None, *, motion: bool = True):
+    generator = np.random.default_rng(5)
+    return list(labelled_frames(clip, 'points', (), augmentation, generator, motion=motion))
+
+
+@pytest.mark.parametrize('augmentation', [None, AUGMENTATION])
+def test_the_motion_takes_things_at_rest_to_where_they_are_seen_next(augmentation):
+    frames = frames_of(drive(), augmentation)
+    np.testing.assert_allclose(frames[0].motion, np.eye(4), atol=1e-12)
+    for before, now in pairwise(frames):
+        carried = before.points @ now.motion[:3, :3].T + now.motion[:3, 3]
+        np.testing.assert_allclose(carried, now.points, atol=1e-4)
+        assert np.abs(before.points - now.points).max() > 0.5
+    plain = frames_of(drive(), augmentation, motion=False)
+    for one, other in zip(frames, plain, strict=True):
+        np.testing.assert_array_equal(one.points, other.points)
+        assert other.motion is None
+
+
+def test_batches_bring_the_motion_to_the_network_in_its_units():
+    arrays = prepare_clip(frames_of(drive(), AUGMENTATION), FramePreparer(PREPARATION), GEOMETRY, 1)
+    batch = collate([[frame_of(arrays, number) for number in range(4)]] * 2)
+    assert batch.motion.shape == (2, 4, 4, 4)
+    assert torch.equal(batch.take(torch.tensor([1])).motion, batch.motion[1:])
+    for number in range(1, 4):
+        turn, shift = batch.motion[0, number, :3, :3], batch.motion[0, number, :3, 3]
+        carried = batch.points[0, number - 1][batch.mask[0, number - 1]] @ turn.T + shift
+        distance = torch.cdist(carried, batch.points[0, number][batch.mask[0, number]])
+        assert distance.min(dim=1).values.median() < 1e-3
+    still = prepare_clip(
+        frames_of(drive(), None, motion=False), FramePreparer(PREPARATION), GEOMETRY, 1
+    )
+    assert collate([[frame_of(still, 0)]]).motion is None
+
+
+def test_a_whole_clip_with_motion_is_answered_as_its_stream_is():
+    arrays = prepare_clip(frames_of(drive(), None), FramePreparer(PREPARATION), GEOMETRY, 1)
+    batch = collate([[frame_of(arrays, number) for number in range(4)]])
+    config = NetworkConfig(
+        backbone=BackboneConfig(24, 3, 2, encoder_hidden=(8, 12), encoder_width=24),
+        geometry=GEOMETRY, embedder_frames=2, adapter_width=6, context_width=0,
+        segmentation_classes=('a', 'b'), segmentation_blocks=(3,),
+    )  # fmt: skip
+    torch.manual_seed(0)
+    network = PointATA(config).eval()
+    with torch.no_grad():
+        for adapter in network.adapters:
+            adapter.up.weight.normal_(std=0.3)
+        network.embedder.patch_encoder.point_in.weight[:, 3:].normal_()
+        whole = network(batch.points, None, batch.mask, batch.motion).segmentation[0, -1]
+        blind = network(batch.points, None, batch.mask).segmentation[0, -1]
+        state = network.initial_state()
+        for number in range(4):
+            output, state = network.step(
+                batch.points[:, number], state, mask=batch.mask[:, number],
+                motion=batch.motion[:, number] if number else None,
+            )  # fmt: skip
+    torch.testing.assert_close(output.segmentation[0], whole, atol=1e-5, rtol=1e-4)
+    assert (whole - blind).abs().max() > 1e-2
+
+
+def test_motion_needs_poses():
+    with pytest.raises(ConfigError, match=r'drive has no poses, which data\.motion needs'):
+        frames_of(replace(drive(), poses=None), None)
+
+
+def test_clips_prepared_without_motion_stay_valid_and_apart():
+    settings = TrainingSettings()
+    told = replace(settings, data=replace(settings.data, motion=True))
+    silent, loud = (recipe_for(one, 'fit', True) for one in (settings, told))
+    assert replace(loud, motion=False).key == silent.key != loud.key
