@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,15 @@ import temporal_context
 from scene_datasets import write_kitti_sequence
 from small_training import write_backbone
 from temporal_matrix.arms import ARMS, STARTS
+from temporal_matrix.evidence import motion_evidence, separation
 from temporal_matrix.single_run import SKILL, LastFrames, summarised
 
+from pointata_core.adaptation.prepared_clips import ClipBatch
 from pointata_core.adaptation.scoring import SkillScore
 from pointata_core.data.simulator import ShardJob
 from pointata_core.errors import ConfigError
+from pointata_core.models.config import GeometryConfig
+from pointata_core.models.geometry import frame_geometry
 
 SMALL = (
     'preparation.max_cells=64', 'preparation.max_range_m=20', 'precision=32', 'data.variants=1',
@@ -122,6 +127,49 @@ def test_runs_are_kept_and_skills_are_those_of_the_results(bench, words):
     skill.write_bytes(skill.read_bytes() + b'x')
     with pytest.raises(ConfigError, match=r'not what .* tells of'):
         fresh.carry_out(temporal_context.Run('recorded', 1.0, 'single/tuned', 0))
+
+
+def test_evidence_of_motion_is_larger_for_what_moves():
+    assert separation([3.0, 2.0], [1.0, 0.0, 1.0]) == 1.0
+    assert separation([0.0], [1.0, 2.0]) == 0.0
+    assert separation([1.0, 1.0], [1.0]) == 0.5
+
+    class Drive:
+        """A sensor that drives past a row of posts, labelled cars, of which the first comes along.
+
+        Posts stand 2 units apart and the sensor does 0.1 a frame.
+        """
+
+        classes, frames = ('car', 'moving-car'), 6
+
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, pairs) -> ClipBatch:
+            posts = torch.arange(5.0).mul(2).unsqueeze(1) * torch.tensor([1.0, 0, 0])
+            drive = torch.tensor([0.1, 0, 0]) * torch.arange(6).view(6, 1, 1)
+            points = posts - drive
+            points[:, 0] = posts[0]
+            motion = torch.eye(4).repeat(6, 1, 1)
+            motion[1:, 0, 3] = -0.1
+            index = torch.arange(5).repeat(6, 1)
+            layout = frame_geometry(points, None, GeometryConfig(5, 1, context_neighbours=2))
+            layout = replace(
+                layout, centre_index=index, centres=points, patch_index=index.unsqueeze(-1)
+            )
+            label = torch.tensor([1, 0, 0, 0, 0]).repeat(1, 6, 1)
+            mask = torch.ones(1, 6, 5, dtype=torch.bool)
+            return ClipBatch(
+                points[None], mask, label, torch.full((1, 6), -100), layout, motion=motion[None]
+            )
+
+    found = {name: (share, means) for name, share, means in motion_evidence(Drive(), (0.3,), 10.0)}
+    tube = 'mean step along a tube of radius 3 m, '
+    assert found[f'{tube}sensor motion taken out'] == (1.0, '1.00 against 0.00')
+    assert found[f'{tube}as measured'] == (0.0, '0.00 against 1.00')
+    patch = 'distance of a patch to the points 4 frames earlier, '
+    assert found[f'{patch}sensor motion taken out'] == (1.0, '4.00 against 0.00')
+    assert found['links of such a tube, as measured, 3 m'][1] == '5.00 against 5.00'
 
 
 def test_other_settings_are_refused(bench, words):

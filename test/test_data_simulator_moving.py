@@ -29,7 +29,7 @@ def centre(shapes, instance: int) -> np.ndarray:
 @pytest.mark.parametrize('scene', ['street', 'traffic'])
 def test_vehicles_move_where_their_shapes_do(scene):
     seen = set()
-    for seed in range(12):
+    for seed in range(8):
         world = SCENES[scene](np.random.default_rng(seed), 2.0)
         moving = set(world.moving_at(1.0))
         before, after = world.shapes_at(0.8), world.shapes_at(1.2)
@@ -44,7 +44,7 @@ def test_vehicles_move_where_their_shapes_do(scene):
 
 
 def test_nobody_held_up_stands_in_our_way():
-    for seed in range(40):
+    for seed in range(12):
         world = SCENES['traffic'](np.random.default_rng(seed), 2.0)
         way = world.ego.samples[:, :2]
         if np.linalg.norm(way[-1] - way[0]) < 1:

@@ -15,23 +15,33 @@ from pointata_core.data.simulator.street import street
 from pointata_core.data.simulator.world import EgoPath, Mover, World
 
 _SHARE = 0.5
+_NEAR = 25.0  # metres from us, half-way through the recording
+_ATTEMPTS = 30
 _HALF_LANE = 2.0  # metres to the side of our way that a vehicle held up must leave free
 
 
 def traffic(rng: np.random.Generator, duration: float) -> World:
-    """Draw a street and hold up about half of its vehicles, none of them on our way.
+    """Draw a street with a vehicle near us, and hold up about half of all, none of them on our way.
 
     Args:
         rng: Source of randomness.
         duration: Seconds of the recording.
     """
-    world = street(rng, duration)
+    for _ in range(_ATTEMPTS):
+        world = street(rng, duration)
+        if _has_traffic(world, duration / 2):
+            break
     held = rng.random(len(world.movers)) < _SHARE
     movers = [
         mover.halted() if hold and _leaves_free(mover, world.ego) else mover
         for mover, hold in zip(world.movers, held, strict=True)
     ]
     return replace(world, name='traffic', movers=tuple(movers))
+
+
+def _has_traffic(world: World, t: float) -> bool:
+    ego = world.ego.pose_at(t, world)[:2, 3]
+    return any(np.linalg.norm(one.place_at(t)[:2] - ego) < _NEAR for one in world.movers)
 
 
 def _leaves_free(mover: Mover, ego: EgoPath) -> bool:
