@@ -113,10 +113,11 @@ class P4TransformerOnClips(nn.Module):
         points: Tensor,
         features: Tensor | None = None,
         mask: Tensor | None = None,
+        motion: Tensor | None = None,
         geometry: Any = None,
         prefix: None = None,
     ) -> NetworkOutput:
-        """Answer clips; our geometry is of no use here."""
+        """Answer clips; our geometry, and how the sensor moved, are of no use here."""
         return NetworkOutput(None, self.network(points, mask=mask).unsqueeze(1))
 
 
