@@ -33,7 +33,11 @@ def parser() -> ArgumentParser:
     )
     new.add_argument('output', type=str, metavar='PATH', help='Folder to write; must not exist.')
     new.add_argument(
-        '--scene', type=str, default='street', metavar='NAME', help='street, traffic, yard or indoor.'
+        '--scene',
+        type=str,
+        default='street',
+        metavar='NAME',
+        help='street, traffic, yard or indoor.',
     )
     new.add_argument(
         '--sensor',
