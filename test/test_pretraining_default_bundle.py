@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from dataclasses import replace
@@ -14,8 +15,11 @@ import torch
 pytest.importorskip('lightning', reason='training needs the extra `train`')
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tools'))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
 
+import default_start
 import train_default_bundle as tool
+from adaptation_matrix.store import ResultStore, Run
 from bundle_start import Start, claim
 
 from pointata_core.adaptation.actor_training import ActorTrainingConfig
@@ -151,3 +155,39 @@ def test_the_command_refuses_to_freeze_nothing(tmp_path, monkeypatch, capsys):
     assert tool.main() == 2
     assert '--freeze lacks --backbone' in capsys.readouterr().err
     assert not (tmp_path / 'run').exists()
+
+
+def test_starts_of_the_comparison_train_and_keep_what_they_say(
+    clips, pretrained, tmp_path, monkeypatch
+):
+    from pointata_core.models.checkpoints import load_backbone
+
+    monkeypatch.setattr(tool, 'Recipe', lambda: TINY)
+    arguments = argparse.Namespace(
+        backbone=pretrained, steps=2, every=1, work=tmp_path, clips=clips
+    )
+    file = load_backbone(pretrained).state_dict
+    kept, trained = {}, {}
+    for start in default_start.STARTS:
+        measured = default_start.carry_out(Run('simulated', 1.0, start, 0), arguments)
+        bundle = tmp_path / f'{start.replace(", ", "-")}-2-0' / 'bundle'
+        found = load_bundle(bundle, share_backbone=False).network.backbone.state_dict()
+        kept[start] = all(torch.equal(found[name], value) for name, value in file.items())
+        trained[start] = measured['trained_parameters']
+    assert kept == {name: name == 'pre-trained, frozen' for name in default_start.STARTS}
+    assert trained['random, frozen'] == trained['pre-trained, frozen']
+    assert trained['random, frozen'] < trained['random, trained'] / 3
+
+
+def test_the_table_of_starts_gives_mean_and_range_over_seeds(tmp_path):
+    store = ResultStore(tmp_path / 'results.json')
+    store.require_settings('simulated', {'steps': 300, 'batch': 8, 'scenes': 154})
+    for seed, miou in enumerate((0.2, 0.4)):
+        scores = {'yard/vlp16': {'miou': miou}, 'indoor/rs16': {'miou': 0.5}}
+        measured = {'scores': scores, 'processor_s': 100 + seed, 'trained_parameters': 800_000}
+        store.add(Run('simulated', 1.0, 'random, frozen', seed), measured)
+    row = default_start.table(store).splitlines()[-1]
+    assert row == (
+        '| random, frozen | 2 | 0.80 M | 30.0 (20.0 to 40.0) | 50.0 (50.0 to 50.0) '
+        '| 40.0 (35.0 to 45.0) | 100 s |'
+    )
