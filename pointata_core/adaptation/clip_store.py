@@ -33,8 +33,9 @@ from pointata_core.adaptation.prepared_clips import (
 )
 from pointata_core.adaptation.settings import Task, TrainingSettings
 from pointata_core.data.datasets.protocol import Clip, ClipDataset
-from pointata_core.data.datasets.registry import open_dataset
+from pointata_core.data.datasets.registry import dataset_info, open_dataset
 from pointata_core.data.datasets.sampling import ClipSampling, generator_for
+from pointata_core.data.datasets.single_frames import SingleFrames
 from pointata_core.errors import ConfigError
 from pointata_core.models.config import GeometryConfig
 from pointata_core.streaming.preparation import FramePreparer, PreparationConfig
@@ -197,8 +198,15 @@ def open_store(
     """
     name, root, split, _ = recipe.data
     if recipe.sampling is not None:
+        if dataset_info(name).kind == 'frames':
+            raise ConfigError(
+                f'{name} has single frames, of which data.sampling can make no clips',
+                'Set data.sampling to null',
+            )
         options = {**options, 'sampling': recipe.sampling}
     dataset = open_dataset(name, root, split, **options)
+    if dataset_info(name).kind == 'frames':
+        dataset = SingleFrames(dataset)
     chosen = _chosen(len(dataset), recipe.limit)
     folder = Path(cache) / 'clips' / recipe.key
     folder.mkdir(parents=True, exist_ok=True)
