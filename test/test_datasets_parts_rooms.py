@@ -124,6 +124,13 @@ def test_areas_make_the_splits(tmp_path):
         write_room(tmp_path, area, f'hall_{area}', {'floor_1': 2})
     train = open_dataset('s3dis', tmp_path, 'train')
     assert [train[i].sequence for i in range(len(train))] == [f'Area_{a}' for a in (1, 2, 3, 4, 6)]
+    fit, validation = (open_dataset('s3dis', tmp_path, part) for part in ('fit', 'validation'))
+    parts = [
+        room.sequence
+        for part in (fit, validation)
+        for room in map(part.__getitem__, range(len(part)))
+    ]
+    assert parts == [f'Area_{a}' for a in (1, 2, 3, 4, 6)]
     assert open_dataset('s3dis', tmp_path, 'area_5')[0].name == 'Area_5/hall_5'
 
 

@@ -26,6 +26,8 @@ CLASSES = (
 FOLDER = 'Stanford3dDataset_v1.2_Aligned_Version'
 AREAS = {
     'train': (1, 2, 3, 4, 6),
+    'fit': (1, 2, 3, 4),
+    'validation': (6,),
     'test': (5,),
     **{f'area_{area}': (area,) for area in range(1, 7)},
 }
@@ -38,7 +40,8 @@ class S3dis:
 
     Args:
         root: The folder that holds ``Area_1`` to ``Area_6``, or the one above.
-        split: ``train``, ``test`` (area 5), or a single ``area_N``.
+        split: ``train``, its parts ``fit`` and ``validation`` (area 6), ``test`` (area 5), or one
+            ``area_N``.
 
     Raises:
         DataError: An area is missing or has no rooms.

@@ -216,7 +216,13 @@ SCENE_DATASETS: tuple[DatasetInfo, ...] = (
         title='S3DIS, aligned',
         kind='frames',
         factory=f'{_HERE}.s3dis:S3dis',
-        splits=('train', 'test', *(f'area_{area}' for area in range(1, 7))),
+        splits=(
+            'train',
+            'fit',
+            'validation',
+            'test',
+            *(f'area_{area}' for area in range(1, 7)),
+        ),  # fmt: skip
         published={'train': {'rooms': 204}, 'test': {'rooms': 68}},
         classes=13,
         layout='Area_1 to Area_6, each with ROOM/Annotations/CLASS_N.txt',
