@@ -40,8 +40,8 @@ class S3dis:
 
     Args:
         root: The folder that holds ``Area_1`` to ``Area_6``, or the one above.
-        split: ``train``, its parts ``fit`` and ``validation`` (area 6), ``test`` (area 5), or one
-            ``area_N``.
+        split: ``train``, its parts ``fit`` and ``validation`` (area 6), ``test`` (area 5), or a
+            single ``area_N``.
 
     Raises:
         DataError: An area is missing or has no rooms.

@@ -222,7 +222,7 @@ SCENE_DATASETS: tuple[DatasetInfo, ...] = (
             'validation',
             'test',
             *(f'area_{area}' for area in range(1, 7)),
-        ),  # fmt: skip
+        ),
         published={'train': {'rooms': 204}, 'test': {'rooms': 68}},
         classes=13,
         layout='Area_1 to Area_6, each with ROOM/Annotations/CLASS_N.txt',
