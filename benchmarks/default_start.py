@@ -19,12 +19,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import statistics
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +35,7 @@ import lightning  # noqa: E402
 import train_default_bundle as tool  # noqa: E402
 from adaptation_matrix.store import ResultStore, Run  # noqa: E402
 from bundle_start import Start  # noqa: E402
+from command_line import obey, say  # noqa: E402
 
 from pointata_core.adaptation.prepared_clips import PreparedClips  # noqa: E402
 from pointata_core.adaptation.simulated_clips import prepare_jobs  # noqa: E402
@@ -150,8 +149,27 @@ def spread(values: list[float]) -> str:
     return mean if len(values) < 2 else f'{mean} ({min(values):.1f} to {max(values):.1f})'
 
 
-def main() -> None:
-    """Carry out what is missing, then write the table."""
+def run_all(arguments: argparse.Namespace) -> None:
+    """Carry out what is missing; each run is on disk with the table before the next one begins."""
+    store = ResultStore(arguments.output)
+    facts = {'steps': arguments.steps, 'batch': tool.Recipe().frames_batch}
+    scenes = len(tool.jobs_of(tool.Recipe().mixes, 0)[:: arguments.every])
+    store.require_settings(DATA, {**facts, 'scenes': scenes})
+    runs = [Run(DATA, 1.0, start, seed) for seed in arguments.seeds for start in arguments.starts]
+    for run in (run for run in runs if run not in store):
+        measured = carry_out(run, arguments)
+        store.add(run, measured)
+        write_table(store, arguments.output)
+        say(f'{run}: {json.dumps(measured["scores"])}')
+
+
+def write_table(store: ResultStore, path: Path) -> None:
+    """Write the table beside the results."""
+    path.with_suffix('.md').write_text(table(store), encoding='utf-8')
+
+
+def main() -> int:
+    """Parse the command line and do what it says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--backbone', type=Path, default=Path('runs/tiny/backbone.safetensors'))
     parser.add_argument('--starts', nargs='+', choices=STARTS, default=list(STARTS))
@@ -164,26 +182,11 @@ def main() -> None:
     parser.add_argument('--report', action='store_true', help='write the table and stop')
     arguments = parser.parse_args()
     arguments.clips = arguments.clips or arguments.work / 'clips'
-    store = ResultStore(arguments.output)
-    if not arguments.report:
-        for name in ('lightning.pytorch', 'lightning.fabric'):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        warnings.filterwarnings('ignore', module='lightning')
-        facts = {'steps': arguments.steps, 'batch': tool.Recipe().frames_batch}
-        scenes = len(tool.jobs_of(tool.Recipe().mixes, 0)[:: arguments.every])
-        store.require_settings(DATA, {**facts, 'scenes': scenes})
-        for seed in arguments.seeds:
-            for start in arguments.starts:
-                run = Run(DATA, 1.0, start, seed)
-                if run in store:
-                    continue
-                measured = carry_out(run, arguments)
-                store.add(run, measured)
-                arguments.output.with_suffix('.md').write_text(table(store))
-                print(run, json.dumps(measured['scores']), flush=True)
-    if len(store):
-        arguments.output.with_suffix('.md').write_text(table(store))
+    if arguments.report:
+        write_table(ResultStore(arguments.output), arguments.output)
+        return 0
+    return obey(lambda: run_all(arguments))
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

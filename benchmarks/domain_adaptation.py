@@ -25,7 +25,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from domain_matrix.command import carry_on, obey  # noqa: E402
+from command_line import obey  # noqa: E402
+from domain_matrix.command import carry_on  # noqa: E402
 from domain_matrix.report import write_table  # noqa: E402
 from domain_matrix.runs import Finished, Pair, Run, carry_out  # noqa: E402
 from domain_matrix.variants import ABLATIONS, MAIN, VARIANTS  # noqa: E402

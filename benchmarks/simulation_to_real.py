@@ -26,8 +26,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+from command_line import obey  # noqa: E402
 from domain_adaptation import CONFIGS  # noqa: E402
-from domain_matrix.command import carry_on, obey  # noqa: E402
+from domain_matrix.command import carry_on  # noqa: E402
 from domain_matrix.runs import Finished, Run  # noqa: E402
 
 RESULTS = HERE / 'results' / 'simulation_to_real.json'

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,16 +34,16 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-import torch  # noqa: E402
 from adaptation_matrix.run_settings import shared_facts  # noqa: E402
 from adaptation_matrix.store import ResultStore, Run  # noqa: E402
+from command_line import obey, say  # noqa: E402
 from temporal_matrix.arms import ARMS, STARTS  # noqa: E402
 from temporal_matrix.report import RECORDED, SIMULATED, write_tables  # noqa: E402
 from temporal_matrix.single_run import SKILL, Clips, open_clips, train_and_score  # noqa: E402
 
 from pointata_core.adaptation.settings import TrainingSettings, read_settings  # noqa: E402
 from pointata_core.data.simulator import ShardJob, write_shards  # noqa: E402
-from pointata_core.errors import ConfigError, PointataError  # noqa: E402
+from pointata_core.errors import ConfigError  # noqa: E402
 from pointata_core.models.checkpoint_files import sha256_of  # noqa: E402
 
 RESULTS = HERE / 'results' / 'temporal_context.json'
@@ -193,11 +192,6 @@ def show_evidence(arguments: argparse.Namespace) -> None:
         print(f'{name} | {share:.2f} | {means}')
 
 
-def say(text: str) -> None:
-    """One line with the time of day."""
-    print(f'{time.strftime("%H:%M:%S")} {text}', flush=True)
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     found = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -226,20 +220,11 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Parse the command line and do what it says."""
     arguments = parser().parse_args()
-    torch.set_num_threads(1)
-    try:
-        if arguments.report:
-            print(write_tables(ResultStore(arguments.output), arguments.output))
-        elif arguments.evidence:
-            show_evidence(arguments)
-        else:
-            run_all(arguments)
-    except PointataError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    if arguments.report:
+        print(write_tables(ResultStore(arguments.output), arguments.output))
+        return 0
+    work = show_evidence if arguments.evidence else run_all
+    return obey(lambda: work(arguments))
 
 
 if __name__ == '__main__':

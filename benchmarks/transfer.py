@@ -36,16 +36,15 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-import torch  # noqa: E402
 from adaptation_matrix.run_settings import shared_facts  # noqa: E402
 from adaptation_matrix.store import ResultStore, Run  # noqa: E402
+from command_line import obey, say  # noqa: E402
 
 from pointata_core.adaptation.provenance import commit  # noqa: E402
 from pointata_core.adaptation.runs import open_stores  # noqa: E402
 from pointata_core.adaptation.settings import TrainingSettings, read_settings  # noqa: E402
 from pointata_core.adaptation.training import run_train  # noqa: E402
 from pointata_core.data.simulator import ShardJob, write_shards  # noqa: E402
-from pointata_core.errors import PointataError  # noqa: E402
 from pointata_core.evaluation.environment import machine, versions  # noqa: E402
 from pointata_core.models.checkpoint_files import sha256_of  # noqa: E402
 
@@ -200,11 +199,6 @@ def rows(store: ResultStore) -> Iterator[str]:
                 )
 
 
-def say(text: str) -> None:
-    """One line with the time of day."""
-    print(f'{time.strftime("%H:%M:%S")} {text}', flush=True)
-
-
 def main() -> int:
     """Parse the command line and do what it says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -233,18 +227,10 @@ def main() -> int:
         if getattr(arguments, name) is None:
             found = [ABLATION / f'{arm}-150-{seed}/backbone.safetensors' for seed in range(9)]
             setattr(arguments, name, found)
-    torch.set_num_threads(1)
-    try:
-        if arguments.report:
-            print(write_table(ResultStore(arguments.output), arguments.output))
-        else:
-            run_matrix(arguments)
-    except PointataError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    if arguments.report:
+        print(write_table(ResultStore(arguments.output), arguments.output))
+        return 0
+    return obey(lambda: run_matrix(arguments))
 
 
 if __name__ == '__main__':

@@ -14,9 +14,9 @@
 Every phase leaves its result in the run folder and is skipped when that is there, so a killed run
 continues. Example::
 
-    .venv/bin/python tools/train_default_bundle.py --run runs/default --output models/default
-    .venv/bin/python tools/train_default_bundle.py --run runs/from_pictures --output runs/bundle \
-        --backbone runs/pretrain/tiny/backbone.safetensors
+    .venv/bin/python tools/train_default_bundle.py --run runs/default --output models/default \
+        --backbone runs/tiny/backbone.safetensors --freeze           # as the bundle at hand
+    .venv/bin/python tools/train_default_bundle.py --run runs/scratch --output runs/bundle
 """
 
 from __future__ import annotations

@@ -1,25 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands of the comparisons have in common."""
+"""The loop over the runs of a comparison of domains."""
 
 from __future__ import annotations
 
-import logging
-import os
-import signal
-import sys
-import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from command_line import say
+
 from domain_matrix.runs import Finished, Run
-from pointata_core.errors import PointataError
 from pointata_core.evaluation.environment import machine, versions
-
-
-def say(text: str) -> None:
-    """One line with the time of day."""
-    print(f'{time.strftime("%H:%M:%S")} {text}', flush=True)
 
 
 def carry_on(
@@ -48,21 +38,3 @@ def carry_on(
         write(finished.content)
         shown = ', '.join(f'{name} {100 * value:.1f}' for name, value in miou(measured).items())
         say(f'{run}: mIoU {shown}; {measured["processor_s"]:.0f} s of processor')
-
-
-def obey(work: Callable[[], None], threads: int) -> int:
-    """Do the work with so many threads an operation, without chatter; the process's exit status."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    os.environ['OMP_NUM_THREADS'] = str(threads)
-    import torch
-
-    torch.set_num_threads(threads)
-    for name in ('lightning.pytorch', 'lightning.fabric'):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings('ignore', module='lightning')
-    try:
-        work()
-    except PointataError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    return 0
