@@ -99,6 +99,7 @@ def write_config(path: Path, data: Path, backbone: Path, /, **changes: Any) -> P
             'readout_width': 16,
             'readout_frames': 6,
             'place_width': 8,
+            'motion_lags': [1, 3],
             'dropout': 0.1,
         },
         'optimiser': {'epochs': 3, 'batch': 4, 'learning_rate': 3e-3},

@@ -65,6 +65,18 @@ def test_utd_splits_go_by_subject(utd):
     assert [r.length for r in utd_mhad(utd, 'train').recordings] == [2, 4, 5, 6]
 
 
+def test_utd_settings_can_be_chosen_on_a_training_subject_that_judges_nothing_else(utd):
+    splits = {
+        split: sorted(int(r.subject) for r in utd_mhad(utd, split, subjects=[1, 3, 5]).recordings)
+        for split in ('train', 'test', 'fit', 'validation')
+    }
+    assert splits == {
+        'train': [1, 3, 5], 'test': [2, 8], 'fit': [1, 3], 'validation': [5],
+    }  # fmt: skip
+    with pytest.raises(ConfigError, match=r'subjects are \[1, 2\]'):
+        utd_mhad(utd, subjects=[1, 2])
+
+
 def test_utd_is_also_found_in_the_folder_of_the_release(utd, tmp_path):
     (utd / 'Depth').mkdir()
     for path in list(utd.glob('*.mat')):

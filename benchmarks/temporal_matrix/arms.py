@@ -36,6 +36,12 @@ ARMS = {
         motion=True,
         overrides=('network.embedder_frames=2',),
     ),
+    'ways': Arm(
+        'T=8, tubes follow the poses, and every patch is compared with the points of 1, 2 and 4 '
+        'frames before',
+        motion=True,
+        overrides=('network.motion_lags=[1,2,4]', 'network.motion_reach=0.15'),
+    ),
 }
 """By name, in the order of the table."""
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pointata_core.adaptation.batches import EpochBatches
-from pointata_core.adaptation.prepared_clips import IGNORED, ClipBatch
+from pointata_core.adaptation.prepared_clips import IGNORED, ClipBatch, with_ways
 from pointata_core.adaptation.settings import OptimiserSettings, Task
 from pointata_core.adaptation.tuning import parameter_groups
+from pointata_core.models.patch_motion import turned_ways
 from pointata_core.models.pointata import NetworkOutput, PointATA
 from pointata_core.models.two_stream_head import TwoStreamHead
 
@@ -72,7 +73,10 @@ class AdaptTraining(lightning.LightningModule):
         head = getattr(self.network, 'action_head', None)
         if isinstance(head, TwoStreamHead):
             # Places cost next to nothing: all clips train them, some the tokens.
-            places = self.network.answer_by_places(batch.geometry, len(batch.points), batch.motion)
+            batch = with_ways(self.network, batch)
+            places = self.network.answer_by_places(
+                batch.geometry, len(batch.points), batch.motion, batch.ways
+            )
             loss = self._loss(*logits_and_truth(self.task, NetworkOutput(None, places), batch))
             part = batch.take(self._heard(len(batch.points), 1 - head.place_share))
         output = self.network(
@@ -82,6 +86,7 @@ class AdaptTraining(lightning.LightningModule):
             part.motion,
             geometry=part.geometry,
             prefix=part.prefix,
+            ways=part.ways,
         )
         logits, truth = logits_and_truth(self.task, output, part)
         loss = loss + self._loss(logits, truth)
@@ -136,8 +141,11 @@ class AdaptTraining(lightning.LightningModule):
             around = torch.eye(4, device=self.device).repeat(clips, 1, 1, 1)
             around[:, 0, :3, :3], around[:, 0, :3, 3] = matrix.transpose(1, 2), shift.squeeze(1)
             motion = around @ motion @ torch.linalg.inv(around)
+        ways = batch.ways
+        if ways is not None:
+            ways = turned_ways(ways.unflatten(0, (clips, -1)), matrix).flatten(0, 1)
         points = move(batch.points, batch.mask)
-        return replace(batch, geometry=layout, points=points, motion=motion)
+        return replace(batch, geometry=layout, points=points, motion=motion, ways=ways)
 
     def configure_optimizers(self):
         """AdamW, a linear warm-up and one cosine to zero, stepped per batch."""

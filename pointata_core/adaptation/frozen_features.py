@@ -2,7 +2,8 @@
 """Frozen features of prepared clips, computed once: what enters the first adapted block.
 
 No trained weight lies before it, so every epoch would compute the same numbers again. They are
-kept as float16 in one memory-mapped file beside the clips, shared by all runs on one backbone.
+kept as float16 in one memory-mapped file beside the clips, shared by all runs on one backbone; in
+another, the ways of the patches from earlier frames' points, which depend on no weight at all.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor
 from pointata_core.adaptation.clip_store import ClipStore
 from pointata_core.adaptation.prepared_clips import ClipBatch
 from pointata_core.models.geometry import FrameGeometry
+from pointata_core.models.patch_motion import WAY_WIDTH
 from pointata_core.models.pointata import PointATA
 
 _BATCH = 8
@@ -32,10 +34,13 @@ class FrozenFeatures:
     Args:
         store: The prepared clips.
         prefix: ``(count, variants, T, 1 + G, D)`` float16, memory-mapped.
+        ways: ``(count, variants, T, G, C)`` likewise, for a network that looks at them.
     """
 
-    def __init__(self, store: ClipStore, prefix: np.ndarray) -> None:
-        self.store, self.prefix = store, prefix
+    def __init__(
+        self, store: ClipStore, prefix: np.ndarray, ways: np.ndarray | None = None
+    ) -> None:
+        self.store, self.prefix, self.ways = store, prefix, ways
         self.variants, self.classes = store.variants, store.classes
         self.actions, self.videos = store.actions, store.videos
         shape = (len(store), store.variants)
@@ -68,14 +73,18 @@ class FrozenFeatures:
             interpolation_weight=nothing.float(),
             pillars=nothing,
         )
-        prefix = torch.from_numpy(self.prefix[clips, variants]).flatten(0, 1).float()
+
+        def kept(values: np.ndarray) -> Tensor:
+            return torch.from_numpy(values[clips, variants]).flatten(0, 1).float()
+
         return ClipBatch(
             points=torch.empty(batch, frames, 0, 3),
             mask=torch.empty(batch, frames, 0, dtype=torch.bool),
             label=torch.empty(batch, frames, 0, dtype=torch.int64),
             action=torch.from_numpy(rows['action']),
             geometry=geometry,
-            prefix=prefix,
+            prefix=kept(self.prefix),
+            ways=None if self.ways is None else kept(self.ways),
             motion=torch.from_numpy(rows['motion']) if 'motion' in rows else None,
         )
 
@@ -96,10 +105,28 @@ def freeze_features(
         autocast: Whether to compute in bfloat16.
         progress: Called with clips done and their number.
     """
-    path = store.folder / f'prefix_{prefix_key(network, autocast)}.npy'
-    if not path.exists():
-        _compute(network, store, path, device, autocast, progress)
-    return FrozenFeatures(store, np.load(path, mmap_mode='r'))
+
+    def prefix(batch: ClipBatch) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            return network.encode_prefix(
+                batch.points, batch.features, batch.mask, batch.motion, batch.geometry
+            )
+
+    def ways(batch: ClipBatch) -> Tensor:
+        return network.ways(batch.points, batch.mask, batch.motion, batch.geometry)
+
+    config, folder = network.config, store.folder
+    path = folder / f'prefix_{prefix_key(network, autocast)}.npy'
+    shape = (config.geometry.tokens + 1, config.backbone.width)
+    _keep(network, store, prefix, path, shape, device, progress)
+    features = np.load(path, mmap_mode='r')
+    if not config.motion_lags:
+        return FrozenFeatures(store, features)
+    lags = '_'.join(map(str, config.motion_lags))
+    path = folder / f'ways_{lags}_{config.motion_reach:g}.npy'
+    shape = (config.geometry.tokens, WAY_WIDTH * len(config.motion_lags))
+    _keep(network, store, ways, path, shape, device, progress)
+    return FrozenFeatures(store, features, np.load(path, mmap_mode='r'))
 
 
 def prefix_key(network: PointATA, autocast: bool) -> str:
@@ -126,35 +153,32 @@ def prefix_key(network: PointATA, autocast: bool) -> str:
 
 
 @torch.no_grad()
-def _compute(
+def _keep(
     network: PointATA,
     store: ClipStore,
+    compute: Callable[[ClipBatch], Tensor],
     path: Path,
+    shape: tuple[int, int],
     device: torch.device,
-    autocast: bool,
     progress: Callable[[int, int], None] | None,
 ) -> None:
+    """Write what ``compute`` gives for every frame, each of ``shape``, unless it is there."""
+    if path.exists():
+        return
     was_training = network.training
-    network = network.to(device).eval()
-    frames = store.frames
-    slots, width = network.config.geometry.tokens + 1, network.config.backbone.width
-    shape = (len(store), store.variants, frames, slots, width)
+    network.to(device).eval()
     partial = path.with_suffix(f'.{os.getpid()}.part')
-    pairs = list(np.ndindex(*shape[:2]))
+    whole = (len(store), store.variants, store.frames, *shape)
+    pairs = list(np.ndindex(*whole[:2]))
     try:
-        out = np.lib.format.open_memmap(partial, mode='w+', dtype=np.float16, shape=shape)
+        out = np.lib.format.open_memmap(partial, mode='w+', dtype=np.float16, shape=whole)
         for start in range(0, len(pairs), _BATCH):
             chosen = pairs[start : start + _BATCH]
-            batch = store[chosen].to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-                prefix = network.encode_prefix(
-                    batch.points, batch.features, batch.mask, batch.motion, batch.geometry
-                )
-            prefix = prefix.float().cpu().unflatten(0, (len(chosen), frames))
+            found = compute(store[chosen].to(device)).float().cpu()
             # float16 has no room for what a wild residual stream may hold.
-            values = prefix.clamp(-65504, 65504).numpy().astype(np.float16)
-            for (clip, variant), value in zip(chosen, values, strict=True):
-                out[clip, variant] = value
+            values = found.clamp(-65504, 65504).numpy().astype(np.float16)
+            clips, variants = (list(column) for column in zip(*chosen, strict=True))
+            out[clips, variants] = values.reshape(len(chosen), *whole[2:])
             if progress is not None:
                 progress(start + len(chosen), len(pairs))
         out.flush()

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pointata_core.models.config import GeometryConfig
 from pointata_core.models.geometry import FrameGeometry, frame_geometry
+from pointata_core.models.pointata import PointATA
 from pointata_core.streaming.preparation import FramePreparer
 
 IGNORED = 255
@@ -57,6 +58,7 @@ class ClipBatch:
         features: ``(B, T, M, C)`` or ``None``.
         prefix: ``(B * T, 1 + G, D)`` from :meth:`PointATA.encode_prefix`, or ``None``.
         motion: ``(B, T, 4, 4)`` taking the frame before into each frame, normalised, or ``None``.
+        ways: ``(B * T, G, 5 * lags)`` from :meth:`PointATA.ways`, where they are kept, or ``None``.
     """
 
     points: Tensor
@@ -67,6 +69,7 @@ class ClipBatch:
     features: Tensor | None = None
     prefix: Tensor | None = None
     motion: Tensor | None = None
+    ways: Tensor | None = None
 
     def take(self, clips: Tensor) -> ClipBatch:
         """Cut some clips out, given by their numbers ``(n,)``."""
@@ -83,6 +86,7 @@ class ClipBatch:
             features=None if self.features is None else self.features[clips],
             prefix=None if self.prefix is None else own(self.prefix),
             motion=None if self.motion is None else self.motion[clips],
+            ways=None if self.ways is None else own(self.ways),
         )
 
     def to(self, device: torch.device | str) -> ClipBatch:
@@ -94,6 +98,18 @@ class ClipBatch:
             elif value is not None:
                 moved[name] = value.to(device, non_blocking=True)
         return ClipBatch(**moved)
+
+
+def with_ways(network: nn.Module, batch: ClipBatch) -> ClipBatch:
+    """The same batch with the ways of its patches, where the network looks at them.
+
+    They follow from the points, so a batch without points must have brought them.
+    """
+    looks = isinstance(network, PointATA) and network.config.motion_lags
+    if batch.ways is not None or not looks:
+        return batch
+    ways = network.ways(batch.points, batch.mask, batch.motion, batch.geometry)
+    return replace(batch, ways=ways)
 
 
 def cell_labels(

@@ -79,6 +79,8 @@ class NetworkSettings:
     feature_scale: float = 0.0
     geometry: GeometryConfig = field(default_factory=GeometryConfig)
     embedder_frames: int = 1
+    motion_lags: tuple[int, ...] = ()
+    motion_reach: float = 0.3
     adapter_width: int = 48
     adapter_kernel: int = 3
     adapted_blocks: int = -1

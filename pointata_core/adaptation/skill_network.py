@@ -76,6 +76,8 @@ def network_config(
         geometry=net.geometry,
         features=tuple(settings.preparation.features),
         embedder_frames=net.embedder_frames,
+        motion_lags=net.motion_lags,
+        motion_reach=net.motion_reach,
         adapter_width=net.adapter_width if mode.adapters else 0,
         adapter_kernel=net.adapter_kernel if mode.adapters else 1,
         adapted_blocks=net.adapted_blocks if mode.touches_blocks else 0,

@@ -90,7 +90,7 @@ class ActionHead(nn.Module):
             tokens: ``(F, G, D)``.
             token_mask: ``(F, G)``.
             actor: ``(F, A)``, its trace last, or ``None``.
-            places: ``(F, G, 7)``, where the tokens lie and how they came; of no use here.
+            places: Where the tokens lie and how they came; of no use here.
 
         Returns:
             ``(F, 2 D + A)``.

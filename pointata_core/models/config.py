@@ -88,6 +88,10 @@ class NetworkConfig:
         geometry: Tokens, patches and tubes.
         features: Names of the per-point features beside x, y, z.
         embedder_frames: 1 groups a patch from its own frame; 2 adds the frame before (causal).
+        motion_lags: How many frames back every patch is compared with what was there: how far its
+            points lie from the nearest earlier ones. Adapters and the head's places hear it; empty
+            for not at all, and places then hear of the way along tubes.
+        motion_reach: Unit of these ways, and the longest, in normalised units.
         adapter_width: Bottleneck r of the video adapters; 0 switches them off.
         adapted_blocks: How many of the last blocks carry an adapter and context; -1 for all. What
             lies before them is frozen and can be computed once for a whole training.
@@ -116,6 +120,8 @@ class NetworkConfig:
     geometry: GeometryConfig = field(default_factory=GeometryConfig)
     features: tuple[str, ...] = ()
     embedder_frames: int = 1
+    motion_lags: tuple[int, ...] = ()
+    motion_reach: float = 0.3
     adapter_width: int = 48
     adapter_kernel: int = 3
     adapted_blocks: int = -1
@@ -153,6 +159,15 @@ class NetworkConfig:
             )
         if self.embedder_frames not in (1, 2):
             raise ConfigError(f'embedder_frames is {self.embedder_frames}, expected 1 or 2')
+        if (
+            list(self.motion_lags) != sorted({*self.motion_lags})
+            or min(self.motion_lags, default=1) < 1
+        ):
+            raise ConfigError(
+                f'motion_lags are {list(self.motion_lags)}, expected rising numbers from 1'
+            )
+        if not self.motion_reach > 0:
+            raise ConfigError(f'motion_reach is {self.motion_reach}, expected > 0')
         bad = [b for b in self.segmentation_blocks if not 1 <= b <= self.backbone.depth]
         if bad:
             raise ConfigError(
@@ -167,6 +182,11 @@ class NetworkConfig:
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ConfigError(f'{name} has a name twice: {values}')
+
+    @property
+    def frames_kept(self) -> int:
+        """How many frames back points are looked at."""
+        return max(self.embedder_frames - 1, *self.motion_lags, 0)
 
     @property
     def first_adapted(self) -> int:

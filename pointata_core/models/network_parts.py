@@ -16,6 +16,7 @@ from pointata_core.models.backbone import Backbone
 from pointata_core.models.config import NetworkConfig
 from pointata_core.models.context_encoder import ContextEncoder
 from pointata_core.models.linear_readout import LinearReadout
+from pointata_core.models.patch_motion import WAY_WIDTH, MotionEmbedding
 from pointata_core.models.segmentation_head import SegmentationHead
 from pointata_core.models.two_stream_head import TwoStreamHead
 from pointata_core.models.video_adapter import VideoAdapter
@@ -44,6 +45,12 @@ class NetworkParts(nn.Module):
         )
         self.context = (
             ContextEncoder(width, config.context_width, adapted) if config.context_width else None
+        )
+        # Without adapters nobody in the blocks could listen to it.
+        self.motion = (
+            MotionEmbedding(len(config.motion_lags), width)
+            if config.motion_lags and config.adapter_width and adapted
+            else None
         )
         # Token and position; belongs to the skill, so that the backbone stays as it is.
         self.class_offset = (
@@ -90,7 +97,8 @@ class NetworkParts(nn.Module):
         width = config.backbone.width
         if config.place_width:
             places = config.place_width
-            return TwoStreamHead(width, actor_width, places, *sizes, config.place_share)
+            ways = WAY_WIDTH * len(config.motion_lags)
+            return TwoStreamHead(width, actor_width, places, ways, *sizes, config.place_share)
         return ActionHead(width, actor_width, *sizes)
 
     # ------------------------------------------------------------------ training
@@ -103,12 +111,12 @@ class NetworkParts(nn.Module):
     def set_stage(self, stage: Stage) -> None:
         """Choose what gradients reach.
 
-        ``align``: the align embedder. ``adapt``: adapters, context encoder, the skill's class
-        token and heads. ``probe``: heads only. ``full``: everything, the backbone included.
+        ``align``: the align embedder. ``adapt``: adapters, context encoder, motion, the skill's
+        class token and heads. ``probe``: heads only. ``full``: everything, the backbone included.
         """
         groups = {
             'align': [self.embedder],
-            'adapt': [self.adapters, self.context, *self._heads()],
+            'adapt': [self.adapters, self.context, self.motion, *self._heads()],
             'probe': self._heads(),
             'full': [self],
         }
@@ -154,7 +162,7 @@ class NetworkParts(nn.Module):
         return {
             'backbone': count(self.backbone),
             'embedder': count(self.embedder),
-            'adapters': count(self.adapters),
+            'adapters': count(self.adapters, self.motion),
             'context': count(self.context),
             'heads': count(*heads),
             'total': count(self),

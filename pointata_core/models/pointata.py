@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pointata_core.models.frame_network import FrameNetwork, places_of
 from pointata_core.models.geometry import FrameGeometry, TokenGeometry, frame_geometry, tube_parents
+from pointata_core.models.patch_motion import clip_ways, moved_points
 from pointata_core.models.segmentation_head import DescribedPoints
 from pointata_core.models.stream_state import (
     ReadoutMemory,
@@ -59,7 +60,8 @@ class EncodedFrame:
         mask: ``(B, N)`` or ``None``.
         geometry: Of the tokens, or of points and tokens.
         taps: Normed streams ``(B, 1 + G, D)`` after the tapped blocks and the last one.
-        steps: Along the tubes, ``(B, G, 4)``.
+        steps: How the tokens came: ways of their patches ``(B, G, 5 * lags)``, or without
+            ``motion_lags`` along the tubes ``(B, G, 4)``.
     """
 
     points: Tensor
@@ -84,14 +86,14 @@ class PointATA(FrameNetwork):
         """Frames that an answer can depend on, the newest included.
 
         Each block looks ``k - 1`` frames back; the segmentation's field is that of the blocks, the
-        action head's readout comes on top, and a two-frame embedder adds one frame.
+        action head's readout comes on top, and points of earlier frames where they are looked at.
         """
         config = self.config
         blocks = len(self.adapters) * (config.adapter_kernel - 1)
         if isinstance(self.action_head, TwoStreamHead):
             blocks = max(blocks, 1)  # the way along a tube
         readout = self.action_head.receptive_field - 1 if self.action_head else 0
-        return 1 + blocks + readout + (config.embedder_frames - 1)
+        return 1 + blocks + readout + config.frames_kept
 
     def initial_state(self, batch: int = 1) -> StreamState:
         """Return the state of ``batch`` streams before their first frame."""
@@ -110,6 +112,7 @@ class PointATA(FrameNetwork):
         motion: Tensor | None = None,
         geometry: FrameGeometry | None = None,
         prefix: Tensor | None = None,
+        ways: Tensor | None = None,
     ) -> NetworkOutput:
         """Run whole clips.
 
@@ -123,6 +126,7 @@ class PointATA(FrameNetwork):
             geometry: Of the ``B * T`` frames, when computed before.
             prefix: What :meth:`encode_prefix` gave for the same clips; needs ``geometry``, and
                 no segmentation head that taps the prefix.
+            ways: What :meth:`ways` gives for the same clips, when computed before.
 
         Returns:
             Logits for every frame.
@@ -141,11 +145,13 @@ class PointATA(FrameNetwork):
             clip = latents.unflatten(0, (batch, frames))
             return [follow(_fold(shift_frames(clip, j + 1)), a) for j, a in enumerate(chain)]
 
-        taps = self._run_blocks(tokens, geometry, past, prefix)
+        if ways is None:
+            ways = self.ways(points, mask, motion, geometry)
+        taps = self._run_blocks(tokens, geometry, past, prefix, ways)
         logits, actor = self._segment(flat, flat_features, flat_mask, geometry, taps)
-        descriptors = self._describe(
-            taps, geometry, actor, self._clip_steps(geometry, motion, parents)
-        )
+        if ways is None:
+            ways = self._clip_steps(geometry, motion, parents)
+        descriptors = self._describe(taps, geometry, actor, ways)
         action = None
         if descriptors is not None:
             action = self.action_head(
@@ -179,6 +185,24 @@ class PointATA(FrameNetwork):
             x = block(x + position, attention_mask)
         return x
 
+    @torch.no_grad()
+    def ways(
+        self,
+        points: Tensor,
+        mask: Tensor | None,
+        motion: Tensor | None,
+        geometry: FrameGeometry,
+    ) -> Tensor | None:
+        """How patches lie to the points of earlier frames; arguments as :meth:`forward`.
+
+        Returns:
+            ``(B * T, G, 5 * lags)``; ``None`` without ``motion_lags``.
+        """
+        config = self.config
+        if not config.motion_lags:
+            return None
+        return clip_ways(points, mask, geometry, motion, config.motion_lags, config.motion_reach)
+
     def _embed_clips(
         self,
         points: Tensor,
@@ -191,7 +215,7 @@ class PointATA(FrameNetwork):
         if self.config.embedder_frames > 1:
             present = torch.ones(points.shape[:3], dtype=torch.bool, device=points.device)
             before_mask = shift_frames(present if mask is None else mask, 1, False)
-            before = _moved(shift_frames(points, 1), motion)
+            before = moved_points(shift_frames(points, 1), motion)
             before_features = None if features is None else _fold(shift_frames(features, 1))
             previous = self._previous(geometry, _fold(before), before_features, _fold(before_mask))
         return self.embed(_fold(points), _fold(features), geometry, previous)
@@ -200,7 +224,7 @@ class PointATA(FrameNetwork):
         self, geometry: FrameGeometry, motion: Tensor | None, batch: int, frames: int
     ) -> Tensor:
         clip = geometry.unfold(batch)
-        before = _moved(shift_frames(clip.centres, 1), motion)
+        before = moved_points(shift_frames(clip.centres, 1), motion)
         mask = clip.token_mask
         before_mask = shift_frames(mask, 1, False)
         parents = tube_parents(
@@ -218,11 +242,15 @@ class PointATA(FrameNetwork):
         self, geometry: FrameGeometry, motion: Tensor | None, parents: Tensor
     ) -> Tensor:
         centres = geometry.unfold(len(parents)).centres
-        before = _moved(shift_frames(centres, 1), motion)
+        before = moved_points(shift_frames(centres, 1), motion)
         return tube_steps(geometry.centres, _fold(before), _fold(parents))
 
     def answer_by_places(
-        self, geometry: FrameGeometry, batch: int, motion: Tensor | None = None
+        self,
+        geometry: FrameGeometry,
+        batch: int,
+        motion: Tensor | None = None,
+        ways: Tensor | None = None,
     ) -> Tensor:
         """Answer whole clips by the head's stream of places alone; no token is computed.
 
@@ -230,6 +258,7 @@ class PointATA(FrameNetwork):
             geometry: Of the ``B * T`` frames.
             batch: B.
             motion: See :meth:`forward`.
+            ways: From :meth:`ways`, which a network with ``motion_lags`` needs.
 
         Returns:
             Action logits ``(B, T, classes)``.
@@ -239,8 +268,10 @@ class PointATA(FrameNetwork):
         """
         mask = geometry.token_mask
         frames = len(mask) // batch
-        parents = self._clip_parents(geometry, motion, batch, frames)
-        places = places_of(geometry, self._clip_steps(geometry, motion, parents))
+        if ways is None:
+            parents = self._clip_parents(geometry, motion, batch, frames)
+            ways = self._clip_steps(geometry, motion, parents)
+        places = places_of(geometry, ways)
         return self.action_head.answer_by_places(places, mask, mask.any(1).view(batch, frames))
 
     # ------------------------------------------------------------------ streams
@@ -299,11 +330,11 @@ class PointATA(FrameNetwork):
         if tokens is None:
             previous = None
             if self.config.embedder_frames > 1 and state.points.shape[1]:
-                before = _moved(state.points, motion)
+                before = moved_points(state.points, motion)
                 previous = self._previous(geometry, before, state.features, state.point_mask)
             tokens = self.embed(points, features, geometry, previous)
         token_mask = geometry.token_mask
-        before = _moved(state.centres, motion)
+        before = moved_points(state.centres, motion)
         parents = parent_slots(
             tube_parents(
                 geometry.centres,
@@ -325,8 +356,13 @@ class PointATA(FrameNetwork):
             latents_now.append(latents)
             return [tap[block] for tap in older]
 
-        taps = self._run_blocks(tokens, geometry, past)
-        steps = tube_steps(geometry.centres, before, parents)
+        lags, ways = self.config.motion_lags, None
+        if lags:
+            trail = state.trail.moved(motion)
+            ways = trail.ways(points, geometry, lags, self.config.motion_reach)
+            state = state.with_trail(trail.followed_by(points, mask))
+        taps = self._run_blocks(tokens, geometry, past, ways=ways)
+        steps = tube_steps(geometry.centres, before, parents) if ways is None else ways
         state = replace(
             state,
             centres=geometry.centres,
@@ -377,10 +413,3 @@ class PointATA(FrameNetwork):
 def _fold(values: Tensor | None) -> Tensor | None:
     """Turn ``(B, T, ...)`` into ``(B*T, ...)``."""
     return None if values is None else values.flatten(0, 1)
-
-
-def _moved(points: Tensor, motion: Tensor | None) -> Tensor:
-    """Apply rigid motions ``(..., 4, 4)`` to points ``(..., N, 3)``."""
-    if motion is None:
-        return points
-    return points @ motion[..., :3, :3].transpose(-1, -2) + motion[..., None, :3, 3]

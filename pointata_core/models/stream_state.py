@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pointata_core.models.config import NetworkConfig
+from pointata_core.models.patch_motion import Trail
 
 
 class ReadoutMemory(NamedTuple):
@@ -38,6 +39,9 @@ class StreamState:
         points: ``(B, N, 3)`` of the last frame, kept for a two-frame embedder only.
         features: ``(B, N, C)`` likewise.
         point_mask: ``(B, N)`` likewise.
+        trail_points: Of the last frames, see :class:`~pointata_core.models.patch_motion.Trail`.
+        trail_mask: Likewise.
+        trail_motion: Likewise.
     """
 
     centres: Tensor
@@ -49,6 +53,20 @@ class StreamState:
     points: Tensor
     features: Tensor
     point_mask: Tensor
+    trail_points: Tensor
+    trail_mask: Tensor
+    trail_motion: Tensor
+
+    @property
+    def trail(self) -> Trail:
+        """The points that patches are compared with."""
+        return Trail(self.trail_points, self.trail_mask, self.trail_motion)
+
+    def with_trail(self, trail: Trail) -> StreamState:
+        """The same state but for the points that patches are compared with."""
+        return replace(
+            self, trail_points=trail.points, trail_mask=trail.mask, trail_motion=trail.motion
+        )
 
     @property
     def readout_memory(self) -> ReadoutMemory:
@@ -95,6 +113,7 @@ def empty_state(
     def zeros(*shape: int, kind: torch.dtype = dtype) -> Tensor:
         return torch.zeros(shape, dtype=kind, device=device)
 
+    trail = Trail.empty(max(config.motion_lags, default=0), batch, device, dtype)
     return StreamState(
         centres=zeros(batch, tokens, 3),
         token_mask=zeros(batch, tokens, kind=torch.bool),
@@ -105,6 +124,9 @@ def empty_state(
         points=zeros(batch, 0, 3),
         features=zeros(batch, 0, len(config.features)),
         point_mask=zeros(batch, 0, kind=torch.bool),
+        trail_points=trail.points,
+        trail_mask=trail.mask,
+        trail_motion=trail.motion,
     )
 
 

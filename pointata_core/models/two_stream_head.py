@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two opinions on the action: what the tokens say, and where they lie and how they move.
 
-Where the token centres lie, and how far each came along its tube, is the plainest account of a pose
-in motion (a small PointNet reads it), and it carries over to persons never seen, where tokens of a
+Where the token centres lie, and how far each came, is the plainest account of a pose in motion (a
+small PointNet reads it), and it carries over to persons never seen, where tokens of a
 backbone trained on something else are easily learned by heart. Each opinion has a readout of its
 own; the tokens' hears of the places, too. Both are trained side by side
 (``PointATA.answer_by_places``), afterwards their logarithmic probabilities are averaged.
@@ -26,6 +26,7 @@ class TwoStreamHead(nn.Module):
         width: Token width D.
         actor_width: Width of the actor descriptor with its trace; 0 for none.
         place_width: Width P of a frame's places.
+        way_width: Columns of the ways of patches; 0 for the way along tubes.
         readout_width: Width of each readout.
         frames: Frames of the running mean and max.
         classes: Number of actions.
@@ -40,6 +41,7 @@ class TwoStreamHead(nn.Module):
         width: int,
         actor_width: int,
         place_width: int,
+        way_width: int,
         readout_width: int,
         frames: int,
         classes: int,
@@ -48,8 +50,10 @@ class TwoStreamHead(nn.Module):
         place_share: float,
     ) -> None:
         super().__init__()
-        self.place_width, self.place_share = place_width, place_share
-        self.read_places = nn.Sequential(nn.Linear(8, 64), nn.GELU(), nn.Linear(64, place_width))
+        self.place_width, self.place_share, self.way_width = place_width, place_share, way_width
+        self.read_places = nn.Sequential(
+            nn.Linear(3 + (way_width or 5), 64), nn.GELU(), nn.Linear(64, place_width)
+        )
         sizes = (readout_width, frames, classes, dropout, pooled)
         heard = place_width + 2 * width + actor_width
         self.tokens = ActionHead(width, actor_width, *sizes, evidence_width=heard)
@@ -80,7 +84,8 @@ class TwoStreamHead(nn.Module):
             tokens: ``(F, G, D)``.
             token_mask: ``(F, G)``.
             actor: ``(F, A)`` or ``None``.
-            places: ``(F, G, 7)``: centre, way along the tube, and whether there is one.
+            places: ``(F, G, 7)``: centre, way along the tube, and whether there is one; or
+                ``(F, G, 3 + way_width)``: centre and ways of the patch.
 
         Returns:
             ``(F, P + 2 D + A)``.
@@ -98,7 +103,7 @@ class TwoStreamHead(nn.Module):
         """Answer by places alone.
 
         Args:
-            places: ``(B * T, G, 7)``, see :meth:`collect`.
+            places: Of the ``B * T`` frames, see :meth:`collect`.
             token_mask: ``(B * T, G)``.
             mask: ``(B, T)``, false for frames without points.
 
@@ -121,7 +126,8 @@ class TwoStreamHead(nn.Module):
         return (places.float().log_softmax(-1) + tokens.float().log_softmax(-1)) / 2
 
     def _read(self, places: Tensor, token_mask: Tensor) -> Tensor:
-        way = _WAY_SCALE * places[..., 3:6]
-        length = torch.linalg.vector_norm(way, dim=-1, keepdim=True)
-        known = torch.cat([places[..., :3], way, length, places[..., 6:]], dim=-1)
-        return masked_max(self.read_places(known), token_mask)
+        if not self.way_width:
+            way = _WAY_SCALE * places[..., 3:6]
+            length = torch.linalg.vector_norm(way, dim=-1, keepdim=True)
+            places = torch.cat([places[..., :3], way, length, places[..., 6:]], dim=-1)
+        return masked_max(self.read_places(places), token_mask)

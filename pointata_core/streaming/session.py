@@ -291,8 +291,10 @@ class StreamingSession:
         empty = self.network.initial_state().tensors()
         for name, expected in empty.items():
             found = tensors.get(f'network.{name}')
-            # A two-frame embedder keeps the last frame's points, however many they were.
-            free = 1 if name in ('points', 'features', 'point_mask') else None
+            # Points are kept of some networks' last frames, however many they were.
+            free = {'trail_points': 2, 'trail_mask': 2}.get(name)
+            if name in ('points', 'features', 'point_mask'):
+                free = 1
             if found is None or _shape(found, free) != _shape(expected, free):
                 raise ConfigError(
                     f"saved stream: tensor '{name}' is "

@@ -9,6 +9,7 @@ Depth Camera and a Wearable Inertial Sensor, ICIP 2015. Files ``aA_sS_tT_depth.m
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from pointata_core.data.datasets.mat_files import array_shape, read_array
 from pointata_core.data.datasets.sampling import ClipSampling
 from pointata_core.data.datasets.sequences import Content, Recording, SequenceClips
 from pointata_core.data.datasets.splits import belongs, held_out
+from pointata_core.errors import ConfigError
 
 TRAINING_SUBJECTS = (1, 3, 5, 7)
 CLASSES = (
@@ -45,6 +47,7 @@ def utd_mhad(
     split: str = 'train',
     *,
     sampling: ClipSampling = DEFAULT_SAMPLING,
+    subjects: Sequence[int] = TRAINING_SUBJECTS,
     strict: bool = True,
 ) -> SequenceClips:
     """Open UTD-MHAD.
@@ -54,17 +57,26 @@ def utd_mhad(
         split: ``train`` (subjects 1, 3, 5, 7), ``test`` (2, 4, 6, 8), ``fit`` (1, 3, 5) or
             ``validation`` (7).
         sampling: How videos become clips.
+        subjects: Which of the training subjects there are; the last of them is ``validation``, so
+            that settings can be chosen on one subject and judged on another.
         strict: Raise if a file is damaged or none is there, rather than leave it to ``verify``.
 
     Raises:
+        ConfigError: ``subjects`` names one that is not for training.
         DataError: See ``strict``.
     """
+    if not subjects or not set(subjects) <= set(TRAINING_SUBJECTS):
+        raise ConfigError(
+            f'utd_mhad: subjects are {list(subjects)}',
+            f'Choose among the training subjects {list(TRAINING_SUBJECTS)}',
+        )
     folder = root / 'Depth' if (root / 'Depth').is_dir() else root
-    validation = held_out(TRAINING_SUBJECTS)
+    validation = held_out(subjects)
     wanted = {
         subject
         for subject in range(1, 9)
         if belongs(split, training=subject in TRAINING_SUBJECTS, validation=subject in validation)
+        and (subject in subjects or subject not in TRAINING_SUBJECTS)
     }
     found = {
         key: path
