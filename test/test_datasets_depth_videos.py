@@ -20,6 +20,7 @@ from pointata_core.data.datasets.msr_action3d import (
 from pointata_core.data.datasets.ntu_classes import NTU_CLASSES
 from pointata_core.data.datasets.sampling import ClipSampling
 from pointata_core.data.datasets.utd_mhad import utd_mhad
+from pointata_core.errors import ConfigError
 
 WHOLE = ClipSampling('whole')
 
