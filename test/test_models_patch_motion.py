@@ -75,11 +75,12 @@ def test_ways_are_those_of_a_search_by_hand(seed, points, earlier, reach):
                 assert not found[frame, token].any()
                 continue
             ways = []
-            for point in now[frame][members].double().numpy():
+            for index in [layout.centre_index[frame, token], *members]:
+                point = now[frame, index].double().numpy()
                 way = point - there[np.argmin(np.linalg.norm(point - there, axis=1))]
                 length = np.linalg.norm(way) / reach
                 ways.append([*(way / reach / max(length, 1)), min(length, 1)])
-            expected = [*np.mean(ways, axis=0), 1.0]
+            expected = [*ways[0], np.mean(ways[1:], axis=0)[3], 1.0]
             np.testing.assert_allclose(found[frame, token].numpy(), expected, atol=1e-5)
 
 
@@ -113,10 +114,10 @@ def test_what_stands_still_has_come_no_way_once_the_sensors_motion_is_taken_out(
     layout = frame_geometry(clip.flatten(0, 1), None, GEOMETRY)
     told = clip_ways(clip, None, layout, motion, (1, 3), 1.0).view(5, 5, 2, WAY_WIDTH)
     unaware = clip_ways(clip, None, layout, None, (1, 3), 1.0).view(5, 5, 2, WAY_WIDTH)
-    assert told[..., :4].abs().max() < 1e-5
+    assert told[..., :5].abs().max() < 1e-5
     assert unaware[1:, :, 0, 3].min() > 1e-2
     # Whether there was such a frame: not before the first, nor before the third back.
-    assert told[..., 4].eq(torch.tensor([[0, 0], [1, 0], [1, 0], [1, 1], [1, 1]])[:, None]).all()
+    assert told[..., 5].eq(torch.tensor([[0, 0], [1, 0], [1, 0], [1, 1], [1, 1]])[:, None]).all()
 
 
 def test_ways_turn_with_the_clip():

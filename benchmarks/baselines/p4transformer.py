@@ -183,19 +183,32 @@ class Point4DConvolution(nn.Module):
         Returns:
             ``(B, A, G, width)``; zero in slots without an anchor.
         """
+        # The difference of two mapped places would drown in bfloat16.
+        with torch.autocast(points.device.type, enabled=False):
+            return self._convolve(points, geometry, features)
+
+    def _convolve(
+        self, points: Tensor, geometry: AnchorGeometry, features: Tensor | None
+    ) -> Tensor:
         shape = geometry.neighbours.shape  # (B, A, K_t, G, K)
-        index = geometry.neighbours.flatten(0, 2)
-        around = gather(points[:, geometry.nearby_frames].flatten(0, 2), index)
-        offset = around.view(*shape, 3) - geometry.centres.to(points)[:, :, None, :, None]
+        batch, length, slots = points.shape[:3]
+        # Maps are linear: what a neighbour adds does not depend on whose neighbour it is, so the
+        # points are mapped, not the K_t G K pairs; what the anchor and dt add shifts a whole bag.
+        space, time = self.displacement.weight.split([3, 1], dim=1)
+        mapped = points @ space.t()
+        if self.feature is not None:
+            mapped = mapped + self.feature(features)
+        table = F.pad(mapped.flatten(0, 2), [0, 0, 0, 1])
+        missing, nothing = geometry.neighbours < 0, len(table) - 1
+        clip = length * torch.arange(batch, device=points.device).view(-1, 1, 1)
+        rows = geometry.neighbours + slots * (clip + geometry.nearby_frames)[..., None, None]
+        bags = torch.where(missing, nothing, rows).flatten(0, 3)
+        best = F.embedding_bag(bags, table, mode='max', padding_idx=nothing).view(*shape[:4], -1)
         reach = shape[2] // 2
         steps = torch.arange(-reach, reach + 1, device=points.device, dtype=points.dtype)
-        steps = steps.view(1, 1, -1, 1, 1, 1).expand(*shape, 1)
-        encoded = self.displacement(torch.cat([offset, steps], dim=-1))
-        if self.feature is not None:
-            nearby = gather(features[:, geometry.nearby_frames].flatten(0, 2), index)
-            encoded = encoded + self.feature(nearby.view(*shape, -1))
-        encoded = encoded.masked_fill((geometry.neighbours < 0).unsqueeze(-1), -torch.inf)
-        pooled = encoded.amax(dim=4).amax(dim=2)
+        anchors = (geometry.centres.to(points) @ space.t()).unsqueeze(2)
+        encoded = best - anchors + steps.view(-1, 1, 1) * time[:, 0]
+        pooled = encoded.masked_fill(missing.all(-1, keepdim=True), -torch.inf).amax(dim=2)
         return torch.where(geometry.mask.unsqueeze(-1), pooled, torch.zeros_like(pooled))
 
 

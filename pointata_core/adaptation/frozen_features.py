@@ -123,7 +123,7 @@ def freeze_features(
     if not config.motion_lags:
         return FrozenFeatures(store, features)
     lags = '_'.join(map(str, config.motion_lags))
-    path = folder / f'ways_{lags}_{config.motion_reach:g}.npy'
+    path = folder / f'ways_{WAY_WIDTH}_{lags}_{config.motion_reach:g}.npy'
     shape = (config.geometry.tokens, WAY_WIDTH * len(config.motion_lags))
     _keep(network, store, ways, path, shape, device, progress)
     return FrozenFeatures(store, features, np.load(path, mmap_mode='r'))

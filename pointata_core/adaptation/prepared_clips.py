@@ -58,7 +58,7 @@ class ClipBatch:
         features: ``(B, T, M, C)`` or ``None``.
         prefix: ``(B * T, 1 + G, D)`` from :meth:`PointATA.encode_prefix`, or ``None``.
         motion: ``(B, T, 4, 4)`` taking the frame before into each frame, normalised, or ``None``.
-        ways: ``(B * T, G, 5 * lags)`` from :meth:`PointATA.ways`, where they are kept, or ``None``.
+        ways: ``(B * T, G, 6 * lags)`` from :meth:`PointATA.ways`, where they are kept, or ``None``.
     """
 
     points: Tensor

@@ -21,8 +21,9 @@ from pointata_core.models.geometry import TokenGeometry
 from pointata_core.models.tubes import shift_frames
 from pointata_core.ops import gather, knn
 
-WAY_WIDTH = 5
-"""Columns per lag: the mean way, the mean distance, and whether that frame had points."""
+WAY_WIDTH = 6
+"""Columns per lag: the centre's way and distance, the patch's mean distance, and whether there was
+such a frame with points."""
 
 _HIDDEN = 32
 
@@ -93,7 +94,7 @@ class Trail(NamedTuple):
             reach: See :func:`patch_ways`.
 
         Returns:
-            ``(B, G, 5 * lags)``.
+            ``(B, G, 6 * lags)``.
         """
         return torch.cat(
             [
@@ -126,7 +127,7 @@ def clip_ways(
         reach: See :func:`patch_ways`.
 
     Returns:
-        ``(B * T, G, 5 * lags)``.
+        ``(B * T, G, 6 * lags)``.
     """
     if mask is None:
         mask = torch.ones(points.shape[:3], dtype=torch.bool, device=points.device)
@@ -154,11 +155,15 @@ def patch_ways(
         reach: Ways are in this unit, and no longer than it: beyond, nothing is near.
 
     Returns:
-        ``(F, G, 5)``: mean way from the nearest earlier point, mean distance, and 1; zeros where
-        the earlier frame has no points or there is no token.
+        ``(F, G, 6)``, see ``WAY_WIDTH``; zeros where the earlier frame has no points or there is
+        no token. The centre speaks for itself, for tokens lie at hands and corners, and a mean
+        over what is around them blurs their way; of surfaces that are sampled ever anew the mean
+        distance is the steadier witness.
     """
-    frames, tokens, size = geometry.patch_index.shape
-    index = geometry.patch_index.flatten(1)
+    frames, tokens = geometry.centre_index.shape
+    index = torch.cat([geometry.centre_index.unsqueeze(2), geometry.patch_index], dim=2)
+    size = index.shape[2]
+    index = index.flatten(1)
     here = gather(points, index)
     there = before_mask.any(dim=1)
     if not before.shape[1]:
@@ -168,10 +173,11 @@ def patch_ways(
     known = (nearest >= 0).unsqueeze(-1)
     way = (here - gather(before, nearest)) * known / reach
     length = torch.linalg.vector_norm(way, dim=-1, keepdim=True)
-    columns = torch.cat([way / length.clamp_min(1.0), length.clamp_max(1.0)], dim=-1)
-    count = known.view(frames, tokens, size).sum(-1, keepdim=True)
-    mean = columns.view(frames, tokens, size, -1).sum(2) / count.clamp_min(1)
-    return torch.cat([mean, (count > 0).to(mean.dtype)], dim=-1)
+    columns = torch.cat([way / length.clamp_min(1.0), length.clamp_max(1.0), known], dim=-1)
+    columns = columns.view(frames, tokens, size, -1)
+    own, patch = columns[:, :, 0], columns[:, :, 1:].sum(2)
+    mean = patch[..., 3:4] / patch[..., 4:].clamp_min(1.0)
+    return torch.cat([own[..., :4], mean, own[..., 4:]], dim=-1)
 
 
 def moved_points(points: Tensor, motion: Tensor | None) -> Tensor:
@@ -185,7 +191,7 @@ def turned_ways(ways: Tensor, matrix: Tensor) -> Tensor:
     """Ways of clips of which everything is turned and scaled (augmentation).
 
     Args:
-        ways: ``(B, X, G, 5 * lags)``.
+        ways: ``(B, X, G, 6 * lags)``.
         matrix: ``(B, 3, 3)`` for row vectors.
 
     Returns:
@@ -194,8 +200,8 @@ def turned_ways(ways: Tensor, matrix: Tensor) -> Tensor:
     columns = ways.unflatten(-1, (-1, WAY_WIDTH))
     way = (columns[..., :3].flatten(1, -2) @ matrix).view(*columns.shape[:-1], 3)
     size = torch.linalg.det(matrix.float()).abs().pow(1 / 3).to(ways.dtype)
-    distance = columns[..., 3:4] * size.view(-1, *[1] * (columns.dim() - 1))
-    return torch.cat([way, distance, columns[..., 4:]], dim=-1).flatten(-2)
+    distances = columns[..., 3:5] * size.view(-1, *[1] * (columns.dim() - 1))
+    return torch.cat([way, distances, columns[..., 5:]], dim=-1).flatten(-2)
 
 
 class MotionEmbedding(nn.Module):
@@ -214,5 +220,5 @@ class MotionEmbedding(nn.Module):
         nn.init.zeros_(self.up.bias)
 
     def forward(self, ways: Tensor, token_mask: Tensor) -> Tensor:
-        """Map ``(F, G, 5 * lags)`` to ``(F, G, D)``, zero where there is no token."""
+        """Map ``(F, G, 6 * lags)`` to ``(F, G, D)``, zero where there is no token."""
         return self.up(F.gelu(self.lift(ways))) * token_mask.unsqueeze(-1)

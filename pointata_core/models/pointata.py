@@ -60,7 +60,7 @@ class EncodedFrame:
         mask: ``(B, N)`` or ``None``.
         geometry: Of the tokens, or of points and tokens.
         taps: Normed streams ``(B, 1 + G, D)`` after the tapped blocks and the last one.
-        steps: How the tokens came: ways of their patches ``(B, G, 5 * lags)``, or without
+        steps: How the tokens came: ways of their patches ``(B, G, 6 * lags)``, or without
             ``motion_lags`` along the tubes ``(B, G, 4)``.
     """
 
@@ -196,7 +196,7 @@ class PointATA(FrameNetwork):
         """How patches lie to the points of earlier frames; arguments as :meth:`forward`.
 
         Returns:
-            ``(B * T, G, 5 * lags)``; ``None`` without ``motion_lags``.
+            ``(B * T, G, 6 * lags)``; ``None`` without ``motion_lags``.
         """
         config = self.config
         if not config.motion_lags:
