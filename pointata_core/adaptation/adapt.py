@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import lightning
 import torch
@@ -14,8 +13,8 @@ from torch.nn import functional as F
 from pointata_core.adaptation.batches import EpochBatches
 from pointata_core.adaptation.prepared_clips import IGNORED, ClipBatch, with_ways
 from pointata_core.adaptation.settings import OptimiserSettings, Task
+from pointata_core.adaptation.step_augmentation import augment_step
 from pointata_core.adaptation.tuning import parameter_groups
-from pointata_core.models.patch_motion import turned_ways
 from pointata_core.models.pointata import NetworkOutput, PointATA
 from pointata_core.models.two_stream_head import TwoStreamHead
 
@@ -68,12 +67,18 @@ class AdaptTraining(lightning.LightningModule):
 
     def training_step(self, batch: ClipBatch, number: int) -> Tensor:
         """Return the loss of one batch."""
-        batch = self._moved(batch)
+        batch = augment_step(
+            with_ways(self.network, batch),
+            self.optimiser,
+            self.up_axis,
+            self.seed * 2**32 + self.global_step,
+            self.trainer.global_rank,
+            self.trainer.world_size,
+        )
         loss, part = 0.0, batch
         head = getattr(self.network, 'action_head', None)
         if isinstance(head, TwoStreamHead):
             # Places cost next to nothing: all clips train them, some the tokens.
-            batch = with_ways(self.network, batch)
             places = self.network.answer_by_places(
                 batch.geometry, len(batch.points), batch.motion, batch.ways
             )
@@ -112,40 +117,6 @@ class AdaptTraining(lightning.LightningModule):
     def _loss(self, logits: Tensor, truth: Tensor) -> Tensor:
         smoothing = self.optimiser.label_smoothing
         return F.cross_entropy(logits, truth, self.class_weights, label_smoothing=smoothing)
-
-    def _moved(self, batch: ClipBatch) -> ClipBatch:
-        """Move the token centres of every clip, and its points where they are there."""
-        settings = self.optimiser
-        limits = (settings.centre_rotation_deg, settings.centre_scale, settings.centre_shift)
-        if not any(limits):
-            return batch
-        clips, world = len(batch.points), self.trainer.world_size
-        # Drawn for the batch of all processes: any number of them moves a clip alike.
-        generator = torch.Generator().manual_seed(self.seed * 2**32 + self.global_step)
-        drawn = torch.rand(clips * world, 4, generator=generator) * 2 - 1
-        shift = torch.randn(clips * world, 3, generator=generator) * settings.centre_shift
-        own = slice(self.trainer.global_rank * clips, (self.trainer.global_rank + 1) * clips)
-        angle = torch.deg2rad(drawn[own, 0] * settings.centre_rotation_deg)
-        scale = 1 + settings.centre_scale * drawn[own, 1:]
-        matrix = _about(angle, self.up_axis) * scale.unsqueeze(1)
-        matrix, shift = matrix.to(self.device), shift[own].to(self.device).unsqueeze(1)
-
-        def move(places: Tensor, mask: Tensor) -> Tensor:
-            moved = places.reshape(clips, -1, 3) @ matrix + shift
-            return moved.view_as(places) * mask.unsqueeze(-1)
-
-        layout = batch.geometry
-        layout = replace(layout, centres=move(layout.centres, layout.token_mask))
-        motion = batch.motion
-        if motion is not None:
-            around = torch.eye(4, device=self.device).repeat(clips, 1, 1, 1)
-            around[:, 0, :3, :3], around[:, 0, :3, 3] = matrix.transpose(1, 2), shift.squeeze(1)
-            motion = around @ motion @ torch.linalg.inv(around)
-        ways = batch.ways
-        if ways is not None:
-            ways = turned_ways(ways.unflatten(0, (clips, -1)), matrix).flatten(0, 1)
-        points = move(batch.points, batch.mask)
-        return replace(batch, geometry=layout, points=points, motion=motion, ways=ways)
 
     def configure_optimizers(self):
         """AdamW, a linear warm-up and one cosine to zero, stepped per batch."""
@@ -191,15 +162,6 @@ class AdaptTraining(lightning.LightningModule):
     def transfer_batch_to_device(self, batch: ClipBatch, device, dataloader_idx: int) -> ClipBatch:
         """Move a batch, its geometry included."""
         return batch.to(device)
-
-
-def _about(angle: Tensor, axis: str) -> Tensor:
-    """Rotations ``(B, 3, 3)`` about an axis of the sensor frame, for row vectors."""
-    first, second = ((2, 0), (0, 1))[axis == 'z']
-    matrix = torch.eye(3).repeat(len(angle), 1, 1)
-    matrix[:, first, first] = matrix[:, second, second] = angle.cos()
-    matrix[:, first, second], matrix[:, second, first] = angle.sin(), -angle.sin()
-    return matrix
 
 
 def logits_and_truth(task: Task, output: NetworkOutput, batch: ClipBatch) -> tuple[Tensor, Tensor]:

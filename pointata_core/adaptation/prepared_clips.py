@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pointata_core.errors import ConfigError
 from pointata_core.models.config import GeometryConfig
 from pointata_core.models.geometry import FrameGeometry, frame_geometry
 from pointata_core.models.pointata import PointATA
@@ -86,6 +87,44 @@ class ClipBatch:
             features=None if self.features is None else self.features[clips],
             prefix=None if self.prefix is None else own(self.prefix),
             motion=None if self.motion is None else self.motion[clips],
+            ways=None if self.ways is None else own(self.ways),
+        )
+
+    def at_frames(self, numbers: Tensor) -> ClipBatch:
+        """The same clips with other frames in the place of theirs.
+
+        Ways stay those of the frames as they were taken. The step from one frame to the next is no
+        longer the sensor's, so a batch that knows its motion is refused.
+
+        Args:
+            numbers: ``(B, T)`` which frame of its clip comes at each place.
+
+        Raises:
+            ConfigError: The batch has the sensor's motion.
+        """
+        if self.motion is not None:
+            raise ConfigError(
+                'frames of clips with data.motion cannot change places',
+                'Leave optimiser.time_warp at 0 where data.motion is on',
+            )
+        clips, frames = self.action.shape
+        numbers = numbers.to(self.action.device)
+        rows = (numbers + frames * torch.arange(clips, device=numbers.device)[:, None]).flatten()
+
+        def own(values: Tensor) -> Tensor:
+            return values[rows]
+
+        def clipwise(values: Tensor) -> Tensor:
+            return own(values.flatten(0, 1)).unflatten(0, (clips, frames))
+
+        return ClipBatch(
+            points=clipwise(self.points),
+            mask=clipwise(self.mask),
+            label=clipwise(self.label),
+            action=clipwise(self.action),
+            geometry=self.geometry.map(own),
+            features=None if self.features is None else clipwise(self.features),
+            prefix=None if self.prefix is None else own(self.prefix),
             ways=None if self.ways is None else own(self.ways),
         )
 

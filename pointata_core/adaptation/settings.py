@@ -128,6 +128,8 @@ class OptimiserSettings:
             not frozen) about the vertical in every step, either way; on top of the prepared copies.
         centre_scale: Largest change of their scale, for every axis by itself.
         centre_shift: Standard deviation of their shift, normalised units.
+        time_warp: Largest change of a clip's speed in every step, relative: frames are taken twice
+            or left out. Not where the sensor's motion is known.
         class_weight_power: 0 for equal weights, 1 for classes balanced by frequency.
     """
 
@@ -142,12 +144,15 @@ class OptimiserSettings:
     centre_rotation_deg: float = 0.0
     centre_scale: float = 0.0
     centre_shift: float = 0.0
+    time_warp: float = 0.0
     class_weight_power: float = 0.0
 
     def __post_init__(self) -> None:
         _at_least(self, 1, 'epochs', 'batch')
         if not 0 <= self.warmup < 1:
             raise ConfigError(f'optimiser.warmup is {self.warmup}, expected 0 to below 1')
+        if not 0 <= self.time_warp < 1:
+            raise ConfigError(f'optimiser.time_warp is {self.time_warp}, expected 0 to below 1')
 
 
 @dataclass(frozen=True)
