@@ -86,17 +86,19 @@ def stream(network, clip, mask=None, features=None, motion=None, state=None):
     kernel=st.integers(1, 4),
     embedder_frames=st.integers(1, 2),
     lags=st.sets(st.integers(1, 4), max_size=3),
+    fields=st.booleans(),
     empty=st.sets(st.integers(0, 8), max_size=3),
     moving=st.booleans(),
 )
 def test_stepping_equals_the_whole_clip(
-    seed, frames, points, kernel, embedder_frames, lags, empty, moving
+    seed, frames, points, kernel, embedder_frames, lags, fields, empty, moving
 ):
     config = replace(
         SMALL,
         adapter_kernel=kernel,
         embedder_frames=embedder_frames,
         motion_lags=tuple(sorted(lags)),
+        token_fields=fields,
         features=('intensity',),
         place_width=5,
     )

@@ -16,7 +16,6 @@ from pointata_core.models.config import BackboneConfig, GeometryConfig, NetworkC
 from pointata_core.models.geometry import frame_geometry
 from pointata_core.models.patch_motion import (
     WAY_WIDTH,
-    MotionEmbedding,
     Trail,
     clip_ways,
     moved_points,
@@ -24,6 +23,7 @@ from pointata_core.models.patch_motion import (
     turned_ways,
 )
 from pointata_core.models.pointata import PointATA
+from pointata_core.models.token_cues import CueEmbedding
 
 GEOMETRY = GeometryConfig(tokens=5, patch_size=4, tube_radius=0.5, context_neighbours=2)
 CONFIG = NetworkConfig(
@@ -134,21 +134,21 @@ def test_motion_is_silent_until_trained_and_then_reaches_the_adapted_blocks():
     torch.manual_seed(0)
     network = PointATA(CONFIG).eval()
     deaf = PointATA(replace(CONFIG, motion_lags=()))
-    deaf.load_state_dict({k: v for k, v in network.state_dict().items() if 'motion.' not in k})
+    deaf.load_state_dict({k: v for k, v in network.state_dict().items() if 'cues.' not in k})
     clip = cloud(8, 1, 4, 30)
     with torch.no_grad():
         torch.testing.assert_close(network(clip).action, deaf.eval()(clip).action)
     network.train()
     network(clip).action.square().sum().backward()
-    assert network.motion.up.weight.grad.any()
+    assert network.cues.up.weight.grad.any()
     with torch.no_grad():
-        network.motion.up.weight.normal_()
+        network.cues.up.weight.normal_()
         network.eval()
         assert (network(clip).action - deaf(clip).action).abs().max() > 1e-3
 
 
 def test_slots_without_a_token_hear_nothing():
-    embedding = MotionEmbedding(2, 24)
+    embedding = CueEmbedding(2 * WAY_WIDTH, 24)
     torch.nn.init.normal_(embedding.up.bias)
     heard = embedding(torch.randn(1, 3, 2 * WAY_WIDTH), torch.tensor([[True, False, True]]))
     assert heard[:, 0].any()
@@ -181,6 +181,7 @@ def test_an_answer_depends_on_as_many_frames_as_the_receptive_field_says():
         ({'motion_lags': (2, 1)}, r'motion_lags are \[2, 1\]'),
         ({'motion_lags': (1, 1)}, r'motion_lags are \[1, 1\]'),
         ({'motion_reach': 0.0}, r'motion_reach is 0\.0'),
+        ({'token_fields': True}, 'token_fields is on, but there are no features'),
     ],
 )
 def test_settings_that_make_no_sense_are_named(changes, named):

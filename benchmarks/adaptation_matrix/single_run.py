@@ -116,7 +116,7 @@ class P4TransformerOnClips(nn.Module):
         motion: Tensor | None = None,
         geometry: Any = None,
         prefix: None = None,
-        ways: None = None,
+        cues: None = None,
     ) -> NetworkOutput:
         """Answer clips; our geometry, and how the sensor moved, are of no use here."""
         return NetworkOutput(None, self.network(points, mask=mask).unsqueeze(1))

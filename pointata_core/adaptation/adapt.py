@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pointata_core.adaptation.batches import EpochBatches
-from pointata_core.adaptation.prepared_clips import IGNORED, ClipBatch, with_ways
+from pointata_core.adaptation.prepared_clips import IGNORED, ClipBatch, with_cues
 from pointata_core.adaptation.settings import OptimiserSettings, Task
 from pointata_core.adaptation.step_augmentation import augment_step
 from pointata_core.adaptation.tuning import parameter_groups
 from pointata_core.models.pointata import NetworkOutput, PointATA
+from pointata_core.models.token_cues import way_width
 from pointata_core.models.two_stream_head import TwoStreamHead
 
 
@@ -46,6 +47,7 @@ class AdaptTraining(lightning.LightningModule):
         self.network, self.task, self.optimiser = network, task, optimiser
         self.clips, self.seed, self.up_axis = clips, seed, up_axis
         self.register_buffer('class_weights', class_weights, persistent=False)
+        self.ways = way_width(network.config) if isinstance(network, PointATA) else 0
         # Lightning leaves every module in the mode it finds it in.
         network.train()
 
@@ -68,9 +70,10 @@ class AdaptTraining(lightning.LightningModule):
     def training_step(self, batch: ClipBatch, number: int) -> Tensor:
         """Return the loss of one batch."""
         batch = augment_step(
-            with_ways(self.network, batch),
+            with_cues(self.network, batch),
             self.optimiser,
             self.up_axis,
+            self.ways,
             self.seed * 2**32 + self.global_step,
             self.trainer.global_rank,
             self.trainer.world_size,
@@ -80,7 +83,7 @@ class AdaptTraining(lightning.LightningModule):
         if isinstance(head, TwoStreamHead):
             # Places cost next to nothing: all clips train them, some the tokens.
             places = self.network.answer_by_places(
-                batch.geometry, len(batch.points), batch.motion, batch.ways
+                batch.geometry, len(batch.points), batch.motion, batch.cues
             )
             loss = self._loss(*logits_and_truth(self.task, NetworkOutput(None, places), batch))
             part = batch.take(self._heard(len(batch.points), 1 - head.place_share))
@@ -91,7 +94,7 @@ class AdaptTraining(lightning.LightningModule):
             part.motion,
             geometry=part.geometry,
             prefix=part.prefix,
-            ways=part.ways,
+            cues=part.cues,
         )
         logits, truth = logits_and_truth(self.task, output, part)
         loss = loss + self._loss(logits, truth)

@@ -3,7 +3,7 @@
 
 No trained weight lies before it, so every epoch would compute the same numbers again. They are
 kept as float16 in one memory-mapped file beside the clips, shared by all runs on one backbone; in
-another, the ways of the patches from earlier frames' points, which depend on no weight at all.
+another, the tokens' cues, which depend on no weight at all.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from torch import Tensor
 
 from pointata_core.adaptation.clip_store import ClipStore
 from pointata_core.adaptation.prepared_clips import ClipBatch
+from pointata_core.models.config import NetworkConfig
 from pointata_core.models.geometry import FrameGeometry
-from pointata_core.models.patch_motion import WAY_WIDTH
 from pointata_core.models.pointata import PointATA
+from pointata_core.models.token_cues import cue_width
 
 _BATCH = 8
 
@@ -34,13 +35,13 @@ class FrozenFeatures:
     Args:
         store: The prepared clips.
         prefix: ``(count, variants, T, 1 + G, D)`` float16, memory-mapped.
-        ways: ``(count, variants, T, G, C)`` likewise, for a network that looks at them.
+        cues: ``(count, variants, T, G, C)`` likewise, for a network that has any.
     """
 
     def __init__(
-        self, store: ClipStore, prefix: np.ndarray, ways: np.ndarray | None = None
+        self, store: ClipStore, prefix: np.ndarray, cues: np.ndarray | None = None
     ) -> None:
-        self.store, self.prefix, self.ways = store, prefix, ways
+        self.store, self.prefix, self.cues = store, prefix, cues
         self.variants, self.classes = store.variants, store.classes
         self.actions, self.videos = store.actions, store.videos
         shape = (len(store), store.variants)
@@ -84,7 +85,7 @@ class FrozenFeatures:
             action=torch.from_numpy(rows['action']),
             geometry=geometry,
             prefix=kept(self.prefix),
-            ways=None if self.ways is None else kept(self.ways),
+            cues=None if self.cues is None else kept(self.cues),
             motion=torch.from_numpy(rows['motion']) if 'motion' in rows else None,
         )
 
@@ -112,20 +113,21 @@ def freeze_features(
                 batch.points, batch.features, batch.mask, batch.motion, batch.geometry
             )
 
-    def ways(batch: ClipBatch) -> Tensor:
-        return network.ways(batch.points, batch.mask, batch.motion, batch.geometry)
+    def cues(batch: ClipBatch) -> Tensor:
+        return network.clip_cues(
+            batch.points, batch.features, batch.mask, batch.motion, batch.geometry
+        )
 
     config, folder = network.config, store.folder
     path = folder / f'prefix_{prefix_key(network, autocast)}.npy'
     shape = (config.geometry.tokens + 1, config.backbone.width)
     _keep(network, store, prefix, path, shape, device, progress)
     features = np.load(path, mmap_mode='r')
-    if not config.motion_lags:
+    if not cue_width(config):
         return FrozenFeatures(store, features)
-    lags = '_'.join(map(str, config.motion_lags))
-    path = folder / f'ways_{WAY_WIDTH}_{lags}_{config.motion_reach:g}.npy'
-    shape = (config.geometry.tokens, WAY_WIDTH * len(config.motion_lags))
-    _keep(network, store, ways, path, shape, device, progress)
+    path = folder / f'cues_{cue_key(config)}.npy'
+    shape = (config.geometry.tokens, cue_width(config))
+    _keep(network, store, cues, path, shape, device, progress)
     return FrozenFeatures(store, features, np.load(path, mmap_mode='r'))
 
 
@@ -150,6 +152,13 @@ def prefix_key(network: PointATA, autocast: bool) -> str:
     for token in (network.backbone.class_token, network.backbone.class_position):
         digest.update(token.detach().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def cue_key(config: NetworkConfig) -> str:
+    """Name everything that cues depend on beside the prepared clips."""
+    lags = '_'.join(map(str, config.motion_lags))
+    fields = '_fields' if config.token_fields else ''
+    return f'{cue_width(config)}_{lags}_{config.motion_reach:g}{fields}'
 
 
 @torch.no_grad()

@@ -59,7 +59,7 @@ class ClipBatch:
         features: ``(B, T, M, C)`` or ``None``.
         prefix: ``(B * T, 1 + G, D)`` from :meth:`PointATA.encode_prefix`, or ``None``.
         motion: ``(B, T, 4, 4)`` taking the frame before into each frame, normalised, or ``None``.
-        ways: ``(B * T, G, 6 * lags)`` from :meth:`PointATA.ways`, where they are kept, or ``None``.
+        cues: ``(B * T, G, C)`` from :meth:`PointATA.clip_cues`, where they are kept, or ``None``.
     """
 
     points: Tensor
@@ -70,7 +70,7 @@ class ClipBatch:
     features: Tensor | None = None
     prefix: Tensor | None = None
     motion: Tensor | None = None
-    ways: Tensor | None = None
+    cues: Tensor | None = None
 
     def take(self, clips: Tensor) -> ClipBatch:
         """Cut some clips out, given by their numbers ``(n,)``."""
@@ -87,13 +87,13 @@ class ClipBatch:
             features=None if self.features is None else self.features[clips],
             prefix=None if self.prefix is None else own(self.prefix),
             motion=None if self.motion is None else self.motion[clips],
-            ways=None if self.ways is None else own(self.ways),
+            cues=None if self.cues is None else own(self.cues),
         )
 
     def at_frames(self, numbers: Tensor) -> ClipBatch:
         """The same clips with other frames in the place of theirs.
 
-        Ways stay those of the frames as they were taken. The step from one frame to the next is no
+        Cues stay those of the frames as they were taken. The step from one frame to the next is no
         longer the sensor's, so a batch that knows its motion is refused.
 
         Args:
@@ -125,7 +125,7 @@ class ClipBatch:
             geometry=self.geometry.map(own),
             features=None if self.features is None else clipwise(self.features),
             prefix=None if self.prefix is None else own(self.prefix),
-            ways=None if self.ways is None else own(self.ways),
+            cues=None if self.cues is None else own(self.cues),
         )
 
     def to(self, device: torch.device | str) -> ClipBatch:
@@ -139,16 +139,15 @@ class ClipBatch:
         return ClipBatch(**moved)
 
 
-def with_ways(network: nn.Module, batch: ClipBatch) -> ClipBatch:
-    """The same batch with the ways of its patches, where the network looks at them.
+def with_cues(network: nn.Module, batch: ClipBatch) -> ClipBatch:
+    """The same batch with its tokens' cues, where the network has any.
 
     They follow from the points, so a batch without points must have brought them.
     """
-    looks = isinstance(network, PointATA) and network.config.motion_lags
-    if batch.ways is not None or not looks:
+    if batch.cues is not None or not isinstance(network, PointATA):
         return batch
-    ways = network.ways(batch.points, batch.mask, batch.motion, batch.geometry)
-    return replace(batch, ways=ways)
+    cues = network.clip_cues(batch.points, batch.features, batch.mask, batch.motion, batch.geometry)
+    return replace(batch, cues=cues)
 
 
 def cell_labels(

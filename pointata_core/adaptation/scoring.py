@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pointata_core.adaptation.prepared_clips import IGNORED, ClipBatch, with_ways
+from pointata_core.adaptation.prepared_clips import IGNORED, ClipBatch, with_cues
 from pointata_core.adaptation.settings import Task
 from pointata_core.evaluation.action_metrics import TimelineScores
 from pointata_core.evaluation.metrics import ConfusionMatrix
@@ -166,7 +166,7 @@ def score_clips(
     pairs = list(np.ndindex(len(clips), clips.variants))
     for start in range(0, len(pairs), batch):
         chosen = pairs[start : start + batch]
-        data = with_ways(network, clips[chosen].to(device))
+        data = with_cues(network, clips[chosen].to(device))
         output = network(
             data.points,
             data.features,
@@ -174,12 +174,12 @@ def score_clips(
             data.motion,
             geometry=data.geometry,
             prefix=data.prefix,
-            ways=data.ways,
+            cues=data.cues,
         )
         videos = clips.videos[[clip for clip, _ in chosen]]
         scorer.add(data, output, videos)
         if by_places is not None:
-            places = network.answer_by_places(data.geometry, len(chosen), data.motion, data.ways)
+            places = network.answer_by_places(data.geometry, len(chosen), data.motion, data.cues)
             by_places.add(data, NetworkOutput(None, places), videos)
         if progress is not None:
             progress(start + len(chosen), len(pairs))

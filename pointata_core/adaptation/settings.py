@@ -81,6 +81,7 @@ class NetworkSettings:
     embedder_frames: int = 1
     motion_lags: tuple[int, ...] = ()
     motion_reach: float = 0.3
+    token_fields: bool = False
     adapter_width: int = 48
     adapter_kernel: int = 3
     adapted_blocks: int = -1

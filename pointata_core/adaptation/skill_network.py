@@ -78,6 +78,7 @@ def network_config(
         embedder_frames=net.embedder_frames,
         motion_lags=net.motion_lags,
         motion_reach=net.motion_reach,
+        token_fields=net.token_fields,
         adapter_width=net.adapter_width if mode.adapters else 0,
         adapter_kernel=net.adapter_kernel if mode.adapters else 1,
         adapted_blocks=net.adapted_blocks if mode.touches_blocks else 0,

@@ -21,6 +21,7 @@ def augment_step(
     batch: ClipBatch,
     settings: OptimiserSettings,
     up_axis: str,
+    ways: int,
     seed: int,
     part: int = 0,
     parts: int = 1,
@@ -31,6 +32,7 @@ def augment_step(
         batch: Clips of one process.
         settings: How far.
         up_axis: Vertical axis of the sensor frame.
+        ways: How many of the cues are ways, which turn along.
         seed: Of this step.
         part: Which part of the batch of all processes this is.
         parts: Number of processes: any number of them changes a clip alike.
@@ -48,7 +50,7 @@ def augment_step(
         scale = 1 + settings.centre_scale * drawn[:, 1:]
         matrix = _about(angle, up_axis) * scale.unsqueeze(1)
         device = batch.points.device
-        batch = _moved(batch, matrix.to(device), shift.to(device).unsqueeze(1))
+        batch = _moved(batch, matrix.to(device), shift.to(device).unsqueeze(1), ways)
     if settings.time_warp:
         drawn = torch.rand(clips * parts, 2, generator=generator)[own]
         speed = 1 + settings.time_warp * (2 * drawn[:, 0] - 1)
@@ -73,7 +75,7 @@ def warped_frames(frames: int, speed: Tensor, pivot: Tensor) -> Tensor:
     return (warped * (frames - 1)).round().long()
 
 
-def _moved(batch: ClipBatch, matrix: Tensor, shift: Tensor) -> ClipBatch:
+def _moved(batch: ClipBatch, matrix: Tensor, shift: Tensor, ways: int) -> ClipBatch:
     """Apply ``x @ matrix + shift`` to everything in the clips, ``(B, 3, 3)`` and ``(B, 1, 3)``."""
     clips = len(batch.points)
 
@@ -81,16 +83,17 @@ def _moved(batch: ClipBatch, matrix: Tensor, shift: Tensor) -> ClipBatch:
         moved = places.reshape(clips, -1, 3) @ matrix + shift
         return moved.view_as(places) * mask.unsqueeze(-1)
 
-    layout, motion, ways = batch.geometry, batch.motion, batch.ways
+    layout, motion, cues = batch.geometry, batch.motion, batch.cues
     layout = replace(layout, centres=move(layout.centres, layout.token_mask))
     if motion is not None:
         around = torch.eye(4, device=matrix.device).repeat(clips, 1, 1, 1)
         around[:, 0, :3, :3], around[:, 0, :3, 3] = matrix.transpose(1, 2), shift.squeeze(1)
         motion = around @ motion @ torch.linalg.inv(around)
-    if ways is not None:
-        ways = turned_ways(ways.unflatten(0, (clips, -1)), matrix).flatten(0, 1)
+    if cues is not None and ways:
+        way = turned_ways(cues[..., :ways].unflatten(0, (clips, -1)), matrix).flatten(0, 1)
+        cues = torch.cat([way, cues[..., ways:]], dim=-1)
     points = move(batch.points, batch.mask)
-    return replace(batch, geometry=layout, points=points, motion=motion, ways=ways)
+    return replace(batch, geometry=layout, points=points, motion=motion, cues=cues)
 
 
 def _about(angle: Tensor, axis: str) -> Tensor:

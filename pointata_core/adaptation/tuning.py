@@ -22,7 +22,7 @@ from pointata_core.models.pointata import PointATA
 # The embedder took its place: the backbone's own is kept for the next skill, and is never run.
 _UNUSED = ('backbone.patch_encoder.', 'backbone.reduce.')
 _HEADS = ('segmentation_head.', 'actor.', 'action_head.')
-_SKILL = ('adapters.', 'context.', 'motion.', 'class_offset', *_HEADS)
+_SKILL = ('adapters.', 'context.', 'cues.', 'class_offset', *_HEADS)
 _LORA_SCALE = 2.0
 
 

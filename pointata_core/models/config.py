@@ -92,6 +92,8 @@ class NetworkConfig:
             points lie from the nearest earlier ones. Adapters and the head's places hear it; empty
             for not at all, and places then hear of the way along tubes.
         motion_reach: Unit of these ways, and the longest, in normalised units.
+        token_fields: Whether adapters and the head's places also hear the features of the point at
+            each token's centre, which an embedder that is not trained for them does not.
         adapter_width: Bottleneck r of the video adapters; 0 switches them off.
         adapted_blocks: How many of the last blocks carry an adapter and context; -1 for all. What
             lies before them is frozen and can be computed once for a whole training.
@@ -122,6 +124,7 @@ class NetworkConfig:
     embedder_frames: int = 1
     motion_lags: tuple[int, ...] = ()
     motion_reach: float = 0.3
+    token_fields: bool = False
     adapter_width: int = 48
     adapter_kernel: int = 3
     adapted_blocks: int = -1
@@ -165,6 +168,11 @@ class NetworkConfig:
         ):
             raise ConfigError(
                 f'motion_lags are {list(self.motion_lags)}, expected rising numbers from 1'
+            )
+        if self.token_fields and not self.features:
+            raise ConfigError(
+                'token_fields is on, but there are no features',
+                'Name sensor fields in preparation.features, or leave token_fields off',
             )
         if not self.motion_reach > 0:
             raise ConfigError(f'motion_reach is {self.motion_reach}, expected > 0')

@@ -55,7 +55,7 @@ class FrameNetwork(NetworkParts):
         geometry: TokenGeometry,
         past: Callable[[int, Tensor], list[Tensor]],
         prefix: Tensor | None = None,
-        ways: Tensor | None = None,
+        cues: Tensor | None = None,
     ) -> list[Tensor]:
         """Run all blocks; return the normed streams after the tapped blocks and the last one."""
         backbone, context, first = self.backbone, self.context, self.config.first_adapted
@@ -75,8 +75,8 @@ class FrameNetwork(NetworkParts):
             own = number - first
             if own == 0 and self.class_offset is not None:
                 x, position = (_with_offset(v, o) for v, o in zip((x, position), self.class_offset))
-            if own == 0 and self.motion is not None:
-                x = _with_motion(x, self.motion(ways, geometry.token_mask))
+            if own == 0 and self.cues is not None:
+                x = _with_cues(x, self.cues(cues, geometry.token_mask))
             x = x + position
             if own >= 0 and self.adapters:
                 latents = self.adapters[own].latents(x)
@@ -126,7 +126,7 @@ def places_of(geometry: TokenGeometry, steps: Tensor) -> Tensor:
 
     Args:
         geometry: Of the F frames.
-        steps: ``(F, G, C)``, from ``tube_steps`` or the ways of their patches.
+        steps: ``(F, G, C)``, from ``tube_steps`` or the tokens' cues.
     """
     return torch.cat([geometry.centres, steps], dim=-1)
 
@@ -136,9 +136,9 @@ def _with_offset(stream: Tensor, offset: Tensor) -> Tensor:
     return torch.cat([stream[:, :1] + offset, stream[:, 1:]], dim=1)
 
 
-def _with_motion(stream: Tensor, motion: Tensor) -> Tensor:
+def _with_cues(stream: Tensor, cues: Tensor) -> Tensor:
     """Add to the patch slots only."""
-    return torch.cat([stream[:, :1], stream[:, 1:] + motion], dim=1)
+    return torch.cat([stream[:, :1], stream[:, 1:] + cues], dim=1)
 
 
 def _bind_context(

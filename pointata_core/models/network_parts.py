@@ -16,8 +16,8 @@ from pointata_core.models.backbone import Backbone
 from pointata_core.models.config import NetworkConfig
 from pointata_core.models.context_encoder import ContextEncoder
 from pointata_core.models.linear_readout import LinearReadout
-from pointata_core.models.patch_motion import WAY_WIDTH, MotionEmbedding
 from pointata_core.models.segmentation_head import SegmentationHead
+from pointata_core.models.token_cues import CueEmbedding, cue_width
 from pointata_core.models.two_stream_head import TwoStreamHead
 from pointata_core.models.video_adapter import VideoAdapter
 
@@ -46,12 +46,9 @@ class NetworkParts(nn.Module):
         self.context = (
             ContextEncoder(width, config.context_width, adapted) if config.context_width else None
         )
-        # Without adapters nobody in the blocks could listen to it.
-        self.motion = (
-            MotionEmbedding(len(config.motion_lags), width)
-            if config.motion_lags and config.adapter_width and adapted
-            else None
-        )
+        # Without adapters nobody in the blocks could listen to them.
+        listens = cue_width(config) and config.adapter_width and adapted
+        self.cues = CueEmbedding(cue_width(config), width) if listens else None
         # Token and position; belongs to the skill, so that the backbone stays as it is.
         self.class_offset = (
             nn.Parameter(torch.zeros(2, 1, 1, width)) if config.class_offset else None
@@ -97,8 +94,8 @@ class NetworkParts(nn.Module):
         width = config.backbone.width
         if config.place_width:
             places = config.place_width
-            ways = WAY_WIDTH * len(config.motion_lags)
-            return TwoStreamHead(width, actor_width, places, ways, *sizes, config.place_share)
+            cues = cue_width(config)
+            return TwoStreamHead(width, actor_width, places, cues, *sizes, config.place_share)
         return ActionHead(width, actor_width, *sizes)
 
     # ------------------------------------------------------------------ training
@@ -111,12 +108,12 @@ class NetworkParts(nn.Module):
     def set_stage(self, stage: Stage) -> None:
         """Choose what gradients reach.
 
-        ``align``: the align embedder. ``adapt``: adapters, context encoder, motion, the skill's
+        ``align``: the align embedder. ``adapt``: adapters, context encoder, cues, the skill's
         class token and heads. ``probe``: heads only. ``full``: everything, the backbone included.
         """
         groups = {
             'align': [self.embedder],
-            'adapt': [self.adapters, self.context, self.motion, *self._heads()],
+            'adapt': [self.adapters, self.context, self.cues, *self._heads()],
             'probe': self._heads(),
             'full': [self],
         }
@@ -162,7 +159,7 @@ class NetworkParts(nn.Module):
         return {
             'backbone': count(self.backbone),
             'embedder': count(self.embedder),
-            'adapters': count(self.adapters, self.motion),
+            'adapters': count(self.adapters, self.cues),
             'context': count(self.context),
             'heads': count(*heads),
             'total': count(self),

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from pointata_core.models.geometry import TokenGeometry
@@ -24,8 +24,6 @@ from pointata_core.ops import gather, knn
 WAY_WIDTH = 6
 """Columns per lag: the centre's way and distance, the patch's mean distance, and whether there was
 such a frame with points."""
-
-_HIDDEN = 32
 
 
 class Trail(NamedTuple):
@@ -202,23 +200,3 @@ def turned_ways(ways: Tensor, matrix: Tensor) -> Tensor:
     size = torch.linalg.det(matrix.float()).abs().pow(1 / 3).to(ways.dtype)
     distances = columns[..., 3:5] * size.view(-1, *[1] * (columns.dim() - 1))
     return torch.cat([way, distances, columns[..., 5:]], dim=-1).flatten(-2)
-
-
-class MotionEmbedding(nn.Module):
-    """Ways to what is added to the tokens where the adapted blocks begin; zero until trained.
-
-    Args:
-        lags: Number of lags.
-        width: Token width D.
-    """
-
-    def __init__(self, lags: int, width: int) -> None:
-        super().__init__()
-        self.lift = nn.Linear(WAY_WIDTH * lags, _HIDDEN)
-        self.up = nn.Linear(_HIDDEN, width)
-        nn.init.zeros_(self.up.weight)
-        nn.init.zeros_(self.up.bias)
-
-    def forward(self, ways: Tensor, token_mask: Tensor) -> Tensor:
-        """Map ``(F, G, 6 * lags)`` to ``(F, G, D)``, zero where there is no token."""
-        return self.up(F.gelu(self.lift(ways))) * token_mask.unsqueeze(-1)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pointata_core.models.frame_network import FrameNetwork, places_of
 from pointata_core.models.geometry import FrameGeometry, TokenGeometry, frame_geometry, tube_parents
-from pointata_core.models.patch_motion import clip_ways, moved_points
+from pointata_core.models.patch_motion import moved_points
 from pointata_core.models.segmentation_head import DescribedPoints
 from pointata_core.models.stream_state import (
     ReadoutMemory,
@@ -25,6 +25,7 @@ from pointata_core.models.stream_state import (
     last_points,
     newest_latents,
 )
+from pointata_core.models.token_cues import clip_cues, step_cues
 from pointata_core.models.tubes import (
     ancestors,
     clip_ancestors,
@@ -60,8 +61,8 @@ class EncodedFrame:
         mask: ``(B, N)`` or ``None``.
         geometry: Of the tokens, or of points and tokens.
         taps: Normed streams ``(B, 1 + G, D)`` after the tapped blocks and the last one.
-        steps: How the tokens came: ways of their patches ``(B, G, 6 * lags)``, or without
-            ``motion_lags`` along the tubes ``(B, G, 4)``.
+        steps: Cues of the tokens ``(B, G, C)``, or without any how they came along their tubes
+            ``(B, G, 4)``.
     """
 
     points: Tensor
@@ -112,7 +113,7 @@ class PointATA(FrameNetwork):
         motion: Tensor | None = None,
         geometry: FrameGeometry | None = None,
         prefix: Tensor | None = None,
-        ways: Tensor | None = None,
+        cues: Tensor | None = None,
     ) -> NetworkOutput:
         """Run whole clips.
 
@@ -126,7 +127,7 @@ class PointATA(FrameNetwork):
             geometry: Of the ``B * T`` frames, when computed before.
             prefix: What :meth:`encode_prefix` gave for the same clips; needs ``geometry``, and
                 no segmentation head that taps the prefix.
-            ways: What :meth:`ways` gives for the same clips, when computed before.
+            cues: What :meth:`clip_cues` gives for the same clips, when computed before.
 
         Returns:
             Logits for every frame.
@@ -145,13 +146,12 @@ class PointATA(FrameNetwork):
             clip = latents.unflatten(0, (batch, frames))
             return [follow(_fold(shift_frames(clip, j + 1)), a) for j, a in enumerate(chain)]
 
-        if ways is None:
-            ways = self.ways(points, mask, motion, geometry)
-        taps = self._run_blocks(tokens, geometry, past, prefix, ways)
+        if cues is None:
+            cues = self.clip_cues(points, features, mask, motion, geometry)
+        taps = self._run_blocks(tokens, geometry, past, prefix, cues)
         logits, actor = self._segment(flat, flat_features, flat_mask, geometry, taps)
-        if ways is None:
-            ways = self._clip_steps(geometry, motion, parents)
-        descriptors = self._describe(taps, geometry, actor, ways)
+        steps = self._clip_steps(geometry, motion, parents) if cues is None else cues
+        descriptors = self._describe(taps, geometry, actor, steps)
         action = None
         if descriptors is not None:
             action = self.action_head(
@@ -186,22 +186,21 @@ class PointATA(FrameNetwork):
         return x
 
     @torch.no_grad()
-    def ways(
+    def clip_cues(
         self,
         points: Tensor,
+        features: Tensor | None,
         mask: Tensor | None,
         motion: Tensor | None,
         geometry: FrameGeometry,
     ) -> Tensor | None:
-        """How patches lie to the points of earlier frames; arguments as :meth:`forward`.
+        """What is known of the tokens beside their patches; arguments as :meth:`forward`.
 
         Returns:
-            ``(B * T, G, 6 * lags)``; ``None`` without ``motion_lags``.
+            ``(B * T, G, C)``: ways of the patches, then fields; ``None`` without either.
         """
-        config = self.config
-        if not config.motion_lags:
-            return None
-        return clip_ways(points, mask, geometry, motion, config.motion_lags, config.motion_reach)
+        fields = _fold(features)
+        return clip_cues(self.config, points, fields, mask, motion, geometry)
 
     def _embed_clips(
         self,
@@ -250,7 +249,7 @@ class PointATA(FrameNetwork):
         geometry: FrameGeometry,
         batch: int,
         motion: Tensor | None = None,
-        ways: Tensor | None = None,
+        cues: Tensor | None = None,
     ) -> Tensor:
         """Answer whole clips by the head's stream of places alone; no token is computed.
 
@@ -258,7 +257,7 @@ class PointATA(FrameNetwork):
             geometry: Of the ``B * T`` frames.
             batch: B.
             motion: See :meth:`forward`.
-            ways: From :meth:`ways`, which a network with ``motion_lags`` needs.
+            cues: From :meth:`clip_cues`, which a network with cues needs.
 
         Returns:
             Action logits ``(B, T, classes)``.
@@ -268,10 +267,10 @@ class PointATA(FrameNetwork):
         """
         mask = geometry.token_mask
         frames = len(mask) // batch
-        if ways is None:
+        if cues is None:
             parents = self._clip_parents(geometry, motion, batch, frames)
-            ways = self._clip_steps(geometry, motion, parents)
-        places = places_of(geometry, ways)
+            cues = self._clip_steps(geometry, motion, parents)
+        places = places_of(geometry, cues)
         return self.action_head.answer_by_places(places, mask, mask.any(1).view(batch, frames))
 
     # ------------------------------------------------------------------ streams
@@ -356,13 +355,9 @@ class PointATA(FrameNetwork):
             latents_now.append(latents)
             return [tap[block] for tap in older]
 
-        lags, ways = self.config.motion_lags, None
-        if lags:
-            trail = state.trail.moved(motion)
-            ways = trail.ways(points, geometry, lags, self.config.motion_reach)
-            state = state.with_trail(trail.followed_by(points, mask))
-        taps = self._run_blocks(tokens, geometry, past, ways=ways)
-        steps = tube_steps(geometry.centres, before, parents) if ways is None else ways
+        cues, state = step_cues(self.config, points, features, mask, motion, geometry, state)
+        taps = self._run_blocks(tokens, geometry, past, cues=cues)
+        steps = tube_steps(geometry.centres, before, parents) if cues is None else cues
         state = replace(
             state,
             centres=geometry.centres,

@@ -26,7 +26,7 @@ class TwoStreamHead(nn.Module):
         width: Token width D.
         actor_width: Width of the actor descriptor with its trace; 0 for none.
         place_width: Width P of a frame's places.
-        way_width: Columns of the ways of patches; 0 for the way along tubes.
+        cue_width: Columns of the tokens' cues; 0 for the way along tubes.
         readout_width: Width of each readout.
         frames: Frames of the running mean and max.
         classes: Number of actions.
@@ -41,7 +41,7 @@ class TwoStreamHead(nn.Module):
         width: int,
         actor_width: int,
         place_width: int,
-        way_width: int,
+        cue_width: int,
         readout_width: int,
         frames: int,
         classes: int,
@@ -50,9 +50,9 @@ class TwoStreamHead(nn.Module):
         place_share: float,
     ) -> None:
         super().__init__()
-        self.place_width, self.place_share, self.way_width = place_width, place_share, way_width
+        self.place_width, self.place_share, self.cue_width = place_width, place_share, cue_width
         self.read_places = nn.Sequential(
-            nn.Linear(3 + (way_width or 5), 64), nn.GELU(), nn.Linear(64, place_width)
+            nn.Linear(3 + (cue_width or 5), 64), nn.GELU(), nn.Linear(64, place_width)
         )
         sizes = (readout_width, frames, classes, dropout, pooled)
         heard = place_width + 2 * width + actor_width
@@ -85,7 +85,7 @@ class TwoStreamHead(nn.Module):
             token_mask: ``(F, G)``.
             actor: ``(F, A)`` or ``None``.
             places: ``(F, G, 7)``: centre, way along the tube, and whether there is one; or
-                ``(F, G, 3 + way_width)``: centre and ways of the patch.
+                ``(F, G, 3 + cue_width)``: centre and cues.
 
         Returns:
             ``(F, P + 2 D + A)``.
@@ -126,7 +126,7 @@ class TwoStreamHead(nn.Module):
         return (places.float().log_softmax(-1) + tokens.float().log_softmax(-1)) / 2
 
     def _read(self, places: Tensor, token_mask: Tensor) -> Tensor:
-        if not self.way_width:
+        if not self.cue_width:
             way = _WAY_SCALE * places[..., 3:6]
             length = torch.linalg.vector_norm(way, dim=-1, keepdim=True)
             places = torch.cat([places[..., :3], way, length, places[..., 6:]], dim=-1)
