@@ -9,8 +9,11 @@ import torch
 from safetensors.torch import load, save
 
 from pointata_core.errors import ConfigError
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.preparation import UNLABELLED
+from pointata_core.models.config import BackboneConfig, GeometryConfig, NetworkConfig
+from pointata_core.models.pointata import PointATA
+from pointata_core.streaming.bundle import load_bundle, save_bundle
+from pointata_core.streaming.manifest import Manifest
+from pointata_core.streaming.preparation import UNLABELLED, FeatureSpec, PreparationConfig
 from pointata_core.streaming.session import STAGES, FrameResult, Skipped, StreamingSession
 from pointata_core.streaming.time_rules import ResetReason, SkipReason
 
@@ -138,6 +141,62 @@ def test_a_stream_saved_to_a_file_continues_with_the_same_bits(bundle):
         assert_same(a, b)
     duplicate = second.step(clouds[-1], 8 * PERIOD)
     assert isinstance(duplicate, Skipped)
+
+
+@pytest.fixture(scope='module')
+def looking_back(tmp_path_factory):
+    """A bundle whose tokens are compared with the points of frames before, and know a field."""
+    config = NetworkConfig(
+        backbone=BackboneConfig(24, 3, 2, encoder_hidden=(8, 12), encoder_width=24),
+        geometry=GeometryConfig(tokens=8, patch_size=6),
+        features=('intensity',),
+        motion_lags=(1, 3),
+        token_fields=True,
+        adapter_width=6,
+        segmentation_classes=('ground', 'car'),
+        segmentation_blocks=(3,),
+        action_classes=('rest', 'go'),
+        place_width=6,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        network = PointATA(config)
+        for parameter in network.parameters():
+            if not parameter.any():
+                torch.nn.init.normal_(parameter, std=0.3)
+    fields = {'intensity': FeatureSpec()}
+    preparation = PreparationConfig(max_cells=256, cell_size_m=0.2, features=fields)
+    path = tmp_path_factory.mktemp('bundles') / 'looking_back'
+    manifest = Manifest.for_network(
+        'looking_back', config.to_dict(), preset='tiny', preparation=preparation.to_dict()
+    )
+    save_bundle(path, network, manifest)
+    return load_bundle(path)
+
+
+def test_points_of_earlier_frames_travel_with_a_saved_stream(looking_back):
+    clouds = [cloud[: 600 - 90 * t] for t, cloud in enumerate(frames(6))]
+    motion = np.eye(4)
+    motion[0, 3] = 0.4
+
+    def step(session: StreamingSession, t: int, intensity: float = 1.0) -> FrameResult:
+        field = {'intensity': np.full(len(clouds[t]), intensity, np.float32)}
+        return session.step(clouds[t], (t + 1) * PERIOD, field, transform=motion)
+
+    whole, forgetful = StreamingSession(looking_back), StreamingSession(looking_back)
+    expected = [step(whole, t) for t in range(6)]
+    first = StreamingSession(looking_back)
+    for t in range(3):
+        step(first, t)
+    second = StreamingSession(looking_back)
+    second.restore_state(load(save(first.save_state())))
+    for t in range(3, 6):
+        assert_same(expected[t], step(second, t))
+    for t in range(1, 4):
+        short = step(forgetful, t)
+    # Only the frame three before is missing there.
+    assert not np.array_equal(short.probabilities, expected[3].probabilities)
+    assert not np.array_equal(step(forgetful, 4, 2.0).action, expected[4].action)
 
 
 def test_a_foreign_state_is_refused_and_changes_nothing(bundle):
