@@ -39,7 +39,8 @@ from pointata_core.data.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
 from pointata_core.evaluation.environment import machine, peak_rss_bytes, versions
 from pointata_core.models.config import GeometryConfig, preset_config
 from pointata_core.models.geometry import FrameGeometry, frame_geometry
-from pointata_core.models.pointata import NetworkOutput, PointATA
+from pointata_core.models.network_output import NetworkOutput
+from pointata_core.models.pointata import PointATA
 from pointata_core.models.stream_state import StreamState
 
 RESULTS = Path(__file__).resolve().parent / 'results' / 'streaming.json'

@@ -15,7 +15,7 @@ from pointata_core.adaptation.prepared_clips import IGNORED, collate, frame_of
 from pointata_core.adaptation.runs import run_adapt
 from pointata_core.adaptation.scoring import score_clips
 from pointata_core.adaptation.settings import read_settings
-from pointata_core.models.pointata import NetworkOutput
+from pointata_core.models.network_output import NetworkOutput
 from pointata_core.streaming.bundle import load_bundle
 from pointata_core.streaming.session import StreamingSession
 

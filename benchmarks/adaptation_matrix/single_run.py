@@ -27,7 +27,7 @@ from pointata_core.adaptation.scoring import SkillScore, score_clips
 from pointata_core.adaptation.settings import TrainingSettings
 from pointata_core.adaptation.training import run_train
 from pointata_core.evaluation.environment import machine, peak_rss_bytes, versions
-from pointata_core.models.pointata import NetworkOutput
+from pointata_core.models.network_output import NetworkOutput
 
 
 def prepare(settings: TrainingSettings) -> None:

@@ -15,7 +15,8 @@ from pointata_core.adaptation.prepared_clips import IGNORED, ClipBatch, with_cue
 from pointata_core.adaptation.settings import OptimiserSettings, Task
 from pointata_core.adaptation.step_augmentation import augment_step
 from pointata_core.adaptation.tuning import parameter_groups
-from pointata_core.models.pointata import NetworkOutput, PointATA
+from pointata_core.models.network_output import NetworkOutput
+from pointata_core.models.pointata import PointATA
 from pointata_core.models.token_cues import way_width
 from pointata_core.models.two_stream_head import TwoStreamHead
 

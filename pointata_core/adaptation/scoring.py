@@ -14,7 +14,8 @@ from pointata_core.adaptation.prepared_clips import IGNORED, ClipBatch, with_cue
 from pointata_core.adaptation.settings import Task
 from pointata_core.evaluation.action_metrics import TimelineScores
 from pointata_core.evaluation.metrics import ConfusionMatrix
-from pointata_core.models.pointata import NetworkOutput, PointATA
+from pointata_core.models.network_output import NetworkOutput
+from pointata_core.models.pointata import PointATA
 from pointata_core.models.two_stream_head import TwoStreamHead
 
 

@@ -8,7 +8,8 @@ from pointata_core.models.config import (
     NetworkConfig,
     preset_config,
 )
-from pointata_core.models.pointata import NetworkOutput, PointATA
+from pointata_core.models.network_output import NetworkOutput
+from pointata_core.models.pointata import PointATA
 from pointata_core.models.stream_state import StreamState
 
 __all__ = [

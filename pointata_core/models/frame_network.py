@@ -98,12 +98,13 @@ class FrameNetwork(NetworkParts):
         geometry: TokenGeometry,
         taps: list[Tensor],
         described: Callable[[], DescribedPoints] | None = None,
+        cues: Tensor | None = None,
     ) -> tuple[Tensor | None, Tensor | None]:
         head = self.segmentation_head
         if head is None:
             return None, None
         known = described() if described else head.describe(points, features, geometry)
-        logits = head.classify_points(known, [t[:, 1:] for t in taps[:-1]])
+        logits = head.classify_points(known, [t[:, 1:] for t in taps[:-1]], cues)
         if self.actor is None:
             return logits, None
         column = self.config.segmentation_classes.index(self.config.actor_class)

@@ -70,6 +70,7 @@ class NetworkParts(nn.Module):
             config.segmentation_width,
             len(config.segmentation_classes),
             config.dropout,
+            cue_width(config),
         )
 
     def _build_action_head(self) -> ActionHead | TwoStreamHead | LinearReadout | None:

@@ -9,13 +9,14 @@ attention stays inside a frame, and the adapters look only at the past of a tube
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from pointata_core.models.frame_network import FrameNetwork, places_of
 from pointata_core.models.geometry import FrameGeometry, TokenGeometry, frame_geometry, tube_parents
+from pointata_core.models.network_output import EncodedFrame, NetworkOutput
 from pointata_core.models.patch_motion import moved_points
 from pointata_core.models.segmentation_head import DescribedPoints
 from pointata_core.models.stream_state import (
@@ -35,42 +36,6 @@ from pointata_core.models.tubes import (
     tube_steps,
 )
 from pointata_core.models.two_stream_head import TwoStreamHead
-
-
-@dataclass(frozen=True)
-class NetworkOutput:
-    """What the heads say.
-
-    Attributes:
-        segmentation: Logits ``(B, T, N, classes)``, or ``(B, N, classes)`` from a step; ``None``
-            without a segmentation head.
-        action: Logits ``(B, T, classes)`` or ``(B, classes)``; ``None`` without an action head.
-    """
-
-    segmentation: Tensor | None
-    action: Tensor | None
-
-
-@dataclass(frozen=True)
-class EncodedFrame:
-    """A frame of B streams after the blocks: what the heads need to answer it.
-
-    Attributes:
-        points: ``(B, N, 3)``.
-        features: ``(B, N, C)`` or ``None``.
-        mask: ``(B, N)`` or ``None``.
-        geometry: Of the tokens, or of points and tokens.
-        taps: Normed streams ``(B, 1 + G, D)`` after the tapped blocks and the last one.
-        steps: Cues of the tokens ``(B, G, C)``, or without any how they came along their tubes
-            ``(B, G, 4)``.
-    """
-
-    points: Tensor
-    features: Tensor | None
-    mask: Tensor | None
-    geometry: TokenGeometry
-    taps: list[Tensor]
-    steps: Tensor
 
 
 class PointATA(FrameNetwork):
@@ -149,7 +114,7 @@ class PointATA(FrameNetwork):
         if cues is None:
             cues = self.clip_cues(points, features, mask, motion, geometry)
         taps = self._run_blocks(tokens, geometry, past, prefix, cues)
-        logits, actor = self._segment(flat, flat_features, flat_mask, geometry, taps)
+        logits, actor = self._segment(flat, flat_features, flat_mask, geometry, taps, cues=cues)
         steps = self._clip_steps(geometry, motion, parents) if cues is None else cues
         descriptors = self._describe(taps, geometry, actor, steps)
         action = None
@@ -388,8 +353,9 @@ class PointATA(FrameNetwork):
         """
         frame = encoded
         logits, actor = self._segment(
-            frame.points, frame.features, frame.mask, frame.geometry, frame.taps, described
-        )
+            frame.points, frame.features, frame.mask, frame.geometry, frame.taps, described,
+            frame.steps,
+        )  # fmt: skip
         descriptor = self._describe(frame.taps, frame.geometry, actor, frame.steps)
         present = frame.geometry.token_mask.any(dim=1)
         action, memory = self._read_out(descriptor, present, memory)

@@ -40,6 +40,7 @@ class SegmentationHead(nn.Module):
         hidden: Hidden width H.
         classes: Number of classes.
         dropout: Before the last layer.
+        cues: Columns of the tokens' cues, which are heard beside the tokens; 0 for none.
     """
 
     def __init__(
@@ -51,10 +52,12 @@ class SegmentationHead(nn.Module):
         hidden: int,
         classes: int,
         dropout: float,
+        cues: int = 0,
     ) -> None:
         super().__init__()
         self.local = LocalFeature(features, pillar_sizes, hidden)
         self.project = nn.ModuleList(nn.Linear(width, hidden, bias=False) for _ in range(taps))
+        self.hear = nn.Linear(cues, hidden, bias=False) if cues else None
         self.fuse = nn.Linear(2 * hidden, hidden)
         self.refine = nn.Linear(hidden, hidden)
         self.dropout = nn.Dropout(dropout)
@@ -66,6 +69,7 @@ class SegmentationHead(nn.Module):
         features: Tensor | None,
         geometry: FrameGeometry,
         tokens: list[Tensor],
+        cues: Tensor | None = None,
     ) -> Tensor:
         """Classify every point.
 
@@ -74,11 +78,12 @@ class SegmentationHead(nn.Module):
             features: ``(F, N, C)`` or ``None``.
             geometry: Of the same frames.
             tokens: Per tap ``(F, G, D)`` patch tokens.
+            cues: ``(F, G, C)`` of the tokens, if there are any.
 
         Returns:
             Logits ``(F, N, classes)``.
         """
-        return self.classify_points(self.describe(points, features, geometry), tokens)
+        return self.classify_points(self.describe(points, features, geometry), tokens, cues)
 
     def describe(
         self, points: Tensor, features: Tensor | None, geometry: FrameGeometry
@@ -90,9 +95,13 @@ class SegmentationHead(nn.Module):
         own = F.linear(local, self.fuse.weight[:, :half], self.fuse.bias)
         return DescribedPoints(own, geometry.interpolation)
 
-    def classify_points(self, described: DescribedPoints, tokens: list[Tensor]) -> Tensor:
-        """Classify points that :meth:`describe` described; tokens as for :meth:`forward`."""
+    def classify_points(
+        self, described: DescribedPoints, tokens: list[Tensor], cues: Tensor | None = None
+    ) -> Tensor:
+        """Classify points that :meth:`describe` described; the rest as for :meth:`forward`."""
         projected = sum(layer(t) for layer, t in zip(self.project, tokens, strict=True))
+        if self.hear is not None:
+            projected = projected + self.hear(cues)
         # The second half, at the tokens, of which there are fewer than points.
         weight = self.fuse.weight[:, described.own.shape[-1] :]
         context = interpolate(F.linear(projected, weight), described.interpolation)

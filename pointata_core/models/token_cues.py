@@ -3,7 +3,7 @@
 
 The embedder knows shapes. Ways from the points of earlier frames and the sensor's fields (velocity,
 intensity) are cues beside its tokens: added to them where the adapted blocks begin, and read by the
-head's stream of places as they are. No trained weight has a part in them.
+heads as they are. No trained weight has a part in them.
 """
 
 from __future__ import annotations

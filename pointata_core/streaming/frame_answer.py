@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from pointata_core.models.pointata import EncodedFrame, NetworkOutput, PointATA
+from pointata_core.models.network_output import EncodedFrame, NetworkOutput
+from pointata_core.models.pointata import PointATA
 from pointata_core.models.segmentation_head import class_probabilities
 from pointata_core.models.stream_state import ReadoutMemory
 from pointata_core.streaming.aside import Once
