@@ -139,13 +139,18 @@ def open_to_features(network: PointATA, scale: float) -> None:
 
 
 def load_embedder(network: PointATA, path: Path) -> None:
-    """Take over an align embedder that stage 1 wrote.
+    """Take over an align embedder: a file that stage 1 wrote, or that of a bundle's skill.
 
     Raises:
-        ConfigError: The file is missing or holds another embedder.
+        ConfigError: There is none, or another one than this network needs.
+        PointataError: A bundle cannot be read.
     """
+    path = path if path.exists() else resource_path(str(path))
     try:
-        state = safetensors.torch.load_file(path)
+        if path.is_dir():
+            state = load_bundle(path, share_backbone=False).network.embedder.state_dict()
+        else:
+            state = safetensors.torch.load_file(path)
         network.embedder.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ConfigError(
