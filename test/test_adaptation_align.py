@@ -17,6 +17,7 @@ from pointata_core.adaptation.shape_source import LabelledFeatures, source_featu
 from pointata_core.adaptation.skill_network import build_network, load_embedder
 from pointata_core.errors import ConfigError
 from pointata_core.models.pointata import PointATA
+from pointata_core.streaming.bundle import load_bundle
 from pointata_core.transport import OtddConfig
 
 CPU = torch.device('cpu')
@@ -110,6 +111,18 @@ def test_a_stored_embedder_is_taken_over(settings, frames, source, tmp_path: Pat
     other = replace(settings, network=replace(settings.network, embedder=str(path)))
     taken = build_network(other, tuple('abcde'))[0].embedder.state_dict()
     assert all(torch.equal(taken[k], v) for k, v in network.embedder.state_dict().items())
+
+
+def test_the_embedder_of_a_skill_is_taken_over(settings, tmp_path: Path) -> None:
+    bundle = write_backbone(tmp_path / 'skill')
+    skill = load_bundle(bundle, share_backbone=False).network.embedder.state_dict()
+    network, _ = build_network(settings, tuple('abcde'))
+    with torch.no_grad():
+        for parameter in network.embedder.parameters():
+            parameter.add_(1.0)
+    load_embedder(network, bundle)
+    for name, tensor in network.embedder.state_dict().items():
+        assert torch.equal(tensor, skill[name]), name
 
 
 def test_another_embedder_is_refused(network, tmp_path: Path) -> None:
