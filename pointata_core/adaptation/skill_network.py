@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from pointata_core.errors import ConfigError
 from pointata_core.models.checkpoints import load_backbone
 from pointata_core.models.config import BackboneConfig, NetworkConfig, preset_config
 from pointata_core.models.pointata import PointATA
-from pointata_core.resources import resource_path
+from pointata_core.resources import ResourceError, resource_path
 from pointata_core.streaming.bundle import load_bundle
 
 _RANDOM = 'random:'
@@ -145,7 +146,9 @@ def load_embedder(network: PointATA, path: Path) -> None:
         ConfigError: There is none, or another one than this network needs.
         PointataError: A bundle cannot be read.
     """
-    path = path if path.exists() else resource_path(str(path))
+    if not path.exists():
+        with contextlib.suppress(ResourceError):
+            path = resource_path(str(path))
     try:
         if path.is_dir():
             state = load_bundle(path, share_backbone=False).network.embedder.state_dict()
