@@ -79,6 +79,9 @@ class Bench:
         """Settings of a task, the data in place."""
         arguments = self.arguments
         words = [f'data.cache={arguments.work / "cache"}', f'network.backbone={arguments.backbone}']
+        if not Path(arguments.backbone).is_file():
+            # A bundle: its skill's embedder knows LiDAR, and frozen it makes eight frames affordable.
+            words.append(f'network.embedder={arguments.backbone}')
         if task == SIMULATED:
             name, root = 'simulated', arguments.work / 'scenes'
             words.append(f'data.validation={arguments.judge}')
