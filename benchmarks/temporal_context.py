@@ -80,7 +80,7 @@ class Bench:
         arguments = self.arguments
         words = [f'data.cache={arguments.work / "cache"}', f'network.backbone={arguments.backbone}']
         if not Path(arguments.backbone).is_file():
-            # A bundle: its skill's embedder knows LiDAR, and frozen it makes eight frames affordable.
+            # A bundle: its embedder knows LiDAR; frozen, it makes eight frames affordable.
             words.append(f'network.embedder={arguments.backbone}')
         if task == SIMULATED:
             name, root = 'simulated', arguments.work / 'scenes'

@@ -101,18 +101,18 @@ def test_groups_count_moving_things_as_what_they_are_and_apart():
 
 
 def test_runs_are_kept_and_skills_are_those_of_the_results(bench, words):
-    words = [*words, '--tasks', 'simulated', 'recorded', '--arms', 'single', 'pairs']
+    words = [*words, '--tasks', 'simulated', 'recorded', '--arms', 'single', 'ways']
     temporal_context.run_all(temporal_context.parser().parse_args(words))
     results = Path(words[words.index('--output') + 1])
     runs = json.loads(results.read_text())['runs']
-    starts = [f'{arm}/{start}' for arm in ('single', 'pairs') for start in STARTS]
+    starts = [f'{arm}/{start}' for arm in ('single', 'ways') for start in STARTS]
     recorded = sorted(run['method'] for run in runs if run['data'] == 'recorded')
     assert recorded == sorted(starts)
     taught = {run['method']: run['steps'] for run in runs}
-    assert (taught['single'], taught['pairs']) == (2, 2)
+    assert (taught['single'], taught['ways']) == (2, 2)
     assert (taught['single/skill'], taught['single/tuned']) == (0, 7)
     page = results.with_suffix('.md').read_text()
-    for text in (ARMS['pairs'].summary, *STARTS.values()):
+    for text in (ARMS['ways'].summary, *STARTS.values()):
         assert text in page
     again = subprocess.run(
         [sys.executable, temporal_context.__file__, *words, '--list'],

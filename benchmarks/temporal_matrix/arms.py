@@ -31,11 +31,6 @@ ARMS = {
     ),
     'stream': Arm('T=8, sensor motion unknown: the node as it starts'),
     'motion': Arm('T=8, tubes follow the poses: the node with `fixed_frame`', motion=True),
-    'pairs': Arm(
-        'the same, and patches also hold the points of the frame before',
-        motion=True,
-        overrides=('network.embedder_frames=2',),
-    ),
     'ways': Arm(
         'T=8, tubes follow the poses, and every patch is compared with the points of 1, 2 and 4 '
         'frames before',

@@ -69,8 +69,8 @@ class NetworkSettings:
 
     Args:
         backbone: A bundle's folder, a file of ``pointata convert``, or ``random:PRESET``.
-        embedder: File of ``pointata align``, or a bundle, whose skill's embedder is taken over (that
-            of a like sensor); empty for the backbone's own patch encoder.
+        embedder: File of ``pointata align``, or a bundle whose skill's embedder is taken over
+            (of a like sensor); empty for the backbone's own patch encoder.
         feature_scale: How strongly point features enter the embedder before any training: size of
             their random columns relative to those of the coordinates; 0 keeps the 3D embedder.
     """
