@@ -13,9 +13,12 @@ from matplotlib.image import imread
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
 
 from adaptation_matrix.report import summarise, write_report
+from adaptation_matrix.run_settings import base_settings, shared_facts
 from adaptation_matrix.store import ResultsError, ResultStore, Run
 
 from pointata_core.errors import ConfigError
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'benchmarks' / 'adaptation_matrix'
 
 
 def measured(correct: int, **changes) -> dict:
@@ -107,3 +110,14 @@ def test_label_curve_needs_two_fractions(tmp_path):
         'adaptation_radhar_parameters.png',
     ]
     assert json.loads(store.path.read_text())['runs'][0]['data'] == 'radhar'
+
+
+@pytest.mark.parametrize('config', sorted(CONFIGS.glob('*.yaml')), ids=lambda path: path.stem)
+def test_what_runs_share_can_be_kept_and_compared(config, tmp_path):
+    facts = shared_facts(base_settings(config, tmp_path, tmp_path, None))
+    store = ResultStore(tmp_path / 'adaptation.json')
+    store.require_settings(config.stem, facts)
+    store.add(Run(config.stem, 1.0, 'probe', 0), measured(50))
+    ResultStore(store.path).require_settings(config.stem, facts)
+    with pytest.raises(ConfigError, match='task'):
+        ResultStore(store.path).require_settings(config.stem, {**facts, 'task': 'points'})

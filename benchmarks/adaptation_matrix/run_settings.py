@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,15 @@ def _changed(values: Any, default: Any, prefix: str) -> Iterator[tuple[str, Any]
         if is_dataclass(value) and is_dataclass(usual):
             yield from _changed(value, usual, f'{name}.')
         elif value != usual:
-            yield name, list(value) if isinstance(value, tuple) else value
+            yield name, _plain_value(value)
+
+
+def _plain_value(value: Any) -> Any:
+    if is_dataclass(value):
+        return asdict(value)
+    if isinstance(value, Mapping):
+        return {key: _plain_value(one) for key, one in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def settings_of(run: Run, config: Path, base: TrainingSettings, work: Path) -> TrainingSettings:
