@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shipped radar skill: what it takes and gives, and exercises it was not trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pointata_core.data.datasets.radhar import CLASSES, radhar, read_recording
+from pointata_core.streaming.bundle import load_bundle
+from pointata_core.streaming.session import StreamingSession
+from pointata_core.streaming.verify import verify_bundle
+
+SKILL = Path(__file__).resolve().parents[1] / 'models' / 'radhar'
+PERIOD_NS = 33_333_333
+WINDOW = 60
+
+
+@pytest.fixture(scope='module')
+def bundle():
+    return load_bundle(SKILL)
+
+
+def test_it_is_whole_and_stands_on_the_backbone_of_the_default_skill(bundle):
+    report = verify_bundle(SKILL)
+    assert report.ok, report.problem
+    default = load_bundle(SKILL.parent / 'default').manifest
+    assert bundle.manifest.backbone.sha256 == default.backbone.sha256
+    assert bundle.manifest.action_classes == CLASSES
+    assert tuple(bundle.manifest.features) == ('velocity', 'intensity')
+    assert 'BSD-3-Clause' in bundle.manifest.licence
+
+
+@pytest.mark.parametrize('number', range(5), ids=CLASSES)
+def test_a_held_out_exercise_is_recognised_frame_by_frame(bundle, data_root, number):
+    root = data_root / 'radhar_train'
+    if not root.is_dir():
+        pytest.skip(f'{root} is not there')
+    clips = radhar(root, 'validation')
+    recording = next(one for one in clips.recordings if one.action == number)
+    content, names = read_recording(recording), clips.feature_names
+    session = StreamingSession(bundle)
+    answers = []
+    for frame, (points, values) in enumerate(
+        zip(content.points[: 2 * WINDOW], content.features, strict=False)
+    ):
+        fields = {name: values[:, names.index(name)] for name in ('velocity', 'intensity')}
+        answers.append(session.step(points, frame * PERIOD_NS, fields).action)
+    votes = np.log(np.stack(answers[WINDOW - 1 :: 10])).sum(axis=0)
+    assert CLASSES[votes.argmax()] == CLASSES[number]
