@@ -41,8 +41,8 @@ class NodeSettings:
     bundle: str = parameter(
         '',
         'Model',
-        'Folder of the skill bundle; empty = the default bundle of this package. A change takes '
-        'effect through the service ~/load_skill.',
+        'Folder of the skill bundle, or the name of one of this package (radhar); empty = its '
+        'default one. A change takes effect through the service ~/load_skill.',
         live=True,
     )
     device: str = parameter(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pointata_core.data.datasets.radhar import CLASSES, radhar, read_recording
+from pointata_core.errors import BundleError
 from pointata_core.streaming.bundle import load_bundle
 from pointata_core.streaming.session import StreamingSession
 from pointata_core.streaming.verify import verify_bundle
@@ -31,6 +32,17 @@ def test_it_is_whole_and_stands_on_the_backbone_of_the_default_skill(bundle):
     assert bundle.manifest.action_classes == CLASSES
     assert tuple(bundle.manifest.features) == ('velocity', 'intensity')
     assert 'BSD-3-Clause' in bundle.manifest.licence
+
+
+def test_its_name_is_enough_unless_something_else_has_it(tmp_path, monkeypatch, bundle):
+    monkeypatch.chdir(tmp_path)
+    assert load_bundle('radhar').hash == bundle.hash
+    assert verify_bundle('radhar').ok
+    (tmp_path / 'radhar').mkdir()
+    with pytest.raises(BundleError, match='found no file'):
+        load_bundle('radhar')
+    with pytest.raises(BundleError, match='or the name of a bundle of this package'):
+        load_bundle('no_such_skill')
 
 
 @pytest.mark.parametrize('number', range(5), ids=CLASSES)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 from pointata_core.errors import BundleError, ConfigError
 from pointata_core.models.config import NetworkConfig
 from pointata_core.models.pointata import PointATA
+from pointata_core.resources import ResourceError, resource_path
 from pointata_core.streaming.manifest import Manifest
 from pointata_core.streaming.manifest_fields import TensorFile
 from pointata_core.streaming.preparation import PreparationConfig
@@ -24,9 +26,11 @@ from pointata_core.streaming.tensors import expected_specs, read_tensors
 MANIFEST = 'manifest.json'
 SKILL = 'skill.safetensors'
 BACKBONES = 'backbones'
+MODELS = 'models'
 MAX_MANIFEST_BYTES = 4 << 20
 
 _PREFIX = 'backbone.'
+_NAME = re.compile(r'[A-Za-z0-9_-]+')
 _MAX_DEPTH = 256
 _MAX_SIZE = 1 << 20
 
@@ -76,17 +80,20 @@ def find_files(path: str | os.PathLike[str]) -> BundleFiles:
 def manifest_file(path: str | os.PathLike[str]) -> Path:
     """Where the manifest of a bundle is, links resolved.
 
+    A plain name that is nothing in the working folder is that of a bundle that ships with the
+    package, as ``radhar``.
+
     Raises:
         BundleError: There is none, or a link leads to a file of another name.
     """
     given = Path(path) / MANIFEST
     try:
-        manifest_path = given.resolve(strict=True)
+        manifest_path = (_shipped(path) or given).resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or error
         raise BundleError(
             f'{given}: found no file ({reason}), expected the manifest of a bundle',
-            'Give the folder that holds manifest.json',
+            'Give the folder that holds manifest.json, or the name of a bundle of this package',
         ) from error
     if manifest_path.name != MANIFEST:
         raise BundleError(
@@ -94,6 +101,16 @@ def manifest_file(path: str | os.PathLike[str]) -> Path:
             'Link to the folder of a bundle instead',
         )
     return manifest_path
+
+
+def _shipped(path: str | os.PathLike[str]) -> Path | None:
+    name = os.fspath(path)
+    if not _NAME.fullmatch(name) or os.path.lexists(name):
+        return None
+    try:
+        return resource_path(Path(MODELS) / name / MANIFEST)
+    except ResourceError:
+        return None
 
 
 def read_network(files: BundleFiles) -> tuple[PointATA, dict[str, Tensor], dict[str, Tensor]]:
