@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pointata_core.data.datasets.radhar import CLASSES, radhar, read_recording
+from pointata_core.data.point_cloud2 import encode_fields, fill_message, xyz_columns
 from pointata_core.errors import BundleError
 from pointata_core.streaming.bundle import load_bundle
 from pointata_core.streaming.session import StreamingSession
@@ -62,3 +63,35 @@ def test_a_held_out_exercise_is_recognised_frame_by_frame(bundle, data_root, num
         answers.append(session.step(points, frame * PERIOD_NS, fields).action)
     votes = np.log(np.stack(answers[WINDOW - 1 :: 10])).sum(axis=0)
     assert CLASSES[votes.argmax()] == CLASSES[number]
+
+
+@pytest.mark.ros
+def test_the_node_serves_it_by_name_and_hears_the_fields(bundle):
+    pytest.importorskip('rclpy')
+    from node_harness import PERIOD_NS as STEP_NS
+    from node_harness import START_NS, Bench
+    from sensor_msgs.msg import PointCloud2, PointField
+    from std_msgs.msg import Header
+    from vision_msgs.msg import Classification
+
+    rng = np.random.default_rng(5)
+    session = StreamingSession(bundle)
+    with Bench(bundle='radhar', device='cpu') as bench:
+        bench.wait_for_state('active')
+        actions = bench.collect('output/action', Classification)
+        publisher = bench.publisher()
+        for number in range(4):
+            stamp = START_NS + number * STEP_NS
+            points = rng.uniform((0.5, -1, 0), (3, 1, 2), (20, 3)).astype(np.float32)
+            fields = {
+                name: rng.uniform(0, 20, 20).astype(np.float32) for name in bundle.manifest.features
+            }
+            header = Header(frame_id='radar')
+            header.stamp.sec, header.stamp.nanosec = divmod(stamp, 1_000_000_000)
+            columns = [*xyz_columns(points), *fields.items()]
+            encoded = encode_fields(columns, width=20, height=1)
+            publisher.publish(fill_message(PointCloud2(), encoded, header, PointField))
+            answer = actions.wait_for(number + 1)[number]
+            expected = session.step(points, stamp, fields, 'radar').action
+            scores = [one.score for one in answer.results]
+            np.testing.assert_allclose(scores, np.sort(expected)[::-1], atol=1e-5)
