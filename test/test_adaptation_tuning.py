@@ -207,9 +207,10 @@ def test_a_trained_backbone_may_go_slower_than_what_is_new() -> None:
         assert rates[id(parameter)] == pytest.approx(0.025 if old else 0.1), name
 
 
-def test_tokens_answer_in_training_and_both_streams_afterwards() -> None:
+@pytest.mark.parametrize('weight', [0.0, 0.25, 0.5, 1.0])
+def test_tokens_answer_in_training_and_both_streams_afterwards(weight: float) -> None:
     torch.manual_seed(0)
-    network = PointATA(replace(CONFIG, place_width=5)).eval()
+    network = PointATA(replace(CONFIG, place_width=5, token_weight=weight)).eval()
     points = clip()
     both = network(points).action
     network.action_head.train()
@@ -218,7 +219,10 @@ def test_tokens_answer_in_training_and_both_streams_afterwards() -> None:
     geometry = frame_geometry(points.flatten(0, 1), None, GEOMETRY)
     places = network.answer_by_places(geometry, len(points))
     assert not torch.allclose(places, tokens, atol=1e-3)
-    torch.testing.assert_close(both, (places.log_softmax(-1) + tokens.log_softmax(-1)) / 2)
+    expected = (1 - weight) * places.log_softmax(-1) + weight * tokens.log_softmax(-1)
+    torch.testing.assert_close(both, expected)
+    with pytest.raises(ConfigError, match='token_weight is'):
+        replace(CONFIG, token_weight=weight + 1.5)
 
 
 def test_the_way_along_tubes_reaches_a_frame_farther_back() -> None:

@@ -94,6 +94,7 @@ class NetworkSettings:
     readout: Readout = 'pooled'
     place_width: int = 0
     place_share: float = 0.5
+    token_weight: float = 0.5
     dropout: float = 0.3
 
 

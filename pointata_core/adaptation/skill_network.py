@@ -94,6 +94,7 @@ def network_config(
         readout=mode.readout or net.readout,
         place_width=net.place_width if mode.readout != 'linear' else 0,
         place_share=net.place_share,
+        token_weight=net.token_weight,
         dropout=net.dropout,
     )
 

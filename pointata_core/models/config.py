@@ -113,6 +113,7 @@ class NetworkConfig:
         place_width: Width of what a second stream of the action head reads off the token centres;
             0 for no such stream.
         place_share: Share of training clips that the places answer, the tokens the others.
+        token_weight: What the tokens' opinion counts beside that of the places, from 0 to 1.
         actor_class: Segmentation class whose points form an extra descriptor for the action head
             ('' for none): an action is done by somebody, and a scene is mostly walls.
         dropout: Dropout in the heads.
@@ -139,6 +140,7 @@ class NetworkConfig:
     readout: Readout = 'convolution'
     place_width: int = 0
     place_share: float = 0.5
+    token_weight: float = 0.5
     actor_class: str = ''
     dropout: float = 0.1
 
@@ -160,6 +162,8 @@ class NetworkConfig:
                 f'place_width is {self.place_width}, place_share {self.place_share}, '
                 'expected 0 or more, and between 0 and 1'
             )
+        if not 0 <= self.token_weight <= 1:
+            raise ConfigError(f'token_weight is {self.token_weight}, expected 0 to 1')
         if self.embedder_frames not in (1, 2):
             raise ConfigError(f'embedder_frames is {self.embedder_frames}, expected 1 or 2')
         if (

@@ -96,7 +96,8 @@ class NetworkParts(nn.Module):
         if config.place_width:
             places = config.place_width
             cues = cue_width(config)
-            return TwoStreamHead(width, actor_width, places, cues, *sizes, config.place_share)
+            shares = config.place_share, config.token_weight
+            return TwoStreamHead(width, actor_width, places, cues, *sizes, *shares)
         return ActionHead(width, actor_width, *sizes)
 
     # ------------------------------------------------------------------ training

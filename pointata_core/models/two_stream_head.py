@@ -34,6 +34,7 @@ class TwoStreamHead(nn.Module):
         pooled: See :class:`ActionHead`.
         place_share: Share of the training clips that only the places answer, which spares them
             the backbone.
+        token_weight: What the tokens' opinion counts in an answer; the places' is the rest.
     """
 
     def __init__(
@@ -48,9 +49,11 @@ class TwoStreamHead(nn.Module):
         dropout: float,
         pooled: bool,
         place_share: float,
+        token_weight: float = 0.5,
     ) -> None:
         super().__init__()
         self.place_width, self.place_share, self.cue_width = place_width, place_share, cue_width
+        self.token_weight = token_weight
         self.read_places = nn.Sequential(
             nn.Linear(3 + (cue_width or 5), 64), nn.GELU(), nn.Linear(64, place_width)
         )
@@ -123,7 +126,8 @@ class TwoStreamHead(nn.Module):
         if self.training:
             return tokens
         places = self.places(descriptors[..., :width], mask)
-        return (places.float().log_softmax(-1) + tokens.float().log_softmax(-1)) / 2
+        opinions = places.float().log_softmax(-1), tokens.float().log_softmax(-1)
+        return torch.lerp(*opinions, self.token_weight)
 
     def _read(self, places: Tensor, token_mask: Tensor) -> Tensor:
         if not self.cue_width:
