@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from small_training import write_radar
+from small_training import BACKBONE, write_radar
 
 from pointata_core.adaptation.augmentation import (
     AugmentationConfig,
@@ -20,12 +20,16 @@ from pointata_core.adaptation.augmentation import (
 )
 from pointata_core.adaptation.batches import EpochBatches
 from pointata_core.adaptation.clip_store import open_store, recipe_for
+from pointata_core.adaptation.frozen_features import freeze_features
+from pointata_core.adaptation.prepared_clips import with_cues
 from pointata_core.adaptation.settings import DataSettings, TrainingSettings
 from pointata_core.data.datasets.registry import open_dataset
 from pointata_core.data.datasets.sampling import ClipSampling
 from pointata_core.errors import ConfigError
-from pointata_core.models.config import GeometryConfig
+from pointata_core.models.config import GeometryConfig, NetworkConfig
 from pointata_core.models.geometry import frame_geometry
+from pointata_core.models.pointata import PointATA
+from pointata_core.ops import gather
 from pointata_core.streaming.preparation import FeatureSpec, FramePreparer, PreparationConfig
 
 PREPARATION = PreparationConfig(
@@ -202,3 +206,37 @@ def test_some_clips_of_a_batch_are_those_clips(settings) -> None:
     cells = alone.points.shape[2]
     assert torch.equal(taken.points[:, :, :cells], alone.points)
     assert taken.mask.sum() == alone.mask.sum()
+
+
+def test_cues_kept_with_frozen_features_are_those_of_the_points(settings) -> None:
+    store = store_of(settings, 'fit', True)
+    config = NetworkConfig(
+        backbone=BACKBONE,
+        geometry=settings.network.geometry,
+        features=tuple(PREPARATION.features),
+        motion_lags=(1, 2),
+        token_fields=True,
+        adapter_width=4,
+        adapted_blocks=1,
+        segmentation_blocks=(3,),
+        action_classes=store.classes,
+        place_width=4,
+    )
+    torch.manual_seed(0)
+    network = PointATA(config).eval()
+    pairs = [(0, 0), (3, 1), (1, 1)]
+    kept = freeze_features(network, store, torch.device('cpu'), False)[pairs]
+    whole = with_cues(network, store[pairs])
+    # Kept as float16.
+    torch.testing.assert_close(kept.cues, whole.cues, atol=2e-2, rtol=1e-3)
+    rows = whole.geometry.centre_index
+    fields = gather(whole.features.flatten(0, 1), rows)
+    assert torch.equal(whole.cues[..., -2:], fields)
+    assert fields.any()
+    with torch.no_grad():
+        expected = network(whole.points, whole.features, whole.mask, geometry=whole.geometry).action
+        found = network(
+            kept.points, kept.features, kept.mask, geometry=kept.geometry, prefix=kept.prefix,
+            cues=kept.cues,
+        ).action  # fmt: skip
+    torch.testing.assert_close(found, expected, atol=2e-2, rtol=1e-2)

@@ -89,11 +89,11 @@ class NetworkConfig:
         features: Names of the per-point features beside x, y, z.
         embedder_frames: 1 groups a patch from its own frame; 2 adds the frame before (causal).
         motion_lags: How many frames back every patch is compared with what was there: how far its
-            points lie from the nearest earlier ones. Adapters and the head's places hear it; empty
-            for not at all, and places then hear of the way along tubes.
+            points lie from the nearest earlier ones. Adapters and heads hear it; empty for not at
+            all, and the head's places then hear of the way along tubes.
         motion_reach: Unit of these ways, and the longest, in normalised units.
-        token_fields: Whether adapters and the head's places also hear the features of the point at
-            each token's centre, which an embedder that is not trained for them does not.
+        token_fields: Whether adapters and heads also hear the features of the point at each
+            token's centre, which an embedder that is not trained for them does not.
         adapter_width: Bottleneck r of the video adapters; 0 switches them off.
         adapted_blocks: How many of the last blocks carry an adapter and context; -1 for all. What
             lies before them is frozen and can be computed once for a whole training.
