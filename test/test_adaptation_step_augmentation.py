@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointata_core.adaptation.prepared_clips import ClipBatch
-from pointata_core.adaptation.settings import OptimiserSettings
+from pointata_core.adaptation.settings import OptimiserSettings, TrainingSettings, read_settings
 from pointata_core.adaptation.step_augmentation import augment_step, warped_frames
 from pointata_core.errors import ConfigError
 from pointata_core.models.config import GeometryConfig
@@ -123,3 +123,12 @@ def test_clips_that_know_the_sensors_motion_keep_their_time():
     batch = replace(batch_of(), motion=torch.eye(4).repeat(3, 6, 1, 1))
     with pytest.raises(ConfigError, match=r'data\.motion'):
         augment_step(batch, WARP, 'z', WAYS, seed=1)
+
+
+def test_such_settings_are_refused_before_anything_is_prepared():
+    moving = replace(TrainingSettings().data, motion=True)
+    assert TrainingSettings(data=moving).data.motion
+    with pytest.raises(ConfigError, match=r'time_warp is 0\.5 and data\.motion is on'):
+        TrainingSettings(data=moving, optimiser=WARP)
+    with pytest.raises(ConfigError, match=r'data\.motion is on'):
+        read_settings(None, ['data.motion=true', 'optimiser.time_warp=0.2'])

@@ -224,6 +224,14 @@ class TrainingSettings:
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     align: AlignSettings = field(default_factory=AlignSettings)
 
+    def __post_init__(self) -> None:
+        if self.optimiser.time_warp and self.data.motion:
+            raise ConfigError(
+                f'optimiser.time_warp is {self.optimiser.time_warp} and data.motion is on: frames '
+                "that change places no longer follow the sensor's motion",
+                'Leave optimiser.time_warp at 0 where data.motion is on',
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON-ready values."""
         return asdict(self)
