@@ -13,9 +13,9 @@ finished run is written at once to ``benchmarks/results/adaptation.json``, with 
 (``adaptation.md``) and plots beside it; stopped at any moment (Ctrl-C, SIGTERM), the same command
 goes on with what is missing. All runs on a data set share the settings of one YAML file.
 
-Scores are video accuracy on held-out training subjects after the last epoch. Nothing is selected:
-no epoch, no seed, no setting. Prepared clips are made once and are in no run's time; frozen
-features belong to a run and are made anew by each.
+Scores are video accuracy on held-out training subjects, or mean IoU on held-out scenes, after the
+last epoch. Nothing is selected: no epoch, no seed, no setting. Prepared clips are made once and are
+in no run's time; frozen features belong to a run and are made anew by each.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from adaptation_matrix.methods import CURVE_METHODS, METHODS, method  # noqa: E402
+from adaptation_matrix.methods import CURVE_METHODS, METHODS, method, methods_for  # noqa: E402
 from adaptation_matrix.report import write_report  # noqa: E402
 from adaptation_matrix.store import ResultStore, Run  # noqa: E402
 
@@ -91,7 +93,8 @@ def run_matrix(arguments: argparse.Namespace) -> int:
 
     settings = base_settings(arguments.config, arguments.root, arguments.work, arguments.backbone)
     data = settings.data.name
-    runs = matrix(data, arguments.methods, arguments.seeds, arguments.fractions)
+    methods = methods_for(settings.task, arguments.methods)
+    runs = matrix(data, methods, arguments.seeds, arguments.fractions)
     store = ResultStore(arguments.output)
     store.require_settings(data, shared_facts(settings))
     missing = [run for run in runs if run not in store]
@@ -110,10 +113,17 @@ def run_matrix(arguments: argparse.Namespace) -> int:
         store.add(run, measured)
         write_report(store, arguments.output.parent)
         say(
-            f'{run}: {measured["correct"]}/{measured["videos"]} right, '
+            f'{run}: {said(measured)}, '
             f'{measured["processor_s"]:.0f} s of processor, {measured["wall_s"]:.0f} s in all'
         )
     return 1 if failed else 0
+
+
+def said(measured: Mapping[str, Any]) -> str:
+    """The score of a run in words."""
+    if 'miou' in measured:
+        return f'mean IoU {100 * measured["miou"]:.1f} %'
+    return f'{measured["correct"]}/{measured["videos"]} right'
 
 
 def say(text: str) -> None:
@@ -126,7 +136,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--root', type=Path, help='folder of the data set')
     parser.add_argument('--config', type=Path, default=CONFIG, help='settings of all runs')
-    parser.add_argument('--methods', nargs='+', default=list(METHODS), metavar='NAME')
+    parser.add_argument('--methods', nargs='+', choices=METHODS, metavar='NAME')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--fractions', nargs='+', type=float, default=[1.0, 0.5, 0.25, 0.1])
     parser.add_argument('--backbone', help='bundle or converted checkpoint, in place of the file')
@@ -145,8 +155,6 @@ def main() -> int:
             return 0
         if arguments.root is None:
             parser.error('--root is needed: the folder of the data set')
-        for name in arguments.methods:
-            method(name)
         arguments.work = arguments.work.resolve()
         arguments.work.mkdir(parents=True, exist_ok=True)
         if arguments.one:

@@ -221,6 +221,12 @@ def test_tokens_answer_in_training_and_both_streams_afterwards(weight: float) ->
     assert not torch.allclose(places, tokens, atol=1e-3)
     expected = (1 - weight) * places.log_softmax(-1) + weight * tokens.log_softmax(-1)
     torch.testing.assert_close(both, expected)
+    if weight:
+        alone = network.action_head.tokens_opinion(both, places)
+        torch.testing.assert_close(alone, tokens.log_softmax(-1), atol=1e-5, rtol=1e-4)
+    else:
+        with pytest.raises(ValueError, match='token_weight is 0'):
+            network.action_head.tokens_opinion(both, places)
     with pytest.raises(ConfigError, match='token_weight is'):
         replace(CONFIG, token_weight=weight + 1.5)
 

@@ -102,6 +102,19 @@ def test_table_holds_every_row_with_its_denominator_and_settings(store):
         assert plot.name in text
 
 
+def test_a_table_of_points_shows_their_mean_iou(tmp_path):
+    store = ResultStore(tmp_path / 'adaptation.json')
+    cells = measured(900, miou=0.315, judged=1000)
+    del cells['videos']
+    store.add(Run('simulated', 1.0, 'full', 0), cells)
+    store.add(Run('utd_mhad', 1.0, 'full', 0), measured(50))
+    page, *_ = write_report(store, tmp_path)
+    text = page.read_text()
+    assert '| labels | method | mean IoU |' in text
+    assert '| 100 % | full | 31.5 % | 1 | 900 / 1000 |' in text
+    assert '| labels | method | video accuracy |' in text
+
+
 def test_label_curve_needs_two_fractions(tmp_path):
     store = ResultStore(tmp_path / 'adaptation.json')
     store.add(Run('radhar', 1.0, 'probe', 0), measured(50))
@@ -120,4 +133,4 @@ def test_what_runs_share_can_be_kept_and_compared(config, tmp_path):
     store.add(Run(config.stem, 1.0, 'probe', 0), measured(50))
     ResultStore(store.path).require_settings(config.stem, facts)
     with pytest.raises(ConfigError, match='task'):
-        ResultStore(store.path).require_settings(config.stem, {**facts, 'task': 'points'})
+        ResultStore(store.path).require_settings(config.stem, {**facts, 'task': 'frames'})

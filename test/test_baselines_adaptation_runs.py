@@ -11,19 +11,22 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from small_training import write_backbone, write_config, write_radar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
 
 import adaptation
-from adaptation_matrix.methods import CURVE_METHODS, METHODS
+from adaptation_matrix.methods import CURVE_METHODS, METHODS, methods_for
 from adaptation_matrix.run_settings import base_settings, settings_of
-from adaptation_matrix.single_run import measure
+from adaptation_matrix.single_run import P4TransformerOnClips, measure
 from adaptation_matrix.store import ResultStore, Run
 
 from pointata_core.adaptation.tuning import tuning_mode
 from pointata_core.data.datasets.registry import open_dataset
+from pointata_core.data.simulator import ShardJob, write_shards
 from pointata_core.errors import PointataError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -160,3 +163,56 @@ def test_runs_with_other_settings_are_refused(folder, tmp_path, monkeypatch, cap
 def test_unknown_method_is_answered_with_the_known_ones():
     with pytest.raises(PointataError, match='p4transformer'):
         adaptation.method('magic')
+
+
+def test_methods_of_actions_are_left_out_of_segmentation_and_refused_by_name(folder, capsys):
+    assert 'p4transformer' in methods_for('clip') and 'own-embedder' not in methods_for('clip')
+    assert 'p4transformer' not in methods_for('points') and 'full' in methods_for('points')
+    assert methods_for('clip', ['probe', 'full']) == ['probe', 'full']
+    with pytest.raises(PointataError, match="'probe' is not made for task points"):
+        methods_for('points', ['full', 'probe'])
+
+
+def test_p4transformer_hears_the_same_fields_at_its_published_scale():
+    torch.manual_seed(0)
+    network = P4TransformerOnClips(3, 1, 8, scale_m=2.0).eval()
+    points = torch.randn(2, 4, 30, 3) * 0.2
+    fields = torch.randn(2, 4, 30, 1)
+    answer = network(points, fields).action
+    assert answer.shape == (2, 1, 3)
+    assert not torch.allclose(network(points, fields + 1.0).action, answer, atol=1e-4)
+    in_units = network.network(points * 2.0 / 0.3, fields)
+    torch.testing.assert_close(answer[:, 0], in_units)
+
+
+@pytest.mark.timeout(600)
+def test_segmentation_is_compared_by_the_iou_of_cells(tmp_path):
+    jobs = [ShardJob('indoor', 'kinect', seed, 0.2) for seed in (1, 2, 9)]
+    write_shards(tmp_path / 'scenes', jobs, progress=False)
+    write_backbone(tmp_path / 'backbone')
+    write_config(
+        tmp_path / 'small.yaml', tmp_path / 'scenes', tmp_path / 'backbone', task='points',
+        data={
+            'name': 'simulated', 'root': str(tmp_path / 'scenes'), 'train': 'train',
+            'validation': 'test', 'variants': 1,
+            'sampling': {'window': 'causal', 'frames': 2, 'hop': 1, 'short': 'drop'},
+        },
+        optimiser={'epochs': 1, 'batch': 2},
+    )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), '--config', str(tmp_path / 'small.yaml'),
+         '--root', str(tmp_path / 'scenes'), '--work', str(tmp_path / 'work'),
+         '--output', str(tmp_path / 'results' / 'adaptation.json'),
+         '--methods', 'no-align', 'own-embedder', '--seeds', '0', '--fractions', '1'],
+        env=ENVIRONMENT, capture_output=True, text=True, timeout=500,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = {run.method: run_ for run, run_ in ResultStore(tmp_path / 'results/adaptation.json')}
+    for one in found.values():
+        confusion = np.array(one['confusion'])
+        hit = np.diag(confusion)
+        union = confusion.sum(0) + confusion.sum(1) - hit
+        occurs = confusion.sum(1) > 0
+        assert one['miou'] == pytest.approx((hit[occurs] / union[occurs]).mean())
+        assert one['correct'] == hit.sum() and one['judged'] == confusion.sum()
+    assert found['own-embedder']['trainable'] > found['no-align']['trainable']

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pointata_core.adaptation.settings import Task
 from pointata_core.errors import ConfigError
 
 
@@ -16,12 +18,16 @@ class Method:
         summary: What is trained.
         overrides: Settings of :mod:`pointata_core.adaptation.settings` that differ.
         own_network: The network is P4Transformer instead of ours.
+        tasks: Where it makes sense.
     """
 
     summary: str
     overrides: tuple[str, ...] = ()
     own_network: bool = False
+    tasks: tuple[Task, ...] = ('clip', 'points')
 
+
+_ACTIONS: tuple[Task, ...] = ('clip',)
 
 _NO_STAGE_1 = 'align.objective=none'
 # Whoever changes pre-trained weights goes slower there: at 5e-4, as the fine-tuning recipe of
@@ -39,7 +45,11 @@ METHODS: dict[str, Method] = {
         ('tuning.mode=full', _NO_STAGE_1, _GENTLE),
     ),
     'head': Method('the temporal head on frozen features', ('tuning.mode=head', _NO_STAGE_1)),
-    'probe': Method('a linear layer on mean frozen features', ('tuning.mode=probe', _NO_STAGE_1)),
+    'probe': Method(
+        'a linear layer on mean frozen features',
+        ('tuning.mode=probe', _NO_STAGE_1),
+        tasks=_ACTIONS,
+    ),
     'random-backbone': Method(
         'pointata without stage 1 on a frozen backbone of random weights',
         ('network.backbone=random:tiny', _NO_STAGE_1),
@@ -48,9 +58,19 @@ METHODS: dict[str, Method] = {
         'everything that pointata has, from random weights', ('tuning.mode=scratch', _NO_STAGE_1)
     ),
     'p4transformer': Method(
-        'P4Transformer as wide as our backbone, from random weights', (_NO_STAGE_1,), True
+        'P4Transformer as wide as our backbone, from random weights',
+        (_NO_STAGE_1, 'optimiser.learning_rate=1e-3'),
+        own_network=True,
+        tasks=_ACTIONS,
     ),
-    'pointata-tokens': Method('pointata without the stream of places in the head', (_TOKENS,)),
+    'own-embedder': Method(
+        'pointata without stage 1, the embedder trained in stage 2',
+        ('tuning.train_embedder=true', _NO_STAGE_1),
+        tasks=('points',),
+    ),
+    'pointata-tokens': Method(
+        'pointata without the stream of places in the head', (_TOKENS,), tasks=_ACTIONS
+    ),
     'lora': Method(
         'low-rank updates of the attention, and the head',
         ('tuning.mode=lora', _NO_STAGE_1),
@@ -58,6 +78,7 @@ METHODS: dict[str, Method] = {
     'head-tokens': Method(
         'the temporal head without the stream of places on frozen features',
         ('tuning.mode=head', _NO_STAGE_1, _TOKENS),
+        tasks=_ACTIONS,
     ),
     'full-plain': Method(
         'backbone and head, no adapters', ('tuning.mode=full_plain', _NO_STAGE_1, _GENTLE)
@@ -81,3 +102,21 @@ def method(name: str) -> Method:
     if name not in METHODS:
         raise ConfigError(f"method is '{name}'", f'Choose among {", ".join(METHODS)}')
     return METHODS[name]
+
+
+def methods_for(task: Task, names: Sequence[str] | None = None) -> list[str]:
+    """Names of the methods that make sense for a task.
+
+    Args:
+        task: What is learned.
+        names: Asked for; ``None`` for all there are.
+
+    Raises:
+        ConfigError: One that was asked for does not.
+    """
+    if names is None:
+        return [name for name, one in METHODS.items() if task in one.tasks]
+    for name in names:
+        if task not in method(name).tasks:
+            raise ConfigError(f"method '{name}' is not made for task {task}", 'Leave it out')
+    return list(names)

@@ -26,14 +26,15 @@ class Row:
         fraction: Share of the labels.
         method: Name of the method.
         seeds: Runs behind the figures.
-        accuracy: Mean video accuracy, 0..1.
+        accuracy: Mean of the runs' score, 0..1: video accuracy, or mean IoU.
         spread: Sample standard deviation of it; ``None`` of a single seed.
-        correct: Right videos, added up over the seeds.
-        videos: Videos judged, added up over the seeds.
+        correct: Right videos (or cells), added up over the seeds.
+        videos: Videos (or cells) judged, added up over the seeds.
         trainable: Trainable parameters of the last stage.
         trainable_without_head: Those outside the classifying head.
         memory_bytes: Highest peak memory of a run's process.
         seconds: Median processor time of a run.
+        measure: What the score is.
     """
 
     data: str
@@ -48,6 +49,7 @@ class Row:
     trainable_without_head: int
     memory_bytes: int | None
     seconds: float
+    measure: str
 
 
 def summarise(runs: Iterable[tuple[Run, Mapping[str, Any]]]) -> list[Row]:
@@ -60,7 +62,7 @@ def summarise(runs: Iterable[tuple[Run, Mapping[str, Any]]]) -> list[Row]:
 
 
 def _row(data: str, fraction: float, method: str, found: list[Mapping[str, Any]]) -> Row:
-    shares = [run['accuracy'] for run in found]
+    shares = [run.get('miou', run['accuracy']) for run in found]
     peaks = [run['peak_rss_bytes'] for run in found if run['peak_rss_bytes']]
     return Row(
         data=data,
@@ -70,11 +72,12 @@ def _row(data: str, fraction: float, method: str, found: list[Mapping[str, Any]]
         accuracy=statistics.fmean(shares),
         spread=statistics.stdev(shares) if len(shares) > 1 else None,
         correct=sum(run['correct'] for run in found),
-        videos=sum(run['videos'] for run in found),
+        videos=sum(run['judged' if 'miou' in run else 'videos'] for run in found),
         trainable=max(run['trainable'] for run in found),
         trainable_without_head=max(run['trainable_without_head'] for run in found),
         memory_bytes=max(peaks, default=None),
         seconds=statistics.median(run['processor_s'] for run in found),
+        measure='mean IoU' if 'miou' in found[0] else 'video accuracy',
     )
 
 
@@ -101,9 +104,10 @@ _ABOUT = """\
 # Adaptation: the same clips, the same budget, different methods
 
 Written by `python benchmarks/adaptation.py`; do not edit. Video accuracy on held-out training
-subjects after the last epoch (nothing is selected on them), mean ± sample standard deviation over
-seeds. Trainable parameters are those of the last stage, in brackets without the classifying head.
-Memory is the highest peak of the process, libraries included; time is processor time of a run.
+subjects, or mean IoU over the cells of held-out scenes, after the last epoch (nothing is selected
+on them), mean ± sample standard deviation over seeds. Trainable parameters are those of the last
+stage, in brackets without the classifying head. Memory is the highest peak of the process,
+libraries included; time is processor time of a run.
 """
 
 
@@ -116,12 +120,17 @@ def _markdown(store: ResultStore, rows: list[Row], pictures: Mapping[str, list[s
             told = ', '.join(f'{name} {_shown(value)}' for name, value in settings.items())
             parts.append(f'Settings: {told}.\n\n')
         parts.append(
-            '| labels | method | accuracy | seeds | right / judged | trainable | memory | time |\n'
+            f'| labels | method | {_measure(rows, data)} | seeds | right / judged | trainable '
+            '| memory | time |\n'
             '|---|---|---|---|---|---|---|---|\n'
         )
         parts += [_line(row) for row in rows if row.data == data]
         parts += [f'\n![{data}]({name})\n' for name in names]
     return ''.join(parts)
+
+
+def _measure(rows: list[Row], data: str) -> str:
+    return next(row.measure for row in rows if row.data == data)
 
 
 def _shown(value: Any) -> str:
@@ -147,7 +156,7 @@ def parameters_plot(rows: list[Row]) -> bytes:
     """Accuracy against trainable parameters (logarithmic), at the largest label fraction; PNG."""
     largest = max(row.fraction for row in rows)
     rows = [row for row in rows if row.fraction == largest]
-    figure, axes = _axes('trainable parameters, head included')
+    figure, axes = _axes('trainable parameters, head included', rows[0].measure)
     heights = _name_heights(rows)
     for row, height in zip(rows, heights, strict=True):
         colour = _colour(row.method)
@@ -166,7 +175,7 @@ def parameters_plot(rows: list[Row]) -> bytes:
 
 def labels_plot(rows: list[Row]) -> bytes:
     """Accuracy against the share of labels, one line per method seen at more than one; PNG."""
-    figure, axes = _axes('share of the training videos that have labels (%)')
+    figure, axes = _axes('share of the training videos that have labels (%)', rows[0].measure)
     for method in dict.fromkeys(row.method for row in rows):
         line = sorted((row for row in rows if row.method == method), key=lambda row: row.fraction)
         if len(line) < 2:
@@ -184,11 +193,11 @@ def labels_plot(rows: list[Row]) -> bytes:
     return to_png(figure)
 
 
-def _axes(x_label: str):
+def _axes(x_label: str, measure: str):
     figure = Figure(figsize=(8, 5), dpi=120, facecolor='white')
     axes = figure.add_axes((0.09, 0.12, 0.885, 0.85))
     axes.set_xlabel(x_label, color='#5c6b7e')
-    axes.set_ylabel('video accuracy (%)', color='#5c6b7e')
+    axes.set_ylabel(f'{measure} (%)', color='#5c6b7e')
     axes.tick_params(which='both', colors='#5c6b7e', labelsize=9)
     axes.grid(color='#d8dfe8', lw=0.6)
     axes.set_axisbelow(True)
@@ -217,6 +226,7 @@ def _name_heights(rows: list[Row]) -> list[float]:
 _ORDER = (
     'pointata', 'full', 'probe', 'no-align', 'random-backbone', 'scratch', 'p4transformer', 'lora',
     'bitfit', 'head', 'align-mmd', 'align-l2', 'full-plain', 'pointata-tokens', 'head-tokens',
+    'own-embedder',
 )  # fmt: skip
 
 

@@ -97,16 +97,18 @@ class P4TransformerOnClips(nn.Module):
 
     Args:
         classes: Number of actions.
+        features: Fields of a point beside x, y, z.
         anchors: Per frame: as many as our network has tokens. A stride would make their number,
             and with it the answer, depend on how far the other clips of a batch are padded.
         scale_m: Metres per unit of the points.
     """
 
-    def __init__(self, classes: int, anchors: int, scale_m: float) -> None:
+    def __init__(self, classes: int, features: int, anchors: int, scale_m: float) -> None:
         super().__init__()
-        # The published radius of 0.7 is in units of 0.3 m.
-        radius = 0.7 * 0.3 / scale_m
-        self.network = P4Transformer(small_config(classes, radius=radius, anchors=anchors))
+        # The published network takes points in units of 0.3 m. It has no norm before its first
+        # layers: from points in metres it learned nothing at any rate that was tried.
+        self.units = scale_m / 0.3
+        self.network = P4Transformer(small_config(classes, features=features, anchors=anchors))
 
     def forward(
         self,
@@ -119,7 +121,8 @@ class P4TransformerOnClips(nn.Module):
         cues: None = None,
     ) -> NetworkOutput:
         """Answer clips; our geometry, and how the sensor moved, are of no use here."""
-        return NetworkOutput(None, self.network(points, mask=mask).unsqueeze(1))
+        answer = self.network(self.units * points, features, mask)
+        return NetworkOutput(None, answer.unsqueeze(1))
 
 
 def _train_p4transformer(settings: TrainingSettings) -> dict[str, Any]:
@@ -127,8 +130,9 @@ def _train_p4transformer(settings: TrainingSettings) -> dict[str, Any]:
     folder = claim_folder(settings)
     train, validation = open_stores(settings)
     torch.manual_seed(settings.seed)
-    tokens, scale_m = settings.network.geometry.tokens, settings.preparation.scale_m
-    network = P4TransformerOnClips(len(train.classes), tokens, scale_m)
+    preparation, anchors = settings.preparation, settings.network.geometry.tokens
+    fields = len(preparation.features)
+    network = P4TransformerOnClips(len(train.classes), fields, anchors, preparation.scale_m)
     module = AdaptTraining(
         network, settings.task, settings.optimiser, train, settings.seed,
         loss_weights(settings, train),
@@ -149,6 +153,15 @@ def _train_p4transformer(settings: TrainingSettings) -> dict[str, Any]:
 
 
 def _scored(score: SkillScore) -> dict[str, Any]:
+    if score.task == 'points':
+        return {
+            'miou': score.metrics['miou'],
+            'accuracy': score.metrics['accuracy'],
+            'correct': score.right,
+            'judged': score.total,
+            'iou': score.facts['iou'],
+            'confusion': score.confusion,
+        }
     diagonal = [row[place] / sum(row) for place, row in enumerate(score.confusion) if sum(row)]
     return {
         'accuracy': score.metrics['accuracy'],
@@ -156,6 +169,7 @@ def _scored(score: SkillScore) -> dict[str, Any]:
         'videos': score.total,
         'clip_accuracy': score.metrics['clip_accuracy'],
         'places_accuracy': score.metrics.get('places_accuracy'),
+        'tokens_accuracy': score.metrics.get('tokens_accuracy'),
         'class_accuracy_median': statistics.median(diagonal),
         'confusion': score.confusion,
     }

@@ -148,7 +148,8 @@ def score_clips(
     """Score a network on all clips and variants of a store.
 
     Clips run whole, which gives the same numbers as streaming them frame by frame. A head of two
-    streams is also scored by its places alone (``places_accuracy``), to tell what tokens add.
+    streams is also scored by its places and by its tokens alone (``places_accuracy``,
+    ``tokens_accuracy``), to tell what either adds.
 
     Args:
         network: Evaluated, in float32, and left in the mode it was in.
@@ -161,9 +162,11 @@ def score_clips(
     was_training = network.training
     network = network.to(device).eval()
     scorer = _SCORERS[task](clips.classes)
-    by_places = None
-    if task == 'clip' and isinstance(getattr(network, 'action_head', None), TwoStreamHead):
+    head = getattr(network, 'action_head', None)
+    by_places = by_tokens = None
+    if task == 'clip' and isinstance(head, TwoStreamHead):
         by_places = _Clips(clips.classes)
+        by_tokens = _Clips(clips.classes) if head.token_weight else None
     pairs = list(np.ndindex(len(clips), clips.variants))
     for start in range(0, len(pairs), batch):
         chosen = pairs[start : start + batch]
@@ -182,10 +185,14 @@ def score_clips(
         if by_places is not None:
             places = network.answer_by_places(data.geometry, len(chosen), data.motion, data.cues)
             by_places.add(data, NetworkOutput(None, places), videos)
+            if by_tokens is not None:
+                tokens = head.tokens_opinion(output.action, places)
+                by_tokens.add(data, NetworkOutput(None, tokens), videos)
         if progress is not None:
             progress(start + len(chosen), len(pairs))
     network.train(was_training)
     score = scorer.score()
-    if by_places is not None:
-        score.metrics['places_accuracy'] = by_places.score().metrics['accuracy']
+    for name, alone in (('places_accuracy', by_places), ('tokens_accuracy', by_tokens)):
+        if alone is not None:
+            score.metrics[name] = alone.score().metrics['accuracy']
     return score

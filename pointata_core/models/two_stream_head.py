@@ -129,6 +129,24 @@ class TwoStreamHead(nn.Module):
         opinions = places.float().log_softmax(-1), tokens.float().log_softmax(-1)
         return torch.lerp(*opinions, self.token_weight)
 
+    def tokens_opinion(self, answer: Tensor, places: Tensor) -> Tensor:
+        """Say what the tokens alone answered, from what both said and what the places said.
+
+        Args:
+            answer: Of :meth:`forward`, ``(B, T, classes)``.
+            places: Logits of :meth:`answer_by_places`.
+
+        Returns:
+            Logarithmic probabilities ``(B, T, classes)``.
+
+        Raises:
+            ValueError: The answer holds nothing of the tokens' (``token_weight`` is 0).
+        """
+        if not self.token_weight:
+            raise ValueError('token_weight is 0: the answer holds nothing of the tokens')
+        places = places.float().log_softmax(-1)
+        return torch.lerp(places, answer, 1 / self.token_weight)
+
     def _read(self, places: Tensor, token_mask: Tensor) -> Tensor:
         if not self.cue_width:
             way = _WAY_SCALE * places[..., 3:6]
