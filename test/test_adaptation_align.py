@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from small_training import write_backbone, write_config, write_radar
@@ -79,6 +80,56 @@ def test_the_distance_falls(settings, frames, source, objective: str, per_class:
     assert changed and all(name.startswith('embedder.') for name in changed)
     assert not any('running_' in name for name in changed)
     assert not any(p.requires_grad for p in network.parameters())
+
+
+def test_the_scale_of_patches_is_matched_first(settings, frames, source) -> None:
+    network = build_network(settings, tuple('abcde'))[0]
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    result = align(network, source, frames, replace(settings.align, epochs=0), 0, CPU)
+    batch, _ = frames.batch(np.arange(len(frames.labels)))
+    layout = batch.geometry
+    extents = network.embedder.patch_extents(
+        batch.points.flatten(0, 1), layout.centres, layout.patch_index
+    )
+    factor = source.extent / float(extents[layout.token_mask].mean())
+    assert result.losses == [] and result.offsets_scaled == pytest.approx(factor, rel=1e-5)
+    assert abs(factor - 1) > 0.05, 'these clips would not tell'
+    name = 'embedder.patch_encoder.point_in.weight'
+    changed = {k for k, v in network.state_dict().items() if not torch.equal(v, before[k])}
+    assert changed == {name}
+    after = network.state_dict()[name]
+    torch.testing.assert_close(after[:, :3], before[name][:, :3] * result.offsets_scaled)
+    assert torch.equal(after[:, 3:], before[name][:, 3:])
+    # Scaled columns on the clips are plain ones on clips as wide as the shapes.
+    wide = replace(
+        batch,
+        points=batch.points * factor,
+        geometry=replace(layout, centres=layout.centres * factor),
+    )
+    fresh = build_network(settings, tuple('abcde'))[0]
+    torch.testing.assert_close(pooled_features(network, batch), pooled_features(fresh, wide))
+
+
+def test_the_scale_is_left_alone_where_it_was_learned_or_is_not_wanted(
+    settings, frames, source
+) -> None:
+    network = build_network(settings, tuple('abcde'))[0]
+    chosen = replace(settings.align, epochs=0, match_extent=False)
+    assert align(network, source, frames, chosen, 0, CPU).offsets_scaled == 1
+    chosen = replace(settings.align, epochs=0)
+    align(network, source, frames, chosen, 0, CPU)
+    scaled = {k: v.clone() for k, v in network.embedder.state_dict().items()}
+    assert align(network, source, frames, chosen, 0, CPU).offsets_scaled == 1
+    assert all(torch.equal(v, scaled[k]) for k, v in network.embedder.state_dict().items())
+
+
+def test_extents_by_hand(network) -> None:
+    points = torch.tensor([[[0.0, 0, 0], [3, 4, 0], [0, 0, 1]]])
+    index = torch.tensor([[[0, 1, 2], [2, 0, -1]]])
+    centres = points[:, [0, 2]]
+    extents = network.embedder.patch_extents(points, centres, index)
+    # A slot without a point repeats the patch's first one.
+    torch.testing.assert_close(extents, torch.tensor([[(0 + 5 + 1) / 3, (0 + 1 + 0) / 3]]))
 
 
 def test_the_same_seed_gives_the_same_embedder(settings, frames, source) -> None:

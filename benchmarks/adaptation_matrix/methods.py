@@ -83,6 +83,10 @@ METHODS: dict[str, Method] = {
     'full-plain': Method(
         'backbone and head, no adapters', ('tuning.mode=full_plain', _NO_STAGE_1, _GENTLE)
     ),
+    'align-extent': Method(
+        'pointata, of stage 1 the scale of the patches alone', ('align.epochs=0',)
+    ),
+    'align-unscaled': Method('pointata, OTDD without that scale', ('align.match_extent=false',)),
     'align-mmd': Method('pointata, MMD in place of OTDD', ('align.objective=mmd',)),
     'align-l2': Method('pointata, distance of means in place of OTDD', ('align.objective=l2',)),
     'bitfit': Method('biases and the head', ('tuning.mode=bitfit', _NO_STAGE_1)),

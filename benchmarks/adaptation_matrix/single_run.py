@@ -78,6 +78,7 @@ def _train_ours(settings: TrainingSettings) -> dict[str, Any]:
             'before': vars(result.align.before),
             'after': vars(result.align.after),
             'losses': result.align.losses,
+            'offsets_scaled': result.align.offsets_scaled,
             'wall_s': result.align.seconds,
         }
     return {

@@ -5,7 +5,9 @@ Only the align embedder is trained, by a dataset distance (``pointata_core.trans
 pooled features of labelled frames and of labelled shapes. As in the published use of OTDD as a
 loss (ORCA, Shen et al., ICML 2023), one class at a time is compared with the whole source, weighted
 by its frequency, and the optimiser steps once per epoch. The embedder's BatchNorm keeps the
-statistics of the 3D embedder, so that training starts at exactly its features.
+statistics of the 3D embedder. Before that, one number is matched in closed form: how far the points
+of a patch lie from its centre. A sensor that sees few points has patches many times as wide as
+those of shapes, and an embedder that sees them so says little else but that.
 """
 
 from __future__ import annotations
@@ -61,6 +63,7 @@ class AlignResult:
         losses: Of each epoch.
         objective: What was trained.
         seconds: Of training.
+        offsets_scaled: Factor that the clips' offsets were scaled by first; 1 if they were not.
     """
 
     before: AlignState
@@ -68,6 +71,7 @@ class AlignResult:
     losses: list[float]
     objective: str
     seconds: float
+    offsets_scaled: float = 1.0
 
 
 class LabelledFrames:
@@ -153,6 +157,10 @@ def align(
     gauge = _Gauge(source, frames, seed)
     before = gauge.read(network, device)
     started, losses = time.perf_counter(), []
+    factor = 1.0
+    if settings.match_extent and network.embedder.starts_from(network.backbone):
+        factor = source.extent / gauge.extent(network, device)
+        network.embedder.scale_offsets(factor)
     network.embedder.requires_grad_(True)
     loss = alignment_loss(
         settings.objective, source.features.to(device), source.labels.to(device), settings.otdd
@@ -182,7 +190,7 @@ def align(
     network.requires_grad_(False)
     seconds = round(time.perf_counter() - started, 2)
     after = gauge.read(network, device)
-    return AlignResult(before, after, losses, settings.objective, seconds)
+    return AlignResult(before, after, losses, settings.objective, seconds, round(factor, 6))
 
 
 def _batches(
@@ -218,12 +226,28 @@ class _Gauge:
             source.features[shapes], source.labels[shapes], OtddConfig(label_distance='gaussian')
         )
 
+    def _batches(self, device: torch.device) -> Iterator[tuple[ClipBatch, Tensor]]:
+        for start in range(0, len(self.rows), 128):
+            batch, labels = self.frames.batch(self.rows[start : start + 128])
+            yield batch.to(device), labels
+
+    @torch.no_grad()
+    def extent(self, network: PointATA, device: torch.device) -> float:
+        """Mean extent of the frames' patches, normalised units."""
+        found = []
+        for batch, _ in self._batches(device):
+            layout = batch.geometry
+            extents = network.embedder.patch_extents(
+                batch.points.flatten(0, 1), layout.centres, layout.patch_index
+            )
+            found.append(extents[layout.token_mask])
+        return float(torch.cat(found).mean())
+
     @torch.no_grad()
     def read(self, network: PointATA, device: torch.device) -> AlignState:
         parts, labels = [], []
-        for start in range(0, len(self.rows), 128):
-            batch, some = self.frames.batch(self.rows[start : start + 128])
-            parts.append(pooled_features(network, batch.to(device)).cpu())
+        for batch, some in self._batches(device):
+            parts.append(pooled_features(network, batch).cpu())
             labels.append(some)
         features, labels = torch.cat(parts), torch.cat(labels)
         found = self.distance.measure(features, labels)

@@ -168,7 +168,9 @@ class AlignSettings:
         root: Folder of that data set.
         shapes: Shapes of the source, at most, dealt out evenly over its classes.
         points: Points of each shape.
-        epochs: Passes; each takes ``batch`` clips of every class.
+        match_extent: First scale the embedder's columns of offsets so that the clips' patches look
+            as large as the shapes' on average; not in an embedder that was trained before.
+        epochs: Passes; each takes ``batch`` clips of every class. 0 for the scale alone.
         per_class: One class at a time, weighted by frequency; else mixed batches.
         batch: Frames per class (``per_class``) or per mixed step.
         learning_rate: Of AdamW.
@@ -180,6 +182,7 @@ class AlignSettings:
     root: str = ''
     shapes: int = 2000
     points: int = 1024
+    match_extent: bool = True
     epochs: int = 20
     per_class: bool = True
     batch: int = 128
@@ -187,7 +190,8 @@ class AlignSettings:
     otdd: OtddConfig = field(default_factory=OtddConfig)
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, 'shapes', 'points', 'epochs')
+        _at_least(self, 1, 'shapes', 'points')
+        _at_least(self, 0, 'epochs')
         _at_least(self, 2, 'batch')
 
 

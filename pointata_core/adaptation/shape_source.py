@@ -30,11 +30,13 @@ class LabelledFeatures:
         features: ``(n, D)`` float32.
         labels: ``(n,)`` int64.
         classes: Names.
+        extent: How far the points of their patches lie from the centre, on average.
     """
 
     features: Tensor
     labels: Tensor
     classes: tuple[str, ...]
+    extent: float
 
 
 @torch.no_grad()
@@ -61,13 +63,15 @@ def source_features(
         DataError: It cannot be read.
     """
     embedder = AlignEmbedder(backbone, 0).to(device).eval()
-    clouds, labels, features = [], [], []
+    clouds, labels, features, extents = [], [], [], []
     classes, count, shapes = _shapes(settings, seed)
 
     def embed() -> None:
         points = torch.from_numpy(np.stack(clouds))
         layout = frame_geometry(points, None, geometry).map(lambda t: t.to(device))
-        tokens = embedder(points.to(device), None, layout.centres, layout.patch_index)
+        seen = points.to(device)
+        tokens = embedder(seen, None, layout.centres, layout.patch_index)
+        extents.append(embedder.patch_extents(seen, layout.centres, layout.patch_index).cpu())
         features.append(tokens.mean(dim=1).float().cpu())
         clouds.clear()
 
@@ -80,7 +84,8 @@ def source_features(
             progress(number + 1, count)
     if clouds:
         embed()
-    return LabelledFeatures(torch.cat(features), torch.tensor(labels), classes)
+    extent = float(torch.cat(extents).mean())
+    return LabelledFeatures(torch.cat(features), torch.tensor(labels), classes, extent)
 
 
 def _shapes(

@@ -38,6 +38,30 @@ class AlignEmbedder(nn.Module):
         )
         self.copy_from(backbone)
 
+    def patch_extents(self, points: Tensor, centres: Tensor, patch_index: Tensor) -> Tensor:
+        """How far the points of every patch lie from its centre, on average.
+
+        Args:
+            points: ``(F, N, 3)`` normalised.
+            centres: ``(F, G, 3)``.
+            patch_index: ``(F, G, K)`` into the points.
+
+        Returns:
+            ``(F, G)``; those of slots without points are meaningless.
+        """
+        patches = self._patches(points, None, centres, patch_index, 0.0)
+        return torch.linalg.vector_norm(patches[..., :3], dim=-1).mean(dim=-1)
+
+    @torch.no_grad()
+    def scale_offsets(self, factor: float) -> None:
+        """See every patch larger (or smaller) by a factor; it goes into the first weights."""
+        self.patch_encoder.point_in.weight[:, :3] *= factor
+
+    def starts_from(self, backbone: Backbone) -> bool:
+        """Tell whether offsets are still read with the 3D embedder's weights."""
+        own = self.patch_encoder.point_in.weight[:, :3]
+        return torch.equal(own, backbone.patch_encoder.point_in.weight)
+
     @torch.no_grad()
     def copy_from(self, backbone: Backbone) -> None:
         """Take over the 3D embedder; feature and time columns become zero."""
