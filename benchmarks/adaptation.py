@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""PointATA against its baselines on the same clips: methods x seeds x label fractions.
+r"""PointATA against its baselines on the same clips: methods x seeds x label fractions.
 
     python benchmarks/adaptation.py --root datasets/UTD-MHAD                      # the whole matrix
     python benchmarks/adaptation.py --root DIR --config benchmarks/adaptation_matrix/radhar.yaml
     python benchmarks/adaptation.py --root DIR --methods pointata probe --seeds 0
+    python benchmarks/adaptation.py --root DIR --methods no-align design-wide --output other.json \
+        --set data.options='{subjects: [1, 3, 5]}'              # judged by the last of them
     python benchmarks/adaptation.py --list --root DIR                             # what is missing
     python benchmarks/adaptation.py --report                                      # table and plots
 
@@ -34,7 +36,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from adaptation_matrix.methods import CURVE_METHODS, METHODS, method, methods_for  # noqa: E402
+from adaptation_matrix.methods import CURVE_METHODS, DESIGNS, METHODS, method, methods_for  # noqa: E402
 from adaptation_matrix.report import write_report  # noqa: E402
 from adaptation_matrix.store import ResultStore, Run  # noqa: E402
 
@@ -64,6 +66,8 @@ def run_apart(run: Run, arguments: argparse.Namespace) -> dict | None:
                str(arguments.work)]  # fmt: skip
     if arguments.backbone:
         command += ['--backbone', arguments.backbone]
+    if arguments.settings:
+        command += ['--set', *arguments.settings]
     child = subprocess.Popen(command)
     try:
         status = child.wait()
@@ -80,8 +84,11 @@ def run_here(arguments: argparse.Namespace) -> None:
     from adaptation_matrix.single_run import measure, prepare
 
     run = plain(json.loads(arguments.one))
-    base = base_settings(arguments.config, arguments.root, arguments.work, arguments.backbone)
-    settings = settings_of(run, arguments.config, base, arguments.work)
+    words = arguments.settings
+    base = base_settings(
+        arguments.config, arguments.root, arguments.work, arguments.backbone, words
+    )
+    settings = settings_of(run, arguments.config, base, arguments.work, words)
     prepare(settings)
     measured = measure(run, settings)
     arguments.answer.write_text(json.dumps(measured))
@@ -91,7 +98,9 @@ def run_matrix(arguments: argparse.Namespace) -> int:
     """Carry out what is missing; return the exit status."""
     from adaptation_matrix.run_settings import base_settings, shared_facts
 
-    settings = base_settings(arguments.config, arguments.root, arguments.work, arguments.backbone)
+    settings = base_settings(
+        arguments.config, arguments.root, arguments.work, arguments.backbone, arguments.settings
+    )
     data = settings.data.name
     methods = methods_for(settings.task, arguments.methods)
     runs = matrix(data, methods, arguments.seeds, arguments.fractions)
@@ -136,10 +145,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--root', type=Path, help='folder of the data set')
     parser.add_argument('--config', type=Path, default=CONFIG, help='settings of all runs')
-    parser.add_argument('--methods', nargs='+', choices=METHODS, metavar='NAME')
+    parser.add_argument('--methods', nargs='+', choices=[*METHODS, *DESIGNS], metavar='NAME')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--fractions', nargs='+', type=float, default=[1.0, 0.5, 0.25, 0.1])
     parser.add_argument('--backbone', help='bundle or converted checkpoint, in place of the file')
+    parser.add_argument('--set', nargs='+', default=[], dest='settings', metavar='NAME=VALUE')
     parser.add_argument('--work', type=Path, default=Path('runs/adaptation_matrix'))
     parser.add_argument('--output', type=Path, default=RESULTS)
     parser.add_argument('--list', action='store_true', help='name the missing runs and stop')

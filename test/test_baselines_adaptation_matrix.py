@@ -123,6 +123,12 @@ def test_label_curve_needs_two_fractions(tmp_path):
         'adaptation_radhar_parameters.png',
     ]
     assert json.loads(store.path.read_text())['runs'][0]['data'] == 'radhar'
+    other = ResultStore(tmp_path / 'design.json')
+    other.add(Run('radhar', 1.0, 'probe', 0), measured(50))
+    assert {p.name for p in write_report(other, tmp_path)} == {
+        'design.md',
+        'design_radhar_parameters.png',
+    }
 
 
 @pytest.mark.parametrize('config', sorted(CONFIGS.glob('*.yaml')), ids=lambda path: path.stem)

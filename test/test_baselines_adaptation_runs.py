@@ -19,7 +19,7 @@ from small_training import write_backbone, write_config, write_radar
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
 
 import adaptation
-from adaptation_matrix.methods import CURVE_METHODS, METHODS, methods_for
+from adaptation_matrix.methods import CURVE_METHODS, DESIGNS, METHODS, methods_for
 from adaptation_matrix.run_settings import base_settings, settings_of
 from adaptation_matrix.single_run import P4TransformerOnClips, measure
 from adaptation_matrix.store import ResultStore, Run
@@ -53,11 +53,11 @@ def resolved(folder, base, run: Run):
 
 def test_every_method_is_a_known_mode_and_no_two_are_the_same(folder, base):
     seen = []
-    for name in METHODS:
+    for name in (*METHODS, *DESIGNS):
         settings = resolved(folder, base, Run('radhar', 1.0, name, 3))
         assert settings.seed == 3
         tuning_mode(settings.tuning.mode)
-        told = {**asdict(settings), 'output': '', 'own': METHODS[name].own_network}
+        told = {**asdict(settings), 'output': '', 'own': adaptation.method(name).own_network}
         assert told not in seen, name
         seen.append(told)
 
@@ -68,6 +68,17 @@ def test_methods_share_clips_and_steps(folder, base):
         return settings.data, settings.preparation, settings.augmentation, settings.optimiser.epochs
 
     assert all(shared(name) == shared('pointata') for name in METHODS)
+
+
+def test_words_replace_what_the_file_says_in_every_run(folder):
+    words = ['data.limit=3', 'network.adapter_width=9']
+    base = base_settings(folder / 'small.yaml', folder / 'data', folder / 'work', None, words)
+    for name, width in (('full', 9), ('design-wide', 128)):
+        run = Run('radhar', 1.0, name, 0)
+        found = settings_of(run, folder / 'small.yaml', base, folder / 'work', words)
+        assert (found.data.limit, found.network.adapter_width) == (3, width)
+    assert base.data.limit == 3
+    assert not set(DESIGNS) & set(methods_for('clip')), 'designs are run where they are named'
 
 
 def test_fewer_labels_mean_fewer_clips_and_about_as_many_steps(folder, base):

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pointata_core.adaptation.settings import Task
 from pointata_core.errors import ConfigError
 
+_ACTIONS: tuple[Task, ...] = ('clip',)
+_ALL: tuple[Task, ...] = ('clip', 'points')
+
 
 @dataclass(frozen=True)
 class Method:
@@ -24,10 +27,8 @@ class Method:
     summary: str
     overrides: tuple[str, ...] = ()
     own_network: bool = False
-    tasks: tuple[Task, ...] = ('clip', 'points')
+    tasks: tuple[Task, ...] = _ALL
 
-
-_ACTIONS: tuple[Task, ...] = ('clip',)
 
 _NO_STAGE_1 = 'align.objective=none'
 # Whoever changes pre-trained weights goes slower there: at 5e-4, as the fine-tuning recipe of
@@ -93,6 +94,25 @@ METHODS: dict[str, Method] = {
 }
 """In the order in which they are run: the most telling first."""
 
+DESIGNS: dict[str, Method] = {
+    f'design-{name}': Method(f'no-align with {summary}', (override, _NO_STAGE_1), tasks=tasks)
+    for name, summary, override, tasks in (
+        ('narrow', 'adapters 16 wide', 'network.adapter_width=16', _ALL),
+        ('wide', 'adapters 128 wide', 'network.adapter_width=128', _ALL),
+        ('one-block', 'the last block adapted', 'network.adapted_blocks=1', _ALL),
+        ('four-blocks', 'four blocks adapted', 'network.adapted_blocks=4', _ALL),
+        ('all-blocks', 'all blocks adapted', 'network.adapted_blocks=-1', _ALL),
+        ('no-context', 'no context encoder', 'network.context_width=0', _ALL),
+        ('no-tubes', 'adapters that look at one frame', 'network.adapter_kernel=1', _ALL),
+        ('long-tubes', 'adapters that look at five frames', 'network.adapter_kernel=5', _ALL),
+        ('far-tubes', 'tubes of twice the radius', 'network.geometry.tube_radius=1.2', _ACTIONS),
+        ('no-ways', 'no ways beside the tokens', 'network.motion_lags=[]', _ALL),
+        ('late-readout', 'the last answer alone', 'network.readout=convolution', _ACTIONS),
+        ('light-tokens', 'tokens counting a quarter', 'network.token_weight=0.25', _ACTIONS),
+    )
+}
+"""PointATA otherwise; not run unless named, and to be judged where nothing else is."""
+
 CURVE_METHODS = ('pointata', 'full', 'probe', 'p4transformer')
 """Those that are also run with fewer labels."""
 
@@ -103,9 +123,10 @@ def method(name: str) -> Method:
     Raises:
         ConfigError: There is none of that name.
     """
-    if name not in METHODS:
-        raise ConfigError(f"method is '{name}'", f'Choose among {", ".join(METHODS)}')
-    return METHODS[name]
+    known = {**METHODS, **DESIGNS}
+    if name not in known:
+        raise ConfigError(f"method is '{name}'", f'Choose among {", ".join(known)}')
+    return known[name]
 
 
 def methods_for(task: Task, names: Sequence[str] | None = None) -> list[str]:

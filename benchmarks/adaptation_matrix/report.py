@@ -82,20 +82,23 @@ def _row(data: str, fraction: float, method: str, found: list[Mapping[str, Any]]
 
 
 def write_report(store: ResultStore, folder: Path) -> list[Path]:
-    """Write ``adaptation.md`` and the plots of every data set into a folder; return the files."""
-    rows = summarise(store)
+    """Write a page and the plots of every data set into a folder; return the files.
+
+    They are named after the file of results.
+    """
+    rows, stem = summarise(store), store.path.stem
     folder.mkdir(parents=True, exist_ok=True)
     written, pictures = [], {}
     for data in dict.fromkeys(row.data for row in rows):
         mine = [row for row in rows if row.data == data]
-        plots = {f'adaptation_{data}_parameters.png': parameters_plot(mine)}
+        plots = {f'{stem}_{data}_parameters.png': parameters_plot(mine)}
         if len({row.fraction for row in mine}) > 1:
-            plots[f'adaptation_{data}_labels.png'] = labels_plot(mine)
+            plots[f'{stem}_{data}_labels.png'] = labels_plot(mine)
         for name, png in plots.items():
             (folder / name).write_bytes(png)
             written.append(folder / name)
         pictures[data] = list(plots)
-    page = folder / 'adaptation.md'
+    page = folder / f'{stem}.md'
     page.write_text(_markdown(store, rows, pictures), encoding='utf-8')
     return [page, *written]
 

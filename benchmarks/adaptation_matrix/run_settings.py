@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from pointata_core.adaptation.skill_network import find_backbone
 from pointata_core.data.datasets.registry import open_dataset
 
 
-def base_settings(config: Path, root: Path, work: Path, backbone: str | None) -> TrainingSettings:
+def base_settings(
+    config: Path, root: Path, work: Path, backbone: str | None, words: Sequence[str] = ()
+) -> TrainingSettings:
     """Settings that all runs on a data set share.
 
     Args:
@@ -23,8 +25,9 @@ def base_settings(config: Path, root: Path, work: Path, backbone: str | None) ->
         root: Folder of the data set.
         work: Folder of prepared clips and runs.
         backbone: Backbone in place of the file's.
+        words: ``NAME=VALUE`` in place of others of the file's values.
     """
-    overrides = [f'data.root={root}', f'data.cache={work / "cache"}']
+    overrides = [f'data.root={root}', f'data.cache={work / "cache"}', *words]
     if backbone:
         overrides.append(f'network.backbone={backbone}')
     return read_settings(config, overrides)
@@ -57,7 +60,9 @@ def _plain_value(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def settings_of(run: Run, config: Path, base: TrainingSettings, work: Path) -> TrainingSettings:
+def settings_of(
+    run: Run, config: Path, base: TrainingSettings, work: Path, words: Sequence[str] = ()
+) -> TrainingSettings:
     """Settings of one run.
 
     With fewer labels there are more passes, so that every run takes about as many steps.
@@ -68,6 +73,7 @@ def settings_of(run: Run, config: Path, base: TrainingSettings, work: Path) -> T
         f'network.backbone={base.network.backbone}',
         f'output={work / "runs" / str(run).replace(" ", "_")}',
         f'seed={run.seed}',
+        *words,
         *method(run.method).overrides,
     ]
     settings = read_settings(config, overrides)

@@ -46,6 +46,8 @@ def run(arguments: Any) -> int:
         print(json.dumps({'embedder': str(path), **asdict(result)}))
         return 0
     note(f'{path}: {result.objective}, {len(result.losses)} epochs, {result.seconds:.0f} s')
+    if result.offsets_scaled != 1:
+        out().print(f'{"offsets scaled by":22} {result.offsets_scaled:10.4f}')
     out().print(f'{"":22} {"before":>10} {"after":>10}')
     for name, before in asdict(result.before).items():
         out().print(f'{name:22} {before:10.4f} {asdict(result.after)[name]:10.4f}')
