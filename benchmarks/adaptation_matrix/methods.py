@@ -22,12 +22,14 @@ class Method:
         overrides: Settings of :mod:`pointata_core.adaptation.settings` that differ.
         own_network: The network is P4Transformer instead of ours.
         tasks: Where it makes sense.
+        passes: Passes over the clips for every one of the others.
     """
 
     summary: str
     overrides: tuple[str, ...] = ()
     own_network: bool = False
     tasks: tuple[Task, ...] = _ALL
+    passes: int = 1
 
 
 _NO_STAGE_1 = 'align.objective=none'
@@ -63,6 +65,11 @@ METHODS: dict[str, Method] = {
         (_NO_STAGE_1, 'optimiser.learning_rate=1e-3'),
         own_network=True,
         tasks=_ACTIONS,
+    ),
+    'pointata-longer': Method(
+        'pointata for three times the passes, which takes less time than full',
+        tasks=_ACTIONS,
+        passes=3,
     ),
     'own-embedder': Method(
         'pointata without stage 1, the embedder trained in stage 2',

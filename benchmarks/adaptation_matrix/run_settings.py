@@ -77,18 +77,16 @@ def settings_of(
         *method(run.method).overrides,
     ]
     settings = read_settings(config, overrides)
-    if run.fraction == 1:
-        return settings
-    data = settings.data
-    available = len(open_dataset(data.name, data.root, data.train, sampling=data.sampling,
-                                 **data.options))  # fmt: skip
-    limit = max(settings.optimiser.batch, round(run.fraction * available))
-    epochs = max(1, round(settings.optimiser.epochs * available / limit))
-    return replace(
-        settings,
-        data=replace(data, limit=limit),
-        optimiser=replace(settings.optimiser, epochs=epochs),
-    )
+    data, optimiser = settings.data, settings.optimiser
+    epochs = optimiser.epochs * method(run.method).passes
+    if run.fraction != 1:
+        found = open_dataset(data.name, data.root, data.train, sampling=data.sampling,
+                             **data.options)  # fmt: skip
+        available = min(data.limit or len(found), len(found))
+        limit = max(optimiser.batch, round(run.fraction * available))
+        epochs = max(1, round(epochs * available / limit))
+        data = replace(data, limit=limit)
+    return replace(settings, data=data, optimiser=replace(optimiser, epochs=epochs))
 
 
 def plain(run: Mapping[str, Any]) -> Run:
