@@ -38,8 +38,9 @@ def measured(correct: int, **changes) -> dict:
 def store(tmp_path):
     store = ResultStore(tmp_path / 'adaptation.json')
     store.require_settings('utd_mhad', {'epochs': 20})
-    store.add(Run('utd_mhad', 1.0, 'pointata', 0), measured(70))
-    store.add(Run('utd_mhad', 1.0, 'pointata', 1), measured(80, processor_s=180.0))
+    store.add(Run('utd_mhad', 1.0, 'pointata', 0), measured(70, clip_accuracy=0.66))
+    other = Run('utd_mhad', 1.0, 'pointata', 1)
+    store.add(other, measured(80, processor_s=180.0, clip_accuracy=0.68))
     store.add(Run('utd_mhad', 0.25, 'pointata', 0), measured(40))
     store.add(Run('utd_mhad', 1.0, 'probe', 0), measured(50, trainable=20_000))
     return store
@@ -90,8 +91,8 @@ def test_mean_and_spread_over_seeds_counted_by_hand(store):
 def test_table_holds_every_row_with_its_denominator_and_settings(store):
     page, *plots = write_report(store, store.path.parent)
     text = page.read_text()
-    assert '| 100 % | pointata | 75.0 ± 7.1 % | 2 | 150 / 200 |' in text
-    assert '| 100 % | probe | 50.0 % | 1 | 50 / 100 | 0.020 M (0.200 M)' in text
+    assert '| 100 % | pointata | 75.0 ± 7.1 % | 2 | 150 / 200 | 67.0 ± 1.4 % |' in text
+    assert '| 100 % | probe | 50.0 % | 1 | 50 / 100 | – | 0.020 M (0.200 M)' in text
     assert 'epochs 20' in text
     assert {plot.name for plot in plots} == {
         'adaptation_utd_mhad_parameters.png',

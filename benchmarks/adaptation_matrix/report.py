@@ -35,6 +35,8 @@ class Row:
         memory_bytes: Highest peak memory of a run's process.
         seconds: Median processor time of a run.
         measure: What the score is.
+        clips: Mean accuracy of single clips, of which a video's answer is the sum.
+        clips_spread: Sample standard deviation of it.
     """
 
     data: str
@@ -50,6 +52,8 @@ class Row:
     memory_bytes: int | None
     seconds: float
     measure: str
+    clips: float | None
+    clips_spread: float | None
 
 
 def summarise(runs: Iterable[tuple[Run, Mapping[str, Any]]]) -> list[Row]:
@@ -63,6 +67,7 @@ def summarise(runs: Iterable[tuple[Run, Mapping[str, Any]]]) -> list[Row]:
 
 def _row(data: str, fraction: float, method: str, found: list[Mapping[str, Any]]) -> Row:
     shares = [run.get('miou', run['accuracy']) for run in found]
+    clips = [run['clip_accuracy'] for run in found if 'clip_accuracy' in run]
     peaks = [run['peak_rss_bytes'] for run in found if run['peak_rss_bytes']]
     return Row(
         data=data,
@@ -70,7 +75,7 @@ def _row(data: str, fraction: float, method: str, found: list[Mapping[str, Any]]
         method=method,
         seeds=len(found),
         accuracy=statistics.fmean(shares),
-        spread=statistics.stdev(shares) if len(shares) > 1 else None,
+        spread=_spread(shares),
         correct=sum(run['correct'] for run in found),
         videos=sum(run['judged' if 'miou' in run else 'videos'] for run in found),
         trainable=max(run['trainable'] for run in found),
@@ -78,7 +83,13 @@ def _row(data: str, fraction: float, method: str, found: list[Mapping[str, Any]]
         memory_bytes=max(peaks, default=None),
         seconds=statistics.median(run['processor_s'] for run in found),
         measure='mean IoU' if 'miou' in found[0] else 'video accuracy',
+        clips=statistics.fmean(clips) if clips else None,
+        clips_spread=_spread(clips),
     )
+
+
+def _spread(values: list[float]) -> float | None:
+    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def write_report(store: ResultStore, folder: Path) -> list[Path]:
@@ -123,9 +134,9 @@ def _markdown(store: ResultStore, rows: list[Row], pictures: Mapping[str, list[s
             told = ', '.join(f'{name} {_shown(value)}' for name, value in settings.items())
             parts.append(f'Settings: {told}.\n\n')
         parts.append(
-            f'| labels | method | {_measure(rows, data)} | seeds | right / judged | trainable '
-            '| memory | time |\n'
-            '|---|---|---|---|---|---|---|---|\n'
+            f'| labels | method | {_measure(rows, data)} | seeds | right / judged | single clips '
+            '| trainable | memory | time |\n'
+            '|---|---|---|---|---|---|---|---|---|\n'
         )
         parts += [_line(row) for row in rows if row.data == data]
         parts += [f'\n![{data}]({name})\n' for name in names]
@@ -141,14 +152,18 @@ def _shown(value: Any) -> str:
 
 
 def _line(row: Row) -> str:
-    spread = '' if row.spread is None else f' ± {100 * row.spread:.1f}'
+    clips = '–' if row.clips is None else _percent(row.clips, row.clips_spread)
     memory = '–' if row.memory_bytes is None else f'{row.memory_bytes / 2**20:.0f} MiB'
     return (
-        f'| {100 * row.fraction:g} % | {row.method} | {100 * row.accuracy:.1f}{spread} % '
-        f'| {row.seeds} | {row.correct} / {row.videos} '
+        f'| {100 * row.fraction:g} % | {row.method} | {_percent(row.accuracy, row.spread)} '
+        f'| {row.seeds} | {row.correct} / {row.videos} | {clips} '
         f'| {_millions(row.trainable)} ({_millions(row.trainable_without_head)}) '
         f'| {memory} | {row.seconds:.0f} s |\n'
     )
+
+
+def _percent(mean: float, spread: float | None) -> str:
+    return f'{100 * mean:.1f} %' if spread is None else f'{100 * mean:.1f} ± {100 * spread:.1f} %'
 
 
 def _millions(count: int) -> str:
