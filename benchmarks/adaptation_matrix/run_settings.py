@@ -8,7 +8,7 @@ from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from adaptation_matrix.methods import method
+from adaptation_matrix.methods import PASSES, method
 from adaptation_matrix.store import Run
 from pointata_core.adaptation.settings import TrainingSettings, read_settings
 from pointata_core.adaptation.skill_network import find_backbone
@@ -78,7 +78,9 @@ def settings_of(
     ]
     settings = read_settings(config, overrides)
     data, optimiser = settings.data, settings.optimiser
-    epochs = optimiser.epochs * method(run.method).passes
+    epochs = optimiser.epochs
+    if method(run.method).longer:
+        epochs = round(PASSES[settings.task] * epochs)
     if run.fraction != 1:
         found = open_dataset(data.name, data.root, data.train, sampling=data.sampling,
                              **data.options)  # fmt: skip
