@@ -244,7 +244,8 @@ def _name_heights(rows: list[Row]) -> list[float]:
 _ORDER = (
     'pointata', 'full', 'probe', 'no-align', 'random-backbone', 'scratch', 'p4transformer', 'lora',
     'bitfit', 'head', 'align-mmd', 'align-l2', 'full-plain', 'pointata-tokens', 'head-tokens',
-    'own-embedder', 'pointata-longer', 'no-align-longer', 'random-backbone-longer', 'head-longer', 'align-extent', 'align-unscaled',
+    'own-embedder', 'pointata-longer', 'no-align-longer', 'random-backbone-longer', 'head-longer',
+    'align-extent', 'align-unscaled',
 )  # fmt: skip
 
 
