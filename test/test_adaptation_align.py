@@ -123,6 +123,24 @@ def test_the_scale_is_left_alone_where_it_was_learned_or_is_not_wanted(
     assert all(torch.equal(v, scaled[k]) for k, v in network.embedder.state_dict().items())
 
 
+def test_patches_of_single_points_are_refused_by_name(settings, source, frames) -> None:
+    class SinglePoints(LabelledFrames):
+        """The same frames, all of whose points lie in one place."""
+
+        def __init__(self) -> None:
+            self.__dict__ = dict(vars(frames))
+
+        def batch(self, rows):
+            batch, labels = super().batch(rows)
+            still = replace(batch.geometry, centres=batch.geometry.centres * 0)
+            return replace(batch, points=batch.points * 0, geometry=still), labels
+
+    network = build_network(settings, tuple('abcde'))[0]
+    chosen = replace(settings.align, epochs=0)
+    with pytest.raises(ConfigError, match=r'no extent.*match_extent'):
+        align(network, source, SinglePoints(), chosen, 0, CPU)
+
+
 def test_extents_by_hand(network) -> None:
     points = torch.tensor([[[0.0, 0, 0], [3, 4, 0], [0, 0, 1]]])
     index = torch.tensor([[[0, 1, 2], [2, 0, -1]]])

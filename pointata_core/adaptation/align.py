@@ -151,6 +151,7 @@ def align(
     Raises:
         FloatingPointError: The loss is not finite.
         TransportError: Features cannot be compared.
+        ConfigError: Patches cannot be scaled: they have no extent.
     """
     network = network.to(device).eval()
     network.requires_grad_(False)
@@ -233,7 +234,11 @@ class _Gauge:
 
     @torch.no_grad()
     def extent(self, network: PointATA, device: torch.device) -> float:
-        """Mean extent of the frames' patches, normalised units."""
+        """Mean extent of the frames' patches, normalised units.
+
+        Raises:
+            ConfigError: It is zero.
+        """
         found = []
         for batch, _ in self._batches(device):
             layout = batch.geometry
@@ -241,7 +246,14 @@ class _Gauge:
                 batch.points.flatten(0, 1), layout.centres, layout.patch_index
             )
             found.append(extents[layout.token_mask])
-        return float(torch.cat(found).mean())
+        extent = float(torch.cat(found).mean())
+        if not extent > 0:
+            raise ConfigError(
+                'the patches of the clips have no extent: every token stands for a single point',
+                'Lower preparation.cell_size_m or network.geometry.tokens, '
+                'or set align.match_extent to false',
+            )
+        return extent
 
     @torch.no_grad()
     def read(self, network: PointATA, device: torch.device) -> AlignState:
