@@ -123,22 +123,15 @@ def test_the_scale_is_left_alone_where_it_was_learned_or_is_not_wanted(
     assert all(torch.equal(v, scaled[k]) for k, v in network.embedder.state_dict().items())
 
 
-def test_patches_of_single_points_are_refused_by_name(settings, source, frames) -> None:
-    class SinglePoints(LabelledFrames):
-        """The same frames, all of whose points lie in one place."""
-
-        def __init__(self) -> None:
-            self.__dict__ = dict(vars(frames))
-
-        def batch(self, rows):
-            batch, labels = super().batch(rows)
-            still = replace(batch.geometry, centres=batch.geometry.centres * 0)
-            return replace(batch, points=batch.points * 0, geometry=still), labels
-
-    network = build_network(settings, tuple('abcde'))[0]
+def test_patches_of_single_points_are_refused_by_name(settings, source, tmp_path: Path) -> None:
+    write_radar(tmp_path / 'data', recordings=3, frames=8, points=1)
+    data = replace(settings.data, root=str(tmp_path / 'data'), cache=str(tmp_path / 'cache'))
+    single = replace(settings, data=data)
+    frames = LabelledFrames(open_store(recipe_for(single, 'fit', True), {}, data.cache), 'clip')
+    network = build_network(single, tuple('abcde'))[0]
     chosen = replace(settings.align, epochs=0)
     with pytest.raises(ConfigError, match=r'no extent.*match_extent'):
-        align(network, source, SinglePoints(), chosen, 0, CPU)
+        align(network, source, frames, chosen, 0, CPU)
 
 
 def test_extents_by_hand(network) -> None:

@@ -58,6 +58,8 @@ def test_train_aligns_adapts_and_reports(config) -> None:
     page = Path(facts['report']).read_text()
     assert f'data-value="{facts["score"]["metrics"]["accuracy"]}"' in page
     assert 'data-key="align.after.otdd"' in page
+    scaled = facts['align']['offsets_scaled']
+    assert scaled != 1 and f'"align.offsets_scaled">{scaled:.4f}<' in page
     assert 'src="http' not in page and 'href="http' not in page
     saved = read_settings(Path(facts['report']).parent / 'settings.yaml')
     assert saved == read_settings(config, ['align.epochs=2'])
