@@ -106,8 +106,8 @@ class P4TransformerOnClips(nn.Module):
 
     def __init__(self, classes: int, features: int, anchors: int, scale_m: float) -> None:
         super().__init__()
-        # The published network takes points in units of 0.3 m. It has no norm before its first
-        # layers: from points in metres it learned nothing at any rate that was tried.
+        # The published network takes points in units of 0.3 m; from points in metres it learned
+        # nothing in hundreds of steps.
         self.units = scale_m / 0.3
         self.network = P4Transformer(small_config(classes, features=features, anchors=anchors))
 
