@@ -22,7 +22,7 @@ class Method:
         overrides: Settings of :mod:`pointata_core.adaptation.settings` that differ.
         own_network: The network is P4Transformer instead of ours.
         tasks: Where it makes sense.
-        longer: Passes over the clips for as long as ``full`` takes for its own, about.
+        longer: More passes over the clips: :data:`PASSES` for every one of the others.
     """
 
     summary: str
@@ -97,13 +97,14 @@ METHODS: dict[str, Method] = {
 """In the order in which they are run: the most telling first."""
 
 METHODS |= {
-    f'{name}-longer': replace(METHODS[name], summary=f'{name} for the time of full', longer=True)
-    for name in ('pointata', 'no-align', 'random-backbone', 'head')
+    f'{name}-longer': replace(METHODS[name], summary=f'{name} with more passes', longer=True)
+    for name in ('pointata', 'no-align', 'random-backbone', 'head', 'full')
 }
 
 PASSES: dict[Task, float] = {'clip': 3.0, 'points': 5 / 3}
-"""Passes of a method that goes on for longer, for every one of the others. Where frozen features
-are kept, a pass costs a third of one of ``full`` or less; where they are not, about 0.6 of it."""
+"""Passes of a method that goes on for longer, for every one of the others, so that those of a
+frozen backbone take about as long as ``full``. Where frozen features are kept, a pass costs a third
+of one of ``full`` or less; where they are not, about 0.6 of it."""
 
 DESIGNS: dict[str, Method] = {
     f'design-{name}': Method(f'no-align with {summary}', (override, _NO_STAGE_1), tasks=tasks)
@@ -124,7 +125,7 @@ DESIGNS: dict[str, Method] = {
 }
 """PointATA otherwise; not run unless named, and to be judged where nothing else is."""
 
-CURVE_METHODS = ('pointata', 'full', 'probe', 'p4transformer')
+CURVE_METHODS = ('pointata', 'pointata-longer', 'full', 'probe', 'p4transformer')
 """Those that are also run with fewer labels."""
 
 

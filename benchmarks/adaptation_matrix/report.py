@@ -245,7 +245,7 @@ _ORDER = (
     'pointata', 'full', 'probe', 'no-align', 'random-backbone', 'scratch', 'p4transformer', 'lora',
     'bitfit', 'head', 'align-mmd', 'align-l2', 'full-plain', 'pointata-tokens', 'head-tokens',
     'own-embedder', 'pointata-longer', 'no-align-longer', 'random-backbone-longer', 'head-longer',
-    'align-extent', 'align-unscaled',
+    'align-extent', 'align-unscaled', 'full-longer',
 )  # fmt: skip
 
 
