@@ -5,10 +5,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import lightning
 import pytest
 import torch
 from small_training import BACKBONE, GEOMETRY
 
+from pointata_core.adaptation.adapt import AdaptTraining
+from pointata_core.adaptation.prepared_clips import ClipBatch
+from pointata_core.adaptation.settings import OptimiserSettings
 from pointata_core.adaptation.tuning import (
     MODES,
     apply_mode,
@@ -229,6 +233,47 @@ def test_tokens_answer_in_training_and_both_streams_afterwards(weight: float) ->
             network.action_head.tokens_opinion(both, places)
     with pytest.raises(ConfigError, match='token_weight is'):
         replace(CONFIG, token_weight=weight + 1.5)
+
+
+class TwelveClips:
+    """Clips of noise, held whole; rows of a batch are (clip, variant)."""
+
+    variants, whole = 1, torch.randn(12, 5, 12, 3, generator=torch.Generator().manual_seed(4)) * 0.3
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    def __getitem__(self, pairs) -> ClipBatch:
+        points = self.whole[[clip for clip, _ in pairs]]
+        return ClipBatch(
+            points=points,
+            mask=torch.ones(points.shape[:3], dtype=torch.bool),
+            label=torch.zeros(points.shape[:3], dtype=torch.int64),
+            action=torch.zeros(points.shape[:2], dtype=torch.int64),
+            geometry=frame_geometry(points.flatten(0, 1), None, GEOMETRY),
+        )
+
+
+@pytest.mark.parametrize(('share', 'expected'), [(0.0, 8), (0.25, 6), (0.75, 2), (0.99, 1)])
+def test_all_clips_train_the_places_and_a_share_of_them_the_tokens(share, expected) -> None:
+    network = PointATA(replace(CONFIG, place_width=5, place_share=share))
+    heard: dict[str, int] = {}
+    for name in ('places', 'tokens'):
+        getattr(network.action_head, name).register_forward_pre_hook(
+            lambda _, inputs, name=name: heard.__setitem__(name, len(inputs[0]))
+        )
+    trainer = lightning.Trainer(
+        accelerator='cpu', max_steps=1, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(AdaptTraining(network, 'clip', OptimiserSettings(batch=8), TwelveClips(), 0))
+    assert heard == {'places': 8, 'tokens': expected}
+
+
+@pytest.mark.parametrize('share', [-0.1, 1.0])
+def test_a_share_that_leaves_the_tokens_nothing_is_refused(share: float) -> None:
+    with pytest.raises(ConfigError, match=f'place_share is {share}'):
+        replace(CONFIG, place_share=share)
 
 
 def test_the_way_along_tubes_reaches_a_frame_farther_back() -> None:

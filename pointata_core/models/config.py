@@ -112,7 +112,8 @@ class NetworkConfig:
             plain linear classifier of the mean.
         place_width: Width of what a second stream of the action head reads off the token centres;
             0 for no such stream.
-        place_share: Share of training clips that the places answer, the tokens the others.
+        place_share: Share of every training batch that only the places answer; the tokens answer
+            the rest as well. 0 sends all clips through the adapted blocks, below 1.
         token_weight: What the tokens' opinion counts beside that of the places, from 0 to 1.
         actor_class: Segmentation class whose points form an extra descriptor for the action head
             ('' for none): an action is done by somebody, and a scene is mostly walls.
@@ -157,11 +158,10 @@ class NetworkConfig:
             raise ConfigError(
                 f"readout is '{self.readout}', expected one of {', '.join(get_args(Readout))}"
             )
-        if self.place_width < 0 or not 0 < self.place_share < 1:
-            raise ConfigError(
-                f'place_width is {self.place_width}, place_share {self.place_share}, '
-                'expected 0 or more, and between 0 and 1'
-            )
+        if self.place_width < 0:
+            raise ConfigError(f'place_width is {self.place_width}, expected 0 or more')
+        if not 0 <= self.place_share < 1:
+            raise ConfigError(f'place_share is {self.place_share}, expected 0 to below 1')
         if not 0 <= self.token_weight <= 1:
             raise ConfigError(f'token_weight is {self.token_weight}, expected 0 to 1')
         if self.embedder_frames not in (1, 2):
