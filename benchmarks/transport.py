@@ -8,9 +8,10 @@ The source has clusters for classes and the target is moved away from it. ``sour
 per training; ``forward`` and ``backward`` are medians of repeated calls after one warm-up call; the
 timer holds the call alone (on an accelerator up to the end of its work). ``CPU`` is the processor
 time the process spent in it, which a busy machine stretches less than the wall clock. Memory is
-what the peak lies above the level before the call: of the process (Linux), or allocated on the
-accelerator. Rows ``one class`` hold a batch of a single class, as the class-by-class stage 1 makes
-them: an epoch is one such step per class. Results go to ``benchmarks/results/transport.json``.
+what the peak of a call that is not timed lies above the level before it: of the process (Linux), or
+allocated on the accelerator. Rows ``one class`` hold a batch of a single class, as the
+class-by-class stage 1 makes them: an epoch is one such step per class. Results go to
+``benchmarks/results/transport.json``.
 """
 
 from __future__ import annotations
@@ -60,41 +61,50 @@ def clusters(count: int, means: Tensor, shift: float, seed: int) -> tuple[Tensor
     return (means[labels] + noise + shift).to(means), labels
 
 
-def cost(work: Callable[[], object], device: torch.device) -> tuple[object, dict[str, float]]:
-    """Run once; return what it gave, and wall-clock time, processor time (ms) and memory (MiB)."""
-    before = _reset_peak(device)
+def timed(work: Callable[[], object], device: torch.device) -> tuple[object, dict[str, float]]:
+    """Run once; return what it gave, and its wall-clock and processor time (ms)."""
+    _wait(device)
     begin, begin_processor = time.perf_counter(), time.process_time()
     result = work()
     _wait(device)
-    spent = {
+    return result, {
         'ms': 1e3 * (time.perf_counter() - begin),
         'cpu_ms': 1e3 * (time.process_time() - begin_processor),
     }
+
+
+def memory(work: Callable[[], object], device: torch.device) -> tuple[object, dict[str, float]]:
+    """Run once; return what it gave, and its memory (MiB), if that can be said.
+
+    Times are taken of other calls: the memory that this one has to ask the system for anew, a
+    loop of training finds at hand.
+    """
+    before = _reset_peak(device)
+    result = work()
+    _wait(device)
     peak = _peak(device)
-    if before is not None and peak is not None:
-        spent['memory_mib'] = (peak - before) / 2**20
-    return result, spent
+    known = before is not None and peak is not None
+    return result, {'memory_mib': (peak - before) / 2**20} if known else {}
 
 
 def measure(
     loss: AlignmentLoss, features: Tensor, labels: Tensor, repeats: int
 ) -> dict[str, dict[str, float]]:
-    """Medians of one step, forward and backward, after one warm-up."""
-    forward, backward = [], []
-    for _ in range(repeats + 1):
+    """Median times of one step, forward and backward, after one warm-up; memory of one more."""
+    rows = {'forward': [], 'backward': []}
+    for number in range(repeats + 2):
+        cost = timed if number <= repeats else memory
         moving = features.clone().requires_grad_()
-        value, spent = cost(lambda moving=moving: loss(moving, labels), features.device)
-        forward.append(spent)
-        backward.append(cost(value.backward, features.device)[1])
-    return {'forward': _summary(forward), 'backward': _summary(backward)}
+        value, forward = cost(lambda moving=moving: loss(moving, labels), features.device)
+        rows['forward'].append(forward)
+        rows['backward'].append(cost(value.backward, features.device)[1])
+    return {part: _summary(found) for part, found in rows.items()}
 
 
 def _summary(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Medians of times after the warm-up; the highest peak of all calls, warm-up included."""
-    summary = {name: statistics.median(row[name] for row in rows[1:]) for name in ('ms', 'cpu_ms')}
-    if 'memory_mib' in rows[0]:
-        summary['memory_mib'] = max(row['memory_mib'] for row in rows)
-    return {name: round(value, 3) for name, value in summary.items()}
+    """Medians of times after the warm-up, and the memory of the last call."""
+    summary = {n: statistics.median(row[n] for row in rows[1:-1]) for n in ('ms', 'cpu_ms')}
+    return {name: round(value, 3) for name, value in (summary | rows[-1]).items()}
 
 
 def _wait(device: torch.device) -> None:
@@ -146,7 +156,9 @@ def main() -> None:
     for name, make in LOSSES.items():
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
-            loss, once = cost(lambda make=make: make(*source), device)
+            _, once = timed(lambda make=make: make(*source), device)
+            loss, peak = memory(lambda make=make: make(*source), device)
+            once |= peak
             rows[name] = {'source': {key: round(value, 3) for key, value in once.items()}}
             for batch, classes in batches.items():
                 rows[name][batch] = measure(loss, target, classes, arguments.repeats)
@@ -168,7 +180,6 @@ def main() -> None:
         'load_average': os.getloadavg() if hasattr(os, 'getloadavg') else None,
         'versions': versions() | {'pot': metadata.version('pot')},
         'settings': settings | {'device': str(device), 'accelerator': accelerator},
-        'peak_rss_bytes': peak_rss_bytes(),
         'rows': rows,
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
