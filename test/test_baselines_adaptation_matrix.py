@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.image import imread
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
 
-from adaptation_matrix.report import summarise, write_report
+from adaptation_matrix.report import spread_names, summarise, write_report
 from adaptation_matrix.run_settings import base_settings, shared_facts
 from adaptation_matrix.store import ResultsError, ResultStore, Run
 
@@ -141,3 +144,13 @@ def test_what_runs_share_can_be_kept_and_compared(config, tmp_path):
     ResultStore(store.path).require_settings(config.stem, facts)
     with pytest.raises(ConfigError, match='task'):
         ResultStore(store.path).require_settings(config.stem, {**facts, 'task': 'frames'})
+
+
+@given(heights=st.lists(st.floats(0, 100), min_size=1, max_size=20), line=st.floats(0.1, 8))
+def test_names_of_a_plot_keep_apart_and_stay_near(heights, line):
+    heights = sorted(heights, reverse=True)
+    found = spread_names(heights, line)
+    assert all(a - b >= line - 1e-6 for a, b in pairwise(found))
+    assert sum(found) == pytest.approx(sum(heights), abs=1e-6)
+    if all(a - b >= line for a, b in pairwise(heights)):
+        assert found == pytest.approx(heights)

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
+from scipy.optimize import isotonic_regression
 
 from adaptation_matrix.store import ResultStore, Run
 from pointata_core.evaluation.colours import colour_of
@@ -170,25 +174,69 @@ def _millions(count: int) -> str:
     return f'{count / 1e6:.3f} M' if count < 10**7 else f'{count / 1e6:.1f} M'
 
 
+# From points to their names, on the logarithmic axis.
+_GAP = 1.35
+
+
 def parameters_plot(rows: list[Row]) -> bytes:
     """Accuracy against trainable parameters (logarithmic), at the largest label fraction; PNG."""
     largest = max(row.fraction for row in rows)
-    rows = [row for row in rows if row.fraction == largest]
+    rows = sorted((row for row in rows if row.fraction == largest), key=lambda row: row.trainable)
     figure, axes = _axes('trainable parameters, head included', rows[0].measure)
-    heights = _name_heights(rows)
-    for row, height in zip(rows, heights, strict=True):
-        colour = _colour(row.method)
+    axes.set_xscale('log')
+    for row in rows:
         axes.errorbar(
             row.trainable, 100 * row.accuracy, 100 * (row.spread or 0.0), fmt='o', ms=7,
-            color=colour, ecolor=colour, elinewidth=1.4, capsize=3,
+            color=_colour(row.method), elinewidth=1.4, capsize=3,
         )  # fmt: skip
-        axes.annotate(
-            row.method, (row.trainable, height), (9, 0), textcoords='offset points', size=9,
-            color='#1b2430', va='center',
-        )  # fmt: skip
-    axes.set_xscale('log')
-    axes.margins(x=0.18, y=0.1)
+    low, high = axes.get_ylim()
+    line = 0.04 * (high - low)
+    for column, left, x in _columns(rows):
+        heights = spread_names([100 * row.accuracy for row in column], line)
+        for row, height in zip(column, heights, strict=True):
+            axes.annotate(
+                row.method, (row.trainable, 100 * row.accuracy), (x, height), size=9,
+                color='#1b2430', va='center', ha='right' if left else 'left',
+                arrowprops={
+                    'arrowstyle': '-', 'color': _colour(row.method), 'lw': 0.8, 'shrinkA': 2,
+                    'relpos': (1.0 if left else 0.0, 0.5),
+                },
+            )  # fmt: skip
+            low, high = min(low, height - line), max(high, height + line)
+    axes.set_ylim(low, high)
+    axes.margins(x=0.2)
     return to_png(figure)
+
+
+def _columns(rows: list[Row]) -> Iterator[tuple[list[Row], bool, float]]:
+    """Rows whose names share a column, best first; whether it lies left of them; where it begins.
+
+    Rows come in order of their parameters. A new column begins where there are more than twice as
+    many; names go to the side on which the next ones are farther away.
+    """
+    cuts = [n for n, (a, b) in enumerate(pairwise(rows), 1) if b.trainable > 2 * a.trainable]
+    for begin, end in pairwise([0, *cuts, len(rows)]):
+        column = rows[begin:end]
+        first, last = column[0].trainable, column[-1].trainable
+        before = first / rows[begin - 1].trainable if begin else 1.0
+        behind = rows[end].trainable / last if end < len(rows) else math.inf
+        left = before > behind
+        yield (
+            sorted(column, key=lambda row: -row.accuracy),
+            left,
+            first / _GAP if left else last * _GAP,
+        )
+
+
+def spread_names(heights: Sequence[float], line: float) -> list[float]:
+    """Heights of names, each as near as can be to its own, with a line between them.
+
+    Args:
+        heights: Where they would stand, falling.
+        line: Least distance between two of them.
+    """
+    steps = line * np.arange(len(heights))
+    return list(isotonic_regression(np.asarray(heights) + steps, increasing=False).x - steps)
 
 
 def labels_plot(rows: list[Row]) -> bytes:
@@ -223,21 +271,6 @@ def _axes(x_label: str, measure: str):
         spine.set_visible(side in ('left', 'bottom'))
         spine.set_color('#d8dfe8')
     return figure, axes
-
-
-def _name_heights(rows: list[Row]) -> list[float]:
-    """Where each name stands (percent): beside its point, or lower where another one stands."""
-    edges = [100 * (row.accuracy + side * (row.spread or 0.0)) for row in rows for side in (-1, 1)]
-    line = 0.045 * (max(edges) - min(edges))
-    heights: list[float] = []
-    for number, row in enumerate(rows):  # the best first, so names only move down
-        beside = [
-            height
-            for other, height in zip(rows[:number], heights, strict=True)
-            if 0.4 < other.trainable / row.trainable < 2.5
-        ]
-        heights.append(min([100 * row.accuracy, *(height - line for height in beside)]))
-    return heights
 
 
 # A method keeps its colour whatever others are in the plot.
