@@ -271,7 +271,7 @@ def test_all_clips_train_the_places_and_a_share_of_them_the_tokens(share, expect
 
 
 @pytest.mark.parametrize('share', [-0.1, 1.0])
-def test_a_share_that_leaves_the_tokens_nothing_is_refused(share: float) -> None:
+def test_a_share_below_0_or_that_leaves_the_tokens_nothing_is_refused(share: float) -> None:
     with pytest.raises(ConfigError, match=f'place_share is {share}'):
         replace(CONFIG, place_share=share)
 

@@ -113,7 +113,7 @@ class NetworkConfig:
         place_width: Width of what a second stream of the action head reads off the token centres;
             0 for no such stream.
         place_share: Share of every training batch that only the places answer; the tokens answer
-            the rest as well. 0 sends all clips through the adapted blocks, below 1.
+            the rest as well. From 0, where all clips go through the adapted blocks, to below 1.
         token_weight: What the tokens' opinion counts beside that of the places, from 0 to 1.
         actor_class: Segmentation class whose points form an extra descriptor for the action head
             ('' for none): an action is done by somebody, and a scene is mostly walls.
