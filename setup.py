@@ -56,7 +56,7 @@ setup(
     entry_points={
         'console_scripts': ['pointata = pointata_core.cli.main:main'],
         # The core must not import ROS: its command line finds the live demo by this name.
-        'pointata.commands': ['demo = pointata_ros.demo:run'],
+        'pointata.commands': ['demo = pointata_ros.tools.demo:run'],
     },
     python_requires='>=3.10',
     install_requires=['setuptools', *requirements()],

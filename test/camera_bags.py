@@ -11,9 +11,9 @@ import numpy as np
 from camera_bundle_samples import FROM_LIDAR, HEIGHT, MATRIX, WIDTH, picture, surroundings
 from scipy.spatial.transform import Rotation
 
-from pointata_core.data.bags import BagWriter
-from pointata_core.data.camera_messages import camera_info, cloud, image, transform
-from pointata_core.data.cloud_encoding import encode_fields, xyz_columns
+from pointata_core.io.bags.reader import BagWriter
+from pointata_core.io.messages.camera_messages import camera_info, cloud, image, transform
+from pointata_core.io.messages.cloud_encoding import encode_fields, xyz_columns
 
 START_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 100_000_000

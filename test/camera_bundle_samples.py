@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pointata_core.models.camera_lidar import CameraLidarNetwork
-from pointata_core.streaming.camera_bundle import save_camera_bundle
-from pointata_core.streaming.camera_calibration import Camera
-from pointata_core.streaming.camera_manifest import CameraManifest, CameraPreparation
-from pointata_core.streaming.camera_session import CameraView
-from pointata_core.streaming.manifest_fields import Task
+from pointata_core.bundles.camera_bundle import save_camera_bundle
+from pointata_core.bundles.camera_manifest import CameraManifest, CameraPreparation
+from pointata_core.bundles.manifest_fields import Task
+from pointata_core.inference.camera_calibration import Camera
+from pointata_core.inference.camera_session import CameraView
+from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
 
 NETWORK = {
     'fusion': True,

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pointata_core.data.datasets.camera.a2d2 import TEST_DRIVE
-from pointata_core.data.datasets.camera.class_maps import A2D2_CLASSES, NUSCENES_COARSE
-from pointata_core.data.datasets.camera.virtual_kitti import SCENES, WEATHERS
+from pointata_core.datasets.camera.a2d2 import TEST_DRIVE
+from pointata_core.datasets.camera.class_maps import A2D2_CLASSES, NUSCENES_COARSE
+from pointata_core.datasets.camera.virtual_kitti import SCENES, WEATHERS
 
 KITTI_P2 = np.array([[70.0, 0, 60, 3.0], [0, 70, 20, 0.5], [0, 0, 1, 0.003]])
 KITTI_TR = np.array([[0, -1, 0, 0.01], [0, 0, -1, -0.08], [1, 0, 0, -0.27]])

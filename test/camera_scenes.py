@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import torch
 
-from pointata_core.models.camera_lidar import CameraLidarBatch
+from pointata_core.models.camera.camera_lidar import CameraLidarBatch
 
 
 def camera_batch(

@@ -42,12 +42,12 @@ def untrained_bundle(tmp_path_factory) -> Path:
     """A bundle of the tiny preset with few tokens and random weights: quick, real, and useless."""
     import torch
 
-    from pointata_core.data.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
-    from pointata_core.models.config import GeometryConfig, preset_config
-    from pointata_core.models.pointata import PointATA
-    from pointata_core.streaming.bundle import save_bundle
-    from pointata_core.streaming.manifest import Manifest
-    from pointata_core.streaming.preparation import PreparationConfig
+    from pointata_core.bundles.bundle import save_bundle
+    from pointata_core.bundles.manifest import Manifest
+    from pointata_core.bundles.preparation_config import PreparationConfig
+    from pointata_core.models.point.config import GeometryConfig, preset_config
+    from pointata_core.models.point.pointata import PointATA
+    from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
 
     config = preset_config(
         'tiny',

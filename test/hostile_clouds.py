@@ -2,7 +2,7 @@
 """An endless, repeatable supply of PointCloud2 messages: legal ones, liars and nonsense.
 
 Every message follows from its seed alone, so a failure is reported and reproduced by one number.
-Shared by ``test_reliability_fuzz.py`` and ``benchmarks/fuzz.py``.
+Shared by ``test_reliability_fuzz.py`` and ``benchmarks/robustness/fuzz.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from typing import Any
 import numpy as np
 from point_cloud2_messages import Header, PointCloud2, PointField, Stamp
 
-from pointata_core.data.point_cloud2 import Cloud, CloudLimits, Rejected, decode, decode_labels
+from pointata_core.io.messages.point_cloud2 import (
+    Cloud,
+    CloudLimits,
+    Rejected,
+    decode,
+    decode_labels,
+)
 
 KINDS = {1: 'i1', 2: 'u1', 3: 'i2', 4: 'u2', 5: 'i4', 6: 'u4', 7: 'f4', 8: 'f8'}
 LIMITS = CloudLimits(max_points=100_000, max_bytes=1 << 20, max_fields=16)

@@ -29,11 +29,11 @@ from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from pointata_core.data.bags import BagWriter
-from pointata_core.data.point_cloud2 import encode_fields, fill_message, xyz_columns
-from pointata_ros.node import PerceptionNode
-from pointata_ros.statistics import Statistics
-from pointata_ros.stream import Stream
+from pointata_core.io.bags.reader import BagWriter
+from pointata_core.io.messages.point_cloud2 import encode_fields, fill_message, xyz_columns
+from pointata_ros.health.statistics import Statistics
+from pointata_ros.node.perception_node import PerceptionNode
+from pointata_ros.node.stream import Stream
 
 ROOT = Path(__file__).resolve().parent.parent
 # How long is long enough depends on who else uses the machine.

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from pointata_core.data.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
 from pointata_core.evaluation.recorder import RunFacts, RunRecorder
 from pointata_core.evaluation.results import EvaluationResults
+from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
 
 STAGES = ('decode', 'prepare', 'geometry', 'network', 'propagate')
 

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 import yaml
 
-from pointata_core.data.datasets.radhar import CLASSES
-from pointata_core.models.config import BackboneConfig, GeometryConfig, NetworkConfig
-from pointata_core.models.pointata import PointATA
-from pointata_core.streaming.bundle import save_bundle
-from pointata_core.streaming.manifest import Manifest
-from pointata_core.streaming.preparation import PreparationConfig
+from pointata_core.bundles.bundle import save_bundle
+from pointata_core.bundles.manifest import Manifest
+from pointata_core.bundles.preparation_config import PreparationConfig
+from pointata_core.datasets.actions.radhar import CLASSES
+from pointata_core.models.point.config import BackboneConfig, GeometryConfig, NetworkConfig
+from pointata_core.models.point.pointata import PointATA
 
 BACKBONE = BackboneConfig(width=24, depth=3, heads=2, encoder_hidden=(8, 12), encoder_width=24)
 GEOMETRY = GeometryConfig(tokens=6, patch_size=4, tube_radius=0.5, context_neighbours=3)

@@ -11,14 +11,19 @@ import pytest
 import torch
 from small_training import write_backbone, write_config, write_radar
 
-from pointata_core.adaptation.align import LabelledFrames, align, pooled_features, store_embedder
-from pointata_core.adaptation.clip_store import open_store, recipe_for
-from pointata_core.adaptation.settings import AlignSettings, TrainingSettings, read_settings
-from pointata_core.adaptation.shape_source import LabelledFeatures, source_features
-from pointata_core.adaptation.skill_network import build_network, load_embedder
+from pointata_core.bundles.bundle import load_bundle
 from pointata_core.errors import ConfigError
-from pointata_core.models.pointata import PointATA
-from pointata_core.streaming.bundle import load_bundle
+from pointata_core.models.point.pointata import PointATA
+from pointata_core.training.clips.clip_store import open_store, recipe_for
+from pointata_core.training.skill.align import (
+    LabelledFrames,
+    align,
+    pooled_features,
+    store_embedder,
+)
+from pointata_core.training.skill.settings import AlignSettings, TrainingSettings, read_settings
+from pointata_core.training.skill.shape_source import LabelledFeatures, source_features
+from pointata_core.training.skill.skill_network import build_network, load_embedder
 from pointata_core.transport import OtddConfig
 
 CPU = torch.device('cpu')

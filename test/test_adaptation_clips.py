@@ -13,24 +13,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_training import BACKBONE, write_radar
 
-from pointata_core.adaptation.augmentation import (
+from pointata_core.bundles.preparation_config import FeatureSpec, PreparationConfig
+from pointata_core.datasets.registry import open_dataset
+from pointata_core.datasets.sampling import ClipSampling
+from pointata_core.errors import ConfigError
+from pointata_core.inference.preparation import FramePreparer
+from pointata_core.models.point.config import GeometryConfig, NetworkConfig
+from pointata_core.models.point.geometry import frame_geometry
+from pointata_core.models.point.pointata import PointATA
+from pointata_core.ops import gather
+from pointata_core.training.clips.augmentation import (
     AugmentationConfig,
     augment_frames,
     draw_transform,
 )
-from pointata_core.adaptation.batches import EpochBatches
-from pointata_core.adaptation.clip_store import open_store, recipe_for
-from pointata_core.adaptation.frozen_features import freeze_features
-from pointata_core.adaptation.prepared_clips import with_cues
-from pointata_core.adaptation.settings import DataSettings, TrainingSettings
-from pointata_core.data.datasets.registry import open_dataset
-from pointata_core.data.datasets.sampling import ClipSampling
-from pointata_core.errors import ConfigError
-from pointata_core.models.config import GeometryConfig, NetworkConfig
-from pointata_core.models.geometry import frame_geometry
-from pointata_core.models.pointata import PointATA
-from pointata_core.ops import gather
-from pointata_core.streaming.preparation import FeatureSpec, FramePreparer, PreparationConfig
+from pointata_core.training.clips.clip_store import open_store, recipe_for
+from pointata_core.training.clips.frozen_features import freeze_features
+from pointata_core.training.clips.prepared_clips import with_cues
+from pointata_core.training.engine.batches import EpochBatches
+from pointata_core.training.skill.settings import DataSettings, TrainingSettings
 
 PREPARATION = PreparationConfig(
     scale_m=2.0,

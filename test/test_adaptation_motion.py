@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from pointata_core.adaptation.augmentation import AugmentationConfig
-from pointata_core.adaptation.clip_store import labelled_frames, recipe_for
-from pointata_core.adaptation.prepared_clips import collate, frame_of, prepare_clip
-from pointata_core.adaptation.settings import TrainingSettings
-from pointata_core.data.datasets.protocol import Clip
+from pointata_core.bundles.preparation_config import PreparationConfig
+from pointata_core.datasets.protocol import Clip
 from pointata_core.errors import ConfigError
-from pointata_core.models.config import BackboneConfig, GeometryConfig, NetworkConfig
-from pointata_core.models.pointata import PointATA
-from pointata_core.streaming.preparation import FramePreparer, PreparationConfig
+from pointata_core.inference.preparation import FramePreparer
+from pointata_core.models.point.config import BackboneConfig, GeometryConfig, NetworkConfig
+from pointata_core.models.point.pointata import PointATA
+from pointata_core.training.clips.augmentation import AugmentationConfig
+from pointata_core.training.clips.clip_store import labelled_frames, recipe_for
+from pointata_core.training.clips.prepared_clips import collate, frame_of, prepare_clip
+from pointata_core.training.skill.settings import TrainingSettings
 
 AUGMENTATION = AugmentationConfig(rotation_deg=180, tilt_deg=5, scale=(0.8, 1.2), mirror=True)
 GEOMETRY = GeometryConfig(tokens=8, patch_size=4, tube_radius=0.3, context_neighbours=2)

@@ -11,14 +11,14 @@ import pytest
 
 pytest.importorskip('lightning', reason='training needs the extra `train`')
 
-from pointata_core.adaptation.clip_store import open_store, recipe_for
-from pointata_core.adaptation.settings import TrainingSettings, read_settings
-from pointata_core.adaptation.training import run_train
-from pointata_core.data.datasets.protocol import ClipDataset
-from pointata_core.data.datasets.registry import open_dataset
-from pointata_core.data.datasets.s3dis import CLASSES
-from pointata_core.data.datasets.single_frames import SingleFrames
+from pointata_core.datasets.protocol import ClipDataset
+from pointata_core.datasets.registry import open_dataset
+from pointata_core.datasets.scenes.s3dis import CLASSES
+from pointata_core.datasets.scenes.single_frames import SingleFrames
 from pointata_core.errors import ConfigError
+from pointata_core.training.clips.clip_store import open_store, recipe_for
+from pointata_core.training.skill.settings import TrainingSettings, read_settings
+from pointata_core.training.skill.training import run_train
 
 RECIPE = Path(__file__).resolve().parents[1] / 'config' / 'training' / 's3dis.yaml'
 

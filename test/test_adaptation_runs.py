@@ -18,13 +18,13 @@ import safetensors.torch
 import torch
 from small_training import write_backbone, write_config, write_radar
 
-from pointata_core.adaptation.clip_store import open_store, recipe_for
-from pointata_core.adaptation.runs import run_adapt
-from pointata_core.adaptation.settings import read_settings
-from pointata_core.data.datasets.registry import open_dataset
+from pointata_core.bundles.bundle import load_bundle
+from pointata_core.datasets.registry import open_dataset
 from pointata_core.errors import ConfigError
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.session import StreamingSession
+from pointata_core.inference.session import StreamingSession
+from pointata_core.training.clips.clip_store import open_store, recipe_for
+from pointata_core.training.skill.runs import run_adapt
+from pointata_core.training.skill.settings import read_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -129,8 +129,8 @@ def test_two_processes_learn_what_one_learns(folder, config) -> None:
 
 
 def run_start(folder: Path, config: Path) -> dict[str, torch.Tensor]:
-    from pointata_core.adaptation.runs import prepared_network
-    from pointata_core.data.datasets.radhar import CLASSES
+    from pointata_core.datasets.actions.radhar import CLASSES
+    from pointata_core.training.skill.runs import prepared_network
 
     network, _ = prepared_network(read_settings(config, ['network.dropout=0']), CLASSES)
     return network.state_dict()
@@ -174,7 +174,7 @@ def test_the_backbone_of_the_bundle_is_the_one_it_began_with(folder, unbroken) -
 def test_learning_happens(unbroken) -> None:
     """Direction of motion is the class: chance is one in five."""
     results = json.loads((unbroken / 'results.json').read_text())
-    from pointata_core.adaptation.training_report import read_losses
+    from pointata_core.training.skill.training_report import read_losses
 
     losses = [loss for _, loss in read_losses(unbroken)]
     assert losses[-1] < losses[0]

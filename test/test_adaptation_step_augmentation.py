@@ -10,13 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointata_core.adaptation.prepared_clips import ClipBatch
-from pointata_core.adaptation.settings import OptimiserSettings, TrainingSettings, read_settings
-from pointata_core.adaptation.step_augmentation import augment_step, warped_frames
 from pointata_core.errors import ConfigError
-from pointata_core.models.config import GeometryConfig
-from pointata_core.models.geometry import frame_geometry
-from pointata_core.models.patch_motion import WAY_WIDTH, clip_ways
+from pointata_core.models.point.config import GeometryConfig
+from pointata_core.models.point.geometry import frame_geometry
+from pointata_core.models.point.patch_motion import WAY_WIDTH, clip_ways
+from pointata_core.training.clips.prepared_clips import ClipBatch
+from pointata_core.training.clips.step_augmentation import augment_step, warped_frames
+from pointata_core.training.skill.settings import OptimiserSettings, TrainingSettings, read_settings
 
 GEOMETRY = GeometryConfig(tokens=5, patch_size=4, tube_radius=0.5, context_neighbours=2)
 WAYS = 2 * WAY_WIDTH

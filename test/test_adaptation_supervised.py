@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from pointata_core.adaptation.actor_training import (
-    ActorTrainingConfig,
-    read_actor_clips,
-    train_on_actors,
-)
-from pointata_core.adaptation.prepared_clips import (
+from pointata_core.bundles.preparation_config import PreparationConfig
+from pointata_core.inference.preparation import FramePreparer
+from pointata_core.models.point.config import BackboneConfig, GeometryConfig, NetworkConfig
+from pointata_core.models.point.geometry import frame_geometry
+from pointata_core.models.point.pointata import PointATA
+from pointata_core.training.clips.prepared_clips import (
     IGNORED,
     LabelledFrame,
     PreparedClips,
@@ -26,15 +26,16 @@ from pointata_core.adaptation.prepared_clips import (
     prepare_clip,
     write_clip,
 )
-from pointata_core.adaptation.supervised import (
+from pointata_core.training.skill.actor_training import (
+    ActorTrainingConfig,
+    read_actor_clips,
+    train_on_actors,
+)
+from pointata_core.training.skill.supervised import (
     SupervisedConfig,
     SupervisedTraining,
     class_weights,
 )
-from pointata_core.models.config import BackboneConfig, GeometryConfig, NetworkConfig
-from pointata_core.models.geometry import frame_geometry
-from pointata_core.models.pointata import PointATA
-from pointata_core.streaming.preparation import FramePreparer, PreparationConfig
 
 CLASSES = ('floor', 'post')
 CONFIG = NetworkConfig(

@@ -11,20 +11,20 @@ import pytest
 import torch
 from small_training import write_backbone, write_config
 
-from pointata_core.adaptation.prepared_clips import IGNORED, collate, frame_of
-from pointata_core.adaptation.runs import run_adapt
-from pointata_core.adaptation.scoring import score_clips
-from pointata_core.adaptation.settings import read_settings
-from pointata_core.models.network_output import NetworkOutput
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.session import StreamingSession
+from pointata_core.bundles.bundle import load_bundle
+from pointata_core.inference.session import StreamingSession
+from pointata_core.models.point.network_output import NetworkOutput
+from pointata_core.training.clips.prepared_clips import IGNORED, collate, frame_of
+from pointata_core.training.skill.runs import run_adapt
+from pointata_core.training.skill.scoring import score_clips
+from pointata_core.training.skill.settings import read_settings
 
 scene_datasets = pytest.importorskip('scene_datasets', reason='HOI4D files need h5py')
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory) -> Path:
-    from pointata_core.data.datasets.hoi4d import ACTION_FILES, SEMANTIC_FILES
+    from pointata_core.datasets.scenes.hoi4d import ACTION_FILES, SEMANTIC_FILES
 
     folder = tmp_path_factory.mktemp('tasks')
     write_backbone(folder / 'backbone')
@@ -129,7 +129,7 @@ def test_clips_of_a_recording_vote_by_their_softmax() -> None:
 
 
 def test_points_without_a_label_are_left_out_of_loss_and_score(folder) -> None:
-    from pointata_core.adaptation.adapt import logits_and_truth
+    from pointata_core.training.skill.adapt import logits_and_truth
 
     frame = {
         'points': np.zeros((4, 3), np.float32),

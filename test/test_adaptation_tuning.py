@@ -10,10 +10,15 @@ import pytest
 import torch
 from small_training import BACKBONE, GEOMETRY
 
-from pointata_core.adaptation.adapt import AdaptTraining
-from pointata_core.adaptation.prepared_clips import ClipBatch
-from pointata_core.adaptation.settings import OptimiserSettings
-from pointata_core.adaptation.tuning import (
+from pointata_core.errors import ConfigError
+from pointata_core.models.point.backbone import Attention
+from pointata_core.models.point.config import NetworkConfig
+from pointata_core.models.point.geometry import frame_geometry
+from pointata_core.models.point.pointata import PointATA
+from pointata_core.training.clips.prepared_clips import ClipBatch
+from pointata_core.training.skill.adapt import AdaptTraining
+from pointata_core.training.skill.settings import OptimiserSettings
+from pointata_core.training.skill.tuning import (
     MODES,
     apply_mode,
     finished,
@@ -21,11 +26,6 @@ from pointata_core.adaptation.tuning import (
     prefix_is_frozen,
     tuning_mode,
 )
-from pointata_core.errors import ConfigError
-from pointata_core.models.backbone import Attention
-from pointata_core.models.config import NetworkConfig
-from pointata_core.models.geometry import frame_geometry
-from pointata_core.models.pointata import PointATA
 
 CONFIG = NetworkConfig(
     backbone=BACKBONE,

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,15 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
-
-from adaptation_matrix.report import spread_names, summarise, write_report
-from adaptation_matrix.run_settings import base_settings, shared_facts
-from adaptation_matrix.store import ResultsError, ResultStore, Run
-
+from benchmarks.experiments.adaptation_matrix.report import spread_names, summarise, write_report
+from benchmarks.experiments.adaptation_matrix.run_settings import base_settings, shared_facts
+from benchmarks.experiments.adaptation_matrix.store import ResultsError, ResultStore, Run
 from pointata_core.errors import ConfigError
 
-CONFIGS = Path(__file__).resolve().parents[1] / 'benchmarks' / 'adaptation_matrix'
+CONFIGS = Path(__file__).resolve().parents[1] / 'benchmarks' / 'experiments' / 'adaptation_matrix'
 
 
 def measured(correct: int, **changes) -> dict:

@@ -16,21 +16,23 @@ import pytest
 import torch
 from small_training import write_backbone, write_config, write_radar
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
-
-import adaptation
-from adaptation_matrix.methods import CURVE_METHODS, DESIGNS, METHODS, methods_for
-from adaptation_matrix.run_settings import base_settings, settings_of
-from adaptation_matrix.single_run import P4TransformerOnClips, measure
-from adaptation_matrix.store import ResultStore, Run
-
-from pointata_core.adaptation.tuning import tuning_mode
-from pointata_core.data.datasets.registry import open_dataset
-from pointata_core.data.simulator import ShardJob, write_shards
+from benchmarks.experiments import adaptation
+from benchmarks.experiments.adaptation_matrix.methods import (
+    CURVE_METHODS,
+    DESIGNS,
+    METHODS,
+    methods_for,
+)
+from benchmarks.experiments.adaptation_matrix.run_settings import base_settings, settings_of
+from benchmarks.experiments.adaptation_matrix.single_run import P4TransformerOnClips, measure
+from benchmarks.experiments.adaptation_matrix.store import ResultStore, Run
+from pointata_core.datasets.registry import open_dataset
 from pointata_core.errors import PointataError
+from pointata_core.simulation import ShardJob, write_shards
+from pointata_core.training.skill.tuning import tuning_mode
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPT = ROOT / 'benchmarks' / 'adaptation.py'
+SCRIPT = 'benchmarks.experiments.adaptation'
 
 
 @pytest.fixture(scope='module')
@@ -119,7 +121,7 @@ def test_all_labels_come_first_then_seed_by_seed():
 
 
 def command(folder: Path, *words: str) -> list[str]:
-    return [sys.executable, str(SCRIPT), '--config', str(folder / 'small.yaml'),
+    return [sys.executable, '-m', SCRIPT, '--config', str(folder / 'small.yaml'),
             '--root', str(folder / 'data'), '--work', str(folder / 'work'),
             '--output', str(folder / 'results' / 'adaptation.json'), *words]  # fmt: skip
 
@@ -222,7 +224,7 @@ def test_segmentation_is_compared_by_the_iou_of_cells(tmp_path):
         optimiser={'epochs': 1, 'batch': 2},
     )  # fmt: skip
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), '--config', str(tmp_path / 'small.yaml'),
+        [sys.executable, '-m', SCRIPT, '--config', str(tmp_path / 'small.yaml'),
          '--root', str(tmp_path / 'scenes'), '--work', str(tmp_path / 'work'),
          '--output', str(tmp_path / 'results' / 'adaptation.json'),
          '--methods', 'no-align', 'own-embedder', '--seeds', '0', '--fractions', '1'],

@@ -4,18 +4,14 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
-
-from baselines.p4transformer import (
+from benchmarks.experiments.baselines.p4transformer import (
     P4Transformer,
     P4TransformerConfig,
     Point4DConvolution,
@@ -23,7 +19,6 @@ from baselines.p4transformer import (
     msr_config,
     small_config,
 )
-
 from pointata_core.errors import ConfigError
 
 TINY = P4TransformerConfig(

@@ -15,21 +15,20 @@ import torch
 
 pytest.importorskip('lightning', reason='training needs the extra `train`')
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
 
-import temporal_context
 from scene_datasets import write_kitti_sequence
 from small_training import write_backbone
-from temporal_matrix.arms import ARMS, STARTS
-from temporal_matrix.evidence import motion_evidence, separation
-from temporal_matrix.single_run import SKILL, LastFrames, summarised
 
-from pointata_core.adaptation.prepared_clips import ClipBatch
-from pointata_core.adaptation.scoring import SkillScore
-from pointata_core.data.simulator import ShardJob
+from benchmarks.experiments import temporal_context
+from benchmarks.experiments.temporal_matrix.arms import ARMS, STARTS
+from benchmarks.experiments.temporal_matrix.evidence import motion_evidence, separation
+from benchmarks.experiments.temporal_matrix.single_run import SKILL, LastFrames, summarised
 from pointata_core.errors import ConfigError
-from pointata_core.models.config import GeometryConfig
-from pointata_core.models.geometry import frame_geometry
+from pointata_core.models.point.config import GeometryConfig
+from pointata_core.models.point.geometry import frame_geometry
+from pointata_core.simulation import ShardJob
+from pointata_core.training.clips.prepared_clips import ClipBatch
+from pointata_core.training.skill.scoring import SkillScore
 
 SMALL = (
     'preparation.max_cells=64', 'preparation.max_range_m=20', 'precision=32', 'data.variants=1',

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointata_core.errors import ConfigError
-from pointata_core.streaming.camera_calibration import (
+from pointata_core.inference.camera_calibration import (
     MODELS,
     CalibrationError,
     Camera,

@@ -18,27 +18,27 @@ from camera_bundle_samples import CLASSES, POSE, picture, surroundings, view, wr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointata_core.data.bags import BagReader
-from pointata_core.data.datasets.camera.class_maps import to_classes
-from pointata_core.data.image_message import (
+from pointata_core.bundles.camera_bundle import load_camera_bundle
+from pointata_core.bundles.camera_manifest import CameraPreparation
+from pointata_core.datasets.camera.class_maps import to_classes
+from pointata_core.datasets.camera.simulated_recording import SEED, TASK
+from pointata_core.datasets.scenes.kitti_raw import write_kitti_bag
+from pointata_core.errors import BagError
+from pointata_core.evaluation.bag_evaluation import evaluate_bag
+from pointata_core.evaluation.label_digest import LabelDigest
+from pointata_core.evaluation.metrics import ConfusionMatrix
+from pointata_core.evaluation.report import write_report
+from pointata_core.inference.camera_pairing import RecentImages
+from pointata_core.inference.camera_session import CameraSession
+from pointata_core.io.bags.reader import BagReader
+from pointata_core.io.messages.image_message import (
     ENCODINGS,
     ImageRejectReason,
     RejectedImage,
     decode_compressed_image,
     decode_image,
 )
-from pointata_core.data.kitti_raw import write_kitti_bag
-from pointata_core.data.simulated_camera_recording import SEED, TASK
-from pointata_core.data.simulator.camera_frames import simulate_camera
-from pointata_core.errors import BagError
-from pointata_core.evaluation.bag_evaluation import evaluate_bag
-from pointata_core.evaluation.label_digest import LabelDigest
-from pointata_core.evaluation.metrics import ConfusionMatrix
-from pointata_core.evaluation.report import write_report
-from pointata_core.streaming.camera_bundle import load_camera_bundle
-from pointata_core.streaming.camera_manifest import CameraPreparation
-from pointata_core.streaming.camera_pairing import RecentImages
-from pointata_core.streaming.camera_session import CameraSession
+from pointata_core.simulation.camera.frames import simulate_camera
 
 MAIN = [sys.executable, '-m', 'pointata_core.cli.main']
 
@@ -237,7 +237,7 @@ def test_kitti_scans_keep_their_points_and_labels(tmp_path):
     assert write_kitti_bag(folder, tmp_path / 'bag') == 1
     with BagReader(tmp_path / 'bag') as bag:
         messages = {topic: message for topic, _, message in bag.messages()}
-    from pointata_core.data.point_cloud2 import decode, decode_labels
+    from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 
     np.testing.assert_array_equal(decode(messages['/velodyne_points']).points, rows[:, :3])
     labels = decode_labels(messages['/velodyne_points'], 'label')
@@ -250,9 +250,9 @@ def test_kitti_scans_keep_their_points_and_labels(tmp_path):
 
 def test_a_simulated_drive_is_recorded_with_its_camera_and_truth(tmp_path, capsys):
     from pointata_core.cli.main import main
-    from pointata_core.data.point_cloud2 import decode, decode_labels
-    from pointata_core.data.transforms import TransformBuffer
-    from pointata_core.streaming.camera_calibration import camera_from_info, pixels_of
+    from pointata_core.inference.camera_calibration import camera_from_info, pixels_of
+    from pointata_core.io.messages.point_cloud2 import decode, decode_labels
+    from pointata_core.io.transforms import TransformBuffer
 
     words = ['data', 'bag', 'night', '--output', str(tmp_path / 'night'), '--frames', '1']
     assert main([*words, '--json']) == 0

@@ -14,12 +14,12 @@ import torch
 import yaml
 from toy_domains import TASK, write_toy_domains
 
-from pointata_core.data.datasets.camera.sample_config import SampleConfig
-from pointata_core.data.datasets.camera.samples import make_sample
-from pointata_core.domain_adaptation.batches import collate, open_frames
-from pointata_core.domain_adaptation.configuration import Domain
-from pointata_core.streaming.camera_bundle import load_camera_bundle
-from pointata_core.streaming.camera_session import CameraSession
+from pointata_core.bundles.camera_bundle import load_camera_bundle
+from pointata_core.datasets.camera.sample_config import SampleConfig
+from pointata_core.datasets.camera.samples import make_sample
+from pointata_core.inference.camera_session import CameraSession
+from pointata_core.training.domain.batches import collate, open_frames
+from pointata_core.training.domain.configuration import Domain
 
 SAMPLES = {'grid': 256, 'voxel_m': 0.1, 'resize': [24, 16]}
 TRAINING = {

@@ -31,16 +31,16 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
-from pointata_core.data.bags import BagReader
-from pointata_core.data.kitti_raw import write_kitti_bag
-from pointata_core.data.point_cloud2 import decode_labels
+from pointata_core.bundles.camera_bundle import load_camera_bundle
+from pointata_core.bundles.camera_manifest import CameraPreparation
+from pointata_core.datasets.scenes.kitti_raw import write_kitti_bag
 from pointata_core.evaluation.bag_evaluation import evaluate_bag
 from pointata_core.evaluation.label_digest import LabelDigest
-from pointata_core.streaming.camera_bundle import load_camera_bundle
-from pointata_core.streaming.camera_calibration import Camera
-from pointata_core.streaming.camera_manifest import CameraPreparation
-from pointata_core.streaming.camera_session import CameraSession, CameraView
-from pointata_ros.camera_pairs import CameraPairs
+from pointata_core.inference.camera_calibration import Camera
+from pointata_core.inference.camera_session import CameraSession, CameraView
+from pointata_core.io.bags.reader import BagReader
+from pointata_core.io.messages.point_cloud2 import decode_labels
+from pointata_ros.camera.pairs import CameraPairs
 
 pytestmark = pytest.mark.ros
 WARN = 1

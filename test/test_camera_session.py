@@ -25,28 +25,28 @@ from camera_bundle_samples import (
     write_camera_bundle,
 )
 
-from pointata_core.data.datasets.camera.frames import seen
-from pointata_core.data.datasets.camera.projection import project
-from pointata_core.data.datasets.camera.sample_config import SampleConfig
-from pointata_core.data.datasets.camera.samples import make_sample
-from pointata_core.domain_adaptation.batches import collate
-from pointata_core.errors import BundleError
-from pointata_core.streaming.bundle import Bundle, load_bundle
-from pointata_core.streaming.camera_bundle import (
+from pointata_core.bundles.bundle import Bundle, load_bundle
+from pointata_core.bundles.camera_bundle import (
     CameraBundle,
     load_any_bundle,
     load_camera_bundle,
     save_camera_bundle,
 )
-from pointata_core.streaming.camera_calibration import CalibrationError, Camera
-from pointata_core.streaming.camera_manifest import CameraManifest, CameraPreparation
-from pointata_core.streaming.camera_session import CAMERA_STAGES, CameraSession, CameraView
-from pointata_core.streaming.manifest_fields import Task
-from pointata_core.streaming.preparation import UNLABELLED
-from pointata_core.streaming.sealed_document import BundleWarning, checksum_of
-from pointata_core.streaming.session import Skipped
-from pointata_core.streaming.time_rules import ResetReason, SkipReason
-from pointata_core.streaming.verify import verify_bundle
+from pointata_core.bundles.camera_manifest import CameraManifest, CameraPreparation
+from pointata_core.bundles.manifest_fields import Task
+from pointata_core.bundles.sealed_document import BundleWarning, checksum_of
+from pointata_core.bundles.verify import verify_bundle
+from pointata_core.datasets.camera.frames import seen
+from pointata_core.datasets.camera.projection import project
+from pointata_core.datasets.camera.sample_config import SampleConfig
+from pointata_core.datasets.camera.samples import make_sample
+from pointata_core.errors import BundleError
+from pointata_core.inference.camera_calibration import CalibrationError, Camera
+from pointata_core.inference.camera_session import CAMERA_STAGES, CameraSession, CameraView
+from pointata_core.inference.session import Skipped
+from pointata_core.inference.time_rules import ResetReason, SkipReason
+from pointata_core.taxonomy import UNLABELLED
+from pointata_core.training.domain.batches import collate
 
 PERIOD_NS = 100_000_000
 
@@ -359,7 +359,7 @@ def test_networks_without_fusion_answer_too(tmp_path):
 
 @pytest.mark.parametrize('scope', ['sample', 'batch'])
 def test_attention_head_by_head_is_the_same_attention(scope):
-    from pointata_core.models.fusion import ExternalAttention
+    from pointata_core.models.camera.fusion import ExternalAttention
 
     module = ExternalAttention(16, scope=scope).eval()
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(300, 16))).float()

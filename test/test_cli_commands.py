@@ -14,9 +14,9 @@ import pytest
 from small_bags import frames, room, write_bag
 
 from pointata_core.cli.main import COMMANDS, main
-from pointata_core.data.bags import BagReader
-from pointata_core.data.cloud_files import read_cloud
-from pointata_core.data.taxonomy import SEGMENTATION_CLASSES
+from pointata_core.io.bags.reader import BagReader
+from pointata_core.io.files.cloud_files import read_cloud
+from pointata_core.taxonomy import SEGMENTATION_CLASSES
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from small_training import write_backbone, write_config, write_radar
 
-from pointata_core.adaptation.settings import TrainingSettings, read_settings, write_settings
+from pointata_core.bundles.verify import verify_bundle
 from pointata_core.cli.main import main
-from pointata_core.data.datasets.registry import dataset_info
+from pointata_core.datasets.registry import dataset_info
 from pointata_core.errors import ConfigError
-from pointata_core.streaming.verify import verify_bundle
+from pointata_core.training.skill.settings import TrainingSettings, read_settings, write_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 # Other commands keep their files in the same folder.
@@ -133,7 +133,7 @@ def test_there_are_recipes_for_all_kinds_of_tasks() -> None:
 
 
 def test_an_unfinished_stage_cannot_be_asked_for(config) -> None:
-    from pointata_core.adaptation.training import run_align
+    from pointata_core.training.skill.training import run_align
 
     with pytest.raises(ConfigError, match='objective is none'):
         run_align(read_settings(config, ['align.objective=none']))

@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 
-from pointata_core.data.bags import BagReader, BagWriter, frames
-from pointata_core.data.cloud import Cloud, RejectReason
-from pointata_core.data.message_types import DEFINITIONS, POINT_CLOUD, TRANSFORMS, make_typestore
-from pointata_core.data.point_cloud2 import encode_fields, fill_message, xyz_columns
 from pointata_core.errors import BagError
+from pointata_core.io.bags.reader import BagReader, BagWriter, frames
+from pointata_core.io.cloud import Cloud, RejectReason
+from pointata_core.io.messages.message_types import (
+    DEFINITIONS,
+    POINT_CLOUD,
+    TRANSFORMS,
+    make_typestore,
+)
+from pointata_core.io.messages.point_cloud2 import encode_fields, fill_message, xyz_columns
 
 STORAGES = pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 SUFFIX = {'mcap': '.mcap', 'sqlite3': '.db3'}
@@ -201,7 +206,7 @@ def test_real_robosense_recording(data_root):
 
 
 def test_real_velodyne_recording_with_labels_and_poses(data_root):
-    from pointata_core.data.point_cloud2 import decode, decode_labels
+    from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 
     bag = data_root / 'semantickitti00_10f_mcap'
     if not bag.is_dir():

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rosbags.typesys import Stores, get_typestore
 
-from pointata_core.data.point_cloud2 import (
+from pointata_core.io.messages.point_cloud2 import (
     CloudLimits,
     decode,
     decode_labels,

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointata_core.data.cloud import CloudLimits
-from pointata_core.data.cloud_files import WRITABLE, read_cloud, write_cloud
-from pointata_core.data.lzf import decompress
-from pointata_core.data.pcd_files import write_pcd
 from pointata_core.errors import CloudFileError
+from pointata_core.io.cloud import CloudLimits
+from pointata_core.io.files.cloud_files import WRITABLE, read_cloud, write_cloud
+from pointata_core.io.files.lzf import decompress
+from pointata_core.io.files.pcd_files import write_pcd
 
 # How long an example takes depends on who else uses the machine.
 settings.register_profile('untimed', deadline=None)

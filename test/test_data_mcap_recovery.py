@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from mcap.records import Message
 from mcap.writer import CompressionType, Writer
 
-from pointata_core.data.bags import BagReader
-from pointata_core.data.mcap_recovery import walk_records
 from pointata_core.errors import BagError
+from pointata_core.io.bags.mcap_recovery import walk_records
+from pointata_core.io.bags.reader import BagReader
 
 # How long an example takes depends on who else uses the machine.
 settings.register_profile('untimed', deadline=None)

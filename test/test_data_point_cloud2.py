@@ -20,7 +20,7 @@ from point_cloud2_messages import (
     xyzi_fields,
 )
 
-from pointata_core.data.point_cloud2 import (
+from pointata_core.io.messages.point_cloud2 import (
     Cloud,
     CloudLimits,
     Rejected,

@@ -18,7 +18,7 @@ from point_cloud2_messages import (
     reference_column,
 )
 
-from pointata_core.data.point_cloud2 import (
+from pointata_core.io.messages.point_cloud2 import (
     Cloud,
     CloudLimits,
     Rejected,

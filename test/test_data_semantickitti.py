@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from pointata_core.data.semantickitti import SemanticKittiSequence
+from pointata_core.datasets.scenes.semantickitti import SemanticKittiSequence
 from pointata_core.errors import CloudFileError
 
 CALIBRATION = np.eye(4)

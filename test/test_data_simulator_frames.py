@@ -8,11 +8,11 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from pointata_core.data.simulator import SCENES, SENSORS, SensorModel, simulate
-from pointata_core.data.simulator.shapes import ShapeKind
-from pointata_core.data.simulator.simulation import ACTOR_RANGE, scan
-from pointata_core.data.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, class_id
 from pointata_core.errors import ConfigError
+from pointata_core.simulation import SCENES, SENSORS, SensorModel, simulate
+from pointata_core.simulation.simulation import ACTOR_RANGE, scan
+from pointata_core.simulation.solids import ShapeKind
+from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, class_id
 
 COARSE = SENSORS['hdl64'].with_columns(360)
 EXACT = replace(COARSE, range_noise=0.0, dropout=0.0)

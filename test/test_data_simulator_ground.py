@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pointata_core.data.simulator.ground import Ground
-from pointata_core.data.taxonomy import SEGMENTATION_CLASSES, class_id
+from pointata_core.simulation.scenes.ground import Ground
+from pointata_core.taxonomy import SEGMENTATION_CLASSES, class_id
 
 
 def make_ground(kerb: float, slope=(0.01, -0.008), waves=((0.05, 0.1, 0.07, 0.4),)) -> Ground:

@@ -8,14 +8,14 @@ import json
 import numpy as np
 import pytest
 
-from pointata_core.data.datasets.errors import DataError
-from pointata_core.data.datasets.sampling import ClipSampling
-from pointata_core.data.datasets.simulated_clips import (
+from pointata_core.datasets.errors import DataError
+from pointata_core.datasets.sampling import ClipSampling
+from pointata_core.datasets.scenes.simulated_clips import (
     MOVING_OR_STANDING_CLASSES,
     simulated_clips,
 )
-from pointata_core.data.simulator import SCENES, ShardJob, read_shard, simulate, write_shard
-from pointata_core.data.taxonomy import SEGMENTATION_CLASSES, class_id
+from pointata_core.simulation import SCENES, ShardJob, read_shard, simulate, write_shard
+from pointata_core.taxonomy import SEGMENTATION_CLASSES, class_id
 
 JOB = ShardJob('traffic', 'vlp16', 3, 0.2)
 LAST = ClipSampling('causal', 1)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointata_core.data.simulator.body import Body, Joint, mirrored
-from pointata_core.data.simulator.motions import NEUTRAL, draw_style, motion
-from pointata_core.data.simulator.performance import Performance, wander, write_script
-from pointata_core.data.taxonomy import ACTION_CLASSES
+from pointata_core.simulation.people.body import Body, Joint, mirrored
+from pointata_core.simulation.people.motions import NEUTRAL, draw_style, motion
+from pointata_core.simulation.people.performance import Performance, wander, write_script
+from pointata_core.taxonomy import ACTION_CLASSES
 
 ACTIONS = ACTION_CLASSES[1:]
 BODY = Body(height=1.75, girth=1.0, instance=3, reflectivity=0.4)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointata_core.data.simulator.ray_casting import HitBuffer, cast
-from pointata_core.data.simulator.sensors import SENSORS, SensorModel
-from pointata_core.data.simulator.shapes import (
+from pointata_core.simulation.sensing.ray_casting import HitBuffer, cast
+from pointata_core.simulation.sensing.sensors import SENSORS, SensorModel
+from pointata_core.simulation.solids import (
     ShapeBuilder,
     ShapeKind,
     Shapes,
@@ -140,7 +140,7 @@ def test_culling_changes_no_hit(shapes, sensor, seed):
 
 
 def _cast_without_windows(shape: Shapes, sensor: SensorModel, directions) -> np.ndarray:
-    from pointata_core.data.simulator import ray_casting
+    from pointata_core.simulation.sensing import ray_casting
 
     table = ray_casting._table(shape)
     local = ray_casting._to_local(table.matrix[:, 0], directions)

@@ -13,8 +13,9 @@ import pytest
 from rosbags.highlevel import AnyReader
 from scipy.spatial.transform import Rotation
 
-from pointata_core.data.message_types import make_typestore
-from pointata_core.data.simulator import (
+from pointata_core.errors import BagError, ConfigError
+from pointata_core.io.messages.message_types import make_typestore
+from pointata_core.simulation import (
     ShardError,
     ShardJob,
     read_shard,
@@ -23,8 +24,7 @@ from pointata_core.data.simulator import (
     write_shard,
     write_shards,
 )
-from pointata_core.data.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
-from pointata_core.errors import BagError, ConfigError
+from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
 
 JOB = ShardJob('indoor', 'kinect', 3, 0.4)
 
@@ -60,7 +60,7 @@ def test_complete_shards_are_kept_and_damaged_or_other_ones_replaced(tmp_path):
 
 def test_a_killed_run_leaves_no_half_shard_and_is_resumed(tmp_path):
     code = (
-        'from pointata_core.data.simulator import ShardJob, write_shards\n'
+        'from pointata_core.simulation import ShardJob, write_shards\n'
         f"jobs = [ShardJob('indoor', 'kinect', seed, 0.3) for seed in range(500)]\n"
         f'write_shards({str(tmp_path)!r}, jobs, progress=False)\n'
     )

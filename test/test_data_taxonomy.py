@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pointata_core.data import taxonomy
+from pointata_core import taxonomy
 
 
 def test_every_class_has_a_name_and_a_colour_of_its_own():

@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation, Slerp
 
-from pointata_core.data.bags import BagReader, BagWriter
-from pointata_core.data.transforms import TransformBuffer, TransformError
+from pointata_core.io.bags.reader import BagReader, BagWriter
+from pointata_core.io.transforms import TransformBuffer, TransformError
 
 # How long an example takes depends on who else uses the machine.
 settings.register_profile('untimed', deadline=None)

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from pointata_core.cli.main import main
-from pointata_core.data.datasets.cache import CacheConfig, open_cache, write_cache
-from pointata_core.data.datasets.cache_files import decode, encode
-from pointata_core.data.datasets.errors import DataError
-from pointata_core.data.datasets.msr_action3d import msr_action3d
-from pointata_core.data.datasets.radhar import radhar
-from pointata_core.data.datasets.sampling import ClipSampling
+from pointata_core.datasets.actions.msr_action3d import msr_action3d
+from pointata_core.datasets.actions.radhar import radhar
+from pointata_core.datasets.cache import CacheConfig, open_cache, write_cache
+from pointata_core.datasets.cache_files import decode, encode
+from pointata_core.datasets.errors import DataError
+from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.errors import ConfigError
 
 WHOLE = ClipSampling('whole')

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from pointata_core.data.datasets.camera import a2d2, nuscenes_lidarseg
-from pointata_core.data.datasets.camera.a2d2 import rectify
-from pointata_core.data.datasets.camera.class_maps import A2D2_CLASSES, TASKS, to_classes
-from pointata_core.data.datasets.camera.frames import CameraFrame, seen
-from pointata_core.data.datasets.camera.projection import distort, project, rigid, visible
-from pointata_core.data.datasets.camera.semantickitti_camera import semantickitti_camera
-from pointata_core.data.datasets.camera.virtual_kitti import WEATHERS, virtual_kitti
+from pointata_core.datasets.camera import a2d2, nuscenes_lidarseg
+from pointata_core.datasets.camera.a2d2 import rectify
+from pointata_core.datasets.camera.class_maps import A2D2_CLASSES, TASKS, to_classes
+from pointata_core.datasets.camera.frames import CameraFrame, seen
+from pointata_core.datasets.camera.projection import distort, project, rigid, visible
+from pointata_core.datasets.camera.semantickitti_camera import semantickitti_camera
+from pointata_core.datasets.camera.virtual_kitti import WEATHERS, virtual_kitti
 from pointata_core.errors import ConfigError, PointataError
 
 NUMBERS = st.floats(-5, 5)

@@ -16,18 +16,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointata_core.data.datasets.camera.exported import FrameWriter, export_frames, exported_frames
-from pointata_core.data.datasets.camera.frames import CameraFrame
-from pointata_core.data.datasets.camera.sample_config import PUBLISHED, SampleConfig
-from pointata_core.data.datasets.camera.samples import (
+from pointata_core.datasets.camera.exported import FrameWriter, export_frames, exported_frames
+from pointata_core.datasets.camera.frames import CameraFrame
+from pointata_core.datasets.camera.sample_config import PUBLISHED, SampleConfig
+from pointata_core.datasets.camera.samples import (
     CameraSamples,
     class_counts,
     make_sample,
     voxelise,
 )
-from pointata_core.data.datasets.camera.semantickitti_camera import semantickitti_camera
-from pointata_core.data.datasets.camera.virtual_kitti import virtual_kitti
-from pointata_core.data.datasets.camera.xmuda_pickles import import_split, read_split
+from pointata_core.datasets.camera.semantickitti_camera import semantickitti_camera
+from pointata_core.datasets.camera.virtual_kitti import virtual_kitti
+from pointata_core.datasets.camera.xmuda_pickles import import_split, read_split
 from pointata_core.errors import ConfigError, PointataError
 
 TASK = 'a2d2_semantickitti'

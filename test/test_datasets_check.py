@@ -10,8 +10,8 @@ import pytest
 from dataset_samples import depth_video, write_utd
 
 from pointata_core.cli.main import main
-from pointata_core.data.datasets.check import check_split
-from pointata_core.data.datasets.registry import DatasetInfo, dataset_info, datasets
+from pointata_core.datasets.check import check_split
+from pointata_core.datasets.registry import DatasetInfo, dataset_info, datasets
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_json_lists_everything(utd, capsys):
 @pytest.mark.parametrize(('published', 'ok'), [(1, True), (2, False), (0, True)])
 def test_fewer_than_published_is_a_failure_and_more_is_none(utd, monkeypatch, published, ok):
     # The naming scheme promises more than these two files, so that is left out of account here.
-    monkeypatch.setattr('pointata_core.data.datasets.utd_mhad.CLASSES', ('one',))
+    monkeypatch.setattr('pointata_core.datasets.actions.utd_mhad.CLASSES', ('one',))
     for trial in (2, 3, 4):
         write_utd(utd, (1, 1, trial), np.zeros((1, 240, 320), np.uint16))
     for subject in (3, 5, 7):

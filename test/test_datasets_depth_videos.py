@@ -9,17 +9,17 @@ from dataset_samples import depth_video, write_clouds, write_msr_raw, write_utd
 from PIL import Image
 from scipy.io import savemat
 
-from pointata_core.data.datasets import ntu_rgbd
-from pointata_core.data.datasets.errors import DataError
-from pointata_core.data.datasets.mat_files import array_shape
-from pointata_core.data.datasets.msr_action3d import (
+from pointata_core.datasets.actions import ntu_rgbd
+from pointata_core.datasets.actions.msr_action3d import (
     REFERENCE_SAMPLING,
     msr_action3d,
     read_depth,
 )
-from pointata_core.data.datasets.ntu_classes import NTU_CLASSES
-from pointata_core.data.datasets.sampling import ClipSampling
-from pointata_core.data.datasets.utd_mhad import utd_mhad
+from pointata_core.datasets.actions.ntu_classes import NTU_CLASSES
+from pointata_core.datasets.actions.utd_mhad import utd_mhad
+from pointata_core.datasets.errors import DataError
+from pointata_core.datasets.files.mat_files import array_shape
+from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.errors import ConfigError
 
 WHOLE = ClipSampling('whole')

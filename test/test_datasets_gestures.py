@@ -8,10 +8,10 @@ import pytest
 from dataset_samples import hands
 from PIL import Image
 
-from pointata_core.data.datasets.errors import DataError
-from pointata_core.data.datasets.nvgesture import nvgesture
-from pointata_core.data.datasets.sampling import ClipSampling
-from pointata_core.data.datasets.shrec17 import shrec17, shrec17_14
+from pointata_core.datasets.actions.nvgesture import nvgesture
+from pointata_core.datasets.actions.shrec17 import shrec17, shrec17_14
+from pointata_core.datasets.errors import DataError
+from pointata_core.datasets.sampling import ClipSampling
 
 SHREC_ROWS = {
     'train': [(1, 1, 1, 1, 1, 1, 40), (2, 2, 4, 1, 2, 4, 90), (14, 2, 9, 5, 14, 28, 60)],

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pointata_core.data.datasets.errors import DataError
-from pointata_core.data.datasets.protocol import FrameDataset
-from pointata_core.data.datasets.registry import open_dataset
-from pointata_core.data.datasets.s3dis import CLASSES
-from pointata_core.data.datasets.shapenet_part import CATEGORIES, FOLDER, parts_of
-from pointata_core.pretraining.probe_sets import dataset_clouds
+from pointata_core.datasets.errors import DataError
+from pointata_core.datasets.protocol import FrameDataset
+from pointata_core.datasets.registry import open_dataset
+from pointata_core.datasets.scenes.s3dis import CLASSES
+from pointata_core.datasets.shapes.shapenet_part import CATEGORIES, FOLDER, parts_of
+from pointata_core.training.pretrain.probe_sets import dataset_clouds
 
 SYNSETS = {'Chair': '03001627', 'Mug': '03797390'}
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from dataset_samples import depth_video, write_msr_raw
 
-from pointata_core.data.datasets.action_catalogue import ACTION_DATASETS
-from pointata_core.data.datasets.errors import DataError, require_folder
-from pointata_core.data.datasets.msr_action3d import msr_action3d
-from pointata_core.data.datasets.protocol import Clip, ClipDataset, Frame
-from pointata_core.data.datasets.registry import DatasetInfo, dataset_info, datasets, open_dataset
-from pointata_core.data.datasets.sampling import ClipSampling
+from pointata_core.datasets.actions.catalogue import ACTION_DATASETS
+from pointata_core.datasets.actions.msr_action3d import msr_action3d
+from pointata_core.datasets.errors import DataError, require_folder
+from pointata_core.datasets.protocol import Clip, ClipDataset, Frame
+from pointata_core.datasets.registry import DatasetInfo, dataset_info, datasets, open_dataset
+from pointata_core.datasets.sampling import ClipSampling
 
 ROOT = Path(__file__).resolve().parents[1]
 CLOUD = np.zeros((4, 3), np.float32)
@@ -93,9 +93,9 @@ def test_a_library_that_is_not_installed_is_named(tmp_path):
 def test_listing_data_sets_imports_no_loader_and_nothing_slow():
     probe = (
         'import sys\n'
-        'from pointata_core.data.datasets.registry import datasets\n'
+        'from pointata_core.datasets.registry import datasets\n'
         'datasets()\n'
-        'print([m for m in ("torch", "scipy", "h5py", "rosbags", "pointata_core.data.datasets.'
+        'print([m for m in ("torch", "scipy", "h5py", "rosbags", "pointata_core.datasets.'
         'utd_mhad") if m in sys.modules])\n'
     )
     run = subprocess.run(

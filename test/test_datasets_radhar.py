@@ -9,9 +9,9 @@ from dataset_samples import radar_points, write_radar_npz, write_radar_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointata_core.data.datasets.errors import DataError
-from pointata_core.data.datasets.radhar import CLASSES, radhar
-from pointata_core.data.datasets.sampling import ClipSampling
+from pointata_core.datasets.actions.radhar import CLASSES, radhar
+from pointata_core.datasets.errors import DataError
+from pointata_core.datasets.sampling import ClipSampling
 
 COUNTS = (3, 1, 4, 2)
 WHOLE = ClipSampling('whole')

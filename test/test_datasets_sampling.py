@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointata_core.data.datasets.protocol import Clip
-from pointata_core.data.datasets.sampling import (
+from pointata_core.datasets.protocol import Clip
+from pointata_core.datasets.sampling import (
     ClipSampling,
     choose_points,
     generator_for,
     nearest_filled,
 )
-from pointata_core.data.datasets.sequences import with_fixed_points
-from pointata_core.data.datasets.splits import SPLITS, belongs, held_out
+from pointata_core.datasets.sequences import with_fixed_points
+from pointata_core.datasets.splits import SPLITS, belongs, held_out
 from pointata_core.errors import ConfigError
 
 QUICK = settings(max_examples=30)

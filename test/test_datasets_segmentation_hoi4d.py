@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from scene_datasets import write_hdf5, write_hoi4d_actions, write_hoi4d_semantics
 
-from pointata_core.data.datasets.errors import DataError
-from pointata_core.data.datasets.hoi4d import (
+from pointata_core.datasets.errors import DataError
+from pointata_core.datasets.protocol import IGNORE, ClipDataset
+from pointata_core.datasets.registry import open_dataset
+from pointata_core.datasets.scenes.hoi4d import (
     ACTION_FILES,
     SEMANTIC_FILES,
     SEMANTIC_NAMES,
@@ -19,8 +21,6 @@ from pointata_core.data.datasets.hoi4d import (
     Hoi4dSemantics,
     scored_classes,
 )
-from pointata_core.data.datasets.protocol import IGNORE, ClipDataset
-from pointata_core.data.datasets.registry import open_dataset
 from pointata_core.errors import ConfigError
 
 

@@ -8,18 +8,18 @@ import pytest
 from scene_datasets import LANDMARKS, kitti_pose, write_kitti_sequence
 from scipy.spatial import cKDTree
 
-from pointata_core.data.datasets.errors import DataError
-from pointata_core.data.datasets.protocol import IGNORE, ClipDataset
-from pointata_core.data.datasets.registry import dataset_info, open_dataset
-from pointata_core.data.datasets.sampling import ClipSampling
-from pointata_core.data.datasets.semantickitti_clips import (
+from pointata_core.datasets.errors import DataError
+from pointata_core.datasets.protocol import IGNORE, ClipDataset
+from pointata_core.datasets.registry import dataset_info, open_dataset
+from pointata_core.datasets.sampling import ClipSampling
+from pointata_core.datasets.scenes.semantickitti_clips import (
     SPLITS,
     classes_of,
     semantickitti_clips,
     translate,
 )
-from pointata_core.data.taxonomy import SEGMENTATION_CLASSES
 from pointata_core.errors import ConfigError
+from pointata_core.taxonomy import SEGMENTATION_CLASSES
 
 THREE = ClipSampling(window='causal', frames=3)
 

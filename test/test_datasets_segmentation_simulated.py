@@ -9,18 +9,18 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from pointata_core.data.datasets.errors import DataError
-from pointata_core.data.datasets.protocol import ClipDataset
-from pointata_core.data.datasets.registry import open_dataset
-from pointata_core.data.datasets.sampling import ClipSampling
-from pointata_core.data.datasets.simulated_clips import (
+from pointata_core.datasets.errors import DataError
+from pointata_core.datasets.protocol import ClipDataset
+from pointata_core.datasets.registry import open_dataset
+from pointata_core.datasets.sampling import ClipSampling
+from pointata_core.datasets.scenes.simulated_clips import (
     MOVABLE_CLASSES,
     simulated_clips,
     split_of_seed,
 )
-from pointata_core.data.simulator import ShardJob, simulate, write_shards
-from pointata_core.data.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
 from pointata_core.errors import ConfigError
+from pointata_core.simulation import ShardJob, simulate, write_shards
+from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
 
 JOBS = [ShardJob('indoor', 'kinect', seed, 0.3) for seed in (7, 8, 9, 17)]
 TWO = ClipSampling(window='causal', frames=2)

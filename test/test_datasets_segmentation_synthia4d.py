@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scene_datasets import write_synthia
 
-from pointata_core.data.datasets.errors import DataError
-from pointata_core.data.datasets.protocol import IGNORE, ClipDataset
-from pointata_core.data.datasets.registry import open_dataset
-from pointata_core.data.datasets.synthia4d import (
+from pointata_core.datasets.errors import DataError
+from pointata_core.datasets.protocol import IGNORE, ClipDataset
+from pointata_core.datasets.registry import open_dataset
+from pointata_core.datasets.scenes.synthia4d import (
     CLASSES,
     PUBLISHED_FREQUENCIES,
     Synthia4d,

@@ -16,11 +16,11 @@ from scene_datasets import (
     write_shapenet,
 )
 
-from pointata_core.data.datasets.errors import DataError
-from pointata_core.data.datasets.protocol import FrameDataset
-from pointata_core.data.datasets.registry import dataset_info, open_dataset
-from pointata_core.data.datasets.scanobjectnn import ScanObjectNN
-from pointata_core.data.datasets.shapenet55 import CATEGORIES, ShapeNet55
+from pointata_core.datasets.errors import DataError
+from pointata_core.datasets.protocol import FrameDataset
+from pointata_core.datasets.registry import dataset_info, open_dataset
+from pointata_core.datasets.shapes.scanobjectnn import ScanObjectNN
+from pointata_core.datasets.shapes.shapenet55 import CATEGORIES, ShapeNet55
 from pointata_core.errors import ConfigError
 
 CHAIR, PLANE, WASHER = '03001627-aa12', '02691156-b-7', '04554684-c3'

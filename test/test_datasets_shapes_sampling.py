@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scene_datasets import write_modelnet_text, write_shapenet
 
-from pointata_core.data.datasets.modelnet40 import ModelNet40Text
-from pointata_core.data.datasets.protocol import FrameDataset
-from pointata_core.data.datasets.shape_sampling import SampledShapes, in_unit_sphere, stratified
-from pointata_core.data.datasets.shapenet55 import ShapeNet55
+from pointata_core.datasets.protocol import FrameDataset
+from pointata_core.datasets.shapes.modelnet40 import ModelNet40Text
+from pointata_core.datasets.shapes.shape_sampling import SampledShapes, in_unit_sphere, stratified
+from pointata_core.datasets.shapes.shapenet55 import ShapeNet55
 from pointata_core.errors import ConfigError
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pointata_ros.stop_flag import StopFlag
+from pointata_ros.tools.stop_flag import StopFlag
 
 ROOT = Path(__file__).resolve().parents[1]
 PARENT = """
 import sys, time
 from pathlib import Path
-from pointata_ros.demo_processes import Family, orderly_end
+from pointata_ros.tools.demo_processes import Family, orderly_end
 with orderly_end(), Family() as family:
     print('ready', flush=True)
     family.start('sleeper', ['sleep', '1000'], Path(sys.argv[1]))

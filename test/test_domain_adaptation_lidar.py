@@ -17,23 +17,23 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from toy_domains import TASK, write_toy_domains
 
+from pointata_core.bundles.camera_bundle import load_camera_bundle
 from pointata_core.cli.camera_export import export_run
-from pointata_core.data.datasets.camera.class_maps import to_classes
-from pointata_core.data.datasets.camera.exported import FrameWriter
-from pointata_core.data.datasets.camera.sample_config import SampleConfig
-from pointata_core.data.datasets.camera.samples import CameraSamples
-from pointata_core.data.taxonomy import labels_from_semantickitti
-from pointata_core.domain_adaptation.batches import PairBatches, Pairs, answered_at, collate
-from pointata_core.domain_adaptation.choices import StyleConfig
-from pointata_core.domain_adaptation.configuration import Domain, DomainAdaptationConfig
-from pointata_core.domain_adaptation.objective import LossWeights, mixed_terms, source_terms
-from pointata_core.domain_adaptation.running import Domains, new_network, run_domain_adaptation
-from pointata_core.domain_adaptation.statistics import take_statistics
-from pointata_core.domain_adaptation.stylised import density_transfer, stylise
+from pointata_core.datasets.camera.class_maps import to_classes
+from pointata_core.datasets.camera.exported import FrameWriter
+from pointata_core.datasets.camera.sample_config import SampleConfig
+from pointata_core.datasets.camera.samples import CameraSamples
 from pointata_core.errors import ConfigError
-from pointata_core.models.camera_lidar import CameraLidarNetwork
-from pointata_core.models.sparse_unet import VoxelNorm
-from pointata_core.streaming.camera_bundle import load_camera_bundle
+from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
+from pointata_core.models.camera.sparse_unet import VoxelNorm
+from pointata_core.taxonomy import labels_from_semantickitti
+from pointata_core.training.domain.batches import PairBatches, Pairs, answered_at, collate
+from pointata_core.training.domain.choices import StyleConfig
+from pointata_core.training.domain.configuration import Domain, DomainAdaptationConfig
+from pointata_core.training.domain.objective import LossWeights, mixed_terms, source_terms
+from pointata_core.training.domain.running import Domains, new_network, run_domain_adaptation
+from pointata_core.training.domain.statistics import take_statistics
+from pointata_core.training.domain.stylised import density_transfer, stylise
 
 SAMPLES = SampleConfig(
     grid=256, voxel_m=0.1, resize=(32, 16), noise=0.0, flip_axis='y', rotate=False, jitter=0.0

@@ -10,16 +10,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointata_core.domain_adaptation import losses
-from pointata_core.domain_adaptation.objective import (
+from pointata_core.errors import ConfigError
+from pointata_core.models.camera.camera_lidar import CameraLidarOutput
+from pointata_core.training.domain import losses
+from pointata_core.training.domain.objective import (
     LossWeights,
     domain_terms,
     source_terms,
     target_terms,
 )
-from pointata_core.domain_adaptation.settings import SETTINGS, loss_weights
-from pointata_core.errors import ConfigError
-from pointata_core.models.camera_lidar import CameraLidarOutput
+from pointata_core.training.domain.settings import SETTINGS, loss_weights
 
 HEADS = ('image', 'image_mimic', 'cloud', 'cloud_mimic')
 

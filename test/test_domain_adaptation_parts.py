@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from torch import nn
 
-from pointata_core.domain_adaptation.pseudo_labels import (
+from pointata_core.errors import ConfigError, PointataError
+from pointata_core.models.camera.camera_lidar import CameraLidarOutput
+from pointata_core.training.domain.pseudo_labels import (
     Answers,
     PseudoLabels,
     PseudoLabelWriter,
@@ -24,7 +26,7 @@ from pointata_core.domain_adaptation.pseudo_labels import (
     class_thresholds,
     confident,
 )
-from pointata_core.domain_adaptation.stylised import (
+from pointata_core.training.domain.stylised import (
     StyleConfig,
     density_scale,
     density_transfer,
@@ -33,9 +35,7 @@ from pointata_core.domain_adaptation.stylised import (
     mixup,
     stylise,
 )
-from pointata_core.domain_adaptation.teacher import MovingAverageTeacher
-from pointata_core.errors import ConfigError, PointataError
-from pointata_core.models.camera_lidar import CameraLidarOutput
+from pointata_core.training.domain.teacher import MovingAverageTeacher
 
 # -- teacher
 

@@ -19,16 +19,16 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from toy_domains import TASK, write_toy_domains
 
-from pointata_core.data.datasets.camera.sample_config import SampleConfig
-from pointata_core.data.datasets.camera.samples import CameraSamples
-from pointata_core.domain_adaptation.batches import PairBatches, Pairs, collate
-from pointata_core.domain_adaptation.configuration import Domain, DomainAdaptationConfig
-from pointata_core.domain_adaptation.pseudo_labels import PseudoLabels
-from pointata_core.domain_adaptation.running import Domains, new_network, run_domain_adaptation
-from pointata_core.domain_adaptation.scoring import score_network
-from pointata_core.domain_adaptation.training import CrossModalModule
+from pointata_core.datasets.camera.sample_config import SampleConfig
+from pointata_core.datasets.camera.samples import CameraSamples
 from pointata_core.errors import ConfigError
-from pointata_core.models.sparse_unet import PLANES
+from pointata_core.models.camera.sparse_unet import PLANES
+from pointata_core.training.domain.batches import PairBatches, Pairs, collate
+from pointata_core.training.domain.configuration import Domain, DomainAdaptationConfig
+from pointata_core.training.domain.pseudo_labels import PseudoLabels
+from pointata_core.training.domain.running import Domains, new_network, run_domain_adaptation
+from pointata_core.training.domain.scoring import score_network
+from pointata_core.training.domain.training import CrossModalModule
 
 SAMPLES = SampleConfig(
     grid=256, voxel_m=0.1, resize=(32, 16), noise=0.0, flip_axis='y', rotate=False, jitter=0.0

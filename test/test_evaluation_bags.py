@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from small_bags import PERIOD_NS, START_NS, Frame, frames, room, write_bag
 
-from pointata_core.data.taxonomy import SEGMENTATION_CLASSES
+from pointata_core.bundles.bundle import load_bundle
 from pointata_core.errors import BagError, ConfigError
 from pointata_core.evaluation.bag_evaluation import evaluate_bag
 from pointata_core.evaluation.ground_truth import StampMatcher, labels_by_name, labels_to_classes
 from pointata_core.evaluation.label_digest import LabelDigest
 from pointata_core.evaluation.results import EvaluationResults
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.session import StreamingSession
+from pointata_core.inference.session import StreamingSession
+from pointata_core.taxonomy import SEGMENTATION_CLASSES
 
 
 @pytest.fixture(scope='module')

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pointata_core.data.taxonomy import IGNORED
 from pointata_core.evaluation.metrics import ConfusionMatrix
+from pointata_core.taxonomy import UNLABELLED
 
 CLASSES = ('road', 'car', 'person')
 
@@ -47,8 +47,8 @@ def test_class_absent_from_truth_is_not_averaged_but_its_points_are_errors():
 
 
 def test_point_without_truth_never_counts_and_point_without_answer_is_wrong():
-    truth = np.array([0, 0, 255, -1, IGNORED])
-    result = score(truth, np.array([0, IGNORED, 1, 0, 0], dtype=np.uint16))
+    truth = np.array([0, 0, 255, -1, UNLABELLED])
+    result = score(truth, np.array([0, UNLABELLED, 1, 0, 0], dtype=np.uint16))
     assert (result.points, result.unanswered) == (2, 1)
     assert result.accuracy == pytest.approx(0.5)
     assert result.miou == pytest.approx(0.5)
@@ -68,7 +68,7 @@ def test_unscored_class_has_no_iou_but_its_points_stay_in_the_unions():
 
 
 def test_no_truth_at_all_gives_no_score():
-    assert score(truth=[-1, IGNORED], answer=[0, 1]) is None
+    assert score(truth=[-1, UNLABELLED], answer=[0, 1]) is None
 
 
 def test_lengths_must_agree():

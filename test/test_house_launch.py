@@ -142,8 +142,8 @@ def installed() -> None:
 @pytest.fixture(scope='module')
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One second of a simulated street, poses included."""
-    from pointata_core.data.simulator import simulate
-    from pointata_core.data.simulator.recording import write_bag
+    from pointata_core.simulation import simulate
+    from pointata_core.simulation.recording import write_bag
 
     frames = simulate('street', 'vlp16', seed=3, duration_s=1.0, rate_hz=10.0)
     return write_bag(tmp_path_factory.mktemp('bags') / 'street', frames)
@@ -214,7 +214,7 @@ def answers() -> Iterator[Answers]:
 
 def frames_of(recording: Path) -> dict[int, int]:
     """Map the stamps of the recorded clouds to their numbers of points."""
-    from pointata_core.data.bags import BagReader, frames
+    from pointata_core.io.bags.reader import BagReader, frames
 
     with BagReader(recording) as reader:
         (topic,) = reader.point_topics()

@@ -21,38 +21,24 @@ ROS_PACKAGES = re.compile(
 )
 
 # Which rooms a room may use besides itself. `base` is what lies directly in pointata_core.
+_BELOW_TRAINING = {
+    'base', 'ops', 'models', 'transport', 'io', 'simulation', 'shapes', 'datasets', 'bundles',
+    'inference', 'evaluation',
+}  # fmt: skip
 ARROWS: dict[str, set[str]] = {
     'base': set(),
     'ops': {'base'},
     'models': {'base', 'ops'},
     'transport': {'base'},
-    'data': {'base', 'ops'},
-    'streaming': {'base', 'ops', 'models'},
-    'evaluation': {'base', 'ops', 'models', 'data', 'streaming'},
-    'adaptation': {
-        'base',
-        'ops',
-        'models',
-        'transport',
-        'data',
-        'streaming',
-        'evaluation',
-        'pretraining',
-    },
-    'pretraining': {'base', 'ops', 'models', 'data', 'evaluation'},
-    'domain_adaptation': {'base', 'ops', 'models', 'data', 'evaluation'},
-    'cli': {
-        'base',
-        'ops',
-        'models',
-        'transport',
-        'data',
-        'streaming',
-        'evaluation',
-        'adaptation',
-        'pretraining',
-        'domain_adaptation',
-    },
+    'shapes': {'base'},
+    'io': {'base'},
+    'simulation': {'base', 'io'},
+    'datasets': {'base', 'ops', 'io', 'simulation'},
+    'bundles': {'base', 'models'},
+    'inference': {'base', 'ops', 'models', 'bundles'},
+    'evaluation': {'base', 'ops', 'models', 'io', 'datasets', 'bundles', 'inference'},
+    'training': _BELOW_TRAINING,
+    'cli': _BELOW_TRAINING | {'training'},
 }
 
 
@@ -112,7 +98,7 @@ def test_arrows_only_go_down() -> None:
 
 
 def test_the_node_uses_only_rooms_that_it_may() -> None:
-    allowed = {'base', 'data', 'streaming', 'evaluation', 'cli'}
+    allowed = {'base', 'io', 'simulation', 'bundles', 'inference', 'evaluation', 'cli'}
     offending = [
         f'{relative(path)}:{line} imports {name}'
         for path in modules_of('pointata_ros')
@@ -147,8 +133,8 @@ def test_every_module_says_what_it_is() -> None:
 
 def test_imports_are_seen_wherever_they_stand_and_however_they_are_written() -> None:
     source = 'import a.b\ndef f():\n    from ..models import x\n    from . import y\n'
-    names = list(names_imported_by(source, ('pointata_core', 'data')))
-    assert names == [(1, 'a.b'), (3, 'pointata_core.models.x'), (4, 'pointata_core.data.y')]
+    names = list(names_imported_by(source, ('pointata_core', 'io')))
+    assert names == [(1, 'a.b'), (3, 'pointata_core.models.x'), (4, 'pointata_core.io.y')]
 
 
 @pytest.mark.parametrize('name', ['rclpy', 'sensor_msgs', 'tf2_ros', 'launch_ros', 'pointata_ros'])

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointata_core.models.action_head import ActionHead
-from pointata_core.models.actor_pooling import TRACE_WIDTH, ActorPooling, choose_actor
+from pointata_core.models.point.heads.action_head import ActionHead
+from pointata_core.models.point.heads.actor_pooling import TRACE_WIDTH, ActorPooling, choose_actor
 
 BODY = torch.tensor([0.02, 0.02, 0.08])
 

@@ -10,10 +10,15 @@ import torch
 from camera_scenes import camera_batch
 from torch.nn import functional as F
 
-from pointata_core.models.camera_lidar import CameraLidarBatch, CameraLidarNetwork
-from pointata_core.models.fusion import Dropout, ExternalAttention, FusionModule, ImageAttention
-from pointata_core.models.image_unet import ImageUNet, gather_pixels
-from pointata_core.models.sparse_unet import SparseUNet
+from pointata_core.models.camera.camera_lidar import CameraLidarBatch, CameraLidarNetwork
+from pointata_core.models.camera.fusion import (
+    Dropout,
+    ExternalAttention,
+    FusionModule,
+    ImageAttention,
+)
+from pointata_core.models.camera.image_unet import ImageUNet, gather_pixels
+from pointata_core.models.camera.sparse_unet import SparseUNet
 
 PLANES = (4, 8, 12)
 

@@ -11,9 +11,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from pointata_core.models.checkpoint_files import CheckpointError, require_safe_torch
-from pointata_core.models.checkpoints import convert_checkpoint, load_backbone, save_backbone
-from pointata_core.models.config import preset_config
+from pointata_core.models.checkpoints.conversion import (
+    convert_checkpoint,
+    load_backbone,
+    save_backbone,
+)
+from pointata_core.models.checkpoints.files import CheckpointError, require_safe_torch
+from pointata_core.models.point.config import preset_config
 
 HEADS = public.Sizes().heads
 MAKERS = {

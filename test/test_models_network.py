@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pointata_core.errors import ConfigError
-from pointata_core.models.config import (
+from pointata_core.models.point.config import (
     BackboneConfig,
     GeometryConfig,
     NetworkConfig,
     preset_config,
 )
-from pointata_core.models.geometry import frame_geometry
-from pointata_core.models.pointata import PointATA
+from pointata_core.models.point.geometry import frame_geometry
+from pointata_core.models.point.pointata import PointATA
 from pointata_core.ops import gather
 
 TOLERANCE = 1e-4

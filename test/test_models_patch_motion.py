@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointata_core.errors import ConfigError
-from pointata_core.models.config import BackboneConfig, GeometryConfig, NetworkConfig
-from pointata_core.models.geometry import frame_geometry
-from pointata_core.models.patch_motion import (
+from pointata_core.models.point.config import BackboneConfig, GeometryConfig, NetworkConfig
+from pointata_core.models.point.geometry import frame_geometry
+from pointata_core.models.point.patch_motion import (
     WAY_WIDTH,
     Trail,
     clip_ways,
@@ -22,8 +22,8 @@ from pointata_core.models.patch_motion import (
     patch_ways,
     turned_ways,
 )
-from pointata_core.models.pointata import PointATA
-from pointata_core.models.token_cues import CueEmbedding
+from pointata_core.models.point.pointata import PointATA
+from pointata_core.models.point.token_features import CueEmbedding
 
 GEOMETRY = GeometryConfig(tokens=5, patch_size=4, tube_radius=0.5, context_neighbours=2)
 CONFIG = NetworkConfig(

@@ -9,10 +9,10 @@ import torch
 from test_models_network import SMALL, moving_clip, stream, trained
 from test_streaming_golden import BUNDLE, frozen_frames
 
+from pointata_core.bundles.bundle import load_bundle
 from pointata_core.errors import ConfigError
+from pointata_core.inference.session import StreamingSession
 from pointata_core.models.linear import Linear, set_precision
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.session import StreamingSession
 
 # Above this, a float32 probability is no coin toss that rounding decides.
 CLEAR = 0.6

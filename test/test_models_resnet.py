@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from pointata_core.errors import PointataError
-from pointata_core.models.resnet import ResNet, load_resnet_weights
+from pointata_core.models.camera.resnet import ResNet, load_resnet_weights
 
 
 @pytest.fixture(scope='module')

@@ -22,11 +22,11 @@ from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import Classification, LabelInfo
 from visualization_msgs.msg import Marker, MarkerArray
 
-from pointata_core.data.point_cloud2 import decode, decode_labels
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.preparation import UNLABELLED
-from pointata_core.streaming.session import StreamingSession
-from pointata_core.streaming.threads import choose_threads
+from pointata_core.bundles.bundle import load_bundle
+from pointata_core.inference.session import StreamingSession
+from pointata_core.inference.threads import choose_threads
+from pointata_core.io.messages.point_cloud2 import decode, decode_labels
+from pointata_core.taxonomy import UNLABELLED
 
 pytestmark = pytest.mark.ros
 
@@ -105,7 +105,7 @@ def test_who_subscribes_late_still_gets_the_label_tables(bench, untrained_bundle
 
 
 def test_the_coloured_cloud_is_made_only_while_somebody_listens(bench, stamps, monkeypatch):
-    from pointata_ros import publishers
+    from pointata_ros.node.perception_node import publishers
 
     made = []
     original = publishers.rgb_message

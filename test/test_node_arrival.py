@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from node_harness import cloud
 
-from pointata_core.data.cloud import CloudLimits, Rejected
-from pointata_core.streaming.aside import Aside, Once
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.session import StreamingSession
-from pointata_ros.arrival import Arrival
+from pointata_core.bundles.bundle import load_bundle
+from pointata_core.inference.background import Aside, Once
+from pointata_core.inference.session import StreamingSession
+from pointata_core.io.cloud import CloudLimits, Rejected
+from pointata_ros.node.arrival import Arrival
 
 LIMITS = CloudLimits(max_points=1000)
 

@@ -26,16 +26,16 @@ from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import Classification, LabelInfo
 from visualization_msgs.msg import Marker, MarkerArray
 
-from pointata_core.data.point_cloud2 import decode, decode_labels
-from pointata_core.models.config import NetworkConfig
-from pointata_core.models.pointata import PointATA
-from pointata_core.streaming.bundle import load_bundle, save_bundle
-from pointata_core.streaming.device import DeviceChoice
-from pointata_core.streaming.manifest import Manifest
-from pointata_core.streaming.session import StreamingSession
-from pointata_core.streaming.threads import choose_threads
-from pointata_ros.recovery import PATIENCE, full_cells
-from pointata_ros.transforms import EgoMotion, TransformMissing
+from pointata_core.bundles.bundle import load_bundle, save_bundle
+from pointata_core.bundles.manifest import Manifest
+from pointata_core.inference.device import DeviceChoice
+from pointata_core.inference.session import StreamingSession
+from pointata_core.inference.threads import choose_threads
+from pointata_core.io.messages.point_cloud2 import decode, decode_labels
+from pointata_core.models.point.config import NetworkConfig
+from pointata_core.models.point.pointata import PointATA
+from pointata_ros.node.recovery import PATIENCE, full_cells
+from pointata_ros.node.transforms import EgoMotion, TransformMissing
 
 pytestmark = pytest.mark.ros
 OK, WARN, ERROR = range(3)
@@ -477,7 +477,7 @@ def test_a_skill_is_swapped_for_all_inputs_at_once_and_no_cloud_is_lost(
 def test_a_swap_that_fails_for_one_input_happens_for_none(
     bench, untrained_bundle, other_bundle, monkeypatch
 ):
-    from pointata_ros import skill_server
+    from pointata_ros.node.perception_node import skill_server
 
     made = []
 

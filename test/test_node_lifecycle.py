@@ -24,10 +24,10 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import LabelInfo
 
-from pointata_core.data.point_cloud2 import decode_labels
-from pointata_core.streaming.bundle import load_bundle, save_bundle
-from pointata_core.streaming.manifest import Manifest
-from pointata_ros.hints import explain_silence
+from pointata_core.bundles.bundle import load_bundle, save_bundle
+from pointata_core.bundles.manifest import Manifest
+from pointata_core.io.messages.point_cloud2 import decode_labels
+from pointata_ros.health.hints import explain_silence
 from pointata_ros.qos import input_profile
 
 pytestmark = pytest.mark.ros
@@ -38,8 +38,8 @@ def other_bundle(tmp_path_factory, untrained_bundle):
     """The same backbone with other classes."""
     from dataclasses import replace
 
-    from pointata_core.models.config import NetworkConfig
-    from pointata_core.models.pointata import PointATA
+    from pointata_core.models.point.config import NetworkConfig
+    from pointata_core.models.point.pointata import PointATA
 
     old = load_bundle(untrained_bundle)
     config = replace(
@@ -133,7 +133,7 @@ def test_strict_parameters_names_what_nobody_gave(untrained_bundle):
 def test_an_unforeseen_failure_is_logged_with_its_traceback_and_can_be_tried_again(
     untrained_bundle, monkeypatch
 ):
-    from pointata_ros import stream
+    from pointata_ros.node.perception_node import stream
 
     with Bench(bundle=str(untrained_bundle), autostart=False) as bench:
         with monkeypatch.context() as patch:

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pointata_ros.mailbox import Delivery, Mailbox
+from pointata_ros.node.input_queue import Delivery, Mailbox
 
 
 class MailboxMachine(RuleBasedStateMachine):

@@ -18,10 +18,10 @@ from rclpy.validate_full_topic_name import validate_full_topic_name
 
 from pointata_core.errors import ConfigError
 from pointata_ros.compat import listen_to_parameter_events
-from pointata_ros.input_names import RESERVED, refuse_names
-from pointata_ros.parameter_files import generated
-from pointata_ros.parameter_server import ParameterServer
-from pointata_ros.parameters import PARAMETERS, NodeSettings, refusal
+from pointata_ros.parameters.files import generated
+from pointata_ros.parameters.input_names import RESERVED, refuse_names
+from pointata_ros.parameters.server import ParameterServer
+from pointata_ros.parameters.table import PARAMETERS, NodeSettings, refusal
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULTS = asdict(NodeSettings())

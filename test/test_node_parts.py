@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import PointCloud2
 
-from pointata_core.streaming.preparation import UNLABELLED
-from pointata_ros.budget import IngestBudget
-from pointata_ros.colours import ColourTable
-from pointata_ros.diagnostics import ModelFacts, diagnostics, input_state
-from pointata_ros.hints import explain_loss
-from pointata_ros.parameters import NodeSettings
-from pointata_ros.publishers import sorted_hypotheses
-from pointata_ros.statistics import DropReason, Statistics
-from pointata_ros.throttle import Throttle
-from pointata_ros.transforms import EgoMotion, TransformMissing
+from pointata_core.taxonomy import UNLABELLED
+from pointata_ros.health.diagnostics import ModelFacts, diagnostics, input_state
+from pointata_ros.health.hints import explain_loss
+from pointata_ros.health.statistics import DropReason, Statistics
+from pointata_ros.health.throttle import Throttle
+from pointata_ros.node.budget import IngestBudget
+from pointata_ros.node.colours import ColourTable
+from pointata_ros.node.publishers import sorted_hypotheses
+from pointata_ros.node.transforms import EgoMotion, TransformMissing
+from pointata_ros.parameters.table import NodeSettings
 
 PERIOD_NS = 100_000_000
 
@@ -232,7 +232,7 @@ def test_diagnostics_tell_counts_by_reason_percentiles_and_the_bundle():
 
 
 def test_every_skip_reason_of_the_session_is_a_drop_reason_of_the_node():
-    from pointata_core.streaming.time_rules import SkipReason
+    from pointata_core.inference.time_rules import SkipReason
 
     assert {one.value for one in SkipReason} <= {one.value for one in DropReason}
 

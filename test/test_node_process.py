@@ -24,10 +24,10 @@ from node_harness import (
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
-from pointata_core.data.bags import BagReader, frames
-from pointata_core.data.point_cloud2 import decode_labels
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.session import StreamingSession
+from pointata_core.bundles.bundle import load_bundle
+from pointata_core.inference.session import StreamingSession
+from pointata_core.io.bags.reader import BagReader, frames
+from pointata_core.io.messages.point_cloud2 import decode_labels
 
 pytestmark = pytest.mark.ros
 

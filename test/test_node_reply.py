@@ -11,10 +11,10 @@ import torch
 from node_harness import PATIENCE_S, PERIOD_NS, START_NS, Bench, cloud, street, wait_until
 from sensor_msgs.msg import PointCloud2
 
-from pointata_core.data.point_cloud2 import decode_labels
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.preparation import UNLABELLED
-from pointata_core.streaming.session import StreamingSession
+from pointata_core.bundles.bundle import load_bundle
+from pointata_core.inference.session import StreamingSession
+from pointata_core.io.messages.point_cloud2 import decode_labels
+from pointata_core.taxonomy import UNLABELLED
 
 pytestmark = pytest.mark.ros
 CLOUDS = 8

@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from pointata_ros.mailbox import Mailbox
-from pointata_ros.turns import Turns
+from pointata_ros.node.input_queue import Mailbox
+from pointata_ros.node.scheduler import Turns
 
 
 class TurnsMachine(RuleBasedStateMachine):

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +16,16 @@ pytest.importorskip('embreex', reason='pictures need the extra `pretrain`')
 pytest.importorskip('manifold3d', reason='the generator needs the extra `pretrain`')
 pytest.importorskip('lightning', reason='training needs the extra `train`')
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
 
-import pretraining
-import pretraining_costs as costs
-import transfer
-from adaptation_matrix.store import ResultStore, Run
-
+from benchmarks.experiments import pretraining, transfer
+from benchmarks.experiments.adaptation_matrix.store import ResultStore, Run
+from benchmarks.speed import pretraining_costs as costs
 from pointata_core.errors import ConfigError
-from pointata_core.models.checkpoint_files import CheckpointError
-from pointata_core.models.resnet import ResNet
-from pointata_core.pretraining.picture_network import read_picture_network
-from pointata_core.pretraining.pictures import PictureSettings, procedural_sources, write_pictures
-from pointata_core.pretraining.teacher import TeacherConfig, save_teacher
+from pointata_core.models.camera.resnet import ResNet
+from pointata_core.models.checkpoints.files import CheckpointError
+from pointata_core.shapes.rendering import PictureSettings, procedural_sources, write_pictures
+from pointata_core.training.pretrain.image_encoder import read_picture_network
+from pointata_core.training.pretrain.teacher import TeacherConfig, save_teacher
 
 
 @pytest.fixture
@@ -157,7 +153,7 @@ def test_a_run_takes_the_backbone_of_its_seed_or_waits_for_it(tmp_path):
 
 
 def test_scenes_of_both_splits_have_seeds_of_their_split():
-    from pointata_core.data.datasets.simulated_clips import split_of_seed
+    from pointata_core.datasets.scenes.simulated_clips import split_of_seed
 
     jobs = transfer.scene_jobs(20, 5)
     splits = [split_of_seed(job.seed) for job in jobs]

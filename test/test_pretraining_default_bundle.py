@@ -15,24 +15,23 @@ import torch
 pytest.importorskip('lightning', reason='training needs the extra `train`')
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tools'))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
 
-import default_start
 import train_default_bundle as tool
-from adaptation_matrix.store import ResultStore, Run
 from bundle_start import Start, claim
 
-from pointata_core.adaptation.actor_training import ActorTrainingConfig
-from pointata_core.adaptation.prepared_clips import prepare_clip, write_clip
-from pointata_core.adaptation.simulated_clips import simulated_frames
-from pointata_core.adaptation.supervised import SupervisedConfig
+from benchmarks.experiments import default_start
+from benchmarks.experiments.adaptation_matrix.store import ResultStore, Run
+from pointata_core.bundles.bundle import load_bundle
 from pointata_core.errors import ConfigError
-from pointata_core.models.backbone import Backbone
-from pointata_core.models.config import GeometryConfig, preset_config
-from pointata_core.pretraining.exporting import export_encoder
-from pointata_core.pretraining.settings import PretrainingConfig
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.preparation import FramePreparer
+from pointata_core.inference.preparation import FramePreparer
+from pointata_core.models.point.backbone import Backbone
+from pointata_core.models.point.config import GeometryConfig, preset_config
+from pointata_core.training.clips.prepared_clips import prepare_clip, write_clip
+from pointata_core.training.clips.simulated_clips import simulated_frames
+from pointata_core.training.pretrain.exporting import export_encoder
+from pointata_core.training.pretrain.settings import PretrainingConfig
+from pointata_core.training.skill.actor_training import ActorTrainingConfig
+from pointata_core.training.skill.supervised import SupervisedConfig
 
 MIX = (tool.Mix('yard', 'vlp16', 2, 4),)
 TINY = tool.Recipe(
@@ -95,7 +94,7 @@ def build(folder: Path, clips: Path, name: str, start: Start):
 
 def changed(network, pretrained: Path) -> list[str]:
     """Tensors of the backbone that are not those of the file, as stored in half."""
-    from pointata_core.models.checkpoints import load_backbone
+    from pointata_core.models.checkpoints.conversion import load_backbone
 
     expected, found = load_backbone(pretrained).state_dict, network.backbone.state_dict()
     return [
@@ -106,7 +105,7 @@ def changed(network, pretrained: Path) -> list[str]:
 
 
 def test_a_frozen_backbone_is_that_of_the_file_and_named_in_the_manifest(folder, clips, pretrained):
-    from pointata_core.models.checkpoint_files import sha256_of
+    from pointata_core.models.checkpoints.files import sha256_of
 
     network, provenance = build(folder, clips, 'frozen', Start(pretrained, freeze=True))
     assert changed(network, pretrained) == []
@@ -160,7 +159,7 @@ def test_the_command_refuses_to_freeze_nothing(tmp_path, monkeypatch, capsys):
 def test_starts_of_the_comparison_train_and_keep_what_they_say(
     clips, pretrained, tmp_path, monkeypatch
 ):
-    from pointata_core.models.checkpoints import load_backbone
+    from pointata_core.models.checkpoints.conversion import load_backbone
 
     monkeypatch.setattr(tool, 'Recipe', lambda: TINY)
     arguments = argparse.Namespace(

@@ -10,11 +10,15 @@ import pytest
 import torch
 
 from pointata_core.errors import ConfigError
-from pointata_core.models.backbone import Backbone
-from pointata_core.models.config import BackboneConfig
-from pointata_core.pretraining.encoders import TransformerEncoder
-from pointata_core.pretraining.finetuning import FineTuningConfig, fine_tune, mean_iou
-from pointata_core.pretraining.probe_sets import LabelledClouds, consecutive, procedural_clouds
+from pointata_core.models.point.backbone import Backbone
+from pointata_core.models.point.config import BackboneConfig
+from pointata_core.models.point.encoders import TransformerEncoder
+from pointata_core.training.pretrain.finetuning import FineTuningConfig, fine_tune, mean_iou
+from pointata_core.training.pretrain.probe_sets import (
+    LabelledClouds,
+    consecutive,
+    procedural_clouds,
+)
 
 SMALL = FineTuningConfig(epochs=12, batch=8, learning_rate=3e-3, width=32, dropout=0.0)
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,10 @@ pytest.importorskip('manifold3d', reason='the generator needs the extra `pretrai
 pytest.importorskip('trimesh', reason='mesh files need the extra `pretrain`')
 pytest.importorskip('lightning', reason='training needs the extra `train`')
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'benchmarks'))
 
-import meshes
-
+from benchmarks.experiments import meshes
 from pointata_core.cli.main import main
-from pointata_core.pretraining.pictures import PictureFolder
+from pointata_core.shapes.rendering import PictureFolder
 
 
 @pytest.fixture(scope='module')

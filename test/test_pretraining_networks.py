@@ -8,19 +8,23 @@ import torch
 from torch.nn import functional as F
 
 from pointata_core.errors import ConfigError
-from pointata_core.models.backbone import Backbone
-from pointata_core.models.config import preset_config
-from pointata_core.models.resnet import ResNet
-from pointata_core.pretraining.dgcnn import DgcnnEncoder, EdgeConvolution
-from pointata_core.pretraining.encoders import TransformerEncoder, cut_patches, overall_feature
-from pointata_core.pretraining.heads import (
+from pointata_core.models.camera.resnet import ResNet
+from pointata_core.models.point.backbone import Backbone
+from pointata_core.models.point.config import preset_config
+from pointata_core.models.point.dgcnn import DgcnnEncoder, EdgeConvolution
+from pointata_core.models.point.encoders import (
+    TransformerEncoder,
+    cut_patches,
+    overall_feature,
+)
+from pointata_core.training.pretrain.heads import (
     LocalPictureHead,
     LocalPointHead,
     OverallHead,
     PoseEncoder,
 )
-from pointata_core.pretraining.masked import MaskedReconstruction, chamfer
-from pointata_core.pretraining.picture_network import FrozenPictureNetwork, normalise_pictures
+from pointata_core.training.pretrain.image_encoder import FrozenPictureNetwork, normalise_pictures
+from pointata_core.training.pretrain.masked import MaskedReconstruction, chamfer
 
 
 def cloud(batch: int = 2, points: int = 200, seed: int = 0) -> torch.Tensor:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointata_core.errors import ConfigError
-from pointata_core.pretraining.pictures import (
+from pointata_core.shapes.rendering import (
     Cameras,
     PictureSettings,
     cameras_around,

@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pointata_core.pretraining.pictures import (
+from pointata_core.shapes.procedural.primitives import box, superquadric
+from pointata_core.shapes.rendering import (
     Cameras,
     PictureSettings,
     RayCaster,
@@ -18,9 +19,8 @@ from pointata_core.pretraining.pictures import (
     point_pixels,
     render,
 )
-from pointata_core.pretraining.shapes.primitives import box, superquadric
-from pointata_core.pretraining.shapes.sampling import sample_surface
-from pointata_core.pretraining.shapes.shape import Shape
+from pointata_core.shapes.sampling import sample_surface
+from pointata_core.shapes.shape import Shape
 
 pytest.importorskip('embreex', reason='ray casting needs the extra `pretrain`')
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pointata_core.pretraining.pictures import PictureSettings, RayCaster, cameras_around, render
-from pointata_core.pretraining.pictures.shading import corner_normals
-from pointata_core.pretraining.shapes.primitives import box, superquadric
-from pointata_core.pretraining.shapes.shape import Shape, face_normals
+from pointata_core.shapes.procedural.primitives import box, superquadric
+from pointata_core.shapes.rendering import PictureSettings, RayCaster, cameras_around, render
+from pointata_core.shapes.rendering.shading import corner_normals
+from pointata_core.shapes.shape import Shape, face_normals
 
 pytest.importorskip('embreex', reason='ray casting needs the extra `pretrain`')
 

@@ -8,7 +8,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pointata_core.pretraining.pictures import (
+from pointata_core.shapes import find_meshes, generate
+from pointata_core.shapes.rendering import (
     PictureFolder,
     PictureSettings,
     PictureShard,
@@ -23,7 +24,6 @@ from pointata_core.pretraining.pictures import (
     write_pictures,
     write_png,
 )
-from pointata_core.pretraining.shapes import find_meshes, generate
 
 pytest.importorskip('embreex', reason='ray casting needs the extra `pretrain`')
 pytest.importorskip('manifold3d', reason='the generator needs the extra `pretrain`')

@@ -12,10 +12,10 @@ pytest.importorskip('manifold3d', reason='the generator needs the extra `pretrai
 from scene_datasets import write_kitti_sequence, write_modelnet_text
 
 from pointata_core.errors import ConfigError
-from pointata_core.pretraining.probe_sets import dataset_clouds, procedural_clouds
-from pointata_core.pretraining.probes import few_shot, linear_probe
-from pointata_core.pretraining.shapes import FAMILIES
-from pointata_core.pretraining.splits import HELD_OUT_FAMILIES, TRAINING_FAMILIES
+from pointata_core.shapes import FAMILIES
+from pointata_core.training.pretrain.probe_sets import dataset_clouds, procedural_clouds
+from pointata_core.training.pretrain.probes import few_shot, linear_probe
+from pointata_core.training.pretrain.splits import HELD_OUT_FAMILIES, TRAINING_FAMILIES
 
 
 def blobs(classes: int, each: int, spread: float, seed: int = 0):

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from pointata_core.errors import ConfigError
-from pointata_core.pretraining.shapes import FAMILIES, balanced_plan, generate, generate_many
-from pointata_core.pretraining.shapes.assembly import Assembly
-from pointata_core.pretraining.shapes.deformations import twist
-from pointata_core.pretraining.shapes.primitives import box, cylinder
-from pointata_core.pretraining.shapes.shape import face_areas
-from pointata_core.pretraining.shapes.solids import Solid
+from pointata_core.shapes import FAMILIES, balanced_plan, generate, generate_many
+from pointata_core.shapes.procedural.assembly import Assembly
+from pointata_core.shapes.procedural.deformations import twist
+from pointata_core.shapes.procedural.primitives import box, cylinder
+from pointata_core.shapes.procedural.solids import Solid
+from pointata_core.shapes.shape import face_areas
 
 pytest.importorskip('manifold3d', reason='booleans need the extra `pretrain`')
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from pointata_core.errors import ConfigError
-from pointata_core.pretraining.shapes import (
+from pointata_core.shapes import (
     MeshError,
     find_meshes,
     generate,
     read_mesh,
     read_meshes,
 )
-from pointata_core.pretraining.shapes.shape import face_areas
+from pointata_core.shapes.shape import face_areas
 
 pytest.importorskip('manifold3d', reason='the generator needs the extra `pretrain`')
 trimesh = pytest.importorskip('trimesh', reason='mesh files need the extra `pretrain`')

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointata_core.pretraining.shapes.primitives import box, cylinder
-from pointata_core.pretraining.shapes.sampling import sample_surface
-from pointata_core.pretraining.shapes.shape import Shape, face_areas, face_normals
+from pointata_core.shapes.procedural.primitives import box, cylinder
+from pointata_core.shapes.sampling import sample_surface
+from pointata_core.shapes.shape import Shape, face_areas, face_normals
 
 
 def shape_of(solid, part=None):

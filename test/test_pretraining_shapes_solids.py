@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointata_core.pretraining.shapes.deformations import (
+from pointata_core.shapes.procedural.deformations import (
     bend,
     bulge,
     random_deformations,
@@ -16,7 +16,7 @@ from pointata_core.pretraining.shapes.deformations import (
     taper,
     twist,
 )
-from pointata_core.pretraining.shapes.primitives import (
+from pointata_core.shapes.procedural.primitives import (
     beam,
     box,
     cylinder,
@@ -27,8 +27,8 @@ from pointata_core.pretraining.shapes.primitives import (
     superquadric,
     torus,
 )
-from pointata_core.pretraining.shapes.solids import loft, rotation, rotation_to
-from pointata_core.pretraining.shapes.surfaces import lathe, smooth_curve, sweep, vessel
+from pointata_core.shapes.procedural.solids import loft, rotation, rotation_to
+from pointata_core.shapes.procedural.surfaces import lathe, smooth_curve, sweep, vessel
 
 LENGTH = st.floats(0.1, 3)
 ANGLE = st.floats(-360, 360)
@@ -82,7 +82,7 @@ def test_volumes_against_formulas(solid, volume, tolerance):
 
 def test_a_concave_prism_keeps_its_outline():
     pytest.importorskip('manifold3d', reason='outlines are triangulated by manifold3d')
-    from pointata_core.pretraining.shapes.surfaces import gear_outline, prism
+    from pointata_core.shapes.procedural.surfaces import gear_outline, prism
 
     letter = [(0, 0), (3, 0), (3, 1), (1, 1), (1, 3), (0, 3)]
     solid = prism(letter, 2)

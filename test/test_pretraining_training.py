@@ -23,18 +23,18 @@ import lightning
 
 from pointata_core.errors import ConfigError
 from pointata_core.models import PointATA, preset_config
-from pointata_core.models.checkpoints import load_backbone
-from pointata_core.models.resnet import ResNet, load_resnet_weights
-from pointata_core.pretraining import running
-from pointata_core.pretraining.batches import PictureClouds, StepBatches, split_shapes
-from pointata_core.pretraining.exporting import BACKBONE, CHECKPOINT, export_checkpoint
-from pointata_core.pretraining.picture_bank import PictureBank
-from pointata_core.pretraining.picture_network import FrozenPictureNetwork
-from pointata_core.pretraining.pictures import PictureSettings, procedural_sources, write_pictures
-from pointata_core.pretraining.running import run_pretraining
-from pointata_core.pretraining.settings import PretrainingConfig
-from pointata_core.pretraining.teacher import TeacherConfig, save_teacher, train_teacher
-from pointata_core.pretraining.training import (
+from pointata_core.models.camera.resnet import ResNet, load_resnet_weights
+from pointata_core.models.checkpoints.conversion import load_backbone
+from pointata_core.shapes.rendering import PictureSettings, procedural_sources, write_pictures
+from pointata_core.training.pretrain import running
+from pointata_core.training.pretrain.batches import PictureClouds, StepBatches, split_shapes
+from pointata_core.training.pretrain.exporting import BACKBONE, CHECKPOINT, export_checkpoint
+from pointata_core.training.pretrain.image_bank import PictureBank
+from pointata_core.training.pretrain.image_encoder import FrozenPictureNetwork
+from pointata_core.training.pretrain.running import run_pretraining
+from pointata_core.training.pretrain.settings import PretrainingConfig
+from pointata_core.training.pretrain.teacher import TeacherConfig, save_teacher, train_teacher
+from pointata_core.training.pretrain.training import (
     CollapseWarning,
     PicPointModule,
     cells_of_regions,

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from small_bags import PERIOD_NS, START_NS, Frame, cloud_message, frames, write_bag
 
+from pointata_core.bundles.bundle import load_bundle
 from pointata_core.cli.main import main
-from pointata_core.data.bags import BagReader, BagWriter
-from pointata_core.data.bags import frames as clouds_of
-from pointata_core.data.cloud import Cloud
 from pointata_core.errors import BagError
 from pointata_core.evaluation.bag_evaluation import UNDECODABLE, evaluate_bag
 from pointata_core.evaluation.label_digest import LabelDigest
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.session import StreamingSession
+from pointata_core.inference.session import StreamingSession
+from pointata_core.io.bags.reader import BagReader, BagWriter
+from pointata_core.io.bags.reader import frames as clouds_of
+from pointata_core.io.cloud import Cloud
 
 COUNT = 12
 # Of a message of mcap before the points of a cloud of ``small_bags``: record, header, fields.

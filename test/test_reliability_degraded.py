@@ -13,14 +13,14 @@ from node_harness import PATIENCE_S, PERIOD_NS, START_NS, Bench, cloud, street, 
 from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import Classification
 
-from pointata_core.data.point_cloud2 import decode, decode_labels
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.device import DeviceChoice
-from pointata_core.streaming.preparation import UNLABELLED
-from pointata_core.streaming.session import StreamingSession
-from pointata_ros import faults
-from pointata_ros.recovery import PATIENCE, full_cells
-from pointata_ros.transforms import EgoMotion, TransformMissing
+from pointata_core.bundles.bundle import load_bundle
+from pointata_core.inference.device import DeviceChoice
+from pointata_core.inference.session import StreamingSession
+from pointata_core.io.messages.point_cloud2 import decode, decode_labels
+from pointata_core.taxonomy import UNLABELLED
+from pointata_ros.health import faults
+from pointata_ros.node.recovery import PATIENCE, full_cells
+from pointata_ros.node.transforms import EgoMotion, TransformMissing
 
 pytestmark = pytest.mark.ros
 OK, WARN, ERROR = range(3)
@@ -386,7 +386,7 @@ def test_the_cpu_takes_over_only_when_asked_to_and_says_so_all_the_time(bench, s
 def test_a_skill_that_does_not_fit_into_memory_is_refused_and_said_until_one_fits(
     bench, stamps, monkeypatch
 ):
-    from pointata_ros import skill
+    from pointata_ros.node.perception_node import skill
 
     def fail(*_, **__):
         return torch.empty(1 << 60)

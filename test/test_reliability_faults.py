@@ -9,15 +9,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.preparation import UNLABELLED
-from pointata_core.streaming.session import StreamingSession
-from pointata_ros.diagnostics import OK, WARN, ModelFacts, all_findings, diagnostics
-from pointata_ros.faults import CALM_S, Episodes, Fault, FaultLog, Finding, findings
-from pointata_ros.memory import memory_in_use
-from pointata_ros.parameters import NodeSettings
-from pointata_ros.recovery import PATIENCE, Recovery, drop_reason, full_cells, halve_cells
-from pointata_ros.statistics import DropReason, Statistics
+from pointata_core.bundles.bundle import load_bundle
+from pointata_core.inference.session import StreamingSession
+from pointata_core.taxonomy import UNLABELLED
+from pointata_ros.health.diagnostics import OK, WARN, ModelFacts, all_findings, diagnostics
+from pointata_ros.health.faults import CALM_S, Episodes, Fault, FaultLog, Finding, findings
+from pointata_ros.health.memory import memory_in_use
+from pointata_ros.health.statistics import DropReason, Statistics
+from pointata_ros.node.recovery import PATIENCE, Recovery, drop_reason, full_cells, halve_cells
+from pointata_ros.parameters.table import NodeSettings
 
 pytestmark = pytest.mark.ros
 

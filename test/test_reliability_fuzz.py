@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hostile_clouds import check, hostile_cloud, legal_cloud
 
-from pointata_core.data.cloud import RejectReason
-from pointata_core.data.point_cloud2 import decode
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.preparation import UNLABELLED
-from pointata_core.streaming.session import FrameResult, Skipped, StreamingSession
+from pointata_core.bundles.bundle import load_bundle
+from pointata_core.inference.session import FrameResult, Skipped, StreamingSession
+from pointata_core.io.cloud import RejectReason
+from pointata_core.io.messages.point_cloud2 import decode
+from pointata_core.taxonomy import UNLABELLED
 
 COUNT = 20_000
 CHUNK = 2_500

@@ -30,9 +30,9 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import LabelInfo
 
-from pointata_core.data.point_cloud2 import decode, decode_labels
-from pointata_core.streaming.preparation import UNLABELLED
-from pointata_ros import node as node_module
+from pointata_core.io.messages.point_cloud2 import decode, decode_labels
+from pointata_core.taxonomy import UNLABELLED
+from pointata_ros.node import perception_node as node_module
 
 pytestmark = pytest.mark.ros
 CYCLES = 30
@@ -86,7 +86,7 @@ def test_tens_of_life_cycles_leave_no_thread_no_file_and_no_memory_behind(untrai
     assert files[-5:].max() <= files[:5].max() + 3
     # A network that stays behind costs 25 MB per cycle. Allocators of several threads breathe by
     # the size of one or two networks, up and down again; a thousand cycles
-    # (benchmarks/lifecycle.py) tell that from growth.
+    # (benchmarks/robustness/lifecycle.py) tell that from growth.
     growth = np.median(memory[-5:]) - np.median(memory[:5])
     assert growth / (CYCLES - SETTLING_CYCLES - 5) < 5_000_000
 

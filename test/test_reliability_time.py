@@ -24,12 +24,12 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
 
-from pointata_core.data.bags import BagWriter
-from pointata_core.data.point_cloud2 import decode, decode_labels
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.session import Skipped, StreamingSession
-from pointata_core.streaming.time_rules import ResetReason
-from pointata_ros.bag_player import BagPlayer, PlayOptions
+from pointata_core.bundles.bundle import load_bundle
+from pointata_core.inference.session import Skipped, StreamingSession
+from pointata_core.inference.time_rules import ResetReason
+from pointata_core.io.bags.reader import BagWriter
+from pointata_core.io.messages.point_cloud2 import decode, decode_labels
+from pointata_ros.tools.bag_player import BagPlayer, PlayOptions
 
 pytestmark = pytest.mark.ros
 CLOUDS = 5

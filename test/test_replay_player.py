@@ -28,9 +28,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 from tf2_msgs.msg import TFMessage
 
-from pointata_core.data.bags import BagWriter
 from pointata_core.errors import BagError
-from pointata_ros.bag_player import BagPlayer, PlayOptions
+from pointata_core.io.bags.reader import BagWriter
+from pointata_ros.tools.bag_player import BagPlayer, PlayOptions
 
 pytestmark = pytest.mark.ros
 FAST = 1000.0

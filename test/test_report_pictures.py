@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
 
-from pointata_core.data.taxonomy import SEGMENTATION_CLASSES, SEGMENTATION_COLOURS
 from pointata_core.evaluation.colours import colours_of_labels, palette
 from pointata_core.evaluation.pictures import (
     bird_eye_view,
@@ -19,6 +18,7 @@ from pointata_core.evaluation.pictures import (
     nice_length,
     rasterise,
 )
+from pointata_core.taxonomy import SEGMENTATION_CLASSES, SEGMENTATION_COLOURS
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

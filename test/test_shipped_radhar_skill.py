@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pointata_core.data.datasets.radhar import CLASSES, radhar, read_recording
-from pointata_core.data.point_cloud2 import encode_fields, fill_message, xyz_columns
+from pointata_core.bundles.bundle import load_bundle
+from pointata_core.bundles.verify import verify_bundle
+from pointata_core.datasets.actions.radhar import CLASSES, radhar, read_recording
 from pointata_core.errors import BundleError
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.session import StreamingSession
-from pointata_core.streaming.verify import verify_bundle
+from pointata_core.inference.session import StreamingSession
+from pointata_core.io.messages.point_cloud2 import encode_fields, fill_message, xyz_columns
 
 SKILL = Path(__file__).resolve().parents[1] / 'models' / 'radhar'
 PERIOD_NS = 33_333_333

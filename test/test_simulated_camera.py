@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointata_core.data.datasets.camera.projection import project
-from pointata_core.data.simulator.camera import CameraModel, upright
-from pointata_core.data.simulator.camera_domains import DOMAINS, CameraDomain, rings
-from pointata_core.data.simulator.camera_frames import SKY, photograph, simulate_camera
-from pointata_core.data.simulator.camera_light import STYLES
-from pointata_core.data.simulator.camera_materials import PALETTES, albedo, hashed, noise
-from pointata_core.data.simulator.camera_surfaces import look
-from pointata_core.data.simulator.ray_casting import cast, first_hits
-from pointata_core.data.simulator.shapes import EMPTY, ShapeBuilder, concatenate, rotation_from_rpy
-from pointata_core.data.simulator.simulation import scan
-from pointata_core.data.simulator.street_plan import City
-from pointata_core.data.simulator.world import EgoPath, World
-from pointata_core.data.taxonomy import SEGMENTATION_CLASSES, class_id
+from pointata_core.datasets.camera.projection import project
 from pointata_core.errors import ConfigError
+from pointata_core.simulation.camera.camera import CameraModel, upright
+from pointata_core.simulation.camera.domains import DOMAINS, CameraDomain, rings
+from pointata_core.simulation.camera.frames import SKY, photograph, simulate_camera
+from pointata_core.simulation.camera.light import STYLES
+from pointata_core.simulation.camera.materials import PALETTES, albedo, hashed, noise
+from pointata_core.simulation.camera.surfaces import look
+from pointata_core.simulation.scenes.street_plan import City
+from pointata_core.simulation.scenes.world import EgoPath, World
+from pointata_core.simulation.sensing.ray_casting import cast, first_hits
+from pointata_core.simulation.simulation import scan
+from pointata_core.simulation.solids import EMPTY, ShapeBuilder, concatenate, rotation_from_rpy
+from pointata_core.taxonomy import SEGMENTATION_CLASSES, class_id
 
 SMALL = CameraModel(width=96, height=64, view_deg=60.0, position=(0.3, -0.1, -0.2), pitch_deg=3.0)
 LIDAR = rings('few', 24, -14.0, 4.0, columns=360, max_range=80.0, range_noise=0.005)

@@ -13,20 +13,20 @@ import numpy as np
 import pytest
 import yaml
 
-from pointata_core.data.datasets.camera.class_maps import TASKS
-from pointata_core.data.datasets.camera.sample_config import PUBLISHED
-from pointata_core.data.datasets.camera.samples import CameraSamples
-from pointata_core.data.datasets.camera.simulated_camera import (
+from pointata_core.datasets.camera.class_maps import TASKS
+from pointata_core.datasets.camera.sample_config import PUBLISHED
+from pointata_core.datasets.camera.samples import CameraSamples
+from pointata_core.datasets.camera.simulated_camera import (
     ROLES,
     Recording,
     scene_seed,
     simulated_camera,
 )
-from pointata_core.data.datasets.errors import DataError
-from pointata_core.data.simulator.camera_domains import DOMAINS, get_domain
-from pointata_core.data.simulator.camera_frames import simulate_camera
-from pointata_core.data.taxonomy import class_id
+from pointata_core.datasets.errors import DataError
 from pointata_core.errors import ConfigError
+from pointata_core.simulation.camera.domains import DOMAINS, get_domain
+from pointata_core.simulation.camera.frames import simulate_camera
+from pointata_core.taxonomy import class_id
 
 REPOSITORY = Path(__file__).parents[1]
 TINY = Recording(scenes=2, frames=2, points=120)
@@ -178,10 +178,12 @@ def test_the_benchmark_keeps_what_is_finished(root, tmp_path):
     output = tmp_path / 'table.json'
 
     def call(*more):
-        command = [sys.executable, str(REPOSITORY / 'benchmarks' / 'domain_adaptation.py')]
+        command = [sys.executable, '-m', 'benchmarks.experiments.domain_adaptation']
         command += ['--pairs', 'night', '--seeds', '1', '--variants', 'source_only', 'target']
         command += ['--root', str(root), '--work', str(tmp_path / 'work'), '--output', str(output)]
-        return subprocess.run([*command, *more], capture_output=True, text=True, timeout=240)
+        return subprocess.run(
+            [*command, *more], cwd=REPOSITORY, capture_output=True, text=True, timeout=240
+        )
 
     done = call('--steps', '1')
     assert done.returncode == 0, done.stderr

@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_streaming_golden import frozen_frames
 
-from pointata_core.streaming import aside
-from pointata_core.streaming.aside import Aside, Once
-from pointata_core.streaming.bundle import load_bundle
-from pointata_core.streaming.groundwork import Groundwork
-from pointata_core.streaming.preparation import FramePreparer
-from pointata_core.streaming.session import FrameResult, Skipped, StreamingSession
-from pointata_core.streaming.time_rules import ResetReason
+from pointata_core.bundles.bundle import load_bundle
+from pointata_core.inference import background
+from pointata_core.inference.background import Aside, Once
+from pointata_core.inference.precompute import Groundwork
+from pointata_core.inference.preparation import FramePreparer
+from pointata_core.inference.session import FrameResult, Skipped, StreamingSession
+from pointata_core.inference.time_rules import ResetReason
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def bundle(untrained_bundle):
 
 def set_threads(count: int) -> None:
     torch.set_num_threads(count)
-    aside._second_thread().submit(torch.set_num_threads, count).result()
+    background._second_thread().submit(torch.set_num_threads, count).result()
 
 
 @pytest.fixture(autouse=True)

@@ -20,13 +20,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from pointata_core.bundles.bundle import Bundle, load_bundle, save_bundle
+from pointata_core.bundles.manifest import Manifest
+from pointata_core.bundles.manifest_fields import TensorFile
+from pointata_core.bundles.verify import verify_bundle
 from pointata_core.errors import BundleError
-from pointata_core.models.config import BackboneConfig, GeometryConfig, NetworkConfig
-from pointata_core.models.pointata import PointATA
-from pointata_core.streaming.bundle import Bundle, load_bundle, save_bundle
-from pointata_core.streaming.manifest import Manifest
-from pointata_core.streaming.manifest_fields import TensorFile
-from pointata_core.streaming.verify import verify_bundle
+from pointata_core.models.point.config import BackboneConfig, GeometryConfig, NetworkConfig
+from pointata_core.models.point.pointata import PointATA
 
 CONFIG = NetworkConfig(
     backbone=BackboneConfig(

@@ -21,9 +21,9 @@ import numpy as np
 import pytest
 import torch
 
-from pointata_core.streaming.bundle import Bundle, load_bundle
-from pointata_core.streaming.preparation import UNLABELLED
-from pointata_core.streaming.session import StreamingSession
+from pointata_core.bundles.bundle import Bundle, load_bundle
+from pointata_core.inference.session import StreamingSession
+from pointata_core.taxonomy import UNLABELLED
 
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLE = ROOT / 'models' / 'default'
@@ -136,7 +136,7 @@ def test_a_slightly_other_network_is_noticed(expected, part: str) -> None:
 
 def record_frames(count: int = 8, seed: int = 7) -> None:
     """Freeze a simulated street with somebody walking, thinned to keep the file small."""
-    from pointata_core.data.simulator import simulate
+    from pointata_core.simulation import simulate
 
     frames = list(simulate('street', 'rs16', seed, count / 10, 10.0))
     centimetres = [np.rint(frame.points[::3] * 100) for frame in frames]

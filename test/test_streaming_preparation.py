@@ -9,9 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pointata_core.bundles.preparation_config import FeatureSpec, PreparationConfig
 from pointata_core.errors import ConfigError
+from pointata_core.inference.preparation import FramePreparer
 from pointata_core.ops.range_compression import compress_range
-from pointata_core.streaming.preparation import FeatureSpec, FramePreparer, PreparationConfig
 
 
 def cloud(count: int, seed: int = 0, spread: float = 30.0) -> np.ndarray:

@@ -8,14 +8,15 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
+from pointata_core.bundles.bundle import load_bundle, save_bundle
+from pointata_core.bundles.manifest import Manifest
+from pointata_core.bundles.preparation_config import FeatureSpec, PreparationConfig
 from pointata_core.errors import ConfigError
-from pointata_core.models.config import BackboneConfig, GeometryConfig, NetworkConfig
-from pointata_core.models.pointata import PointATA
-from pointata_core.streaming.bundle import load_bundle, save_bundle
-from pointata_core.streaming.manifest import Manifest
-from pointata_core.streaming.preparation import UNLABELLED, FeatureSpec, PreparationConfig
-from pointata_core.streaming.session import STAGES, FrameResult, Skipped, StreamingSession
-from pointata_core.streaming.time_rules import ResetReason, SkipReason
+from pointata_core.inference.session import STAGES, FrameResult, Skipped, StreamingSession
+from pointata_core.inference.time_rules import ResetReason, SkipReason
+from pointata_core.models.point.config import BackboneConfig, GeometryConfig, NetworkConfig
+from pointata_core.models.point.pointata import PointATA
+from pointata_core.taxonomy import UNLABELLED
 
 PERIOD = 100_000_000
 

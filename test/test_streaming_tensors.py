@@ -15,16 +15,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointata_core.errors import BundleError
-from pointata_core.streaming.manifest_fields import TensorFile
-from pointata_core.streaming.safe_files import read_bounded, write_atomically
-from pointata_core.streaming.tensors import (
+from pointata_core.bundles.manifest_fields import TensorFile
+from pointata_core.bundles.tensors import (
     TensorSpec,
     expected_specs,
     pack_tensors,
     parse_header,
     read_tensors,
 )
+from pointata_core.errors import BundleError
+from pointata_core.safe_files import read_bounded, write_atomically
 
 STATE = {
     'weight': torch.arange(12, dtype=torch.float32).reshape(3, 4) / 7,

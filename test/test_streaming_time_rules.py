@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from pointata_core.errors import ConfigError
-from pointata_core.streaming.time_rules import (
+from pointata_core.inference.time_rules import (
     Accept,
     Reset,
     ResetReason,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pointata_core.data.datasets.camera.exported import FrameWriter
+from pointata_core.datasets.camera.exported import FrameWriter
 
 TASK = 'virtual_kitti_semantickitti'
 HEIGHT, WIDTH, POINTS = 16, 32, 160

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 
 from pointata_core.errors import ConfigError
-from pointata_core.models.checkpoint_files import sha256_of
-from pointata_core.models.checkpoints import load_backbone
-from pointata_core.models.config import NetworkConfig
-from pointata_core.models.pointata import PointATA
+from pointata_core.models.checkpoints.conversion import load_backbone
+from pointata_core.models.checkpoints.files import sha256_of
+from pointata_core.models.point.config import NetworkConfig
+from pointata_core.models.point.pointata import PointATA
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Start:
 
     def data(self) -> str:
         """All that the weights have learned from."""
-        scenes = 'simulated scenes only (pointata_core.data.simulator)'
+        scenes = 'simulated scenes only (pointata_core.simulation)'
         if self.backbone is None:
             return scenes
         source = self.facts()['backbone'].get('data', 'unknown data')

@@ -38,33 +38,33 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader, WeightedRandomSampler
 
-from pointata_core.adaptation.actor_training import (
-    ActorTrainingConfig,
-    find_actor_clips,
-    read_actor_clips,
-    train_on_actors,
-)
-from pointata_core.adaptation.prepared_clips import PreparedClips, collate
-from pointata_core.adaptation.simulated_clips import SceneJob, prepare_jobs, simulated_frames
-from pointata_core.adaptation.supervised import (
-    SupervisedConfig,
-    SupervisedTraining,
-    class_weights,
-)
-from pointata_core.data.taxonomy import (
+from pointata_core.bundles.bundle import load_bundle, save_bundle
+from pointata_core.bundles.manifest import Manifest
+from pointata_core.bundles.preparation_config import PreparationConfig
+from pointata_core.errors import PointataError
+from pointata_core.evaluation.metrics import ConfusionMatrix
+from pointata_core.inference.session import StreamingSession
+from pointata_core.models.point.config import GeometryConfig, NetworkConfig, preset_config
+from pointata_core.models.point.pointata import PointATA
+from pointata_core.taxonomy import (
     ACTION_CLASSES,
     ACTION_COLOURS,
     SEGMENTATION_CLASSES,
     SEGMENTATION_COLOURS,
 )
-from pointata_core.errors import PointataError
-from pointata_core.evaluation.metrics import ConfusionMatrix
-from pointata_core.models.config import GeometryConfig, NetworkConfig, preset_config
-from pointata_core.models.pointata import PointATA
-from pointata_core.streaming.bundle import load_bundle, save_bundle
-from pointata_core.streaming.manifest import Manifest
-from pointata_core.streaming.preparation import PreparationConfig
-from pointata_core.streaming.session import StreamingSession
+from pointata_core.training.clips.prepared_clips import PreparedClips, collate
+from pointata_core.training.clips.simulated_clips import SceneJob, prepare_jobs, simulated_frames
+from pointata_core.training.skill.actor_training import (
+    ActorTrainingConfig,
+    find_actor_clips,
+    read_actor_clips,
+    train_on_actors,
+)
+from pointata_core.training.skill.supervised import (
+    SupervisedConfig,
+    SupervisedTraining,
+    class_weights,
+)
 
 CLIPS_SEED = 500_000
 FOUND_SEED = 700_000

@@ -48,9 +48,9 @@ def parser() -> ArgumentParser:
 
 def run(arguments: Any) -> int:
     """Train, score, store."""
-    from pointata_core.adaptation.runs import run_adapt
-    from pointata_core.adaptation.settings import read_settings
     from pointata_core.cli.console import err, note, out, progress
+    from pointata_core.training.skill.runs import run_adapt
+    from pointata_core.training.skill.settings import read_settings
 
     settings = read_settings(arguments.config, arguments.overrides or ())
     quiet = not err().is_terminal

@@ -36,9 +36,9 @@ def parser() -> ArgumentParser:
 
 def run(arguments: Any) -> int:
     """Train and store the embedder."""
-    from pointata_core.adaptation.settings import read_settings
-    from pointata_core.adaptation.training import run_align
     from pointata_core.cli.console import note, out, progress
+    from pointata_core.training.skill.settings import read_settings
+    from pointata_core.training.skill.training import run_align
 
     settings = read_settings(arguments.config, arguments.overrides or ())
     result, path = run_align(settings, progress=progress)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pointata_core.domain_adaptation.configuration import DomainAdaptationConfig
-    from pointata_core.domain_adaptation.running import Domains
+    from pointata_core.training.domain.configuration import DomainAdaptationConfig
+    from pointata_core.training.domain.running import Domains
 
 BUNDLE = 'bundle'
 
@@ -43,11 +43,11 @@ def export_run(
     """
     from safetensors.torch import load_file
 
-    from pointata_core.domain_adaptation.running import NETWORK
-    from pointata_core.models.camera_lidar import CameraLidarNetwork
-    from pointata_core.streaming.camera_bundle import save_camera_bundle
-    from pointata_core.streaming.camera_manifest import CameraManifest, CameraPreparation
-    from pointata_core.streaming.manifest_fields import Task
+    from pointata_core.bundles.camera_bundle import save_camera_bundle
+    from pointata_core.bundles.camera_manifest import CameraManifest, CameraPreparation
+    from pointata_core.bundles.manifest_fields import Task
+    from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
+    from pointata_core.training.domain.running import NETWORK
 
     stage = 'second' if config.second_stage else 'first'
     samples, classes = domains.samples[2], domains.source.classes

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pointata_core.data.cloud_encoding import pack_rgb, rgb_as_float
-from pointata_core.data.cloud_files import write_cloud
 from pointata_core.evaluation.colours import colours_of_labels
+from pointata_core.io.files.cloud_files import write_cloud
+from pointata_core.io.messages.cloud_encoding import pack_rgb, rgb_as_float
 
 
 def write_labelled_cloud(

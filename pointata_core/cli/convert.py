@@ -57,7 +57,7 @@ def run(arguments: Any) -> int:
         )
     if not output.absolute().parent.is_dir():
         raise ConfigError(f'{output.parent}: no such folder', 'Create it first')
-    from pointata_core.models.checkpoints import convert_checkpoint, save_backbone
+    from pointata_core.models.checkpoints.conversion import convert_checkpoint, save_backbone
 
     converted = convert_checkpoint(
         arguments.checkpoint, family=arguments.family, force=arguments.force

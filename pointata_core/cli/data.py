@@ -14,8 +14,8 @@ from pointata_core.cli.arguments import add_json_option, new_parser
 from pointata_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pointata_core.data.datasets.check import SplitCheck
-    from pointata_core.data.datasets.registry import DatasetInfo
+    from pointata_core.datasets.check import SplitCheck
+    from pointata_core.datasets.registry import DatasetInfo
 
 NAME = 'data'
 SUMMARY = 'List public data sets, check or cache a download, make a recording of one.'
@@ -100,7 +100,7 @@ def run(arguments: Any) -> int:
 
 
 def _list(arguments: Any) -> int:
-    from pointata_core.data.datasets.registry import datasets
+    from pointata_core.datasets.registry import datasets
 
     known = list(datasets().values())
     if arguments.json:
@@ -112,8 +112,8 @@ def _list(arguments: Any) -> int:
 
 def _check(arguments: Any) -> int:
     from pointata_core.cli.console import progress
-    from pointata_core.data.datasets.check import check_split
-    from pointata_core.data.datasets.registry import dataset_info
+    from pointata_core.datasets.check import check_split
+    from pointata_core.datasets.registry import dataset_info
 
     info = dataset_info(arguments.name)
     outcomes = []
@@ -135,8 +135,8 @@ def _cache(arguments: Any) -> int:
     from pathlib import Path
 
     from pointata_core.cli.console import note, progress
-    from pointata_core.data.datasets.cache import CacheConfig, require_cacheable, write_cache
-    from pointata_core.data.datasets.registry import dataset_info
+    from pointata_core.datasets.cache import CacheConfig, require_cacheable, write_cache
+    from pointata_core.datasets.registry import dataset_info
 
     info = dataset_info(arguments.name)
     config = CacheConfig(encoding=arguments.encoding, points=arguments.points)
@@ -158,9 +158,9 @@ def _cache(arguments: Any) -> int:
 
 def _bag(arguments: Any) -> int:
     from pointata_core.cli.console import note
-    from pointata_core.data.kitti_raw import write_kitti_bag
-    from pointata_core.data.simulated_camera_recording import write_simulated_camera_bag
-    from pointata_core.data.simulator.camera_domains import DOMAINS
+    from pointata_core.datasets.camera.simulated_recording import write_simulated_camera_bag
+    from pointata_core.datasets.scenes.kitti_raw import write_kitti_bag
+    from pointata_core.simulation.camera.domains import DOMAINS
 
     if arguments.name == KITTI:
         scans = write_kitti_bag(arguments.root, arguments.output)

@@ -9,7 +9,7 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from pointata_core.cli.arguments import add_json_option, new_parser
-from pointata_core.domain_adaptation.configuration import Domain, DomainAdaptationConfig
+from pointata_core.training.domain.configuration import Domain, DomainAdaptationConfig
 
 NAME = 'domain-adapt'
 SUMMARY = 'Train a camera and LiDAR network for a domain without labels (FtD++, xMUDA).'
@@ -65,7 +65,7 @@ def run(arguments: Any) -> int:
 
     from pointata_core.cli.camera_export import export_run
     from pointata_core.cli.console import note
-    from pointata_core.domain_adaptation.running import Domains, run_domain_adaptation
+    from pointata_core.training.domain.running import Domains, run_domain_adaptation
 
     made = parser().instantiate_classes(arguments)
     config = DomainAdaptationConfig(**arguments.training.as_dict())

@@ -175,7 +175,7 @@ def check_libraries(answers: Mapping[str, str]) -> Iterator[Check]:
 
 def check_cuda() -> Check:
     """Whether the network will run on a GPU, and why not."""
-    from pointata_core.streaming.device import choose_device
+    from pointata_core.inference.device import choose_device
 
     choice = choose_device('auto')
     text = f'{choice.device} ({choice.reason})'
@@ -245,10 +245,10 @@ def check_dds_profile(environment: Mapping[str, str]) -> Check:
 
 def check_bundle(path: str | None = None) -> Check:
     """Whether the bundle can be served."""
+    from pointata_core.bundles.verify import verify_bundle
     from pointata_core.errors import PointataError
     from pointata_core.evaluation.runner import DEFAULT_BUNDLE
     from pointata_core.resources import resource_path
-    from pointata_core.streaming.verify import verify_bundle
 
     try:
         report = verify_bundle(Path(path) if path else resource_path(DEFAULT_BUNDLE))

@@ -118,7 +118,7 @@ def _label(
     files: Sequence[Path], loaded: LoadedBundle, arguments: Any, output: Path
 ) -> Iterator[dict[str, Any]]:
     from pointata_core.cli.cloud_output import write_labelled_cloud
-    from pointata_core.data.cloud_files import read_cloud
+    from pointata_core.io.files.cloud_files import read_cloud
 
     classes = loaded.bundle.manifest.segmentation_classes
     actions = loaded.bundle.manifest.action_classes

@@ -17,10 +17,10 @@ from pointata_core.cli.pretrain_image import (
     picture_folder,
     picture_source,
 )
-from pointata_core.pretraining.settings import PretrainingConfig
+from pointata_core.training.pretrain.settings import PretrainingConfig
 
 if TYPE_CHECKING:
-    from pointata_core.pretraining.pictures import PictureFolder
+    from pointata_core.shapes.rendering import PictureFolder
 
 NAME = 'pretrain'
 SUMMARY = 'Pre-train a 3D backbone on shapes and their pictures, without labels of points.'
@@ -73,14 +73,14 @@ def parser() -> ArgumentParser:
 def run(arguments: Any) -> int:
     """Pre-train and say where the backbone is."""
     from pointata_core.cli.console import note
-    from pointata_core.models.checkpoint_files import sha256_of
-    from pointata_core.pretraining.costs import describe_cost
-    from pointata_core.pretraining.picture_bank import PictureBank
-    from pointata_core.pretraining.running import run_pretraining
+    from pointata_core.models.checkpoints.files import sha256_of
+    from pointata_core.training.pretrain.costs import describe_cost
+    from pointata_core.training.pretrain.image_bank import PictureBank
+    from pointata_core.training.pretrain.running import run_pretraining
 
     output = Path(arguments.output)
     if arguments.export:
-        from pointata_core.pretraining.exporting import export_checkpoint
+        from pointata_core.training.pretrain.exporting import export_checkpoint
 
         print(export_checkpoint(output))
         return 0
@@ -130,7 +130,7 @@ def _provenance(folder: PictureFolder, weights: Path | None) -> dict[str, Any]:
 
 def _picture_network(arguments: Any, config: Any, bank: Any, output: Path) -> Path | None:
     from pointata_core.cli.console import note, progress
-    from pointata_core.pretraining.teacher import TeacherConfig, save_teacher, train_teacher
+    from pointata_core.training.pretrain.teacher import TeacherConfig, save_teacher, train_teacher
 
     if not config.contrasts:
         return None

@@ -13,7 +13,7 @@ from pointata_core.cli.arguments import add_json_option, new_parser
 from pointata_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pointata_core.pretraining.pictures import PictureFolder
+    from pointata_core.shapes.rendering import PictureFolder
 
 NAME = 'pretrain-image'
 SUMMARY = 'Teach a ResNet on rendered shapes, as the picture network of "pretrain".'
@@ -77,7 +77,7 @@ def picture_folder(arguments: Any) -> PictureFolder:
         PictureShardError: The pictures there are of other meshes.
     """
     from pointata_core.cli.console import note
-    from pointata_core.pretraining.pictures import PictureFolder
+    from pointata_core.shapes.rendering import PictureFolder
 
     folder, done = Path(arguments.pictures), Path(arguments.pictures) / COMPLETE
     unfinished = not folder.is_dir() or (folder / 'drawing').is_file()
@@ -97,14 +97,14 @@ def picture_folder(arguments: Any) -> PictureFolder:
 
 def _picture(arguments: Any, folder: Path, done: Path) -> None:
     from pointata_core.cli.console import note
-    from pointata_core.pretraining.costs import Stopwatch, cost_facts
-    from pointata_core.pretraining.pictures import (
+    from pointata_core.shapes import find_meshes
+    from pointata_core.shapes.rendering import (
         PictureSettings,
         procedural_sources,
         write_pictures,
     )
-    from pointata_core.pretraining.shapes import find_meshes
-    from pointata_core.pretraining.splits import TRAINING_FAMILIES
+    from pointata_core.training.pretrain.costs import Stopwatch, cost_facts
+    from pointata_core.training.pretrain.splits import TRAINING_FAMILIES
 
     if arguments.meshes:
         sources = find_meshes(arguments.meshes, up=arguments.up or '')
@@ -151,9 +151,9 @@ def run(arguments: Any) -> int:
             f"output is '{output}', expected a name that ends in .safetensors", 'Rename it'
         )
     from pointata_core.cli.console import note, progress
-    from pointata_core.pretraining.costs import describe_cost
-    from pointata_core.pretraining.picture_bank import PictureBank
-    from pointata_core.pretraining.teacher import TeacherConfig, save_teacher, train_teacher
+    from pointata_core.training.pretrain.costs import describe_cost
+    from pointata_core.training.pretrain.image_bank import PictureBank
+    from pointata_core.training.pretrain.teacher import TeacherConfig, save_teacher, train_teacher
 
     config = TeacherConfig(
         steps=arguments.steps, batch=arguments.batch, seed=arguments.seed, depth=arguments.depth

@@ -62,10 +62,10 @@ def parser() -> ArgumentParser:
 def run(arguments: Any) -> int:
     """Score the backbone and an untrained one."""
     from pointata_core.cli.console import note
-    from pointata_core.models.checkpoints import load_backbone
-    from pointata_core.pretraining.encoders import TransformerEncoder
-    from pointata_core.pretraining.finetuning import FineTuningConfig, fine_tune
-    from pointata_core.pretraining.scoring import Probing, score_features, untrained
+    from pointata_core.models.checkpoints.conversion import load_backbone
+    from pointata_core.models.point.encoders import TransformerEncoder
+    from pointata_core.training.pretrain.finetuning import FineTuningConfig, fine_tune
+    from pointata_core.training.pretrain.scoring import Probing, score_features, untrained
 
     loaded = load_backbone(Path(arguments.backbone))
     sizes = (arguments.tokens, arguments.patch_size)
@@ -95,7 +95,7 @@ def run(arguments: Any) -> int:
 
 def _clouds(arguments: Any) -> tuple[Any, Any]:
     from pointata_core.errors import ConfigError
-    from pointata_core.pretraining.probe_sets import (
+    from pointata_core.training.pretrain.probe_sets import (
         PROCEDURAL,
         dataset_clouds,
         procedural_clouds,

@@ -103,7 +103,7 @@ def record_bag(
 ) -> dict[str, int]:
     """Simulate into a new bag with a progress bar; returns the number of frames and of points."""
     from pointata_core.cli.console import progress
-    from pointata_core.data.simulator import simulate, write_bag
+    from pointata_core.simulation import simulate, write_bag
 
     frames = simulate(scene, sensor, seed, duration_s, rate_hz)
     total = max(1, round(duration_s * rate_hz))
@@ -136,7 +136,7 @@ def _bag(arguments: Any) -> dict[str, Any]:
 
 
 def _shards(arguments: Any) -> dict[str, Any]:
-    from pointata_core.data.simulator.shards import ShardJob, read_shard, write_shards
+    from pointata_core.simulation.shards import ShardJob, read_shard, write_shards
 
     jobs = [
         ShardJob(arguments.scene, arguments.sensor, seed, arguments.duration, arguments.rate)

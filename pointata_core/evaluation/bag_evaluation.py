@@ -16,9 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pointata_core.data.bags import BagReader
-from pointata_core.data.point_cloud2 import Rejected, decode, decode_labels
-from pointata_core.data.transforms import TransformBuffer, TransformError
 from pointata_core.errors import BagError
 from pointata_core.evaluation import environment
 from pointata_core.evaluation.ground_truth import (
@@ -31,6 +28,9 @@ from pointata_core.evaluation.ground_truth import (
     labels_to_classes,
 )
 from pointata_core.evaluation.recorder import RunFacts
+from pointata_core.io.bags.reader import BagReader
+from pointata_core.io.messages.point_cloud2 import Rejected, decode, decode_labels
+from pointata_core.io.transforms import TransformBuffer, TransformError
 
 if TYPE_CHECKING:
     from pointata_core.evaluation.camera_bag import BagCamera

@@ -14,22 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from pointata_core.data.bags import BagReader
-from pointata_core.data.image_message import (
-    RejectedImage,
-    decode_compressed_image,
-    decode_image,
-)
-from pointata_core.data.transforms import TransformBuffer, TransformError
 from pointata_core.errors import BagError
-from pointata_core.streaming.camera_calibration import (
+from pointata_core.inference.camera_calibration import (
     CalibrationError,
     Camera,
     camera_from_info,
     parse_pose,
 )
-from pointata_core.streaming.camera_pairing import RecentImages
-from pointata_core.streaming.camera_session import CameraView
+from pointata_core.inference.camera_pairing import RecentImages
+from pointata_core.inference.camera_session import CameraView
+from pointata_core.io.bags.reader import BagReader
+from pointata_core.io.messages.image_message import (
+    RejectedImage,
+    decode_compressed_image,
+    decode_image,
+)
+from pointata_core.io.transforms import TransformBuffer, TransformError
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pointata_core.data.taxonomy import (
+from pointata_core.taxonomy import (
     ACTION_CLASSES,
     ACTION_COLOURS,
     SEGMENTATION_CLASSES,

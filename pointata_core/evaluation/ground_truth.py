@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pointata_core.data.taxonomy import IGNORED, SEGMENTATION_CLASSES, labels_from_semantickitti
 from pointata_core.errors import ConfigError
+from pointata_core.taxonomy import SEGMENTATION_CLASSES, UNLABELLED, labels_from_semantickitti
 
 ACTION_TRUTH_TOPIC = '/ground_truth/action'
 LABEL_NAMES_TOPIC = '/ground_truth/label_info'
@@ -39,7 +39,7 @@ def labels_to_classes(name: str | None, classes: Sequence[str]) -> LabelTranslat
             f"label mapping is '{name}', expected one of {', '.join(LABEL_MAPPINGS)}",
             'Leave it out if the labels are class ids of the bundle',
         )
-    table = np.full(IGNORED + 1, IGNORED, np.int64)
+    table = np.full(UNLABELLED + 1, UNLABELLED, np.int64)
     for ours, label in enumerate(SEGMENTATION_CLASSES):
         if label in classes:
             table[ours] = list(classes).index(label)
@@ -47,7 +47,7 @@ def labels_to_classes(name: str | None, classes: Sequence[str]) -> LabelTranslat
 
 
 def labels_by_name(names: Mapping[int, str], classes: Sequence[str]) -> LabelTranslation:
-    """The same for labels whose names the recording itself tells; unknown ones become ``IGNORED``.
+    """The same for labels whose names the recording itself tells; unknown ones become ``UNLABELLED``.
 
     Args:
         names: Name of each recorded label.
@@ -57,7 +57,7 @@ def labels_by_name(names: Mapping[int, str], classes: Sequence[str]) -> LabelTra
 
     def translate(raw: np.ndarray) -> np.ndarray:
         known, place = np.unique(np.asarray(raw, np.int64), return_inverse=True)
-        return np.array([table.get(int(label), IGNORED) for label in known], np.int64)[place]
+        return np.array([table.get(int(label), UNLABELLED) for label in known], np.int64)[place]
 
     return translate
 

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from pointata_core.data.cloud import Cloud
+from pointata_core.bundles.bundle import Bundle
+from pointata_core.bundles.camera_bundle import CameraBundle, load_any_bundle
 from pointata_core.evaluation.recorder import RunRecorder
 from pointata_core.evaluation.results import CameraPicture
+from pointata_core.inference.camera_session import CameraResult, CameraSession, CameraView
+from pointata_core.inference.device import choose_device
+from pointata_core.inference.session import FrameResult, Skipped, StreamingSession
+from pointata_core.inference.threads import can_overlap, choose_threads
+from pointata_core.io.cloud import Cloud
 from pointata_core.resources import resource_path
-from pointata_core.streaming.bundle import Bundle
-from pointata_core.streaming.camera_bundle import CameraBundle, load_any_bundle
-from pointata_core.streaming.camera_session import CameraResult, CameraSession, CameraView
-from pointata_core.streaming.device import choose_device
-from pointata_core.streaming.session import FrameResult, Skipped, StreamingSession
-from pointata_core.streaming.threads import can_overlap, choose_threads
 
 DEFAULT_BUNDLE = 'models/default'
 

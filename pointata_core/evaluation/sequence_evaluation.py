@@ -13,12 +13,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from pointata_core.data.cloud import Cloud, finite_rows
-from pointata_core.data.semantickitti import SemanticKittiScan, SemanticKittiSequence
+from pointata_core.datasets.scenes.semantickitti import SemanticKittiScan, SemanticKittiSequence
 from pointata_core.errors import ConfigError
 from pointata_core.evaluation import environment
 from pointata_core.evaluation.ground_truth import labels_to_classes
 from pointata_core.evaluation.recorder import RunFacts
+from pointata_core.io.cloud import Cloud, finite_rows
 
 if TYPE_CHECKING:
     from pointata_core.evaluation.results import EvaluationResults

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks: a frozen 3D transformer, adapters along tubes, and heads."""
 
-from pointata_core.models.config import (
+from pointata_core.models.point.config import (
     PRESETS,
     BackboneConfig,
     GeometryConfig,
     NetworkConfig,
     preset_config,
 )
-from pointata_core.models.network_output import NetworkOutput
-from pointata_core.models.pointata import PointATA
-from pointata_core.models.stream_state import StreamState
+from pointata_core.models.point.network_output import NetworkOutput
+from pointata_core.models.point.pointata import PointATA
+from pointata_core.models.point.stream_state import StreamState
 
 __all__ = [
     'PRESETS',

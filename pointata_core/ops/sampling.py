@@ -5,7 +5,7 @@ On the CPU each row runs through NumPy, elsewhere the whole batch runs through t
 same float32 steps and give the same picks. fpsample's plain sampler is exact too (ties go to the
 highest index, so it would need reversed input) but takes twice as long at the sizes used here; its
 bucket samplers are quicker on very large clouds but break ties by bucket, and their start index
-(fpsample 1.0.2) counts points in bucket order. ``benchmarks/operators.py`` has the figures.
+(fpsample 1.0.2) counts points in bucket order. ``benchmarks/speed/operators.py`` has the figures.
 """
 
 from __future__ import annotations

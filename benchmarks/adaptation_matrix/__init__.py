@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""Parts of ``benchmarks/adaptation.py``: methods, one run, the results on disk and their report."""

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers of finished camera runs on the recorded pictures, one below the other."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+
+from benchmarks.experiments.domain_matrix.arms import Arm, load, open_frames
+from benchmarks.experiments.domain_matrix.runs import Run
+from pointata_core.evaluation.overlays import overlay
+from pointata_core.training.domain.scoring import answer_frames
+
+SHOWN = {'source_only': 'cloud', 'ftd++': 'cloud', 'ftd++_pl': 'ensemble'}
+"""Way of training -> whose answer is drawn, from top to bottom."""
+
+# The classes of the task in names that have a colour.
+_NAMES = {'nature': 'vegetation', 'object': 'pole'}
+
+
+def write_overlays(arm: Arm, work: Path, seed: int, folder: Path) -> None:
+    """Draw every third recorded frame. The pictures are the recording's: mind its licence."""
+    frames = open_frames(arm.target, arm.task)
+    classes = [_NAMES.get(name, name) for name in frames.classes]
+    drawn: dict[str, list[np.ndarray]] = {}
+    for way, head in SHOWN.items():
+        network = load(Run('camera', way, seed), arm, work)
+        answers = answer_frames(network, frames, arm.target.samples)
+        for number, (sample, output) in enumerate(answers):
+            if number % 3:
+                continue
+            frame = frames[number]
+            labels = getattr(output, head).argmax(dim=1).numpy().astype(np.uint16)
+            away = np.linalg.norm(frame.points[sample.source], axis=1)
+            pixels = np.floor(frame.pixels[sample.source]).astype(np.int64)
+            picture = overlay(frame.image, pixels, labels, classes, away)
+            drawn.setdefault(sample.name, []).append(matplotlib.image.imread(io.BytesIO(picture)))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, rows in drawn.items():
+        matplotlib.image.imsave(folder / f'{name}.png', np.concatenate(rows))

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""From a folder of meshes in ShapeNet's layout to a probed backbone, by the commands alone.
+
+    OMP_NUM_THREADS=1 python benchmarks/experiments/meshes.py [--per-category 12] [--steps 20]
+
+Writes sound meshes of five categories as OBJ, OFF, PLY and GLB, under the names of ShapeNetCore v1
+and v2, y up, and beside them meshes that are broken in ten ways; then runs ``pointata pretrain
+--meshes`` and ``pointata probe``. It fails unless every broken mesh is named with its reason and
+every sound one is used. A few steps teach little: what is measured is the way, not the backbone.
+Results go to ``benchmarks/results/meshes.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pointata_core.evaluation.environment import machine, versions
+from pointata_core.shapes import Shape, generate
+
+RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'meshes.json'
+SYNSETS = {
+    'chair': '03001627', 'table': '04379243', 'mug': '03797390', 'bottle': '02876657',
+    'car': '02958343',
+}  # fmt: skip
+FORMATS = ('.obj', '.off', '.ply', '.glb')
+_TRIANGLE = b'v 0 0 0\nv 1 0 0\nv 0 1 0\n'
+BROKEN = {
+    'empty': ('.obj', b'', 'no faces'),
+    'no_faces': ('.obj', _TRIANGLE, 'no faces'),
+    'not_a_number': ('.obj', b'v nan 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n', 'not finite'),
+    'a_point': ('.obj', b'v 0 0 0\nv 0 0 0\nv 0 0 0\nf 1 2 3\n', 'extent'),
+    'a_line': ('.obj', b'v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n', 'area'),
+    'absent_vertex': ('.obj', _TRIANGLE + b'f 1 2 9\n', ''),
+    'noise': ('.obj', b'\x00\xff\x13not a mesh at all\x80' * 9, 'cannot be parsed'),
+    'cut_off': ('.off', b'OFF\n3 1 0\n0 0 0\n1 0', ''),
+    'cut_ply': ('.ply', b'ply\nformat ascii 1.0\nelement vertex 3\n', ''),
+    'cut_glb': ('.glb', b'glTF\x02\x00\x00\x00', ''),
+}
+"""Name of the model -> file ending, content, what the reason must say."""
+
+
+def write_shapenet(root: Path, per_category: int) -> tuple[list[str], list[str]]:
+    """Write the folder; return the names of sound and of broken models."""
+    sound = []
+    for category, synset in SYNSETS.items():
+        for number in range(per_category):
+            suffix = FORMATS[number % 4]
+            # v2 keeps a folder between, v1 does not; both in each format.
+            v2 = number % 8 < 4
+            name = f'models/model_normalized{suffix}' if v2 else f'model{suffix}'
+            write_mesh(generate(category, 2000 + number), root / synset / f'm{number:02d}' / name)
+            sound.append(f'{category}/m{number:02d}')
+    for name, (suffix, content, _) in BROKEN.items():
+        path = root / SYNSETS['chair'] / name / 'models' / f'model_normalized{suffix}'
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    (root / SYNSETS['mug'] / 'nothing').mkdir()
+    return sound, [*(f'chair/{name}' for name in BROKEN), 'mug/nothing']
+
+
+def write_mesh(shape: Shape, path: Path) -> None:
+    """Write a shape as y up with its front at -z, in the format of the path's ending."""
+    import numpy as np
+    import trimesh
+
+    x, y, z = shape.vertices.T
+    mesh = trimesh.Trimesh(np.stack([-y, z, -x], axis=1), shape.faces, process=False)
+    data = mesh.export(file_type=path.suffix[1:])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+def pointata(*words: object) -> dict[str, Any]:
+    """Run a command with ``--json``; its output, and what it said beside under ``said``."""
+    command = [sys.executable, '-m', 'pointata_core.cli.main', *map(str, words), '--json']
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f'{" ".join(command)}\n{done.stderr}')
+    return {**json.loads(done.stdout), 'said': done.stderr}
+
+
+def end_to_end(folder: Path, per_category: int, steps: int) -> dict[str, Any]:
+    """Write meshes, pre-train, probe, and hold the output to what was written."""
+    sound, broken = write_shapenet(folder / 'meshes', per_category)
+    batch = min(16, len(sound) // 2)
+    options = {
+        'size': 32, 'stored-views': 6, 'teacher-steps': steps, 'training.steps': steps,
+        'training.epoch_steps': 10, 'training.batch': batch, 'training.points': 256,
+        'training.tokens': 16, 'training.patch_size': 16, 'training.latent': 64,
+        'training.map_stride': 8, 'training.held_back': 5,
+    }  # fmt: skip
+    words = [word for name, value in options.items() for word in (f'--{name}', value)]
+    run = pointata(
+        'pretrain', '--output', folder / 'run', '--meshes', folder / 'meshes', *words
+    )  # fmt: skip
+    named = {line.split(': ')[0]: line for line in run['broken_meshes']}
+    assert sorted(named) == sorted(broken), f'named {sorted(named)}, broken are {sorted(broken)}'
+    for name in broken:
+        assert f'left out: {name}: ' in run['said'], f'{name} is not named on the terminal'
+        reason = BROKEN.get(name.split('/')[1], ('', b'', 'No such file'))[2]
+        assert reason in named[name], f'{named[name]}: says nothing of "{reason}"'
+    assert run['pictures']['shapes'] == len(sound), f'{run["pictures"]["shapes"]} shapes are used'
+    assert run['pictures']['families'] == sorted(SYNSETS)
+    probe = pointata(
+        'probe', run['backbone'], '--per-family', 4, '--points', 256, '--tokens', 16,
+        '--patch-size', 16,
+    )  # fmt: skip
+    return {
+        'sound': len(sound),
+        'broken': named,
+        'costs': run['costs'],
+        'probe': {name: probe[name]['linear'] for name in ('backbone', 'untrained')},
+    }
+
+
+def main() -> None:
+    """Run, print and write the result file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--per-category', type=int, default=12)
+    parser.add_argument('--steps', type=int, default=20)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        measured = end_to_end(Path(folder), arguments.per_category, arguments.steps)
+        # The folder is gone afterwards, and its name is nobody's business.
+        measured = json.loads(json.dumps(measured).replace(f'{folder}/', ''))
+    result = {
+        'command': 'OMP_NUM_THREADS=1 python benchmarks/experiments/meshes.py '
+        f'--per-category {arguments.per_category} --steps {arguments.steps}',
+        'machine': machine(),
+        'versions': versions(),
+        'load_average_1min': round(os.getloadavg()[0], 1),
+        **measured,
+    }
+    print(json.dumps(measured, indent=2))
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run: train on clips or on their last frames, and score those very frames."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load_file, save_file
+
+from benchmarks.experiments.temporal_matrix.arms import Arm
+from pointata_core.datasets.scenes.simulated_clips import MOVABLE_CLASSES
+from pointata_core.evaluation.environment import machine, versions
+from pointata_core.evaluation.metrics import ConfusionMatrix
+from pointata_core.models.checkpoints.files import sha256_of
+from pointata_core.models.point.pointata import PointATA
+from pointata_core.training.clips.clip_store import ClipStore, open_store, recipe_for
+from pointata_core.training.clips.prepared_clips import ClipBatch, collate, frame_of
+from pointata_core.training.engine.provenance import commit
+from pointata_core.training.engine.trainer import chosen_device, fit, make_trainer, uses_bf16
+from pointata_core.training.skill.adapt import AdaptTraining
+from pointata_core.training.skill.runs import claim_folder, loss_weights, prepared_network
+from pointata_core.training.skill.scoring import SkillScore, score_clips
+from pointata_core.training.skill.settings import TrainingSettings
+from pointata_core.training.skill.tuning import finished
+
+SKILL = 'skill.safetensors'
+_MOVING = 'moving-'
+
+
+class LastFrames:
+    """A store of clips of which only the last frames are seen.
+
+    They are those of the whole clips, cell by cell: what is learned from and scored at the end of a
+    clip is the same whatever is seen before it.
+
+    Args:
+        store: Whole clips.
+        frames: How many frames are seen; 0 for all.
+        motion: Whether the sensor's motion is told.
+    """
+
+    def __init__(self, store: ClipStore, frames: int, motion: bool) -> None:
+        self.store, self.motion = store, motion
+        self.frames = frames or store.frames
+        self.variants, self.classes, self.videos = store.variants, store.classes, store.videos
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return len(self.store)
+
+    def __getitem__(self, pairs: Sequence[tuple[int, int]]) -> ClipBatch:
+        """Collate clips, given as (number, variant)."""
+        first, stop = self.store.frames - self.frames, self.store.frames
+        windows = [
+            [frame_of(self.store.arrays(*pair), number) for number in range(first, stop)]
+            for pair in pairs
+        ]
+        batch = collate(windows)
+        return batch if self.motion else replace(batch, motion=None)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Whole clips of one task.
+
+    Attributes:
+        train: To learn from.
+        test: To score; of each its last frame.
+    """
+
+    train: ClipStore
+    test: ClipStore
+
+
+def open_clips(teach: TrainingSettings, judge: TrainingSettings) -> Clips:
+    """Prepare and open what is learned from and what is scored, by the settings of either."""
+    Path(teach.data.cache).mkdir(parents=True, exist_ok=True)
+    stores = [
+        open_store(recipe_for(one, split, training), one.data.options, one.data.cache)
+        for one, split, training in (
+            (teach, teach.data.train, True),
+            (judge, judge.data.validation, False),
+        )
+    ]
+    return Clips(*stores)
+
+
+def train_and_score(
+    settings: TrainingSettings,
+    arm: Arm,
+    clips: Clips,
+    begin: Path | None = None,
+    learn: bool = True,
+) -> dict[str, Any]:
+    """Train a network and score the last frames after the last epoch; leaves ``SKILL``.
+
+    Args:
+        settings: Of this run.
+        arm: What it sees.
+        clips: Whole clips.
+        begin: Weights to begin with, of whatever fits, in place of the backbone alone.
+        learn: Train before scoring.
+    """
+    folder = _fresh_folder(settings)
+    started, processor = time.perf_counter(), time.process_time()
+    classes = clips.train.classes
+    network, origin = prepared_network(settings, classes)
+    if begin is not None:
+        take_over(network, begin)
+    train = LastFrames(clips.train, arm.frames, arm.motion)
+    if learn:
+        module = AdaptTraining(
+            network, settings.task, settings.optimiser, train, settings.seed,
+            loss_weights(settings, clips.train),  # of whole clips, so that arms weigh alike
+        )  # fmt: skip
+        trainer = make_trainer(settings, folder, settings.optimiser.epochs, quiet=True)
+        fit(trainer, module, folder)
+    done = finished(network)
+    test = LastFrames(clips.test, arm.frames, arm.motion)
+    device = chosen_device(settings)
+    score = score_clips(done, test, settings.task, device)
+    spent = (time.perf_counter() - started, time.process_time() - processor)
+    save_file(done.cpu().state_dict(), folder / SKILL)
+    return {
+        **summarised(score),
+        'skill_sha256': sha256_of(folder / SKILL),
+        'steps': learn * settings.optimiser.epochs * (len(train) // settings.optimiser.batch),
+        'trainable': network.parameter_summary()['trainable'],
+        'train_clips': len(train),
+        'test_frames': len(test),
+        'backbone': origin,
+        'bf16': uses_bf16(settings, device),
+        'wall_s': round(spent[0], 1),
+        'processor_s': round(spent[1], 1),
+        'load_average': round(os.getloadavg()[0], 2),
+        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        'commit': commit(),
+        'machine': machine(),
+        'versions': versions(),
+    }
+
+
+def _fresh_folder(settings: TrainingSettings) -> Path:
+    # A resumed run would not tell its time.
+    shutil.rmtree(settings.output, ignore_errors=True)
+    return claim_folder(settings)
+
+
+def take_over(network: PointATA, path: Path) -> None:
+    """Begin with the weights of a skill; what has another shape (other classes) stays as it is."""
+    own = network.state_dict()
+    found = {k: v for k, v in load_file(path).items() if k in own and v.shape == own[k].shape}
+    network.load_state_dict(found, strict=False)
+
+
+def summarised(score: SkillScore) -> dict[str, Any]:
+    """Means over groups of classes, from confusions.
+
+    Moving and standing things are first taken together, which is the plain task, then apart.
+    """
+    counts, names = np.array(score.confusion), score.classes
+    plain = [name for name in names if not name.startswith(_MOVING)]
+    ious = _ious(_merged(counts, names, plain), plain)
+    groups = {
+        'all': list(ious),
+        'movable': [name for name in ious if name in MOVABLE_CLASSES],
+        'static': [name for name in ious if name not in MOVABLE_CLASSES],
+    }
+    result = {
+        'miou': {group: _mean(ious, members) for group, members in groups.items() if members},
+        'iou': ious,
+        'cells': score.total,
+        'confusion': counts.tolist(),
+    }
+    apart = _ious(counts, names)
+    moving = [name for name in apart if name.startswith(_MOVING)]
+    if moving:
+        standing = [name.removeprefix(_MOVING) for name in moving]
+        result['miou_apart'] = {
+            'all': _mean(apart, apart),
+            'moving': _mean(apart, moving),
+            'standing': _mean(apart, [name for name in standing if name in apart]),
+        }
+        result['iou_apart'] = {name: apart[name] for name in (*moving, *standing) if name in apart}
+    return result
+
+
+def _merged(counts: np.ndarray, names: Sequence[str], plain: list[str]) -> np.ndarray:
+    """Confusions with moving things counted as what they are."""
+    places = [plain.index(name.removeprefix(_MOVING)) for name in names]
+    merged = np.zeros((len(plain), len(plain)), counts.dtype)
+    np.add.at(merged, np.ix_(places, places), counts)
+    return merged
+
+
+def _ious(counts: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+    """IoU of the classes that occur."""
+    matrix = ConfusionMatrix(names)
+    matrix.counts[:, : len(names)] = counts
+    return matrix.score().iou
+
+
+def _mean(ious: dict[str, float], members: Sequence[str]) -> float:
+    return float(np.mean([ious[name] for name in members]))

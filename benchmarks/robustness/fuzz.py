@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Throw hostile point clouds at the decoder for as long as wanted; writes ``results/fuzz.json``.
+
+The messages are those of the tests (``test/hostile_clouds.py``), from other seeds: each is made
+from its number alone, so a crash is a number and comes back with ``check(hostile_cloud(number))``.
+``--processes`` spreads them over cores. Memory is that of one worker, after its first tenth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / 'test')]
+
+import psutil  # noqa: E402 - after the path
+from hostile_clouds import check, hostile_cloud  # noqa: E402
+
+
+def run(seeds: range) -> dict[str, Any]:
+    """Outcomes of these seeds, crashes, the slowest answer and how memory went."""
+    outcomes: Counter[str] = Counter()
+    crashes: dict[int, str] = {}
+    slowest, slowest_seed, settled = 0.0, -1, 0
+    process = psutil.Process()
+    for number, seed in enumerate(seeds):
+        message = hostile_cloud(seed)
+        begin = time.perf_counter()
+        try:
+            outcomes[check(message)] += 1
+        except Exception as error:
+            crashes[seed] = repr(error)
+        seconds = time.perf_counter() - begin
+        if seconds > slowest:
+            slowest, slowest_seed = seconds, seed
+        if number == len(seeds) // 10:
+            settled = process.memory_info().rss
+    return {
+        'outcomes': outcomes,
+        'crashes': crashes,
+        'slowest': (slowest, slowest_seed),
+        'growth': process.memory_info().rss - settled,
+    }
+
+
+def main() -> int:
+    """Run; 1 if anything crashed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--count', type=int, default=1_000_000)
+    parser.add_argument('--first', type=int, default=1_000_000, help='first seed')
+    parser.add_argument('--processes', type=int, default=os.cpu_count())
+    parser.add_argument('--output', type=Path, default=ROOT / 'benchmarks/results/fuzz.json')
+    options = parser.parse_args()
+    share = -(-options.count // options.processes)
+    last = options.first + options.count
+    parts = [range(at, min(at + share, last)) for at in range(options.first, last, share)]
+    begin = time.perf_counter()
+    with ProcessPoolExecutor(options.processes) as pool:
+        found = list(pool.map(run, parts))
+    outcomes = sum((one['outcomes'] for one in found), Counter())
+    crashes = {seed: text for one in found for seed, text in one['crashes'].items()}
+    slowest, seed = max(one['slowest'] for one in found)
+    results = {
+        'machine': platform.machine(),
+        'python': platform.python_version(),
+        'seeds': [options.first, last],
+        'tried': outcomes.total() + len(crashes),
+        'clouds': outcomes.pop('cloud', 0),
+        'rejected': dict(sorted(outcomes.items())),
+        'crashes': crashes,
+        'slowest_ms': round(1e3 * slowest, 2),
+        'slowest_seed': seed,
+        'memory_growth_mib': round(max(one['growth'] for one in found) / 2**20, 2),
+        'seconds': round(time.perf_counter() - begin, 1),
+        'processes': len(parts),
+    }
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(results, indent=2) + '\n')
+    print(json.dumps(results, indent=2))
+    return 1 if crashes else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

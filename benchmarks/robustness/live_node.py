@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the loops against a live node share; imported first, it prepares the middleware.
+
+Beside this folder lies ``test``, whose harness starts nodes and makes clouds.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / 'benchmarks/results'
+NAME = '/perception_node'
+sys.path[:0] = [str(ROOT / 'test')]
+os.environ.setdefault('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp')
+os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+os.environ.setdefault(
+    'FASTRTPS_DEFAULT_PROFILES_FILE', str(ROOT / 'config/dds/fastdds_large_clouds.xml')
+)
+
+
+def prepare_bundles(bundle: Path, folder: Path) -> dict[str, Path]:
+    """A bundle, a copy of it, and three that must be refused."""
+    backbones = bundle.parent / 'backbones'
+    copies = {'first': bundle, 'absent': folder / 'absent'}
+    for name in ('second', 'damaged', 'unreadable'):
+        copies[name] = folder / name / bundle.name
+        shutil.copytree(bundle, copies[name])
+        if backbones.is_dir():
+            shutil.copytree(backbones, folder / name / 'backbones')
+    weights = next(copies['damaged'].glob('skill*.safetensors'))
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 0xFF
+    weights.write_bytes(data)
+    (copies['unreadable'] / 'manifest.json').write_text('{"format": ')
+    return copies
+
+
+def conditions() -> dict[str, Any]:
+    """When and on what a run began; recorded with its result."""
+    from pointata_core.evaluation.environment import machine, versions
+
+    return {
+        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        'machine': machine(),
+        'versions': versions(),
+        'middleware': os.environ['RMW_IMPLEMENTATION'],
+        'omp_num_threads': os.environ.get('OMP_NUM_THREADS', ''),
+        'load_average_at_start': [round(one, 2) for one in os.getloadavg()],
+    }

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a cloud costs a camera bundle: without a picture, with one, and with a second thread.
+
+    python benchmarks/speed/camera_live.py [--repeats 5] [--device cpu]
+
+Networks with random weights (the values do not matter for the time) answer one simulated scan of 64
+rings, all around, together with a random picture that shows the part of it ahead: the full network
+on pictures of 1242 x 375 pixels as they are and resized to 400 x 121, and the small one of
+``config/training/domain_day_to_night.yaml``. The three ways take turns, after one warm-up each;
+medians and all samples are kept, milliseconds by stage. One thread per operation on the CPU.
+Results go to ``benchmarks/results/camera_live.json``; ``load`` says what else the machine did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+from pointata_core.bundles.camera_bundle import CameraBundle  # noqa: E402
+from pointata_core.bundles.camera_manifest import CameraManifest, CameraPreparation  # noqa: E402
+from pointata_core.bundles.manifest_fields import Task  # noqa: E402
+from pointata_core.evaluation.environment import machine, versions  # noqa: E402
+from pointata_core.inference.camera_calibration import Camera  # noqa: E402
+from pointata_core.inference.camera_session import CameraSession, CameraView  # noqa: E402
+from pointata_core.models.camera.camera_lidar import CameraLidarNetwork  # noqa: E402
+from pointata_core.models.camera.sparse_unet import PLANES  # noqa: E402
+from pointata_core.simulation.camera.camera import CameraModel  # noqa: E402
+from pointata_core.simulation.camera.domains import get_domain  # noqa: E402
+from pointata_core.simulation.camera.frames import simulate_camera  # noqa: E402
+
+RESULTS = ROOT / 'benchmarks/results/camera_live.json'
+CLASSES = ('vehicle', 'driveable_surface', 'sidewalk', 'terrain', 'manmade', 'vegetation')
+WIDTH, HEIGHT = 1242, 375
+FULL = {'depth': 34, 'width': 64, 'planes': list(PLANES), 'grid': 4096}
+SMALL = {'depth': 18, 'width': 16, 'planes': [16, 32, 48, 64, 64, 64], 'grid': 512}
+NETWORKS = {
+    'full': (FULL, CameraPreparation(0.05)),
+    'full_resized': (FULL, CameraPreparation(0.05, (400, 121))),
+    'small': (SMALL, CameraPreparation(0.4, (160, 96))),
+}
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--device', default='cpu')
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    points, view = scene()
+    results = {}
+    for name, (network, preparation) in NETWORKS.items():
+        bundle = random_bundle(network, preparation)
+        results[name] = measure(bundle, points, view, arguments.repeats, arguments.device)
+        for way, found in results[name]['ways'].items():
+            print(f'{name:14} {way:14} {found["total"]["median"]:8.0f} ms', flush=True)
+    facts = {
+        'points': len(points), 'picture': [WIDTH, HEIGHT], 'device': arguments.device,
+        'repeats': arguments.repeats, 'load': os.getloadavg(), 'results': results,
+        'machine': machine(), 'versions': versions(),
+    }  # fmt: skip
+    RESULTS.write_text(json.dumps(facts, indent=2) + '\n', encoding='utf-8')
+
+
+def scene() -> tuple[np.ndarray, CameraView]:
+    """A scan, and a camera that looks ahead."""
+    domain = get_domain('day')
+    domain = replace(domain, lidar=replace(domain.lidar, columns=2048))
+    frame = next(simulate_camera(domain, 1, 1))
+    camera = CameraModel(WIDTH, HEIGHT, 82.0)
+    picture = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    view = CameraView(picture, Camera(camera.intrinsics, WIDTH, HEIGHT), camera.extrinsics)
+    return frame.lidar.points, view
+
+
+def random_bundle(network: dict[str, Any], preparation: CameraPreparation) -> CameraBundle:
+    """A bundle that was never on disk."""
+    values = {**network, 'fusion': True, 'attention_scope': 'sample'}
+    torch.manual_seed(0)
+    net = CameraLidarNetwork(len(CLASSES), **values).requires_grad_(False).eval()
+    manifest = CameraManifest('random', values, Task(CLASSES), preparation)
+    return CameraBundle(manifest, net, ROOT, manifest.checksum)
+
+
+def measure(
+    bundle: CameraBundle, points: np.ndarray, view: CameraView, repeats: int, device: str
+) -> dict[str, Any]:
+    """Samples and medians of the three ways, and how many points the camera saw."""
+    ways = {'lidar': (False, None), 'camera': (False, view), 'second_thread': (True, view)}
+    if device != 'cpu':
+        del ways['second_thread']
+    sessions = {
+        name: CameraSession(bundle, device, overlap=overlap) for name, (overlap, _) in ways.items()
+    }
+    samples: dict[str, dict[str, list[float]]] = {name: {} for name in ways}
+    seen = 0
+    for turn in range(repeats + 1):
+        for name, (_, shown) in ways.items():
+            result = sessions[name].step(points, turn, view=shown)
+            seen = max(seen, result.with_camera)
+            if turn:
+                for stage, ms in result.timings_ms.items():
+                    samples[name].setdefault(stage, []).append(ms)
+    return {
+        'points_with_camera': seen,
+        'ways': {
+            name: {
+                stage: {'median': statistics.median(values), 'samples': values}
+                for stage, values in stages.items()
+            }
+            for name, stages in samples.items()
+        },
+    }
+
+
+if __name__ == '__main__':
+    main()

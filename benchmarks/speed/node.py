@@ -1,0 +1,394 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Where the time of one cloud goes, offline and live, and whether the node keeps up with a sensor.
+
+    python benchmarks/speed/node.py --bag BAG [--rate 10] [--minutes 10] [--offline 200]
+                              [--parameter num_threads:=1] [--tree OTHER_CHECKOUT] [--label NAME]
+
+* ``offline``: the clouds of a recording through a :class:`StreamingSession` in this process:
+  decode, prepare, geometry, tokens (embedder), blocks (backbone with adapters and context), heads,
+  the rest of the step, propagate, encode; milliseconds by stage, percentiles by nearest rank.
+* ``live``: three processes over DDS as on a robot. A feeder publishes the recorded bytes in a loop
+  at a steady rate, with stamps that go on; the node runs with its default policy ``latest``; this
+  process listens to results and timings without decoding them. Reported: clouds sent, received,
+  answered, dropped by reason; latency by stage from the callback to the end of publishing; memory
+  of the node and its trend; processor seconds of the node per cloud.
+
+``--tree`` measures the package of another checkout with the same script, to compare before and
+after. A run replaces the one with the same label in ``benchmarks/results/node.json``; nothing is
+compared between runs by the script itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from benchmarks.robustness.live_node import NAME, RESULTS, ROOT, conditions
+
+OUTPUT = RESULTS / 'node.json'
+_WARM_UP_S = 20.0
+_START_S = 120.0
+_STAMP = slice(4, 12)  # of a serialised message that begins with a header: seconds, nanoseconds
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+    parser.add_argument('--bag', type=Path, required=True, help='recording with one cloud topic')
+    parser.add_argument('--rate', type=float, default=10.0, help='clouds per second')
+    parser.add_argument('--minutes', type=float, default=1.0, help='of the live run; 0 for none')
+    parser.add_argument('--offline', type=int, default=200, help='clouds of the offline run')
+    parser.add_argument('--parameter', action='append', default=[], metavar='NAME:=VALUE')
+    parser.add_argument('--threads', type=int, default=0, help='of the offline run; 0 = default')
+    parser.add_argument('--overlap', action='store_true', help='offline: as the node on few cores')
+    parser.add_argument('--tree', type=Path, default=ROOT, help='checkout to measure')
+    parser.add_argument('--label', default='', help='name of the run; default: bag and rate')
+    parser.add_argument('--output', type=Path, default=OUTPUT)
+    parser.add_argument('--feed', action='store_true', help=argparse.SUPPRESS)
+    parser.add_argument('--measure-offline', action='store_true', help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+# ---------------------------------------------------------------------- offline
+
+
+def measure_offline(bag: Path, clouds: int, threads: int, overlap: bool) -> dict[str, Any]:
+    """Time every stage of a session; to be run with the measured tree on the path."""
+    import torch
+
+    from pointata_core.bundles.bundle import load_bundle
+    from pointata_core.evaluation.latency import LatencyLog
+    from pointata_core.inference.session import StreamingSession
+    from pointata_core.io.bags.reader import BagReader
+    from pointata_core.resources import resource_path
+
+    if threads:
+        torch.set_num_threads(threads)
+    with BagReader(bag) as reader:
+        messages = [m for _, _, m in reader.messages([reader.select_point_topic()])]
+    # Older trees know nothing of overlapping.
+    more = {'overlap': True} if overlap else {}
+    session = StreamingSession(load_bundle(resource_path('models/default')), **more)
+    watch = _ModuleWatch(session.network)
+    log = LatencyLog()
+    points = 0
+    for number in range(clouds + 10):
+        timings, points = _one_cloud(session, messages[number % len(messages)], number, watch)
+        if number >= 10:  # the first ones wake libraries and fill caches
+            log.add(timings)
+    return {
+        'clouds': clouds,
+        'threads': torch.get_num_threads(),
+        'overlap': overlap,
+        'points': points,
+        'latency_ms': _rounded({k: asdict(v) for k, v in log.summary().items()}),
+    }
+
+
+class _ModuleWatch:
+    """Time spent inside the parts of a network, by forward hooks."""
+
+    def __init__(self, network: Any) -> None:
+        self.ms: Counter[str] = Counter()
+        heads = (network.segmentation_head, network.actor, network.action_head)
+        parts = {'tokens': [network.embedder], 'heads': [head for head in heads if head]}
+        parts['blocks'] = [*network.backbone.blocks, *network.adapters]
+        for name, modules in parts.items():
+            for module in modules:
+                module.register_forward_pre_hook(self._begin)
+                module.register_forward_hook(self._end(name))
+        self._began: list[float] = []
+
+    def _begin(self, *_: object) -> None:
+        self._began.append(perf_counter())
+
+    def _end(self, name: str) -> Callable[..., None]:
+        def hook(*_: object) -> None:
+            self.ms[name] += 1e3 * (perf_counter() - self._began.pop())
+
+        return hook
+
+
+def _one_cloud(
+    session: Any, message: Any, number: int, watch: _ModuleWatch
+) -> tuple[dict[str, float], int]:
+    from pointata_core.io.messages.point_cloud2 import decode, encode_fields, xyz_columns
+
+    watch.ms.clear()
+    began = perf_counter()
+    cloud = decode(message, wanted_features=session.bundle.manifest.features)
+    decoded = perf_counter()
+    result = session.step(cloud.points, number * 100_000_000, cloud.features)
+    stepped = perf_counter()
+    encode_fields(
+        [
+            *xyz_columns(cloud.points),
+            ('class_id', result.labels),
+            ('score', result.probabilities),
+        ]
+    )
+    encoded = perf_counter()
+    network = result.timings_ms['network']
+    return {
+        'decode': 1e3 * (decoded - began),
+        'prepare': result.timings_ms['prepare'],
+        'geometry': result.timings_ms['geometry'],
+        **{name: watch.ms[name] for name in ('tokens', 'blocks', 'heads')},
+        'rest_of_step': network - sum(watch.ms.values()),
+        'propagate': result.timings_ms['propagate'],
+        'encode': 1e3 * (encoded - stepped),
+        'total': 1e3 * (encoded - began),
+    }, len(cloud.points)
+
+
+# ---------------------------------------------------------------------- live
+
+
+def feed(bag: Path, rate: float, seconds: float) -> None:
+    """Publish the recorded clouds in a loop with stamps that go on; says how many at the end."""
+    import rclpy
+    from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+    from sensor_msgs.msg import PointCloud2
+
+    from pointata_core.io.bags.reader import BagReader
+
+    with BagReader(bag) as reader:
+        recorded = reader.raw_messages([reader.select_point_topic()])
+        messages = [bytearray(data) for _, _, data in recorded]
+    rclpy.init(args=[])
+    node = rclpy.create_node('feeder', start_parameter_services=False)
+    profile = QoSProfile(
+        depth=5,
+        history=QoSHistoryPolicy.KEEP_LAST,
+        reliability=QoSReliabilityPolicy.BEST_EFFORT,
+    )
+    publisher = node.create_publisher(PointCloud2, f'{NAME}/input/points', profile)
+    while publisher.get_subscription_count() < 1:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    began, sent, latest = time.monotonic(), 0, 0.0
+    while sent < round(seconds * rate):
+        due = began + sent / rate
+        time.sleep(max(0.0, due - time.monotonic()))
+        message = messages[sent % len(messages)]
+        stamp_ns = 10**18 + round(sent * 1e9 / rate)
+        message[_STAMP] = b''.join(
+            part.to_bytes(4, 'little') for part in divmod(stamp_ns, 1_000_000_000)
+        )
+        latest = max(latest, time.monotonic() - due)
+        publisher.publish(bytes(message))
+        sent += 1
+    time.sleep(2.0)
+    print(json.dumps({'sent': sent, 'latest_ms': round(1e3 * latest, 2)}), flush=True)
+    rclpy.shutdown()
+
+
+class Listener:
+    """Hears the node without decoding clouds: a consumer that costs next to nothing."""
+
+    def __init__(self) -> None:
+        import rclpy
+        from diagnostic_msgs.msg import DiagnosticArray
+        from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+        from sensor_msgs.msg import PointCloud2
+
+        self.node = rclpy.create_node('listener', start_parameter_services=False)
+        self.timings: list[tuple[float, dict[str, float]]] = []
+        self.status: dict[str, dict[str, str]] = {}
+        self.clouds = 0
+        self.reports = 0
+        everything = QoSProfile(
+            history=QoSHistoryPolicy.KEEP_ALL, reliability=QoSReliabilityPolicy.RELIABLE
+        )
+        subscribe = self.node.create_subscription
+        subscribe(PointCloud2, f'{NAME}/output/segmentation', self._cloud, everything, raw=True)
+        subscribe(DiagnosticArray, f'{NAME}/debug/timings', self._timing, everything)
+        subscribe(DiagnosticArray, '/diagnostics', self._diagnostics, 10)
+
+    def _cloud(self, _: bytes) -> None:
+        self.clouds += 1
+
+    def _timing(self, message: Any) -> None:
+        pairs = {one.key: float(one.value) for one in message.status[0].values}
+        self.timings.append((time.monotonic(), pairs))
+
+    def _diagnostics(self, message: Any) -> None:
+        for status in message.status:
+            source, _, part = status.name.partition(': ')
+            if source == NAME.lstrip('/'):
+                self.status[part] = {pair.key: pair.value for pair in status.values}
+        self.reports += 1
+
+
+def measure_live(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Run node, feeder and listener, and account for every cloud."""
+    import psutil
+    import rclpy
+
+    from benchmarks.robustness.process_resources import Resources
+
+    rclpy.init(args=[])
+    listener = Listener()
+    seconds = 60.0 * arguments.minutes
+    with _process(_node_command(arguments)) as node:
+        _spin(listener, lambda: 'processing' in listener.status, _START_S, node)
+        resources, began = Resources(node.pid), time.monotonic()
+        before = sum(psutil.Process(node.pid).cpu_times()[:2])
+        command = [
+            sys.executable,
+            '-m',
+            'benchmarks.speed.node',
+            '--feed',
+            '--bag',
+            str(arguments.bag),
+        ]
+        command += ['--rate', str(arguments.rate), '--minutes', str(arguments.minutes)]
+        with _process(command, stdout=subprocess.PIPE) as feeder:
+            while feeder.poll() is None:
+                _spin(listener, lambda: True, 1.0, node)
+                resources.sample()
+            fed = json.loads(feeder.stdout.read())
+        reports = listener.reports
+        _spin(listener, lambda: listener.reports > reports + 2, 30.0, node)
+        busy_s = sum(psutil.Process(node.pid).cpu_times()[:2]) - before
+    rclpy.shutdown()
+    warm = [t for at, t in listener.timings if at - began > min(_WARM_UP_S, seconds / 4)]
+    return _account(listener, fed, warm, busy_s) | {
+        'rate': arguments.rate,
+        'minutes': arguments.minutes,
+        'parameters': arguments.parameter,
+        'resources': resources.summary(min(60.0, seconds / 4)),
+    }
+
+
+def _account(
+    listener: Listener, fed: dict[str, Any], warm: list[dict[str, float]], busy_s: float
+) -> dict[str, Any]:
+    from pointata_core.evaluation.latency import LatencyLog
+
+    log = LatencyLog()
+    for timings in warm:
+        log.add(timings)
+    processing, received = listener.status['processing'], listener.status['input']
+    reasons = {
+        key.removeprefix('dropped.'): int(value)
+        for key, value in processing.items()
+        if key.startswith('dropped.') and int(value)
+    }
+    gaps = [1e3 * (b - a) for (a, _), (b, _) in pairwise(listener.timings)]
+    return {
+        'feeder': fed,
+        'received': int(received['received']),
+        'answered': int(processing['answered']),
+        'answers_heard': listener.clouds,
+        'dropped': reasons,
+        'frames_after_warm_up': len(warm),
+        'latency_ms': _rounded({k: asdict(v) for k, v in log.summary().items()}),
+        'between_answers_ms': {'p50': round(statistics.median(gaps), 2), 'max': round(max(gaps))},
+        'node_cpu_ms_per_cloud': round(1e3 * busy_s / max(1, fed['sent']), 1),
+    }
+
+
+def _node_command(arguments: argparse.Namespace) -> list[str]:
+    command = [sys.executable, str(arguments.tree / 'scripts/perception_node'), '--ros-args']
+    command += ['-p', 'device:=cpu', '-p', 'diagnostics_period:=0.5']
+    for parameter in arguments.parameter:
+        command += ['-p', parameter]
+    return command
+
+
+@contextmanager
+def _process(command: list[str], **more: Any) -> Iterator[subprocess.Popen]:
+    tree = str(Path(command[1]).resolve().parent.parent)
+    process = subprocess.Popen(command, env=os.environ | {'PYTHONPATH': tree}, **more)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _spin(
+    listener: Listener, enough: Callable[[], bool], seconds: float, node: subprocess.Popen
+) -> None:
+    import rclpy
+
+    deadline = time.monotonic() + seconds
+    while True:
+        rclpy.spin_once(listener.node, timeout_sec=0.05)
+        if enough():
+            return
+        if node.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f'the node ended ({node.poll()}) or was silent for {seconds:g} s')
+
+
+def _rounded(latency: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {
+        stage: {name: round(value, 2) for name, value in summary.items() if name != 'count'}
+        for stage, summary in latency.items()
+    }
+
+
+def _offline_elsewhere(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Offline figures of the tree, in a process whose path begins with it."""
+    command = [
+        sys.executable,
+        '-m',
+        'benchmarks.speed.node',
+        '--measure-offline',
+        '--bag',
+        str(arguments.bag),
+    ]
+    command += ['--offline', str(arguments.offline), '--threads', str(arguments.threads)]
+    command += ['--tree', str(arguments.tree)] + ['--overlap'] * arguments.overlap
+    environment = os.environ | {'PYTHONPATH': str(arguments.tree)}
+    run = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Measure and record."""
+    arguments = options()
+    if arguments.tree != ROOT:
+        sys.path.insert(0, str(arguments.tree))
+    if arguments.feed:
+        feed(arguments.bag, arguments.rate, 60.0 * arguments.minutes)
+        return
+    if arguments.measure_offline:
+        result = measure_offline(
+            arguments.bag, arguments.offline, arguments.threads, arguments.overlap
+        )
+        print(json.dumps(result))
+        return
+    run = {'bag': arguments.bag.name, **conditions()}
+    if arguments.offline:
+        run['offline'] = _offline_elsewhere(arguments)
+        print(json.dumps(run['offline'], indent=1))
+    if arguments.minutes:
+        run['live'] = measure_live(arguments)
+        print(json.dumps({k: v for k, v in run['live'].items() if k != 'resources'}, indent=1))
+    label = arguments.label or f'{arguments.bag.name} at {arguments.rate:g} Hz'
+    runs = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
+    arguments.output.write_text(json.dumps({**runs, label: run}, indent=1) + '\n')
+    print(f'{arguments.output}: {label}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Shapes per minute and pictures per second of the pre-training data, on one core.
+
+    OMP_NUM_THREADS=1 python benchmarks/speed/shapes.py [--shapes 140] [--pictured 14]
+
+Shapes are drawn from all families in turn. The timer of ``pictures`` holds rendering and nothing
+else, the one of ``maps`` the point-to-pixel maps of 8,192 points; ``shard`` is the whole way from
+seed to compressed file. CPU time of the process is what to compare on a busy machine. Results go
+to ``benchmarks/results/shapes.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pointata_core.evaluation.environment import machine, peak_rss_bytes, versions
+from pointata_core.shapes import FAMILIES, Shape, generate, sample_surface
+from pointata_core.shapes.rendering import (
+    PictureSettings,
+    RayCaster,
+    cameras_around,
+    point_pixels,
+    procedural_sources,
+    render,
+    write_pictures,
+)
+
+RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'shapes.json'
+SIZES = (96, 224)
+
+
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Wall seconds and CPU seconds of one call."""
+    start, start_cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - start, time.process_time() - start_cpu
+
+
+def measure_shapes(count: int) -> dict[str, float | int]:
+    """Draw and sample ``count`` shapes, families in turn."""
+    import numpy as np
+
+    generate('chair', 0)  # imports
+    drawing, sampling, faces = [], [], []
+    for source in procedural_sources(count, 5000):
+        shapes: list[Shape] = []
+        drawing.append(timed(lambda source=source, to=shapes: to.append(source.load())))
+        (shape,) = shapes
+        rng = np.random.default_rng(0)
+        sampling.append(timed(lambda shape=shape, rng=rng: sample_surface(shape, 8192, rng)))
+        faces.append(len(shape.faces))
+    wall, cpu = (sum(column) for column in zip(*drawing, strict=True))
+    return {
+        'shapes': count,
+        'families': len(FAMILIES),
+        'faces_p50': statistics.median(faces),
+        'shapes_per_minute': round(60 * count / wall),
+        'shapes_per_cpu_minute': round(60 * count / cpu),
+        'draw_cpu_ms_p50': round(1e3 * statistics.median(c for _, c in drawing), 2),
+        'sample_8192_cpu_ms_p50': round(1e3 * statistics.median(c for _, c in sampling), 2),
+    }
+
+
+def measure_pictures(count: int, size: int) -> dict[str, float | int]:
+    """Render 20 views of ``count`` shapes and find 8,192 points in them."""
+    import numpy as np
+
+    settings = PictureSettings(size=size)
+    cameras = cameras_around(settings)
+    families = tuple(FAMILIES)[:: max(1, len(FAMILIES) // count)]
+    pictures, maps = [], []
+    for source in procedural_sources(count, 6000, families):
+        shape = source.load()
+        caster = RayCaster(shape)
+        points = sample_surface(shape, settings.points, np.random.default_rng(0)).points
+        pictures.append(timed(lambda s=shape, c=caster: render(s, cameras, settings, c)))
+        maps.append(
+            timed(lambda p=points, c=caster: point_pixels(p, cameras, c, settings.tolerance))
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        sources = procedural_sources(count, 7000, families)
+        whole = timed(lambda: write_pictures(folder, sources, settings, progress=False))
+        stored = sum(path.stat().st_size for path in Path(folder).iterdir())
+    wall, cpu = (sum(column) for column in zip(*pictures, strict=True))
+    return {
+        'size': size,
+        'views': len(cameras),
+        'shapes': count,
+        'views_per_second': round(len(cameras) * count / wall, 1),
+        'views_per_cpu_second': round(len(cameras) * count / cpu, 1),
+        'map_cpu_ms_per_shape': round(1e3 * sum(c for _, c in maps) / count, 1),
+        'shard_shapes_per_cpu_minute': round(60 * count / whole[1], 1),
+        'shard_kilobytes_per_shape': round(stored / count / 1e3, 1),
+    }
+
+
+def main() -> None:
+    """Measure, print and write the result file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--shapes', type=int, default=140)
+    parser.add_argument('--pictured', type=int, default=14)
+    arguments = parser.parse_args()
+    if hasattr(os, 'sched_setaffinity'):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, really
+    result = {
+        'command': 'OMP_NUM_THREADS=1 python benchmarks/speed/shapes.py '
+        f'--shapes {arguments.shapes} --pictured {arguments.pictured}',
+        'cores_used': 1,
+        'load_average_1min': round(os.getloadavg()[0], 1),
+        'machine': machine(),
+        'versions': versions(),
+        'shapes': measure_shapes(arguments.shapes),
+        'pictures': [measure_pictures(arguments.pictured, size) for size in SIZES],
+        'peak_memory_bytes': peak_rss_bytes(),
+    }
+    print(json.dumps({key: result[key] for key in ('shapes', 'pictures')}, indent=2))
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()

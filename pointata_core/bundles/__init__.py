@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bundles on disk: backbone, skill and manifest, verified before anything is used."""

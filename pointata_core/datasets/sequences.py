@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clips out of recordings: what all data sets of actions share.
+
+A data set lists its recordings and says how one is read; cutting into clips, choosing points,
+counting and checking are done here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointata_core.datasets.errors import DataError
+from pointata_core.datasets.protocol import Clip, Description
+from pointata_core.datasets.sampling import (
+    ClipSampling,
+    choose_points,
+    generator_for,
+    nearest_filled,
+)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording on disk.
+
+    Args:
+        name: Unique in the data set.
+        path: File or folder.
+        length: Number of frames.
+        action: Class of the whole recording.
+        subject: Who is seen, where known.
+    """
+
+    name: str
+    path: Path
+    length: int
+    action: int
+    subject: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What was read of a recording; fields as in ``Clip``."""
+
+    points: Sequence[NDArray[np.float32]]
+    features: Sequence[NDArray[np.float32]] | None = None
+    times_s: NDArray[np.float64] | None = None
+
+    def take(self, frames: NDArray[np.int64]) -> Content:
+        """Some frames, in any order, with repetition."""
+        return Content(
+            points=[self.points[index] for index in frames],
+            features=None if self.features is None else [self.features[i] for i in frames],
+            times_s=None if self.times_s is None else self.times_s[frames],
+        )
+
+
+Reader = Callable[[Recording], Content]
+
+
+class SequenceClips:
+    """Clips of one split, cut from recordings that are read when asked for.
+
+    Args:
+        name: Name in the registry.
+        split: Name of the split.
+        classes: Class names.
+        recordings: In order; those of the split only.
+        reader: Reads a whole recording; picklable, as loaders in several processes need.
+        sampling: How recordings become clips.
+        feature_names: Columns of ``Clip.features``.
+        missing: Files that should be there and are not.
+        damaged: What was found wrong while listing.
+        notes: Sentences for ``describe``.
+        keep: Recordings kept in memory, those used last.
+
+    Attributes:
+        epoch: Mixed into random choices; set it before a loader starts its processes for an epoch
+            of training (persistent ones keep their old copy). Tests leave it at 0.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        split: str,
+        classes: tuple[str, ...],
+        recordings: Sequence[Recording],
+        reader: Reader,
+        sampling: ClipSampling,
+        *,
+        feature_names: tuple[str, ...] = (),
+        missing: Sequence[str] = (),
+        damaged: Sequence[DataError] = (),
+        notes: Sequence[str] = (),
+        keep: int = 2,
+    ) -> None:
+        self.name = name
+        self.split = split
+        self.classes = classes
+        self.feature_names = feature_names
+        self.recordings = tuple(recordings)
+        self.sampling = sampling
+        self.epoch = 0
+        self._reader = reader
+        self._missing = tuple(missing)
+        self._damaged = tuple(damaged)
+        self._notes = tuple(notes)
+        self._keep = keep
+        self._kept: OrderedDict[int, Content] = OrderedDict()
+        clips = [sampling.clips_in(recording.length) for recording in self.recordings]
+        self._ends = np.cumsum(clips, dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __getitem__(self, index: int) -> Clip:
+        """Read one clip.
+
+        Raises:
+            IndexError: There is no such clip.
+            DataError: Its recording cannot be read.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f'clip {index} of {len(self)}')
+        which = int(np.searchsorted(self._ends, index, side='right'))
+        recording = self.recordings[which]
+        number = index - (int(self._ends[which - 1]) if which else 0)
+        generator = generator_for(self.sampling.seed, self.epoch, index)
+        frames = self.sampling.frames_of(recording.length, number, generator)
+        clip = self._clip(which, frames, f'{recording.name}#{number}')
+        if self.sampling.points is None:
+            return clip
+        return with_fixed_points(clip, self.sampling.points, generator)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(clips,) action of every clip, without reading any."""
+        counts = np.diff(self._ends, prepend=0)
+        return np.repeat([recording.action for recording in self.recordings], counts).astype(
+            np.int64
+        )
+
+    @property
+    def clip_recordings(self) -> NDArray[np.int64]:
+        """(clips,) number of the recording of every clip; what video accuracy sums over."""
+        return np.repeat(np.arange(len(self.recordings)), np.diff(self._ends, prepend=0))
+
+    def with_sampling(self, sampling: ClipSampling) -> SequenceClips:
+        """The same recordings, cut otherwise."""
+        return SequenceClips(
+            self.name,
+            self.split,
+            self.classes,
+            self.recordings,
+            self._reader,
+            sampling,
+            feature_names=self.feature_names,
+            missing=self._missing,
+            damaged=self._damaged,
+            notes=self._notes,
+            keep=self._keep,
+        )
+
+    def whole(self, which: int) -> Clip:
+        """A recording as one clip with all its frames and points."""
+        recording = self.recordings[which]
+        return self._clip(which, np.arange(recording.length), recording.name)
+
+    def describe(self) -> Description:
+        """Recordings (``videos``), frames and clips of this split, from listings and headers."""
+        per_class = Counter(recording.action for recording in self.recordings)
+        counts = {
+            'videos': len(self.recordings),
+            'frames': sum(recording.length for recording in self.recordings),
+            'clips': len(self),
+        }
+        return Description(
+            name=self.name,
+            counts={self.split: counts},
+            per_class={
+                self.split: {name: per_class[number] for number, name in enumerate(self.classes)}
+            },
+            missing=self._missing,
+            notes=(*self._notes, *self._short_recordings()),
+            damaged=tuple(error.message for error in self._damaged),
+        )
+
+    def verify(self) -> Iterator[DataError | None]:
+        """Read every recording; yields what is wrong with it, or None."""
+        yield from self._damaged
+        for recording in self.recordings:
+            try:
+                self._read(recording)
+            except DataError as error:
+                yield error
+            else:
+                yield None
+
+    def __getstate__(self) -> dict:
+        """Leave kept recordings behind: a worker process starts with its own."""
+        return {**self.__dict__, '_kept': OrderedDict()}
+
+    def _clip(self, which: int, frames: NDArray[np.int64], name: str) -> Clip:
+        recording = self.recordings[which]
+        content = self._content(which).take(frames)
+        return Clip(
+            points=content.points,
+            name=name,
+            features=content.features,
+            action=recording.action,
+            sequence=recording.name,
+            split=self.split,
+            subject=recording.subject,
+            frames=frames,
+            times_s=content.times_s,
+        )
+
+    def _content(self, which: int) -> Content:
+        if which not in self._kept:
+            self._kept[which] = self._read(self.recordings[which])
+        self._kept.move_to_end(which)
+        while len(self._kept) > self._keep:
+            self._kept.popitem(last=False)
+        return self._kept[which]
+
+    def _read(self, recording: Recording) -> Content:
+        content = self._reader(recording)
+        if len(content.points) != recording.length:
+            raise DataError(
+                f'{recording.path}: found {len(content.points)} frames, expected '
+                f'{recording.length} as its header or the list of the data set says',
+                'Download it again',
+                recording.path,
+            )
+        return content
+
+    def _short_recordings(self) -> Iterator[str]:
+        if self.sampling.window != 'sliding':
+            return
+        short = sum(recording.length < self.sampling.span for recording in self.recordings)
+        if short:
+            fate = {'pad': 'padded with their last frame', 'drop': 'left out'}
+            yield (
+                f'{short} videos are shorter than the {self.sampling.span} frames of a clip: '
+                f'{fate[self.sampling.short]}'
+            )
+
+
+def with_fixed_points(clip: Clip, count: int, generator: np.random.Generator) -> Clip:
+    """Give every frame of a clip the same number of points.
+
+    An empty frame repeats the last one that has points, and is marked invalid.
+
+    Args:
+        clip: Any clip.
+        count: Points per frame.
+        generator: Source of randomness.
+
+    Returns:
+        The clip with (count, 3) points in every frame; zeros if all of it is empty.
+    """
+    counts = np.array([len(cloud) for cloud in clip.points])
+    source = nearest_filled(counts)
+    chosen = [
+        choose_points(counts[frame], count, generator) if counts[frame] else None
+        for frame in source
+    ]
+
+    def chosen_of(per_point: Sequence[NDArray] | None) -> list[NDArray] | None:
+        if per_point is None:
+            return None
+        return [
+            np.zeros((count, *rows.shape[1:]), rows.dtype) if pick is None else rows[pick]
+            for pick, rows in ((pick, per_point[frame]) for pick, frame in zip(chosen, source))
+        ]
+
+    return replace(
+        clip,
+        points=chosen_of(clip.points),
+        features=chosen_of(clip.features),
+        labels=chosen_of(clip.labels),
+        valid=counts > 0,
+    )

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read recordings (rosbag2 in sqlite3 and mcap, ROS 1 bags) without a ROS installation.
+
+A damaged recording yields what can be read; what could not is listed in ``BagReader.problems``, so
+that a report can say it instead of silently being about fewer frames.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from operator import itemgetter
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pointata_core.errors import BagError
+from pointata_core.io.bags.sources import Source, open_sources, reason_of
+from pointata_core.io.bags.writer import BagWriter
+from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
+from pointata_core.io.messages.message_types import POINT_CLOUD, make_typestore
+from pointata_core.io.messages.point_cloud2 import decode
+
+__all__ = ['BagReader', 'BagWriter', 'TopicInfo', 'frames']
+
+
+@dataclass(frozen=True)
+class TopicInfo:
+    """One topic of a recording.
+
+    Args:
+        name: With its leading slash.
+        type: Such as ``sensor_msgs/msg/PointCloud2``, for ROS 1 recordings too.
+        count: Messages announced by the recording.
+        transient_local: Whether the publisher kept its messages for late subscribers (latched).
+    """
+
+    name: str
+    type: str
+    count: int
+    transient_local: bool = False
+
+
+class BagReader:
+    """A recording, open from construction until ``close``; use it as a context manager.
+
+    Args:
+        path: The folder with ``metadata.yaml``, or one ``.mcap``, ``.db3`` or ``.bag`` file. A
+            folder without ``metadata.yaml``, as a killed recorder leaves it, is read file by file.
+
+    Attributes:
+        path: As given.
+        topics: What was recorded, sorted by name.
+        problems: What could not be read, in words; grows while reading.
+        skipped: Topic -> messages whose bytes could not be deserialised.
+
+    Raises:
+        BagError: Nothing can be read; names the file, the problem and the fix.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.problems: list[str] = []
+        self.skipped: Counter[str] = Counter()
+        self._sources, problems = open_sources(self.path)
+        self._ros1 = any(source.ros1 for source in self._sources)
+        channels = [channel for source in self._sources for channel in source.channels]
+        self._types, unparsed = make_typestore(
+            ((channel.type, channel.definition) for channel in channels),
+            ros1=self._ros1,
+        )
+        for problem in [*problems, *unparsed]:
+            self._note(problem)
+        self.topics = self._summarise(channels)
+
+    def __enter__(self) -> BagReader:
+        """Return the reader itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the files."""
+        self.close()
+
+    def close(self) -> None:
+        """Release the files; harmless when repeated."""
+        sources, self._sources = self._sources, []
+        for source in sources:
+            source.close()
+
+    @property
+    def start_ns(self) -> int:
+        """Recording time of the first message in nanoseconds; 0 in an empty recording."""
+        return min((s.span_ns[0] for s in self._sources if s.span_ns), default=0)
+
+    @property
+    def end_ns(self) -> int:
+        """Recording time of the last message in nanoseconds; 0 in an empty recording."""
+        return max((s.span_ns[1] for s in self._sources if s.span_ns), default=0)
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds between the first and the last message."""
+        return (self.end_ns - self.start_ns) * 1e-9
+
+    def point_topics(self) -> list[TopicInfo]:
+        """Return the topics of type PointCloud2."""
+        return [topic for topic in self.topics if topic.type == POINT_CLOUD]
+
+    def topic(self, name: str) -> TopicInfo:
+        """Return one topic; a missing leading slash is forgiven.
+
+        Raises:
+            BagError: There is no such topic; the message lists those there are.
+        """
+        found = next((t for t in self.topics if t.name in (name, f'/{name}')), None)
+        if found is not None:
+            return found
+        names = [t.name for t in self.topics]
+        close = get_close_matches(name, names, n=1)
+        raise BagError(
+            f'{self.path} has no topic {name}; it has {", ".join(names) or "no topics at all"}',
+            f'Did you mean {close[0]}?' if close else 'Choose one of these topics',
+        )
+
+    def select_point_topic(self, name: str | None = None) -> str:
+        """Return the topic to read clouds from.
+
+        Args:
+            name: The topic asked for; None picks the only PointCloud2 topic that has messages.
+
+        Raises:
+            BagError: The topic does not exist, holds something else or nothing; or none was asked
+                for and there is not exactly one to choose.
+        """
+        if name is not None:
+            topic = self.topic(name)
+            if topic.type != POINT_CLOUD:
+                raise BagError(
+                    f'topic {topic.name} of {self.path} holds {topic.type}, expected {POINT_CLOUD}',
+                    f'Choose one of: {_listing(self.point_topics())}',
+                )
+            if not topic.count:
+                raise BagError(
+                    f'topic {topic.name} of {self.path} has no messages',
+                    f'Choose one of: {_listing(self.topics)}',
+                )
+            return topic.name
+        choices = [topic for topic in self.point_topics() if topic.count]
+        if len(choices) == 1:
+            return choices[0].name
+        if not choices:
+            raise BagError(
+                f'{self.path} has no {POINT_CLOUD} messages; it has: {_listing(self.topics)}',
+                'Record the topic of the sensor driver that carries point clouds',
+            )
+        raise BagError(
+            f'{self.path} has {len(choices)} topics with point clouds: {_listing(choices)}',
+            'Name the one to use (--topic)',
+        )
+
+    def messages(self, topics: Sequence[str] | None = None) -> Iterator[tuple[str, int, Any]]:
+        """Yield (topic, time of recording in nanoseconds, message) in the order of recording.
+
+        A message whose bytes make no sense is counted in ``skipped`` and left out.
+
+        Args:
+            topics: Names; None reads all.
+
+        Raises:
+            BagError: A topic does not exist.
+        """
+        return self._deserialised(self.raw_messages(topics))
+
+    def raw_messages(self, topics: Sequence[str] | None = None) -> Iterator[tuple[str, int, bytes]]:
+        """Yield (topic, time of recording in nanoseconds, serialised message).
+
+        For ROS 2 recordings these are the bytes that ``rclpy.serialization`` takes.
+
+        Raises:
+            BagError: A topic does not exist.
+        """
+        if topics is None:
+            return self._merged({topic.name for topic in self.topics})
+        return self._merged({self.topic(name).name for name in topics})
+
+    def _deserialised(
+        self, records: Iterator[tuple[str, int, bytes]]
+    ) -> Iterator[tuple[str, int, Any]]:
+        types = {topic.name: topic.type for topic in self.topics}
+        read = self._types.deserialize_ros1 if self._ros1 else self._types.deserialize_cdr
+        for topic, stamp_ns, raw in records:
+            try:
+                message = read(raw, types[topic])
+            except Exception as error:
+                self.skipped[topic] += 1
+                self._note(
+                    f'{self.path}, topic {topic}: a message cannot be deserialised as '
+                    f'{types[topic]} (first: {reason_of(error)})',
+                    once_per=f'{self.path}, topic {topic}: a message cannot',
+                )
+                continue
+            yield topic, stamp_ns, message
+
+    def make_message(self, type_name: str, **values: Any) -> Any:
+        """Construct a message of the types of this recording (all fields must be given)."""
+        return self._types.types[type_name](**values)
+
+    def _merged(self, wanted: set[str]) -> Iterator[tuple[str, int, bytes]]:
+        streams = [self._guarded(source, wanted) for source in self._sources]
+        seen: Counter[str] = Counter()
+        for topic, stamp_ns, raw in heapq.merge(*streams, key=itemgetter(1)):
+            seen[topic] += 1
+            yield topic, stamp_ns, raw
+        for topic in self.topics:
+            if topic.name in wanted and seen[topic.name] < topic.count:
+                self._note(
+                    f'{self.path}, topic {topic.name}: {topic.count} messages are announced, '
+                    f'{seen[topic.name]} could be read'
+                )
+
+    def _guarded(self, source: Source, wanted: set[str]) -> Iterator[tuple[str, int, bytes]]:
+        """Yield up to the first damage, then note it instead of ending the other files too."""
+        try:
+            yield from source.messages(wanted)
+        except Exception as error:
+            self._note(f'{self.path}: a part could not be read ({reason_of(error)})')
+
+    def _summarise(self, channels: Iterable[Any]) -> list[TopicInfo]:
+        topics: dict[str, TopicInfo] = {}
+        for channel in channels:
+            known = topics.get(channel.topic)
+            if known is not None and known.type != channel.type:
+                self._note(
+                    f'{self.path}: topic {channel.topic} holds both {known.type} and '
+                    f'{channel.type}; all of it is read as {known.type}'
+                )
+            topics[channel.topic] = TopicInfo(
+                channel.topic,
+                known.type if known else channel.type,
+                channel.count + (known.count if known else 0),
+                channel.transient_local or (known is not None and known.transient_local),
+            )
+        return [topics[name] for name in sorted(topics)]
+
+    def _note(self, problem: str, once_per: str | None = None) -> None:
+        """Remember a problem, once however often the recording is read."""
+        if not any(known.startswith(once_per or problem) for known in self.problems):
+            self.problems.append(problem)
+
+
+def frames(
+    reader: BagReader,
+    topic: str,
+    *,
+    wanted_features: Sequence[str] = ('intensity',),
+    limits: CloudLimits = CloudLimits(),  # noqa: B008 - frozen
+) -> Iterator[Cloud | Rejected]:
+    """Decode every message of a point-cloud topic, in the order of recording."""
+    for _, _, message in reader.messages([topic]):
+        yield decode(message, wanted_features=wanted_features, limits=limits)
+
+
+def _listing(topics: Sequence[TopicInfo]) -> str:
+    return ', '.join(f'{t.name} ({t.type}, {t.count})' for t in topics) or '(nothing)'

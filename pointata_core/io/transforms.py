@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Poses between frames at any recorded moment, out of ``/tf`` and ``/tf_static``, without ROS.
+
+Semantics are those of tf2: between two stamps the translation is interpolated linearly and the
+rotation spherically, nothing is extrapolated, a static transform holds at all times. Unlike the
+live buffer this one forgets nothing, so a whole recording can be read ahead of its frames.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointata_core.errors import PointataError
+from pointata_core.io.bags.reader import BagReader
+from pointata_core.io.messages.message_types import TRANSFORMS
+
+_Pose = tuple[NDArray[np.float64], NDArray[np.float64]]  # translation, quaternion x y z w
+
+
+class TransformError(PointataError):
+    """Two frames are not connected, or not at the moment asked for."""
+
+
+class TransformBuffer:
+    """All known transforms, as a forest in which every frame has at most one parent.
+
+    Attributes:
+        refused: Reason -> transforms left out: ``not_finite``, ``not_a_rotation``, ``no_name``,
+            ``own_parent``, ``other_parent`` (a frame keeps the first parent it was given).
+    """
+
+    def __init__(self) -> None:
+        self.refused: Counter[str] = Counter()
+        self._parents: dict[str, str] = {}
+        self._static: dict[str, _Pose] = {}
+        self._moving: dict[str, list[tuple[int, _Pose]]] = {}
+
+    @classmethod
+    def from_recording(cls, reader: BagReader) -> TransformBuffer:
+        """Read every transform of a recording; ``/tf_static`` by the end of its topic's name."""
+        buffer = cls()
+        topics = [topic.name for topic in reader.topics if topic.type == TRANSFORMS]
+        for topic, _, message in reader.messages(topics):
+            buffer.add_message(message, static=topic.endswith('tf_static'))
+        return buffer
+
+    @property
+    def frames(self) -> list[str]:
+        """Names of all frames."""
+        return sorted({*self._parents, *self._parents.values()})
+
+    def add_message(self, message: Any, *, static: bool = False) -> None:
+        """Take in a ``tf2_msgs/msg/TFMessage`` of rclpy or rosbags."""
+        for stamped in message.transforms:
+            stamp, pose = stamped.header.stamp, stamped.transform
+            self.add(
+                stamped.header.frame_id,
+                stamped.child_frame_id,
+                stamp.sec * 1_000_000_000 + stamp.nanosec,
+                (pose.translation.x, pose.translation.y, pose.translation.z),
+                (pose.rotation.x, pose.rotation.y, pose.rotation.z, pose.rotation.w),
+                static=static,
+            )
+
+    def add(
+        self,
+        parent: str,
+        child: str,
+        stamp_ns: int,
+        translation: Sequence[float],
+        quaternion: Sequence[float],
+        *,
+        static: bool = False,
+    ) -> bool:
+        """Take in the pose of ``child`` in ``parent``.
+
+        Args:
+            parent: Frame of the translation.
+            child: Frame whose origin and axes are described.
+            stamp_ns: Moment in nanoseconds; of two poses at one moment the later one counts.
+            translation: x, y, z in metres.
+            quaternion: x, y, z, w; of any length but zero.
+            static: Whether the pose holds at all times.
+
+        Returns:
+            Whether it was taken; if not, ``refused`` says why.
+        """
+        parent, child = _bare(parent), _bare(child)
+        offset, turn = np.array(translation, np.float64), np.array(quaternion, np.float64)
+        reason = self._reason_against(parent, child, offset, turn)
+        if reason:
+            self.refused[reason] += 1
+            return False
+        self._parents[child] = parent
+        pose = (offset, turn / np.linalg.norm(turn))
+        if static:
+            self._static[child] = pose
+            return True
+        entries = self._moving.setdefault(child, [])
+        position = bisect_left(entries, stamp_ns, key=itemgetter(0))
+        if position < len(entries) and entries[position][0] == stamp_ns:
+            entries[position] = (stamp_ns, pose)
+        else:
+            insort(entries, (stamp_ns, pose), key=itemgetter(0))
+        return True
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> NDArray[np.float64]:
+        """Return the (4, 4) matrix that takes points of ``source`` into ``target`` at a moment.
+
+        Raises:
+            TransformError: A frame is unknown, the two are not connected, or a transform between
+                them is not known at ``stamp_ns``.
+        """
+        target, source = _bare(target), _bare(source)
+        if target == source:
+            return np.eye(4)
+        self._require(target)
+        self._require(source)
+        up, down = self._ancestors(source), self._ancestors(target)
+        common = next((frame for frame in up if frame in down), None)
+        if common is None:
+            raise TransformError(
+                f'frames {source!r} and {target!r} are not connected: {source!r} hangs from '
+                f'{up[-1]!r}, {target!r} from {down[-1]!r}',
+                f'Record or publish a transform between {up[-1]!r} and {down[-1]!r}',
+            )
+        into_common = self._climb(up[: up.index(common)], stamp_ns)
+        target_into_common = self._climb(down[: down.index(common)], stamp_ns)
+        return _inverse(target_into_common) @ into_common
+
+    def _reason_against(
+        self, parent: str, child: str, offset: NDArray, turn: NDArray
+    ) -> str | None:
+        if not parent or not child:
+            return 'no_name'
+        if not (np.isfinite(offset).all() and np.isfinite(turn).all()):
+            return 'not_finite'
+        if np.linalg.norm(turn) < 1e-6:
+            return 'not_a_rotation'
+        if self._parents.get(child, parent) != parent:
+            return 'other_parent'
+        if child in self._ancestors(parent):
+            return 'own_parent'
+        return None
+
+    def _require(self, frame: str) -> None:
+        if frame not in self._parents and frame not in self._parents.values():
+            raise TransformError(
+                f'frame {frame!r} is unknown; known are {", ".join(self.frames) or "no frames"}',
+                'Check the frame id of the clouds and the recorded /tf topics',
+            )
+
+    def _ancestors(self, frame: str) -> list[str]:
+        """Return the frame and its parents up to the root; ``add`` keeps loops out."""
+        chain = [frame]
+        while chain[-1] in self._parents:
+            chain.append(self._parents[chain[-1]])
+        return chain
+
+    def _climb(self, frames: Sequence[str], stamp_ns: int) -> NDArray[np.float64]:
+        """Compose the poses of ``frames``, each in the next one."""
+        matrix = np.eye(4)
+        for frame in frames:
+            matrix = _matrix(self._pose_at(frame, stamp_ns)) @ matrix
+        return matrix
+
+    def _pose_at(self, frame: str, stamp_ns: int) -> _Pose:
+        if frame in self._static:
+            return self._static[frame]
+        entries = self._moving[frame]
+        after = bisect_left(entries, stamp_ns, key=itemgetter(0))
+        if after < len(entries) and entries[after][0] == stamp_ns:
+            return entries[after][1]
+        if after in (0, len(entries)):
+            nearest_ns = entries[0][0] if after == 0 else entries[-1][0]
+            raise TransformError(
+                f'the pose of {frame!r} in {self._parents[frame]!r} is not known at '
+                f'{stamp_ns * 1e-9:.6f} s: it {"begins" if after == 0 else "ends"} at '
+                f'{nearest_ns * 1e-9:.6f} s, {abs(stamp_ns - nearest_ns) * 1e-9:.3f} s away',
+                'Transforms are not extrapolated; record /tf for as long as the clouds',
+            )
+        (before_ns, (start, turn)), (after_ns, (end, turned)) = entries[after - 1 : after + 1]
+        share = (stamp_ns - before_ns) / (after_ns - before_ns)
+        return (1 - share) * start + share * end, slerp(turn, turned, share)
+
+
+def slerp(
+    start: NDArray[np.float64], end: NDArray[np.float64], share: float
+) -> NDArray[np.float64]:
+    """Turn from one unit quaternion (4,) towards another at constant speed, the shorter way.
+
+    Shoemake, Animating rotation with quaternion curves, SIGGRAPH 1985.
+    """
+    cosine = float(start @ end)
+    if cosine < 0.0:  # q and -q are the same rotation
+        end, cosine = -end, -cosine
+    angle = np.arccos(min(cosine, 1.0))
+    if angle < 1e-6:  # the sines vanish; a straight line is exact to 1e-12
+        mixed = (1 - share) * start + share * end
+    else:
+        mixed = (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)
+    return mixed / np.linalg.norm(mixed)
+
+
+def _matrix(pose: _Pose) -> NDArray[np.float64]:
+    translation, (x, y, z, w) = pose
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w), translation[0]],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w), translation[1]],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y), translation[2]],
+            [0.0, 0.0, 0.0, 1.0],
+        ]
+    )
+
+
+def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    inverse = np.eye(4)
+    inverse[:3, :3] = matrix[:3, :3].T
+    inverse[:3, 3] = -matrix[:3, :3].T @ matrix[:3, 3]
+    return inverse
+
+
+def _bare(frame: str) -> str:
+    """Drop the leading slash, which tf2 does not know."""
+    return frame.removeprefix('/')

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Public checkpoints of 3D transformers, converted once and offline."""

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a frame's tokens lie and which points, neighbours and past tokens belong to them.
+
+Nothing here is learned: it is computed once per frame, cached in training, and the same whether a
+frame comes alone (a stream) or in a clip. That is half of why streaming is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from pointata_core.models.point.config import GeometryConfig
+from pointata_core.ops import (
+    Interpolation,
+    farthest_point_sample,
+    gather,
+    interpolation_weights,
+    knn,
+    nearest_within,
+    voxel_grid,
+)
+from pointata_core.ops.range_compression import compress_range
+
+
+@dataclass(frozen=True)
+class TokenGeometry:
+    """What backbone and adapters need of F frames with G token slots; ``-1`` means none.
+
+    Attributes:
+        centre_index: ``(F, G)`` into the points.
+        centres: ``(F, G, 3)``; zero where there is no token.
+        patch_index: ``(F, G, K)`` into the points.
+        context_index: ``(F, G, k)`` into the tokens, the token itself excluded.
+    """
+
+    centre_index: Tensor
+    centres: Tensor
+    patch_index: Tensor
+    context_index: Tensor
+
+    @property
+    def token_mask(self) -> Tensor:
+        """``(F, G)``, true where there is a token."""
+        return self.centre_index >= 0
+
+
+@dataclass(frozen=True)
+class FrameGeometry(TokenGeometry):
+    """The whole index structure of F frames: that of the tokens, and that of the N point slots.
+
+    Attributes:
+        interpolation_index: ``(F, N, 3)`` into the tokens.
+        interpolation_weight: ``(F, N, 3)``.
+        pillars: ``(F, S, N)`` cell of each point at S pillar sizes, numbered within a frame.
+    """
+
+    interpolation_index: Tensor
+    interpolation_weight: Tensor
+    pillars: Tensor
+
+    @property
+    def interpolation(self) -> Interpolation:
+        """Weights from tokens to points."""
+        return Interpolation(self.interpolation_index, self.interpolation_weight)
+
+    def map(self, function) -> FrameGeometry:
+        """Apply ``function`` to every tensor."""
+        return FrameGeometry(**{f.name: function(getattr(self, f.name)) for f in fields(self)})
+
+    def unfold(self, batch: int) -> FrameGeometry:
+        """Turn ``(B*T, ...)`` into ``(B, T, ...)``."""
+        return self.map(lambda t: t.unflatten(0, (batch, -1)))
+
+    def fold(self) -> FrameGeometry:
+        """Turn ``(B, T, ...)`` into ``(B*T, ...)``."""
+        return self.map(lambda t: t.flatten(0, 1))
+
+
+def frame_geometry(points: Tensor, mask: Tensor | None, config: GeometryConfig) -> FrameGeometry:
+    """Compute the geometry of F frames.
+
+    Args:
+        points: ``(F, N, 3)`` normalised, finite.
+        mask: ``(F, N)``, false for padding; ``None`` when every slot holds a point.
+        config: Sizes and radii.
+    """
+    return point_geometry(points, mask, token_geometry(points, mask, config), config)
+
+
+def token_geometry(points: Tensor, mask: Tensor | None, config: GeometryConfig) -> TokenGeometry:
+    """The first half of :func:`frame_geometry`, enough for everything but the per-point head."""
+    sampled = compress_range(points, config.range_knee)
+    centre_index = farthest_point_sample(sampled, config.tokens, mask)
+    centres = gather(points, centre_index)
+    token_mask = centre_index >= 0
+    patch_index = knn(centres, points, config.patch_size, mask, token_mask).index
+    context = knn(centres, centres, config.context_neighbours + 1, token_mask, token_mask).index
+    return TokenGeometry(centre_index, centres, patch_index, context[..., 1:])
+
+
+def point_geometry(
+    points: Tensor, mask: Tensor | None, tokens: TokenGeometry, config: GeometryConfig
+) -> FrameGeometry:
+    """The second half of :func:`frame_geometry`; arguments as there."""
+    interpolation = interpolation_weights(points, tokens.centres, tokens.token_mask)
+    return FrameGeometry(
+        **vars(tokens),
+        interpolation_index=interpolation.index,
+        interpolation_weight=interpolation.weight,
+        pillars=_pillars(points, mask, config.pillar_sizes),
+    )
+
+
+def _pillars(points: Tensor, mask: Tensor | None, sizes: tuple[float, ...]) -> Tensor:
+    frames, slots = points.shape[:2]
+    cells = points.new_full((frames, len(sizes), slots), -1, dtype=torch.int64)
+    ground = points.clone()
+    ground[..., 2] = 0.0
+    for f in range(frames):
+        keep = slice(None) if mask is None else mask[f]
+        for s, size in enumerate(sizes):
+            cells[f, s, keep] = voxel_grid(ground[f][keep], size).cell_of_point
+    return cells
+
+
+def tube_parents(
+    centres: Tensor, mask: Tensor, before: Tensor, before_mask: Tensor, radius: float
+) -> Tensor:
+    """Return for each token the token of the frame before that it continues.
+
+    Args:
+        centres: ``(F, G, 3)``.
+        mask: ``(F, G)``.
+        before: ``(F, G, 3)`` centres of the frame before, in this frame's coordinates.
+        before_mask: ``(F, G)``.
+        radius: Beyond this distance a tube begins anew.
+
+    Returns:
+        ``(F, G)`` index, ``-1`` for none.
+    """
+    return nearest_within(centres, before, radius, before_mask, mask)

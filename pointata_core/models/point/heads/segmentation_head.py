@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Per-point classes: tokens of several depths, interpolated to the points, with local features."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pointata_core.models.activation import gelu
+from pointata_core.models.point.geometry import FrameGeometry
+from pointata_core.models.point.heads.local_feature import LocalFeature
+from pointata_core.ops import Interpolation, interpolate
+
+
+class DescribedPoints(NamedTuple):
+    """What the head knows of the points themselves.
+
+    Attributes:
+        own: ``(F, N, H)``, local features as they enter the fusion.
+        interpolation: Weights from tokens to points.
+    """
+
+    own: Tensor
+    interpolation: Interpolation
+
+
+class SegmentationHead(nn.Module):
+    """Tokens to class logits per point.
+
+    Interpolation is linear, so the tokens are projected before it: a few hundred rows instead of
+    thousands.
+
+    Args:
+        width: Token width D.
+        taps: How many blocks' tokens come in.
+        features: Sensor feature columns per point.
+        pillar_sizes: See :class:`LocalFeature`.
+        hidden: Hidden width H.
+        classes: Number of classes.
+        dropout: Before the last layer.
+        cues: Columns of the tokens' cues, which are heard beside the tokens; 0 for none.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        taps: int,
+        features: int,
+        pillar_sizes: tuple[float, ...],
+        hidden: int,
+        classes: int,
+        dropout: float,
+        cues: int = 0,
+    ) -> None:
+        super().__init__()
+        self.local = LocalFeature(features, pillar_sizes, hidden)
+        self.project = nn.ModuleList(nn.Linear(width, hidden, bias=False) for _ in range(taps))
+        self.hear = nn.Linear(cues, hidden, bias=False) if cues else None
+        self.fuse = nn.Linear(2 * hidden, hidden)
+        self.refine = nn.Linear(hidden, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.classify = nn.Linear(hidden, classes)
+
+    def forward(
+        self,
+        points: Tensor,
+        features: Tensor | None,
+        geometry: FrameGeometry,
+        tokens: list[Tensor],
+        cues: Tensor | None = None,
+    ) -> Tensor:
+        """Classify every point.
+
+        Args:
+            points: ``(F, N, 3)`` normalised.
+            features: ``(F, N, C)`` or ``None``.
+            geometry: Of the same frames.
+            tokens: Per tap ``(F, G, D)`` patch tokens.
+            cues: ``(F, G, C)`` of the tokens, if there are any.
+
+        Returns:
+            Logits ``(F, N, classes)``.
+        """
+        return self.classify_points(self.describe(points, features, geometry), tokens, cues)
+
+    def describe(
+        self, points: Tensor, features: Tensor | None, geometry: FrameGeometry
+    ) -> DescribedPoints:
+        """What can be said of the points before there are tokens; arguments as :meth:`forward`."""
+        local = self.local(points, features, geometry.pillars)
+        # Linear over [local, context] without building the concatenation; here the first half.
+        half = local.shape[-1]
+        own = F.linear(local, self.fuse.weight[:, :half], self.fuse.bias)
+        return DescribedPoints(own, geometry.interpolation)
+
+    def classify_points(
+        self, described: DescribedPoints, tokens: list[Tensor], cues: Tensor | None = None
+    ) -> Tensor:
+        """Classify points that :meth:`describe` described; the rest as for :meth:`forward`."""
+        projected = sum(layer(t) for layer, t in zip(self.project, tokens, strict=True))
+        if self.hear is not None:
+            projected = projected + self.hear(cues)
+        # The second half, at the tokens, of which there are fewer than points.
+        weight = self.fuse.weight[:, described.own.shape[-1] :]
+        context = interpolate(F.linear(projected, weight), described.interpolation)
+        x = gelu(context.add_(described.own))
+        refined = gelu(self.refine(x))
+        return self.classify(self.dropout(refined.add_(x)))
+
+
+def class_probabilities(logits: Tensor) -> Tensor:
+    """Turn logits ``(F, N, classes)`` into probabilities ``(F, classes, N)``.
+
+    Long rows of points, not short rows of classes, are what vector units like: twenty times faster
+    on a CPU than a softmax over the last axis.
+    """
+    return logits.transpose(-1, -2).contiguous().softmax(dim=-2)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a network says of frames, and what lies between its blocks and its heads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pointata_core.models.point.geometry import TokenGeometry
+
+
+@dataclass(frozen=True)
+class NetworkOutput:
+    """What the heads say.
+
+    Attributes:
+        segmentation: Logits ``(B, T, N, classes)``, or ``(B, N, classes)`` from a step; ``None``
+            without a segmentation head.
+        action: Logits ``(B, T, classes)`` or ``(B, classes)``; ``None`` without an action head.
+    """
+
+    segmentation: Tensor | None
+    action: Tensor | None
+
+
+@dataclass(frozen=True)
+class EncodedFrame:
+    """A frame of B streams after the blocks: what the heads need to answer it.
+
+    Attributes:
+        points: ``(B, N, 3)``.
+        features: ``(B, N, C)`` or ``None``.
+        mask: ``(B, N)`` or ``None``.
+        geometry: Of the tokens, or of points and tokens.
+        taps: Normed streams ``(B, 1 + G, D)`` after the tapped blocks and the last one.
+        steps: Cues of the tokens ``(B, G, C)``, or without any how they came along their tubes
+            ``(B, G, 4)``.
+    """
+
+    points: Tensor
+    features: Tensor | None
+    mask: Tensor | None
+    geometry: TokenGeometry
+    taps: list[Tensor]
+    steps: Tensor

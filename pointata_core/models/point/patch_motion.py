@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far the points of a patch are from where the scene was some frames ago.
+
+Token centres are sampled anew in every frame and jump by as much as a hand or a car moves, so steps
+along tubes hardly tell motion. Points do: what stands still lies where earlier frames have points,
+the sensor's motion taken out; what moves does not, and the more clearly the longer ago they are.
+The way from the nearest point of an earlier frame needs one neighbour search and nothing learned,
+and is the same in a clip and in a stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pointata_core.models.point.geometry import TokenGeometry
+from pointata_core.models.point.tubes import shift_frames
+from pointata_core.ops import gather, knn
+
+WAY_WIDTH = 6
+"""Columns per lag: the centre's way and distance, the patch's mean distance, and whether there was
+such a frame with points."""
+
+
+class Trail(NamedTuple):
+    """The points of the last P frames of B streams, newest first.
+
+    Attributes:
+        points: ``(P, B, N, 3)``, each frame in its own coordinates, N that of the largest so far.
+        mask: ``(P, B, N)``, false for padding.
+        motion: ``(P, B, 4, 4)`` taking each frame into the newest.
+    """
+
+    points: Tensor
+    mask: Tensor
+    motion: Tensor
+
+    @classmethod
+    def empty(
+        cls, frames: int, batch: int, device: torch.device | str, dtype: torch.dtype
+    ) -> Trail:
+        """The trail before the first frame."""
+        return cls(
+            torch.zeros(frames, batch, 0, 3, dtype=dtype, device=device),
+            torch.zeros(frames, batch, 0, dtype=torch.bool, device=device),
+            torch.eye(4, dtype=dtype, device=device).repeat(frames, batch, 1, 1),
+        )
+
+    def moved(self, motion: Tensor | None) -> Trail:
+        """The same seen from the next frame, where ``motion (B, 4, 4)`` leads; ``None`` at rest."""
+        return self if motion is None else self._replace(motion=motion @ self.motion)
+
+    def followed_by(self, points: Tensor, mask: Tensor | None) -> Trail:
+        """Put a frame before those of a trail that has :meth:`moved` to it.
+
+        Args:
+            points: ``(B, N, 3)``.
+            mask: ``(B, N)``; ``None`` when every slot holds a point.
+        """
+        if mask is None:
+            mask = torch.ones(points.shape[:2], dtype=torch.bool, device=points.device)
+        slots = max(points.shape[1], self.points.shape[2])
+
+        def newest(now: Tensor, before: Tensor, axis: int) -> Tensor:
+            frames = [
+                F.pad(v, [0, 0] * axis + [0, slots - v.shape[2]]) for v in (now[None], before)
+            ]
+            return torch.cat(frames)[: len(before)]
+
+        at_rest = torch.eye(4, dtype=points.dtype, device=points.device).expand(
+            1, len(points), 4, 4
+        )
+        return Trail(
+            newest(points, self.points, 1),
+            newest(mask, self.mask, 0),
+            torch.cat([at_rest, self.motion])[: len(self.motion)],
+        )
+
+    def ways(
+        self, points: Tensor, geometry: TokenGeometry, lags: Sequence[int], reach: float
+    ) -> Tensor:
+        """The ways of the patches of the frame that the trail has :meth:`moved` to.
+
+        Args:
+            points: ``(B, N, 3)`` of that frame.
+            geometry: Of its tokens.
+            lags: How many frames back to look.
+            reach: See :func:`patch_ways`.
+
+        Returns:
+            ``(B, G, 6 * lags)``.
+        """
+        return torch.cat(
+            [
+                patch_ways(
+                    points, geometry, moved_points(self.points[lag - 1], self.motion[lag - 1]),
+                    self.mask[lag - 1], reach,
+                )
+                for lag in lags
+            ],
+            dim=-1,
+        )  # fmt: skip
+
+
+def clip_ways(
+    points: Tensor,
+    mask: Tensor | None,
+    geometry: TokenGeometry,
+    motion: Tensor | None,
+    lags: Sequence[int],
+    reach: float,
+) -> Tensor:
+    """The ways of all patches of whole clips.
+
+    Args:
+        points: ``(B, T, N, 3)``.
+        mask: ``(B, T, N)``; ``None`` when every slot holds a point.
+        geometry: Of the ``B * T`` frames.
+        motion: ``(B, T, 4, 4)`` taking the frame before into each; ``None`` for a sensor at rest.
+        lags: How many frames back to look.
+        reach: See :func:`patch_ways`.
+
+    Returns:
+        ``(B * T, G, 6 * lags)``.
+    """
+    if mask is None:
+        mask = torch.ones(points.shape[:3], dtype=torch.bool, device=points.device)
+    found, since = {}, motion
+    for lag in range(1, max(lags) + 1):
+        if lag > 1 and motion is not None:
+            since = motion @ shift_frames(since.flatten(2), 1).view_as(motion)
+        if lag in lags:
+            before = moved_points(shift_frames(points, lag), since).flatten(0, 1)
+            before_mask = shift_frames(mask, lag, False).flatten(0, 1)
+            found[lag] = patch_ways(points.flatten(0, 1), geometry, before, before_mask, reach)
+    return torch.cat([found[lag] for lag in lags], dim=-1)
+
+
+def patch_ways(
+    points: Tensor, geometry: TokenGeometry, before: Tensor, before_mask: Tensor, reach: float
+) -> Tensor:
+    """How the points of each patch lie to the nearest points of an earlier frame.
+
+    Args:
+        points: ``(F, N, 3)``.
+        geometry: Of the tokens of these frames.
+        before: ``(F, M, 3)`` of the earlier ones, in these frames' coordinates.
+        before_mask: ``(F, M)``.
+        reach: Ways are in this unit, and no longer than it: beyond, nothing is near.
+
+    Returns:
+        ``(F, G, 6)``, see ``WAY_WIDTH``; zeros where the earlier frame has no points or there is
+        no token. The centre speaks for itself, for tokens lie at hands and corners, and a mean
+        over what is around them blurs their way; of surfaces that are sampled ever anew the mean
+        distance is the steadier witness.
+    """
+    frames, tokens = geometry.centre_index.shape
+    index = torch.cat([geometry.centre_index.unsqueeze(2), geometry.patch_index], dim=2)
+    size = index.shape[2]
+    index = index.flatten(1)
+    here = gather(points, index)
+    there = before_mask.any(dim=1)
+    if not before.shape[1]:
+        return points.new_zeros(frames, tokens, WAY_WIDTH)
+    asked = (index >= 0) & there.unsqueeze(1)
+    nearest = knn(here.detach(), before.detach(), 1, before_mask, asked).index[..., 0]
+    known = (nearest >= 0).unsqueeze(-1)
+    way = (here - gather(before, nearest)) * known / reach
+    length = torch.linalg.vector_norm(way, dim=-1, keepdim=True)
+    columns = torch.cat([way / length.clamp_min(1.0), length.clamp_max(1.0), known], dim=-1)
+    columns = columns.view(frames, tokens, size, -1)
+    own, patch = columns[:, :, 0], columns[:, :, 1:].sum(2)
+    mean = patch[..., 3:4] / patch[..., 4:].clamp_min(1.0)
+    return torch.cat([own[..., :4], mean, own[..., 4:]], dim=-1)
+
+
+def moved_points(points: Tensor, motion: Tensor | None) -> Tensor:
+    """Apply rigid motions ``(..., 4, 4)`` to points ``(..., N, 3)``."""
+    if motion is None:
+        return points
+    return points @ motion[..., :3, :3].transpose(-1, -2) + motion[..., None, :3, 3]
+
+
+def turned_ways(ways: Tensor, matrix: Tensor) -> Tensor:
+    """Ways of clips of which everything is turned and scaled (augmentation).
+
+    Args:
+        ways: ``(B, X, G, 6 * lags)``.
+        matrix: ``(B, 3, 3)`` for row vectors.
+
+    Returns:
+        The same shape; distances grow as the cube root of the volume does.
+    """
+    columns = ways.unflatten(-1, (-1, WAY_WIDTH))
+    way = (columns[..., :3].flatten(1, -2) @ matrix).view(*columns.shape[:-1], 3)
+    size = torch.linalg.det(matrix.float()).abs().pow(1 / 3).to(ways.dtype)
+    distances = columns[..., 3:5] * size.view(-1, *[1] * (columns.dim() - 1))
+    return torch.cat([way, distances, columns[..., 5:]], dim=-1).flatten(-2)

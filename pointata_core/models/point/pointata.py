@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PointATA: a frozen 3D transformer that understands point-cloud video.
+
+Two ways to run one set of weights: :meth:`PointATA.forward` on whole clips, vectorised over time,
+and :meth:`PointATA.step` on one frame and the state of its stream. They give the same numbers:
+attention stays inside a frame, and the adapters look only at the past of a tube.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from pointata_core.models.point.frame_network import FrameNetwork, places_of
+from pointata_core.models.point.geometry import (
+    FrameGeometry,
+    TokenGeometry,
+    frame_geometry,
+    tube_parents,
+)
+from pointata_core.models.point.heads.segmentation_head import DescribedPoints
+from pointata_core.models.point.heads.two_stream_head import TwoStreamHead
+from pointata_core.models.point.network_output import EncodedFrame, NetworkOutput
+from pointata_core.models.point.patch_motion import moved_points
+from pointata_core.models.point.stream_state import (
+    ReadoutMemory,
+    StreamState,
+    empty_state,
+    last_points,
+    newest_latents,
+)
+from pointata_core.models.point.token_features import clip_cues, step_cues
+from pointata_core.models.point.tubes import (
+    ancestors,
+    clip_ancestors,
+    follow,
+    parent_slots,
+    shift_frames,
+    tube_steps,
+)
+
+
+class PointATA(FrameNetwork):
+    """The frames, connected.
+
+    Args:
+        config: Sizes, classes and geometry.
+    """
+
+    # ------------------------------------------------------------------ time
+
+    @property
+    def receptive_field(self) -> int:
+        """Frames that an answer can depend on, the newest included.
+
+        Each block looks ``k - 1`` frames back; the segmentation's field is that of the blocks, the
+        action head's readout comes on top, and points of earlier frames where they are looked at.
+        """
+        config = self.config
+        blocks = len(self.adapters) * (config.adapter_kernel - 1)
+        if isinstance(self.action_head, TwoStreamHead):
+            blocks = max(blocks, 1)  # the way along a tube
+        readout = self.action_head.receptive_field - 1 if self.action_head else 0
+        return 1 + blocks + readout + config.frames_kept
+
+    def initial_state(self, batch: int = 1) -> StreamState:
+        """Return the state of ``batch`` streams before their first frame."""
+        weight = self.backbone.class_token
+        head = self.action_head
+        readout = (head.receptive_field - 1, head.descriptor_width) if head else (0, 0)
+        return empty_state(self.config, readout, batch, weight.device, weight.dtype)
+
+    # ------------------------------------------------------------------ whole clips
+
+    def forward(
+        self,
+        points: Tensor,
+        features: Tensor | None = None,
+        mask: Tensor | None = None,
+        motion: Tensor | None = None,
+        geometry: FrameGeometry | None = None,
+        prefix: Tensor | None = None,
+        cues: Tensor | None = None,
+    ) -> NetworkOutput:
+        """Run whole clips.
+
+        Args:
+            points: ``(B, T, N, 3)`` normalised.
+            features: ``(B, T, N, C)`` or ``None``.
+            mask: ``(B, T, N)``, false for padding; ``None`` when every slot holds a point. A frame
+                without points leaves a gap in every tube.
+            motion: ``(B, T, 4, 4)`` taking the frame before into each frame, in normalised
+                units; ``None`` for a sensor at rest.
+            geometry: Of the ``B * T`` frames, when computed before.
+            prefix: What :meth:`encode_prefix` gave for the same clips; needs ``geometry``, and
+                no segmentation head that taps the prefix.
+            cues: What :meth:`clip_cues` gives for the same clips, when computed before.
+
+        Returns:
+            Logits for every frame.
+        """
+        batch, frames = points.shape[:2]
+        flat, flat_features, flat_mask = _fold(points), _fold(features), _fold(mask)
+        if geometry is None:
+            geometry = frame_geometry(flat, flat_mask, self.config.geometry)
+        tokens = None
+        if prefix is None:
+            tokens = self._embed_clips(points, features, mask, motion, geometry)
+        parents = self._clip_parents(geometry, motion, batch, frames)
+        chain = clip_ancestors(parents, self.config.adapter_kernel - 1)
+
+        def past(block: int, latents: Tensor) -> list[Tensor]:
+            clip = latents.unflatten(0, (batch, frames))
+            return [follow(_fold(shift_frames(clip, j + 1)), a) for j, a in enumerate(chain)]
+
+        if cues is None:
+            cues = self.clip_cues(points, features, mask, motion, geometry)
+        taps = self._run_blocks(tokens, geometry, past, prefix, cues)
+        logits, actor = self._segment(flat, flat_features, flat_mask, geometry, taps, cues=cues)
+        steps = self._clip_steps(geometry, motion, parents) if cues is None else cues
+        descriptors = self._describe(taps, geometry, actor, steps)
+        action = None
+        if descriptors is not None:
+            action = self.action_head(
+                descriptors.unflatten(0, (batch, frames)),
+                geometry.token_mask.any(dim=1).view(batch, frames),
+            )
+        return NetworkOutput(
+            None if logits is None else logits.unflatten(0, (batch, frames)), action
+        )
+
+    @torch.no_grad()
+    def encode_prefix(
+        self,
+        points: Tensor,
+        features: Tensor | None = None,
+        mask: Tensor | None = None,
+        motion: Tensor | None = None,
+        geometry: FrameGeometry | None = None,
+    ) -> Tensor:
+        """Run what lies before the first adapted block; arguments as :meth:`forward`.
+
+        Returns:
+            ``(B * T, 1 + G, D)``: class token and tokens where the adapted blocks begin.
+        """
+        if geometry is None:
+            geometry = frame_geometry(_fold(points), _fold(mask), self.config.geometry)
+        tokens = self._embed_clips(points, features, mask, motion, geometry)
+        x, position = self.backbone.with_class(tokens, geometry.centres)
+        attention_mask = self.backbone.attention_mask(geometry.token_mask)
+        for block in self.backbone.blocks[: self.config.first_adapted]:
+            x = block(x + position, attention_mask)
+        return x
+
+    @torch.no_grad()
+    def clip_cues(
+        self,
+        points: Tensor,
+        features: Tensor | None,
+        mask: Tensor | None,
+        motion: Tensor | None,
+        geometry: FrameGeometry,
+    ) -> Tensor | None:
+        """What is known of the tokens beside their patches; arguments as :meth:`forward`.
+
+        Returns:
+            ``(B * T, G, C)``: ways of the patches, then fields; ``None`` without either.
+        """
+        fields = _fold(features)
+        return clip_cues(self.config, points, fields, mask, motion, geometry)
+
+    def _embed_clips(
+        self,
+        points: Tensor,
+        features: Tensor | None,
+        mask: Tensor | None,
+        motion: Tensor | None,
+        geometry: FrameGeometry,
+    ) -> Tensor:
+        previous = None
+        if self.config.embedder_frames > 1:
+            present = torch.ones(points.shape[:3], dtype=torch.bool, device=points.device)
+            before_mask = shift_frames(present if mask is None else mask, 1, False)
+            before = moved_points(shift_frames(points, 1), motion)
+            before_features = None if features is None else _fold(shift_frames(features, 1))
+            previous = self._previous(geometry, _fold(before), before_features, _fold(before_mask))
+        return self.embed(_fold(points), _fold(features), geometry, previous)
+
+    def _clip_parents(
+        self, geometry: FrameGeometry, motion: Tensor | None, batch: int, frames: int
+    ) -> Tensor:
+        clip = geometry.unfold(batch)
+        before = moved_points(shift_frames(clip.centres, 1), motion)
+        mask = clip.token_mask
+        before_mask = shift_frames(mask, 1, False)
+        parents = tube_parents(
+            _fold(clip.centres),
+            _fold(mask),
+            _fold(before),
+            _fold(before_mask),
+            self.config.geometry.tube_radius,
+        )
+        present, present_before = mask.any(-1), before_mask.any(-1)
+        slots = parent_slots(parents, present.flatten(), present_before.flatten())
+        return slots.unflatten(0, (batch, frames))
+
+    def _clip_steps(
+        self, geometry: FrameGeometry, motion: Tensor | None, parents: Tensor
+    ) -> Tensor:
+        centres = geometry.unfold(len(parents)).centres
+        before = moved_points(shift_frames(centres, 1), motion)
+        return tube_steps(geometry.centres, _fold(before), _fold(parents))
+
+    def answer_by_places(
+        self,
+        geometry: FrameGeometry,
+        batch: int,
+        motion: Tensor | None = None,
+        cues: Tensor | None = None,
+    ) -> Tensor:
+        """Answer whole clips by the head's stream of places alone; no token is computed.
+
+        Args:
+            geometry: Of the ``B * T`` frames.
+            batch: B.
+            motion: See :meth:`forward`.
+            cues: From :meth:`clip_cues`, which a network with cues needs.
+
+        Returns:
+            Action logits ``(B, T, classes)``.
+
+        Raises:
+            AttributeError: The head has no such stream.
+        """
+        mask = geometry.token_mask
+        frames = len(mask) // batch
+        if cues is None:
+            parents = self._clip_parents(geometry, motion, batch, frames)
+            cues = self._clip_steps(geometry, motion, parents)
+        places = places_of(geometry, cues)
+        return self.action_head.answer_by_places(places, mask, mask.any(1).view(batch, frames))
+
+    # ------------------------------------------------------------------ streams
+
+    def step(
+        self,
+        points: Tensor,
+        state: StreamState,
+        features: Tensor | None = None,
+        mask: Tensor | None = None,
+        motion: Tensor | None = None,
+        geometry: TokenGeometry | None = None,
+        tokens: Tensor | None = None,
+        described: Callable[[], DescribedPoints] | None = None,
+    ) -> tuple[NetworkOutput, StreamState]:
+        """Run one frame of B streams: :meth:`encode_step`, then :meth:`answer_step`.
+
+        Returns:
+            Logits of this frame, and the state after it.
+        """
+        encoded, state = self.encode_step(points, state, features, mask, motion, geometry, tokens)
+        output, memory = self.answer_step(encoded, state.readout_memory, described)
+        return output, state.with_readout(memory)
+
+    def encode_step(
+        self,
+        points: Tensor,
+        state: StreamState,
+        features: Tensor | None = None,
+        mask: Tensor | None = None,
+        motion: Tensor | None = None,
+        geometry: TokenGeometry | None = None,
+        tokens: Tensor | None = None,
+    ) -> tuple[EncodedFrame, StreamState]:
+        """Take one frame of B streams through the blocks.
+
+        The next frame needs nothing of this one but the state that this gives, so that another
+        thread may answer this frame meanwhile.
+
+        Args:
+            points: ``(B, N, 3)`` normalised.
+            state: What the streams remember; not modified.
+            features: ``(B, N, C)`` or ``None``.
+            mask: ``(B, N)`` or ``None``.
+            motion: ``(B, 4, 4)`` taking the frame before into this one; ``None`` at rest.
+            geometry: Of these frames, when computed before; that of the tokens is enough beside
+                what :meth:`answer_step` is told, or without a segmentation head.
+            tokens: What :meth:`embed` gives for these frames, when computed before; a two-frame
+                embedder needs the state for that.
+
+        Returns:
+            The frame for the heads, and the state after it but for the readout's memory.
+        """
+        if geometry is None:
+            geometry = frame_geometry(points, mask, self.config.geometry)
+        if tokens is None:
+            previous = None
+            if self.config.embedder_frames > 1 and state.points.shape[1]:
+                before = moved_points(state.points, motion)
+                previous = self._previous(geometry, before, state.features, state.point_mask)
+            tokens = self.embed(points, features, geometry, previous)
+        token_mask = geometry.token_mask
+        before = moved_points(state.centres, motion)
+        parents = parent_slots(
+            tube_parents(
+                geometry.centres,
+                token_mask,
+                before,
+                state.token_mask,
+                self.config.geometry.tube_radius,
+            ),
+            token_mask.any(dim=1),
+            state.token_mask.any(dim=1),
+        )
+        taps_back = self.config.adapter_kernel - 1
+        chain = ancestors([parents, *state.parents])[:taps_back]
+        latents_now: list[Tensor] = []
+
+        older = [follow(state.latents[:, j], a) for j, a in enumerate(chain)]
+
+        def past(block: int, latents: Tensor) -> list[Tensor]:
+            latents_now.append(latents)
+            return [tap[block] for tap in older]
+
+        cues, state = step_cues(self.config, points, features, mask, motion, geometry, state)
+        taps = self._run_blocks(tokens, geometry, past, cues=cues)
+        steps = tube_steps(geometry.centres, before, parents) if cues is None else cues
+        state = replace(
+            state,
+            centres=geometry.centres,
+            token_mask=token_mask,
+            parents=torch.cat([parents.unsqueeze(0), state.parents])[: max(taps_back - 1, 0)],
+            latents=newest_latents(latents_now, state.latents),
+        )
+        if self.config.embedder_frames > 1:
+            state = replace(state, **last_points(points, features, mask))
+        return EncodedFrame(points, features, mask, geometry, taps, steps), state
+
+    def answer_step(
+        self,
+        encoded: EncodedFrame,
+        memory: ReadoutMemory,
+        described: Callable[[], DescribedPoints] | None = None,
+    ) -> tuple[NetworkOutput, ReadoutMemory]:
+        """Let the heads answer a frame.
+
+        Args:
+            encoded: The frame.
+            memory: What the action head remembers of the frames before it; not modified.
+            described: Called for what the segmentation head's ``describe`` says of these frames:
+                another thread may be at it.
+
+        Returns:
+            Logits of the frame, and the memory after it.
+        """
+        frame = encoded
+        logits, actor = self._segment(
+            frame.points, frame.features, frame.mask, frame.geometry, frame.taps, described,
+            frame.steps,
+        )  # fmt: skip
+        descriptor = self._describe(frame.taps, frame.geometry, actor, frame.steps)
+        present = frame.geometry.token_mask.any(dim=1)
+        action, memory = self._read_out(descriptor, present, memory)
+        return NetworkOutput(logits, action), memory
+
+    def _read_out(
+        self, descriptor: Tensor | None, present: Tensor, memory: ReadoutMemory
+    ) -> tuple[Tensor | None, ReadoutMemory]:
+        if descriptor is None:
+            return None, memory
+        seen = torch.cat([memory.descriptors, descriptor.unsqueeze(1)], dim=1)
+        mask = torch.cat([memory.mask, present.unsqueeze(1)], dim=1)
+        return self.action_head(seen, mask)[:, -1], ReadoutMemory(seen[:, 1:], mask[:, 1:])
+
+
+def _fold(values: Tensor | None) -> Tensor | None:
+    """Turn ``(B, T, ...)`` into ``(B*T, ...)``."""
+    return None if values is None else values.flatten(0, 1)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a stream remembers between frames: a bounded set of tensors, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pointata_core.models.point.config import NetworkConfig
+from pointata_core.models.point.patch_motion import Trail
+
+
+class ReadoutMemory(NamedTuple):
+    """What the action head looks back on, oldest frame first.
+
+    Attributes:
+        descriptors: ``(B, R, W)``.
+        mask: ``(B, R)``.
+    """
+
+    descriptors: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """Temporal state of B streams over k-tap tubes; index 0 of a time axis is the newest frame.
+
+    Attributes:
+        centres: ``(B, G, 3)`` of the last frame, in that frame's coordinates.
+        token_mask: ``(B, G)`` of the last frame; all false before the first one.
+        parents: ``(k - 2, B, 1 + G)`` slot parents of the last frames.
+        latents: ``(L, k - 1, B, 1 + G, r)`` bottleneck values per adapted block.
+        readout: ``(B, R, W)`` frame descriptors of the action head, oldest first.
+        readout_mask: ``(B, R)``.
+        points: ``(B, N, 3)`` of the last frame, kept for a two-frame embedder only.
+        features: ``(B, N, C)`` likewise.
+        point_mask: ``(B, N)`` likewise.
+        trail_points: Of the last frames, see :class:`~pointata_core.models.point.patch_motion.Trail`.
+        trail_mask: Likewise.
+        trail_motion: Likewise.
+    """
+
+    centres: Tensor
+    token_mask: Tensor
+    parents: Tensor
+    latents: Tensor
+    readout: Tensor
+    readout_mask: Tensor
+    points: Tensor
+    features: Tensor
+    point_mask: Tensor
+    trail_points: Tensor
+    trail_mask: Tensor
+    trail_motion: Tensor
+
+    @property
+    def trail(self) -> Trail:
+        """The points that patches are compared with."""
+        return Trail(self.trail_points, self.trail_mask, self.trail_motion)
+
+    def with_trail(self, trail: Trail) -> StreamState:
+        """The same state but for the points that patches are compared with."""
+        return replace(
+            self, trail_points=trail.points, trail_mask=trail.mask, trail_motion=trail.motion
+        )
+
+    @property
+    def readout_memory(self) -> ReadoutMemory:
+        """What the action head looks back on."""
+        return ReadoutMemory(self.readout, self.readout_mask)
+
+    def with_readout(self, memory: ReadoutMemory) -> StreamState:
+        """The same state but for what the action head looks back on."""
+        return replace(self, readout=memory.descriptors, readout_mask=memory.mask)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the tensors."""
+        return sum(t.numel() * t.element_size() for t in self.tensors().values())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the state by name, ready for safetensors."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def to(self, device: torch.device | str) -> StreamState:
+        """Move to a device."""
+        return StreamState(**{name: t.to(device) for name, t in self.tensors().items()})
+
+
+def empty_state(
+    config: NetworkConfig,
+    readout: tuple[int, int],
+    batch: int,
+    device: torch.device | str,
+    dtype: torch.dtype,
+) -> StreamState:
+    """Return the state before the first frame.
+
+    Args:
+        config: Of the network.
+        readout: Frames R and width W that the action head looks back on.
+        batch: Number of streams.
+        device: Where the tensors lie.
+        dtype: Of the floating-point ones.
+    """
+    tokens, taps = config.geometry.tokens, config.adapter_kernel
+    slots, depth = tokens + 1, config.backbone.depth - config.first_adapted
+
+    def zeros(*shape: int, kind: torch.dtype = dtype) -> Tensor:
+        return torch.zeros(shape, dtype=kind, device=device)
+
+    trail = Trail.empty(max(config.motion_lags, default=0), batch, device, dtype)
+    return StreamState(
+        centres=zeros(batch, tokens, 3),
+        token_mask=zeros(batch, tokens, kind=torch.bool),
+        parents=zeros(max(taps - 2, 0), batch, slots, kind=torch.int64) - 1,
+        latents=zeros(depth, taps - 1, batch, slots, config.adapter_width),
+        readout=zeros(batch, *readout),
+        readout_mask=zeros(batch, readout[0], kind=torch.bool),
+        points=zeros(batch, 0, 3),
+        features=zeros(batch, 0, len(config.features)),
+        point_mask=zeros(batch, 0, kind=torch.bool),
+        trail_points=trail.points,
+        trail_mask=trail.mask,
+        trail_motion=trail.motion,
+    )
+
+
+def newest_latents(now: list[Tensor], before: Tensor) -> Tensor:
+    """Put this frame's latents before those of the frames before, and forget the oldest."""
+    if not now:
+        return before
+    return torch.cat([torch.stack(now).unsqueeze(1), before], dim=1)[:, : before.shape[1]]
+
+
+def last_points(points: Tensor, features: Tensor | None, mask: Tensor | None) -> dict[str, Tensor]:
+    """The fields of a state that keep a frame for an embedder that looks at two."""
+    if mask is None:
+        mask = torch.ones(points.shape[:2], dtype=torch.bool, device=points.device)
+    if features is None:
+        features = points.new_zeros(*points.shape[:2], 0)
+    return {'points': points, 'features': features, 'point_mask': mask}

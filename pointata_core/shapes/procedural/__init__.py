@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Procedural families of 3D shapes, and the solids that they are assembled from."""

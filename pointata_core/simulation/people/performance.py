@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person does over time: a script of actions and the path it takes them along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pointata_core.simulation.people import motions
+from pointata_core.simulation.people.body import Body
+from pointata_core.simulation.people.motions import NEUTRAL, Style
+from pointata_core.simulation.solids import Shapes
+from pointata_core.taxonomy import action_id
+
+_STEP = 0.05  # seconds between path samples
+_FROM_STANDING = (
+    'stand',
+    'walk',
+    'run',
+    'wave',
+    'sit_down',
+    'fall',
+    'pick_up',
+    'throw',
+    'punch',
+)
+EMPTY_ALONE_COMPANY = (0.1, 0.65, 0.25)
+"""Odds of nobody, one and two people before a robot: "none" has to be learnt, too."""
+
+_PEDESTRIAN = {'walk': 6.0, 'stand': 1.5, 'run': 0.6, 'wave': 0.4, 'pick_up': 0.2}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One action in the script: from ``start`` to ``end`` seconds, in some style."""
+
+    action: str
+    start: float
+    end: float
+    style: Style
+    posture: np.ndarray  # at the start
+
+    def posture_at(self, t: float) -> np.ndarray:
+        """Posture at time ``t`` of the script."""
+        return motions.motion(self.action, t - self.start, self.style, self.posture)
+
+
+def write_script(
+    duration: float, rng: np.random.Generator, *, performing: bool = True
+) -> list[Segment]:
+    """Draw actions one after the other until ``duration`` seconds are full.
+
+    Args:
+        duration: Seconds; the script begins up to three seconds before zero, so that clips do not
+            all start with the start of an action.
+        rng: Source of randomness.
+        performing: True draws all actions about equally often; False gives a passer-by.
+    """
+    script: list[Segment] = []
+    deck: list[str] = []
+    now, posture = -rng.uniform(0.0, 3.0), NEUTRAL
+    previous = ''
+    while now < duration:
+        if previous in ('sit_down', 'fall'):
+            action, length = 'stand_up', rng.uniform(1.3, 2.1)
+        elif performing:
+            # Dealt like cards, so that even a short recording shows many actions.
+            deck = deck or [str(name) for name in rng.permutation(_FROM_STANDING)]
+            action, length = deck.pop(), rng.uniform(1.6, 3.0)
+        else:
+            names, weights = list(_PEDESTRIAN), np.array(list(_PEDESTRIAN.values()))
+            action = str(rng.choice(names, p=weights / weights.sum()))
+            length = rng.uniform(4.0, 7.5)
+        segment = Segment(action, now, now + length, motions.draw_style(action, rng), posture)
+        script.append(segment)
+        posture, now, previous = segment.posture_at(segment.end), segment.end, action
+    return script
+
+
+@dataclass(frozen=True)
+class Performance:
+    """A person with a script and a path; immutable, so any time can be asked in any order.
+
+    Attributes:
+        body: The person's body.
+        script: Segments in order of time.
+        path: (K, 3) anchor x, y and yaw every 0.05 s from ``script[0].start``.
+    """
+
+    body: Body
+    script: tuple[Segment, ...]
+    path: np.ndarray
+
+    def segment_at(self, t: float) -> Segment:
+        """The segment under way at time ``t``."""
+        for segment in reversed(self.script):
+            if t >= segment.start:
+                return segment
+        return self.script[0]
+
+    def action_at(self, t: float) -> int:
+        """Index of the action at time ``t``."""
+        return action_id(self.segment_at(t).action)
+
+    def anchor_at(self, t: float) -> tuple[np.ndarray, float]:
+        """(x, y) and yaw at time ``t``."""
+        exact = np.clip((t - self.script[0].start) / _STEP, 0, len(self.path) - 1.001)
+        index = int(exact)
+        row = self.path[index] + (exact - index) * (self.path[index + 1] - self.path[index])
+        return row[:2], float(row[2])
+
+    def shapes_at(self, t: float, ground_height: float) -> Shapes:
+        """The body's capsules in the map frame at time ``t``."""
+        position, yaw = self.anchor_at(t)
+        posture = self.segment_at(t).posture_at(t)
+        return self.body.shapes(posture, np.array([*position, ground_height]), yaw)
+
+
+def _turns(action: str) -> bool:
+    return action in ('walk', 'run', 'stand', 'wave')
+
+
+def wander(
+    script: list[Segment],
+    centre: np.ndarray,
+    radius: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """A path that stays around ``centre``: straight inside ``radius``, turning back outside."""
+    steps = int(np.ceil((script[-1].end - script[0].start) / _STEP)) + 2
+    position = centre + rng.uniform(-0.4, 0.4, 2) * radius
+    yaw, wish = rng.uniform(-np.pi, np.pi), rng.uniform(-np.pi, np.pi)
+    path = np.empty((steps, 3))
+    segment, index = script[0], 0
+    for step in range(steps):
+        now = script[0].start + step * _STEP
+        while index + 1 < len(script) and now >= script[index + 1].start:
+            index += 1
+            wish = rng.uniform(-np.pi, np.pi)
+        segment = script[index]
+        path[step] = (*position, yaw)
+        away = position - centre
+        if np.linalg.norm(away) > 0.7 * radius:
+            wish = np.arctan2(-away[1], -away[0])
+        if _turns(segment.action):
+            turn = (wish - yaw + np.pi) % (2 * np.pi) - np.pi
+            rate = 2.8 if segment.style.speed else 0.9
+            yaw += np.clip(turn, -rate * _STEP, rate * _STEP)
+        speed = segment.style.speed * min(1.0, (now - segment.start) / 0.4)
+        if np.linalg.norm(away) > radius:  # slow down rather than run into the furniture
+            heading_out = float(np.dot(away, [np.cos(yaw), np.sin(yaw)])) > 0
+            speed *= 0.0 if heading_out else 0.5
+        position = position + speed * _STEP * np.array([np.cos(yaw), np.sin(yaw)])
+    return path
+
+
+def straight_on(
+    script: list[Segment], start: np.ndarray, yaw: float, rng: np.random.Generator
+) -> np.ndarray:
+    """A path along ``yaw`` from ``start``: a passer-by on a sidewalk."""
+    steps = int(np.ceil((script[-1].end - script[0].start) / _STEP)) + 2
+    times = script[0].start + _STEP * np.arange(steps)
+    speed = np.zeros(steps)
+    for segment in script:
+        inside = (times >= segment.start) & (times < segment.end)
+        speed[inside] = segment.style.speed
+    travelled = np.concatenate([[0.0], np.cumsum(speed)[:-1] * _STEP])
+    sway = 0.08 * np.sin(0.5 * times + rng.uniform(0, 6.28))
+    direction = np.array([np.cos(yaw), np.sin(yaw)])
+    across = np.array([-direction[1], direction[0]])
+    path = np.empty((steps, 3))
+    path[:, :2] = start + travelled[:, None] * direction + sway[:, None] * across
+    path[:, 2] = yaw
+    return path

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scan a drawn world with a sensor, frame after frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pointata_core.errors import ConfigError
+from pointata_core.simulation.scenes.indoor import indoor
+from pointata_core.simulation.scenes.street import street
+from pointata_core.simulation.scenes.traffic import traffic
+from pointata_core.simulation.scenes.world import World
+from pointata_core.simulation.scenes.yard import yard
+from pointata_core.simulation.sensing.ray_casting import HitBuffer, cast
+from pointata_core.simulation.sensing.returns import incidence, receive
+from pointata_core.simulation.sensing.sensors import SensorModel, get_sensor
+from pointata_core.simulation.solids import Shapes, yaw_rotation
+from pointata_core.taxonomy import class_id
+
+SCENES = {'street': street, 'traffic': traffic, 'yard': yard, 'indoor': indoor}
+"""The kinds of scenes by name."""
+
+ACTOR_RANGE = 8.0
+"""Metres; a person farther away has no action."""
+
+ACTOR_POINTS = 5
+"""A person of whom fewer points are seen has no action: nobody could tell."""
+
+FIRST_STAMP_NS = 1_700_000_000_000_000_000
+_GROUND = -2
+
+
+@dataclass(frozen=True)
+class SimulatedFrame:
+    """One scan with its truth.
+
+    Attributes:
+        points: (N, 3) float32 metres in the sensor frame: x forward, y left, z up.
+        intensity: (N,) float32 in [0, 1]. (Bags are written in the scale of the real sensor.)
+        ring: (N,) uint16 row of the sensor, lowest first.
+        label: (N,) uint8 index into ``SEGMENTATION_CLASSES``.
+        instance: (N,) uint16; 0 = none.
+        action: Index into ``ACTION_CLASSES`` of the nearest visible person within 8 m, else 0.
+        stamp_ns: Nanoseconds.
+        pose: (4, 4) float64 sensor -> map.
+        moving: (N,) bool, whether the point's vehicle or person moves over ground at that instant;
+            ``None`` where that was not kept.
+    """
+
+    points: np.ndarray
+    intensity: np.ndarray
+    ring: np.ndarray
+    label: np.ndarray
+    instance: np.ndarray
+    action: int
+    stamp_ns: int
+    pose: np.ndarray
+    moving: np.ndarray | None = None
+
+
+def simulate(
+    scene: str,
+    sensor: str | SensorModel,
+    seed: int,
+    duration_s: float,
+    rate_hz: float = 10.0,
+) -> Iterator[SimulatedFrame]:
+    """Draw a scene and scan it.
+
+    Args:
+        scene: ``'street'``, ``'traffic'``, ``'yard'`` or ``'indoor'``.
+        sensor: Name of a preset, or a model.
+        seed: Same arguments and seed, same frames, bit for bit.
+        duration_s: Seconds; ``round(duration_s * rate_hz)`` frames, at least one.
+        rate_hz: Frames per second.
+
+    Yields:
+        Frames in order of time, with points in order of ring and azimuth.
+
+    Raises:
+        ConfigError: Unknown scene or sensor, or a duration or rate that is not positive.
+    """
+    if scene not in SCENES:
+        raise ConfigError(
+            f'scene is {scene!r}, expected one of {", ".join(SCENES)}', 'Choose one of these'
+        )
+    if not (duration_s > 0 and rate_hz > 0):
+        raise ConfigError(
+            f'duration_s is {duration_s} and rate_hz is {rate_hz}, both must be positive'
+        )
+    model = get_sensor(sensor)
+    world_rng, sensor_rng = np.random.default_rng(seed).spawn(2)
+    world = SCENES[scene](world_rng, duration_s)
+    count = max(1, round(duration_s * rate_hz))
+    return _frames(world, model, sensor_rng, count, rate_hz)
+
+
+def _frames(
+    world: World, sensor: SensorModel, rng: np.random.Generator, count: int, rate_hz: float
+) -> Iterator[SimulatedFrame]:
+    directions = sensor.directions()
+    for number in range(count):
+        yield scan(world, sensor, directions, number / rate_hz, rng)
+
+
+def scan(
+    world: World,
+    sensor: SensorModel,
+    directions: np.ndarray,
+    t: float,
+    rng: np.random.Generator,
+) -> SimulatedFrame:
+    """One frame of ``world`` at time ``t`` seconds.
+
+    Args:
+        world: The scene.
+        sensor: The sensor.
+        directions: ``sensor.directions()``, computed once by the caller.
+        t: Seconds since the start.
+        rng: Draws foliage, noise and dropouts.
+    """
+    pose = world.ego.pose_at(t, world)
+    grid_pose = pose.copy()
+    turn = np.eye(3)
+    if not sensor.is_camera:  # a spinning sensor starts its turn anywhere within one step
+        turn = yaw_rotation(rng.uniform(0, 2 * np.pi / sensor.columns))
+        grid_pose[:3, :3] = pose[:3, :3] @ turn
+    to_grid = np.linalg.inv(grid_pose)
+    shapes = world.shapes_at(t)
+    offset = shapes.centre - pose[:3, 3]
+    reach = sensor.max_range + shapes.radius
+    shapes = shapes[(offset**2).sum(1) < reach**2].moved(to_grid)
+
+    hits = HitBuffer.empty(sensor)
+    flat = directions.reshape(3, -1)
+    in_map = (grid_pose[:3, :3].astype(np.float32) @ flat) if world.ground is not None else flat
+    if world.ground is not None:
+        distance = world.ground.cast(pose[:3, 3], in_map, sensor.max_range)
+        hits.distance.reshape(-1)[:] = distance
+        hits.shape.reshape(-1)[np.isfinite(distance)] = _GROUND
+    cast(shapes, sensor, directions, rng, hits)
+
+    ray = np.flatnonzero(np.isfinite(hits.distance.reshape(-1)))
+    distance = hits.distance.reshape(-1)[ray]
+    owner = hits.shape.reshape(-1)[ray]
+    label, instance, reflectivity, cosine, pane = _describe(
+        world, shapes, pose, owner, flat[:, ray], in_map[:, ray], distance, rng
+    )
+    if world.ground is not None:
+        distance = _in_the_grass(distance, label, in_map[2, ray], world.ground.grass, rng)
+    got = receive(sensor, ray, distance, reflectivity, cosine, pane, rng)
+    back = np.searchsorted(ray, got.ray)
+    # The grid was turned by a fraction of a step: turn the points back into the sensor frame.
+    points = (turn.astype(np.float32) @ flat[:, got.ray]) * got.distance
+    frame_instance = instance[back]
+    return SimulatedFrame(
+        points=np.ascontiguousarray(points.T),
+        intensity=got.intensity,
+        ring=(got.ray // sensor.columns).astype(np.uint16),
+        label=label[back],
+        instance=frame_instance,
+        action=_action(world, t, pose, frame_instance, label[back]),
+        stamp_ns=FIRST_STAMP_NS + round(t * 1e9),
+        pose=pose,
+        moving=np.isin(frame_instance, world.moving_at(t)),
+    )
+
+
+def _describe(
+    world: World,
+    shapes: Shapes,
+    pose: np.ndarray,
+    owner: np.ndarray,
+    direction: np.ndarray,
+    in_map: np.ndarray,
+    distance: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, ...]:
+    """Label, instance, reflectivity, cosine of incidence and glass for each hit."""
+    label = np.zeros(len(owner), np.uint8)
+    instance = np.zeros(len(owner), np.uint16)
+    reflectivity = np.zeros(len(owner), np.float32)
+    cosine = np.ones(len(owner), np.float32)
+    pane = np.zeros(len(owner), bool)
+    solid = np.flatnonzero(owner >= 0)
+    index = owner[solid]
+    label[solid] = shapes.label[index]
+    instance[solid] = shapes.instance[index]
+    reflectivity[solid] = shapes.reflectivity[index]
+    cosine[solid], pane[solid] = incidence(shapes, index, direction[:, solid], distance[solid], rng)
+    ground = np.flatnonzero(owner == _GROUND)
+    if len(ground) and world.ground is not None:
+        at = in_map[:, ground] * distance[ground]
+        x, y = at[0] + float(pose[0, 3]), at[1] + float(pose[1, 3])
+        label[ground] = world.ground.class_at(x, y)
+        reflectivity[ground] = world.ground.reflectivity[label[ground]]
+        normal = world.ground.normal(x, y)
+        cosine[ground] = np.abs(np.einsum('nk,kn->n', normal, in_map[:, ground]))
+        _paint_lines(reflectivity, label, ground, x, y)
+    return label, instance, reflectivity, cosine, pane
+
+
+def _in_the_grass(
+    distance: np.ndarray,
+    label: np.ndarray,
+    downward: np.ndarray,
+    height: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Ranges with rays to terrain ended by blades of grass, up to ``height`` above the soil."""
+    lawn = label == class_id('terrain')
+    blade = rng.random(len(label), np.float32) ** 2 * np.float32(height)
+    return distance - lawn * np.minimum(blade / np.maximum(-downward, 0.05), 0.1 * distance)
+
+
+def _paint_lines(
+    reflectivity: np.ndarray, label: np.ndarray, ground: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> None:
+    """Dashes of road paint: bright, and road by class."""
+    road = label[ground] == class_id('road')
+    line = (np.mod(x, 9.0) < 3.0) & (np.mod(y + 0.06, 3.1) < 0.12) & road
+    reflectivity[ground[line]] = 0.8
+
+
+def _action(
+    world: World, t: float, pose: np.ndarray, instance: np.ndarray, label: np.ndarray
+) -> int:
+    """Action of the nearest person within reach of whom enough is seen."""
+    best, nearest = 0, ACTOR_RANGE
+    person = label == class_id('person')
+    for performer in world.people:
+        position, _ = performer.anchor_at(t)
+        distance = float(np.linalg.norm(position - pose[:2, 3]))
+        seen = np.count_nonzero(person & (instance == performer.body.instance))
+        if distance < nearest and seen >= ACTOR_POINTS:
+            best, nearest = performer.action_at(t), distance
+    return best

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The classes everyone in the project talks about: per-point classes and per-frame actions.
+
+The order is part of every shipped bundle: append, never reorder. A bundle's manifest carries its
+own names, so a model trained on other classes does not need this module.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import numpy as np
+
+SEGMENTATION_CLASSES: tuple[str, ...] = (
+    'road',
+    'sidewalk',
+    'terrain',
+    'building',
+    'fence',
+    'pole',
+    'trunk',
+    'vegetation',
+    'car',
+    'bicycle',
+    'person',
+    'floor',
+    'wall',
+    'ceiling',
+    'furniture',
+)
+"""Per-point classes; a label is an index into this tuple. The first eleven live outdoors."""
+
+ACTION_CLASSES: tuple[str, ...] = (
+    'none',
+    'stand',
+    'walk',
+    'run',
+    'wave',
+    'sit_down',
+    'stand_up',
+    'fall',
+    'pick_up',
+    'throw',
+    'punch',
+)
+"""Per-frame actions; index 0 means that nobody is near enough to tell."""
+
+SEGMENTATION_COLOURS: tuple[tuple[int, int, int], ...] = (
+    (170, 80, 170),  # road: purple, as in SemanticKITTI and Cityscapes, a little lighter
+    (105, 40, 105),  # sidewalk: dark purple
+    (150, 220, 90),  # terrain: light green
+    (240, 185, 40),  # building: amber
+    (220, 120, 60),  # fence: burnt orange
+    (250, 235, 160),  # pole: pale yellow
+    (140, 80, 25),  # trunk: brown
+    (30, 150, 50),  # vegetation: green
+    (85, 145, 245),  # car: blue
+    (90, 225, 240),  # bicycle: cyan
+    (245, 45, 45),  # person: red
+    (195, 175, 205),  # floor: grey lilac
+    (225, 210, 180),  # wall: sand
+    (130, 145, 165),  # ceiling: slate
+    (240, 130, 190),  # furniture: pink
+)
+"""RGB, 0..255, one per segmentation class."""
+
+ACTION_COLOURS: tuple[tuple[int, int, int], ...] = (
+    (190, 190, 190),  # none
+    (110, 130, 150),  # stand
+    (70, 140, 230),  # walk
+    (30, 70, 200),  # run
+    (250, 190, 40),  # wave
+    (130, 90, 200),  # sit_down
+    (190, 140, 240),  # stand_up
+    (225, 40, 50),  # fall
+    (50, 165, 90),  # pick_up
+    (20, 180, 190),  # throw
+    (245, 115, 40),  # punch
+)
+"""RGB, 0..255, one per action."""
+
+UNLABELLED = 65535
+"""Label of a point without a prediction or without ground truth; it takes no part in a metric."""
+
+_KITTI_NAMES_TO_OURS = {
+    # The raw ids are the public ones of the SemanticKITTI development kit (Behley et al., 2019).
+    # Ground. A marking is paint on the road and a parking lot is a road that stands still; neither
+    # can be told from road by shape. 49 (other-ground: traffic islands, rails) fits no class here.
+    40: 'road',
+    44: 'road',  # parking
+    60: 'road',  # lane marking
+    48: 'sidewalk',
+    72: 'terrain',
+    # Structures. 52 (other-structure: bridges, tunnels) and 99 (other-object: bins, signs of shops)
+    # are collections of leftovers: ignored.
+    50: 'building',
+    51: 'fence',
+    70: 'vegetation',
+    71: 'trunk',
+    80: 'pole',
+    81: 'pole',  # traffic sign: ours are part of their pole
+    # Vehicles of four wheels and more, standing (10..20) or moving (252, 256..259).
+    10: 'car',
+    13: 'car',  # bus
+    16: 'car',  # on rails
+    18: 'car',  # truck
+    20: 'car',  # other vehicle
+    252: 'car',
+    256: 'car',
+    257: 'car',
+    258: 'car',
+    259: 'car',
+    # Two wheels without a rider. A rider and the vehicle share one id there (31, 32, 253, 255), so
+    # its points are partly person, partly bicycle: ignored.
+    11: 'bicycle',
+    15: 'bicycle',  # motorcycle
+    30: 'person',
+    254: 'person',
+}
+
+SEMANTICKITTI_TO_OURS = MappingProxyType(
+    {raw: SEGMENTATION_CLASSES.index(name) for raw, name in _KITTI_NAMES_TO_OURS.items()}
+)
+"""Raw SemanticKITTI id (lower 16 bits of a ``.label`` word) -> our id; others are ignored."""
+
+
+def labels_from_semantickitti(raw: np.ndarray) -> np.ndarray:
+    """Translate raw SemanticKITTI labels.
+
+    Args:
+        raw: (N,) integers; the upper 16 bits (instance) are dropped.
+
+    Returns:
+        (N,) uint16 ids of ``SEGMENTATION_CLASSES``; ``UNLABELLED`` where we have no such class.
+    """
+    table = np.full(1 << 16, UNLABELLED, np.uint16)
+    table[list(SEMANTICKITTI_TO_OURS)] = list(SEMANTICKITTI_TO_OURS.values())
+    return table[np.asarray(raw).astype(np.uint32) & 0xFFFF]
+
+
+def class_id(name: str) -> int:
+    """Index of a segmentation class; ``ValueError`` if there is none of that name."""
+    return SEGMENTATION_CLASSES.index(name)
+
+
+def action_id(name: str) -> int:
+    """Index of an action; ``ValueError`` if there is none of that name."""
+    return ACTION_CLASSES.index(name)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clips as training takes them: prepared once, kept on disk, augmented."""

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frozen features of prepared clips, computed once: what enters the first adapted block.
+
+No trained weight lies before it, so every epoch would compute the same numbers again. They are
+kept as float16 in one memory-mapped file beside the clips, shared by all runs on one backbone; in
+another, the tokens' cues, which depend on no weight at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pointata_core.models.point.config import NetworkConfig
+from pointata_core.models.point.geometry import FrameGeometry
+from pointata_core.models.point.pointata import PointATA
+from pointata_core.models.point.token_features import cue_width
+from pointata_core.training.clips.clip_store import ClipStore
+from pointata_core.training.clips.prepared_clips import ClipBatch
+
+_BATCH = 8
+
+
+class FrozenFeatures:
+    """A clip store whose clips come with their prefix and without their points.
+
+    Args:
+        store: The prepared clips.
+        prefix: ``(count, variants, T, 1 + G, D)`` float16, memory-mapped.
+        cues: ``(count, variants, T, G, C)`` likewise, for a network that has any.
+    """
+
+    def __init__(
+        self, store: ClipStore, prefix: np.ndarray, cues: np.ndarray | None = None
+    ) -> None:
+        self.store, self.prefix, self.cues = store, prefix, cues
+        self.variants, self.classes = store.variants, store.classes
+        self.actions, self.videos = store.actions, store.videos
+        shape = (len(store), store.variants)
+        layouts = [_layout(store.arrays(c, v)) for c, v in np.ndindex(*shape)]
+        self._layout = {
+            name: np.stack([one[name] for one in layouts]).reshape(*shape, *layouts[0][name].shape)
+            for name in layouts[0]
+        }
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return len(self.store)
+
+    def __getitem__(self, pairs: Sequence[tuple[int, int]]) -> ClipBatch:
+        """Collate clips, given as (number, variant)."""
+        clips, variants = (np.array(column) for column in zip(*pairs, strict=True))
+        rows = {name: values[clips, variants] for name, values in self._layout.items()}
+        batch, frames = rows['action'].shape
+        nothing = torch.empty(batch * frames, 0, dtype=torch.int64)
+
+        def folded(name: str, kind: torch.dtype) -> Tensor:
+            return torch.from_numpy(rows[name]).flatten(0, 1).to(kind)
+
+        geometry = FrameGeometry(
+            centre_index=folded('centre_index', torch.int64),
+            centres=folded('centres', torch.float32),
+            patch_index=nothing,
+            context_index=folded('context_index', torch.int64),
+            interpolation_index=nothing,
+            interpolation_weight=nothing.float(),
+            pillars=nothing,
+        )
+
+        def kept(values: np.ndarray) -> Tensor:
+            return torch.from_numpy(values[clips, variants]).flatten(0, 1).float()
+
+        return ClipBatch(
+            points=torch.empty(batch, frames, 0, 3),
+            mask=torch.empty(batch, frames, 0, dtype=torch.bool),
+            label=torch.empty(batch, frames, 0, dtype=torch.int64),
+            action=torch.from_numpy(rows['action']),
+            geometry=geometry,
+            prefix=kept(self.prefix),
+            cues=None if self.cues is None else kept(self.cues),
+            motion=torch.from_numpy(rows['motion']) if 'motion' in rows else None,
+        )
+
+
+def freeze_features(
+    network: PointATA,
+    store: ClipStore,
+    device: torch.device,
+    autocast: bool,
+    progress: Callable[[int, int], None] | None = None,
+) -> FrozenFeatures:
+    """Compute or open the frozen features of a store.
+
+    Args:
+        network: Only its frozen part is run, in evaluation mode.
+        store: Prepared clips, all of one length.
+        device: Where to compute.
+        autocast: Whether to compute in bfloat16.
+        progress: Called with clips done and their number.
+    """
+
+    def prefix(batch: ClipBatch) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            return network.encode_prefix(
+                batch.points, batch.features, batch.mask, batch.motion, batch.geometry
+            )
+
+    def cues(batch: ClipBatch) -> Tensor:
+        return network.clip_cues(
+            batch.points, batch.features, batch.mask, batch.motion, batch.geometry
+        )
+
+    config, folder = network.config, store.folder
+    path = folder / f'prefix_{prefix_key(network, autocast)}.npy'
+    shape = (config.geometry.tokens + 1, config.backbone.width)
+    _keep(network, store, prefix, path, shape, device, progress)
+    features = np.load(path, mmap_mode='r')
+    if not cue_width(config):
+        return FrozenFeatures(store, features)
+    path = folder / f'cues_{cue_key(config)}.npy'
+    shape = (config.geometry.tokens, cue_width(config))
+    _keep(network, store, cues, path, shape, device, progress)
+    return FrozenFeatures(store, features, np.load(path, mmap_mode='r'))
+
+
+def prefix_key(network: PointATA, autocast: bool) -> str:
+    """Name everything that the prefix depends on, weights included."""
+    config = network.config
+    facts = {
+        'first': config.first_adapted,
+        'features': config.features,
+        'frames': config.embedder_frames,
+        'style': [config.backbone.block_style, config.backbone.class_visible],
+        'heads': config.backbone.heads,
+        'autocast': autocast,
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    parts = [network.embedder, network.backbone.position]
+    parts += network.backbone.blocks[: config.first_adapted]
+    for part in parts:
+        for name, tensor in part.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().numpy().tobytes())
+    for token in (network.backbone.class_token, network.backbone.class_position):
+        digest.update(token.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def cue_key(config: NetworkConfig) -> str:
+    """Name everything that cues depend on beside the prepared clips."""
+    lags = '_'.join(map(str, config.motion_lags))
+    fields = '_fields' if config.token_fields else ''
+    return f'{cue_width(config)}_{lags}_{config.motion_reach:g}{fields}'
+
+
+@torch.no_grad()
+def _keep(
+    network: PointATA,
+    store: ClipStore,
+    compute: Callable[[ClipBatch], Tensor],
+    path: Path,
+    shape: tuple[int, int],
+    device: torch.device,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Write what ``compute`` gives for every frame, each of ``shape``, unless it is there."""
+    if path.exists():
+        return
+    was_training = network.training
+    network.to(device).eval()
+    partial = path.with_suffix(f'.{os.getpid()}.part')
+    whole = (len(store), store.variants, store.frames, *shape)
+    pairs = list(np.ndindex(*whole[:2]))
+    try:
+        out = np.lib.format.open_memmap(partial, mode='w+', dtype=np.float16, shape=whole)
+        for start in range(0, len(pairs), _BATCH):
+            chosen = pairs[start : start + _BATCH]
+            found = compute(store[chosen].to(device)).float().cpu()
+            # float16 has no room for what a wild residual stream may hold.
+            values = found.clamp(-65504, 65504).numpy().astype(np.float16)
+            clips, variants = (list(column) for column in zip(*chosen, strict=True))
+            out[clips, variants] = values.reshape(len(chosen), *whole[2:])
+            if progress is not None:
+                progress(start + len(chosen), len(pairs))
+        out.flush()
+        del out
+        os.replace(partial, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+        network.train(was_training)
+
+
+def _layout(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    index = arrays['centre_index'].astype(np.int64)
+    rows = index.clip(0) + arrays['offsets'][:-1, None]
+    points = arrays['points']
+    if not len(points):
+        points = np.zeros((1, 3), np.float32)
+    centres = points[rows.clip(0, len(points) - 1)] * (index >= 0)[..., None]
+    motion = {'motion': arrays['motion']} if 'motion' in arrays else {}
+    return {
+        **motion,
+        'centre_index': arrays['centre_index'],
+        'centres': centres.astype(np.float32),
+        'context_index': arrays['context_index'],
+        'action': arrays['action'],
+    }

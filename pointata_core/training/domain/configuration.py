@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every choice of a domain-adaptation run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from pointata_core.datasets.camera.sample_config import SampleConfig
+from pointata_core.errors import ConfigError
+from pointata_core.training.domain.choices import (
+    LossWeights,
+    PseudoLabelMode,
+    StyleConfig,
+    TeacherMode,
+)
+from pointata_core.training.domain.settings import SETTINGS, Method, Schedule, loss_weights
+
+Part = Literal['modality', 'domain', 'style']
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Where frames come from.
+
+    Attributes:
+        dataset: ``nuscenes_lidarseg``, ``semantickitti``, ``a2d2``, ``virtual_kitti``,
+            ``simulated``, or ``exported`` for our own format.
+        root: Its folder.
+        split: Of a public data set; our own format knows its own.
+        pictures: Folder of pictures of our own format, if they lie elsewhere.
+        samples: How frames become samples; as published for the data set if left out.
+    """
+
+    dataset: str
+    root: str
+    split: str = ''
+    pictures: str | None = None
+    samples: SampleConfig | None = None
+
+
+@dataclass(frozen=True)
+class DomainAdaptationConfig:
+    """How a network is trained; what is left at None is as published for the setting.
+
+    Attributes:
+        method: ``ftd++``, or a baseline: ``xmuda``, ``min_entropy``, ``pseudo_labels``,
+            ``source_only``. Baselines have no fusion.
+        setting: Published pair of domains whose weights and schedule are taken.
+        second_stage: Write pseudo-labels with the first network, then train a new one on them.
+        pseudo_label_mode: How they are damped.
+        pictures: False trains the LiDAR alone: frames need no pictures, and those that have one
+            are used without. For the methods without cross-modal terms.
+        target_statistics: Take the statistics of the sparse network's normalisation from the
+            target's clouds when a stage has been trained (AdaBN).
+        answer_points: Most points of a sample that a training step asks about, or None for all. The
+            sparse network sees all of them; the fusion, which costs most, only these.
+        fusion: Whether the camera's main head sees both sensors.
+        without: Parts of FtD++ that are left out, to see what they are worth: ``modality`` (MPD),
+            ``domain`` (DPD), ``style`` (the teacher sees the source as it is).
+        depth: Of the image encoder, 34 or 18.
+        width: Of the image network, a multiple of 8; published weights fit 64 only.
+        image_weights: ImageNet weights of that encoder, a file.
+        planes: Channels of the sparse network's levels.
+        statistics_rate: How fast the sparse network's normalisation forgets old batches; runs of a
+            few hundred steps need more than the published 0.01.
+        attention_scope: Points that share a softmax in the fusion: ``sample`` or ``batch``.
+        backend: Of the sparse convolutions, ``torch`` or ``spconv``.
+        teacher_mode: ``train`` (statistics of the batch) or ``eval``.
+        class_weights: Weigh classes by how rare they are in the source.
+        steps: Of each stage.
+        milestones: Steps after which learning rates fall to a tenth.
+        batch: Samples of each domain per step.
+        image_rate: Learning rate of the 2D branch.
+        rate: Of the 3D branch and of the fusion.
+        epoch_steps: Steps between two checkpoints.
+        workers: Processes that prepare samples; 0 prepares in the training process.
+        seed: Of everything random.
+    """
+
+    method: Method = 'ftd++'
+    setting: str = 'usa_to_singapore'
+    second_stage: bool = False
+    pseudo_label_mode: PseudoLabelMode | None = None
+    pictures: bool = True
+    target_statistics: bool = False
+    answer_points: int | None = None
+    fusion: bool | None = None
+    without: tuple[Part, ...] = ()
+    depth: int = 34
+    width: int = 64
+    image_weights: str | None = None
+    planes: tuple[int, ...] = (16, 32, 48, 64, 80, 96, 112)
+    statistics_rate: float = 0.01
+    attention_scope: Literal['sample', 'batch'] = 'sample'
+    backend: Literal['torch', 'spconv'] = 'torch'
+    teacher_mode: TeacherMode = 'train'
+    class_weights: bool = True
+    steps: int | None = None
+    milestones: tuple[int, ...] | None = None
+    batch: int | None = None
+    image_rate: float | None = None
+    rate: float | None = None
+    epoch_steps: int = 1000
+    workers: int = 0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        # Raises for unknown names, and for a second stage where there is none.
+        loss_weights(self.method, self.setting, second_stage=self.second_stage)
+        if not self.pictures and (self.method in ('ftd++', 'xmuda') or self.with_fusion):
+            raise ConfigError(
+                f'training.pictures is false, but {self.method} compares cloud and picture',
+                "Choose method 'pseudo_labels', 'min_entropy' or 'source_only', without fusion",
+            )
+        schedule = self.schedule
+        rules = (
+            ('steps', schedule.steps >= 1, '1 or more'),
+            ('batch', schedule.batch >= 1, '1 or more'),
+            (
+                'answer_points',
+                self.answer_points is None or self.answer_points >= 2,
+                '2 or more, or null',
+            ),
+            ('image_rate', schedule.image_rate > 0, 'more than 0'),
+            ('rate', schedule.rate > 0, 'more than 0'),
+            ('epoch_steps', self.epoch_steps >= 1, '1 or more'),
+            ('workers', self.workers >= 0, '0 or more'),
+            ('statistics_rate', 0 < self.statistics_rate <= 1, 'more than 0 and at most 1'),
+            ('without', set(self.without) <= set(get_args(Part)), ', '.join(get_args(Part))),
+        )
+        for name, holds, expected in rules:
+            if not holds:
+                raise ConfigError(
+                    f'training.{name} is {getattr(self, name)}, expected {expected}',
+                    'Correct the value in the configuration',
+                )
+
+    @property
+    def schedule(self) -> Schedule:
+        """The setting's schedule, with what is chosen here."""
+        names = ('steps', 'milestones', 'batch', 'image_rate', 'rate')
+        chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if 'steps' in chosen and 'milestones' not in chosen:
+            # Published milestones belong to the published length.
+            published = SETTINGS[self.setting].schedule
+            share = chosen['steps'] / published.steps
+            chosen['milestones'] = tuple(round(m * share) for m in published.milestones)
+        return replace(SETTINGS[self.setting].schedule, **chosen)
+
+    @property
+    def style(self) -> StyleConfig:
+        """Of the stylised source; baselines see the source as it is."""
+        style = SETTINGS[self.setting].style
+        if 'style' in self.without:
+            return StyleConfig(image='none', cloud=False)
+        return style if self.method == 'ftd++' else replace(style, pupil_share=0.0)
+
+    @property
+    def with_fusion(self) -> bool:
+        """Whether the network has the fusion."""
+        return self.method == 'ftd++' if self.fusion is None else self.fusion
+
+    def weights(self, second: bool) -> LossWeights:
+        """Loss weights of a stage."""
+        weights = loss_weights(self.method, self.setting, second_stage=second)
+        if second and self.pseudo_label_mode is not None:
+            weights = replace(weights, pseudo_label_mode=self.pseudo_label_mode)
+        if 'modality' in self.without:
+            weights = replace(weights, modality_source=0.0, modality_target=0.0)
+        if 'domain' in self.without:
+            weights = replace(weights, domain=0.0)
+        return weights

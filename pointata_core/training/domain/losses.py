@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loss terms of xMUDA (Jaritz et al., TPAMI 2022) and FtD++ (Wu et al., TCSVT 2025).
+
+All take class scores before softmax, ``(N, K)``, and return a scalar: the mean over points, zero
+where there are none. A *teacher* passes no gradient on; a *pupil* does.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pointata_core.models.camera.camera_lidar import CameraLidarOutput
+from pointata_core.training.domain.choices import PseudoLabelMode
+
+IGNORE = -100
+
+
+class SensorTerms(NamedTuple):
+    """One loss for each sensor."""
+
+    image: Tensor
+    cloud: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """Their sum."""
+        return self.image + self.cloud
+
+
+def balanced_class_weights(counts: Tensor) -> Tensor:
+    """Weights ``log(5 sum(n) / n_c)``, scaled so that the smallest is 1.
+
+    Args:
+        counts: ``(K,)`` points of each class; a class without any weighs as one with one point.
+
+    Raises:
+        ValueError: No points at all.
+    """
+    counts = counts.double()
+    if counts.dim() != 1 or not bool((counts >= 0).all()) or not bool(counts.sum() > 0):
+        raise ValueError('counts must be non-negative numbers of points (K,), some above zero')
+    weights = torch.log(5 * counts.sum() / counts.clamp(min=1))
+    return (weights / weights.min()).float()
+
+
+def segmentation_loss(
+    scores: Tensor, labels: Tensor, class_weights: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy over labelled points, weighted by class; zero where none is labelled."""
+    if not bool((labels != IGNORE).any()):
+        return scores.sum() * 0
+    return F.cross_entropy(scores, labels, class_weights, ignore_index=IGNORE)
+
+
+def divergence(teacher: Tensor, pupil: Tensor) -> Tensor:
+    """KL divergence ``sum_k p_k log(p_k / q_k)`` of each point, ``(N,)``.
+
+    Args:
+        teacher: Probabilities p ``(N, K)``; they pass no gradient on.
+        pupil: Scores whose softmax is q.
+    """
+    teacher = teacher.detach()
+    return F.kl_div(F.log_softmax(pupil, dim=1), teacher, reduction='none').sum(dim=1)
+
+
+def mean_over_points(values: Tensor) -> Tensor:
+    """Mean of ``(N,)``; zero for no points, connected to the graph all the same."""
+    return values.sum() / max(len(values), 1)
+
+
+def modality_divergences(output: CameraLidarOutput) -> SensorTerms:
+    """How far each mimic head is from the other sensor's answer, ``(N,)`` each."""
+    return SensorTerms(
+        image=divergence(output.cloud.softmax(dim=1), output.image_mimic),
+        cloud=divergence(output.image.softmax(dim=1), output.cloud_mimic),
+    )
+
+
+def modality_preserving(output: CameraLidarOutput) -> SensorTerms:
+    """MPD of one domain: each mimic head learns from the main head of the other sensor.
+
+    Without a fusion this is xMUDA's cross-modal loss; with it the LiDAR learns from a camera head
+    that has seen both.
+    """
+    divergences = modality_divergences(output)
+    return SensorTerms(mean_over_points(divergences.image), mean_over_points(divergences.cloud))
+
+
+def same_modality(stylised: CameraLidarOutput, source: CameraLidarOutput) -> SensorTerms:
+    """DPD within a sensor: the source's answer learns from the stylised source's."""
+    return SensorTerms(
+        mean_over_points(divergence(stylised.image.softmax(dim=1), source.image)),
+        mean_over_points(divergence(stylised.cloud.softmax(dim=1), source.cloud)),
+    )
+
+
+def fused_modality(stylised: CameraLidarOutput, source: CameraLidarOutput) -> SensorTerms:
+    """DPD across sensors: both learn from one answer of the stylised source.
+
+    That answer is ``softmax(p_2D + p_3D)`` of two *probabilities*, as published; it is flat (at
+    most 0.60 for six classes), so the term also smooths labels.
+    """
+    joint = (stylised.image.softmax(dim=1) + stylised.cloud.softmax(dim=1)).softmax(dim=1)
+    return SensorTerms(
+        mean_over_points(divergence(joint, source.image)),
+        mean_over_points(divergence(joint, source.cloud)),
+    )
+
+
+def pseudo_label_loss(
+    output: CameraLidarOutput,
+    image_labels: Tensor,
+    cloud_labels: Tensor,
+    mode: PseudoLabelMode = 'detached',
+) -> SensorTerms:
+    """Cross-entropy on pseudo-labels, damped by ``exp(-m)`` where the sensors disagree (xDPL).
+
+    ``m`` are the terms of `modality_preserving` on the same output.
+
+    Args:
+        output: Answers on the target.
+        image_labels: ``(N,)`` int64 from the 2D branch, -100 where dropped.
+        cloud_labels: The same from the 3D branch.
+        mode: ``plain`` has no damping. ``release`` is the published form, in which ``m`` passes
+            gradient on, so that the loss falls when disagreement grows. ``detached`` stops that.
+            ``pointwise`` damps each point by its own disagreement, detached.
+
+    Raises:
+        ValueError: An unknown mode.
+    """
+    if mode not in ('plain', 'release', 'detached', 'pointwise'):
+        raise ValueError(f'unknown mode of pseudo-labelling: {mode!r}')
+    apart = modality_divergences(output)
+    pairs = (
+        (output.image, image_labels, apart.image),
+        (output.cloud, cloud_labels, apart.cloud),
+    )
+    return SensorTerms(*(_damped(*pair, mode) for pair in pairs))
+
+
+def entropy(scores: Tensor) -> Tensor:
+    """Entropy of the answers relative to its maximum ``log K``, in [0, 1] (MinEnt)."""
+    logs = F.log_softmax(scores, dim=1)
+    return mean_over_points(-(logs.exp() * logs).sum(dim=1)) / math.log(scores.shape[1])
+
+
+def _damped(scores: Tensor, labels: Tensor, apart: Tensor, mode: PseudoLabelMode) -> Tensor:
+    if mode == 'pointwise':
+        each = F.cross_entropy(scores, labels, ignore_index=IGNORE, reduction='none')
+        known = (labels != IGNORE).sum().clamp(min=1)
+        return (torch.exp(-apart.detach()) * each).sum() / known
+    loss = segmentation_loss(scores, labels)
+    if mode == 'plain':
+        return loss
+    mean = mean_over_points(apart)
+    return torch.exp(-(mean if mode == 'release' else mean.detach())) * loss

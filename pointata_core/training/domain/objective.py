@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training objective: each term with its weight, and a weight of zero switches it off.
+
+``L = L_seg + l_S MPD_S + l_T MPD_T + l_PL xDPL + d (h DPD_same + l_fm DPD_fused) + l_E entropy``
+(FtD++, Wu et al., TCSVT 2025). xMUDA, minimal entropy, plain pseudo-labels and training on the
+source alone are the same sum with other weights.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pointata_core.errors import ConfigError
+from pointata_core.models.camera.camera_lidar import CameraLidarOutput
+from pointata_core.training.domain.choices import LossWeights
+from pointata_core.training.domain.losses import (
+    entropy,
+    fused_modality,
+    modality_preserving,
+    pseudo_label_loss,
+    same_modality,
+    segmentation_loss,
+)
+
+
+def source_terms(
+    output: CameraLidarOutput,
+    labels: Tensor,
+    weights: LossWeights,
+    class_weights: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """Weighted terms of a labelled batch, by name; without a picture, those of the LiDAR.
+
+    Args:
+        output: Answers on the source.
+        labels: ``(N,)`` int64.
+        weights: A weight of zero leaves its term out.
+        class_weights: ``(K,)`` for the cross-entropy.
+    """
+    terms = {}
+    if output.image is not None:
+        terms['image_segmentation'] = segmentation_loss(output.image, labels, class_weights)
+    if weights.cloud:
+        loss = segmentation_loss(output.cloud, labels, class_weights)
+        terms['cloud_segmentation'] = weights.cloud * loss
+    if weights.modality_source:
+        terms['modality_source'] = weights.modality_source * modality_preserving(output).total
+    return terms
+
+
+def mixed_terms(
+    output: CameraLidarOutput,
+    labels: Tensor,
+    weights: LossWeights,
+    of_target: Tensor,
+    class_weights: tuple[Tensor | None, Tensor | None],
+) -> dict[str, Tensor]:
+    """Weighted terms of a batch with labelled points of both domains: the mean of both domains'.
+
+    Args:
+        output: Answers on the batch.
+        labels: ``(N,)`` int64.
+        weights: A weight of zero leaves its term out.
+        of_target: ``(N,)`` bool: which points are of the target domain.
+        class_weights: ``(K,)`` each, of the source and of the labelled target.
+    """
+    halves = [
+        source_terms(output.rows(rows), labels[rows], weights, balance)
+        for rows, balance in zip((~of_target, of_target), class_weights)
+    ]
+    return {name: (value + halves[1][name]) / 2 for name, value in halves[0].items()}
+
+
+def domain_terms(
+    stylised: CameraLidarOutput, source: CameraLidarOutput, weights: LossWeights
+) -> dict[str, Tensor]:
+    """Weighted DPD terms, by name.
+
+    Args:
+        stylised: The teacher's answers on the source in the target's style.
+        source: The pupil's answers on the same points of the source.
+        weights: A weight of zero leaves its term out.
+    """
+    terms = {}
+    if weights.domain and weights.domain_same:
+        share = weights.domain * weights.domain_same
+        terms['domain_same'] = share * same_modality(stylised, source).total
+    if weights.domain and weights.domain_fused:
+        share = weights.domain * weights.domain_fused
+        terms['domain_fused'] = share * fused_modality(stylised, source).total
+    return terms
+
+
+def target_terms(
+    output: CameraLidarOutput,
+    weights: LossWeights,
+    pseudo_labels: tuple[Tensor, Tensor] | None = None,
+) -> dict[str, Tensor]:
+    """Weighted terms of a batch without labels, by name.
+
+    Args:
+        output: Answers on the target.
+        weights: A weight of zero leaves its term out.
+        pseudo_labels: Of the 2D and of the 3D branch, ``(N,)`` each.
+
+    Raises:
+        ConfigError: Pseudo-labels have a weight but the batch has none.
+    """
+    terms = {}
+    if weights.modality_target:
+        terms['modality_target'] = weights.modality_target * modality_preserving(output).total
+    if weights.pseudo_label:
+        if pseudo_labels is None:
+            raise ConfigError(
+                'the loss weight pseudo_label is set, but the target has no pseudo-labels',
+                'Write pseudo-labels with a network of the first stage, or set the weight to 0',
+            )
+        if output.image is None:
+            loss = segmentation_loss(output.cloud, pseudo_labels[1])
+        else:
+            loss = pseudo_label_loss(output, *pseudo_labels, mode=weights.pseudo_label_mode).total
+        terms['pseudo_label'] = weights.pseudo_label * loss
+    if weights.entropy:
+        heads = [scores for scores in (output.image, output.cloud) if scores is not None]
+        terms['entropy'] = weights.entropy * torch.stack([entropy(head) for head in heads]).sum()
+    return terms

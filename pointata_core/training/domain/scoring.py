@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How good a network is on a split, and its answers there as pseudo-labels.
+
+One frame at a time, whole pictures, nothing random. Three answers are scored: the camera's main
+head (``image``, which has seen both sensors where there is a fusion), the LiDAR's (``cloud``), and
+the mean of both probabilities (``ensemble``). Frames without pictures have the LiDAR's only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pointata_core.datasets.camera.frames import CameraFrames
+from pointata_core.datasets.camera.sample_config import SampleConfig
+from pointata_core.datasets.camera.samples import CameraSample, make_sample
+from pointata_core.errors import ConfigError
+from pointata_core.evaluation.metrics import ConfusionMatrix
+from pointata_core.models.camera.camera_lidar import CameraLidarNetwork, CameraLidarOutput
+from pointata_core.training.domain.batches import collate
+from pointata_core.training.domain.pseudo_labels import PseudoLabelWriter, answers_of
+
+Progress = Callable[[float], None]
+
+
+def score_network(
+    network: CameraLidarNetwork,
+    frames: CameraFrames,
+    samples: SampleConfig,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score all three answers, or the LiDAR's where there are no pictures.
+
+    Args:
+        network: Put into evaluation mode.
+        frames: A labelled split.
+        samples: How its frames become samples; chance is taken out.
+        progress: Told the share done.
+
+    Returns:
+        By answer, ``miou`` (plain mean over all classes, as published: a class without any points
+        counts as 0), ``iou`` by class, and ``accuracy``; and ``points``.
+
+    Raises:
+        ConfigError: The split has no labels of these classes, or a frame leaves the grid.
+    """
+    counts = {name: ConfusionMatrix(frames.classes) for name in ('image', 'cloud', 'ensemble')}
+    for sample, output in answer_frames(network, frames, samples, progress):
+        if sample.labels is None:
+            raise ConfigError(f'{frames.name}, split {frames.split}: found no labels to score by')
+        if output.image is None:
+            counts = {'cloud': counts['cloud']}
+        for name, matrix in counts.items():
+            matrix.add(sample.labels, getattr(output, name).argmax(dim=1).cpu().numpy())
+    results: dict[str, Any] = {}
+    for name, matrix in counts.items():
+        score = matrix.score()
+        if score is None:
+            raise ConfigError(f'{frames.name}, split {frames.split}: found no labelled points')
+        results[name] = {
+            'miou': sum(score.iou.values()) / len(frames.classes),
+            'iou': {c: score.iou.get(c) for c in frames.classes},
+            'accuracy': score.accuracy,
+        }
+        results['points'] = score.points
+    return results
+
+
+def write_pseudo_labels(
+    network: CameraLidarNetwork,
+    frames: CameraFrames,
+    samples: SampleConfig,
+    folder: str | Path,
+    progress: Progress | None = None,
+) -> None:
+    """Write the answers on a split as pseudo-labels."""
+    writer = PseudoLabelWriter(folder, frames.classes)
+    for sample, output in answer_frames(network, frames, samples, progress):
+        [(image, cloud)] = answers_of(output, [len(sample.source)])
+        writer.add(sample.name, image, cloud)
+    writer.finish()
+
+
+def answer_frames(
+    network: CameraLidarNetwork,
+    frames: CameraFrames,
+    samples: SampleConfig,
+    progress: Progress | None = None,
+) -> Iterator[tuple[CameraSample, CameraLidarOutput]]:
+    """Answer for every point of every frame, in order."""
+    samples, device = samples.without_chance(), next(network.parameters()).device
+    network.eval()
+    for index in range(len(frames)):
+        frame = frames[index]
+        if len(frame.points):
+            sample = make_sample(frame, samples, np.random.default_rng(0))
+            if sample is None or len(sample.source) != len(frame.points):
+                raise ConfigError(
+                    f'{frame.name}: some points leave a grid of {samples.grid} voxels',
+                    'Take more voxels or larger ones',
+                )
+            with torch.no_grad():
+                yield sample, network(collate([sample]).to(device))
+        if progress is not None:
+            progress((index + 1) / len(frames))

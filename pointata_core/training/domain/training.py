@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Lightning module of domain adaptation: one step reads like the objective."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+
+from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
+from pointata_core.training.domain.batches import Pair, answered_at
+from pointata_core.training.domain.configuration import DomainAdaptationConfig
+from pointata_core.training.domain.objective import (
+    LossWeights,
+    domain_terms,
+    mixed_terms,
+    source_terms,
+    target_terms,
+)
+from pointata_core.training.domain.stylised import mixed_for_pupil, stylise
+from pointata_core.training.domain.teacher import MovingAverageTeacher
+
+
+class CrossModalModule(lightning.LightningModule):
+    """Trains a camera and LiDAR network on a labelled source and an unlabelled target.
+
+    Args:
+        config: Every choice.
+        network: The pupil.
+        weights: Of the loss terms of this stage.
+        class_weights: ``(K,)`` for the cross-entropy on the source, or None.
+        labelled_weights: ``(K,)`` for that on labelled frames of the target domain, or None.
+    """
+
+    class_weights: Tensor | None
+    labelled_weights: Tensor | None
+
+    def __init__(
+        self,
+        config: DomainAdaptationConfig,
+        network: CameraLidarNetwork,
+        weights: LossWeights,
+        class_weights: Tensor | None = None,
+        labelled_weights: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.config, self.network, self.weights = config, network, weights
+        self.register_buffer('class_weights', class_weights, persistent=False)
+        self.register_buffer('labelled_weights', labelled_weights, persistent=False)
+        self.teacher = None
+        if weights.needs_teacher:
+            self.teacher = MovingAverageTeacher(network, mode=config.teacher_mode)
+        self.train()
+
+    def training_step(self, pair: Pair, number: int) -> Tensor:
+        """Return the loss and log its terms."""
+        # Dropout and the style's coin depend on the step alone, so a resumed run repeats them.
+        torch.manual_seed(self.config.seed * 1_000_003 + 17 * self.global_step + self.global_rank)
+        terms = self.terms(pair)
+        loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            found = {name: float(value) for name, value in terms.items()}
+            raise FloatingPointError(
+                f'the loss is {loss.item()} at step {self.global_step} ({found}): lower the '
+                'learning rates or look for non-finite input'
+            )
+        size = len(pair.source.pixels)
+        self.log('loss', loss, prog_bar=True, batch_size=size)
+        self.log_dict({k: v.detach() for k, v in terms.items()}, batch_size=size)
+        return loss
+
+    def terms(self, pair: Pair) -> dict[str, Tensor]:
+        """Weighted terms of one step, by name."""
+        config, weights = self.config, self.weights
+        if config.answer_points is not None:
+            source, target = (answered_at(part, config.answer_points) for part in pair[:2])
+            pair = pair._replace(source=source, target=target)
+        source = mixed_for_pupil(pair.source, pair.target, config.style)
+        answers = self.network(source)
+        if pair.mixed:
+            of_target = source.samples % 2 == 1
+            balances = self.class_weights, self.labelled_weights
+            terms = mixed_terms(answers, source.labels, weights, of_target, balances)
+        else:
+            terms = source_terms(answers, source.labels, weights, self.class_weights)
+        if self.teacher is not None:
+            grid = self.network.cloud_net.grid
+            batch, kept = stylise(pair.source, pair.target, config.style, grid)
+            # Statistics of a batch need two points; a cloud far too large for the grid has none.
+            if int(kept.sum()) > 1:
+                terms |= domain_terms(self.teacher(batch), answers.rows(kept), weights)
+        if weights.needs_target:
+            target = pair.target
+            pseudo = None
+            if target.image_pseudo_labels is not None:
+                pseudo = (target.image_pseudo_labels, target.cloud_pseudo_labels)
+            terms |= target_terms(self.network(target), weights, pseudo)
+        return terms
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, number: int) -> None:
+        """Let the teacher follow."""
+        if self.teacher is not None:
+            self.teacher.follow(self.network)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Adam with a rate of its own for the 2D branch; rates fall at the milestones."""
+        schedule = self.config.schedule
+        groups = [
+            {'params': params, 'lr': schedule.image_rate if name == 'image' else schedule.rate}
+            for name, params in self.network.parameter_groups().items()
+        ]
+        optimizer = torch.optim.Adam(groups)
+        falls = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(schedule.milestones), 0.1)
+        return {
+            'optimizer': optimizer,
+            'lr_scheduler': {'scheduler': falls, 'interval': 'step'},
+        }

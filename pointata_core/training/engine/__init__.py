@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine of every training: trainer, optimiser, batches, run folder, provenance."""

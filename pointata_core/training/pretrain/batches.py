@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches of clouds with pictures, a pure function of (seed, step): resuming needs no state.
+
+Points keep their place in the point-to-pixel map when the cloud is moved, by index. A cloud moved
+by T belongs with the view matrix V T^-1, which gives the same pixels and tells the pose encoder how
+the camera stands to the cloud as it is now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from pointata_core.errors import ConfigError
+from pointata_core.training.pretrain.image_bank import PictureBank
+from pointata_core.training.pretrain.settings import PretrainingConfig
+
+_LEAST_VISIBLE = 0.125
+"""A view that shows less of the points is drawn again (8 of 64 regions)."""
+
+
+class PictureClouds(Dataset):
+    """Shapes as training sees them, keyed by (draw, shape).
+
+    Args:
+        bank: All data.
+        config: Points, views, augmentation.
+        augment: Whether clouds are moved and thinned.
+
+    Raises:
+        ConfigError: The bank has fewer points or views than are asked for.
+    """
+
+    def __init__(self, bank: PictureBank, config: PretrainingConfig, augment: bool = True) -> None:
+        for name, have in (('points', bank.points.shape[1]), ('views', bank.views)):
+            if getattr(config, name) > have:
+                raise ConfigError(
+                    f'training.{name} is {getattr(config, name)}, the pictures have {have}',
+                    'Lower it, or write pictures with more',
+                )
+        self.bank = bank
+        self.config = config
+        self.augment = augment
+        self.cells = bank.cells(config.map_stride)
+        stored = np.arange(bank.views)
+        pool = config.view_pool or bank.views
+        self.pool = stored[np.linspace(0, bank.views, pool, endpoint=False).astype(int)]
+
+    def __len__(self) -> int:
+        """Number of shapes."""
+        return len(self.bank)
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
+        """One cloud and its pictures.
+
+        Returns:
+            ``points (N, 3)``, ``grey (W, H, H)`` uint8, ``cell (W, N)`` int64, ``view (W, 4, 4)``,
+            ``projection (4, 4)``, ``label ()``.
+        """
+        draw, shape = key
+        rng = np.random.default_rng([self.config.seed, draw, shape])
+        views = self._views(shape, rng)
+        chosen = self._points(rng)
+        points = self.bank.points[shape, chosen]
+        move = self._move(rng) if self.augment else np.eye(4)
+        points = points @ move[:3, :3].T
+        if self.augment and self.config.jitter:
+            reach = 5 * self.config.jitter
+            noise = self.config.jitter * rng.standard_normal(points.shape)
+            points = points + noise.clip(-reach, reach)
+        view = self.bank.cameras.view[views] @ np.linalg.inv(move)
+        return {
+            'points': torch.from_numpy(points.astype(np.float32)),
+            'grey': torch.from_numpy(self.bank.grey[shape, views]),
+            'cell': torch.from_numpy(self.cells[shape][views][:, chosen].astype(np.int64)),
+            'view': torch.from_numpy(view.astype(np.float32)),
+            'projection': torch.from_numpy(self.bank.cameras.projection.astype(np.float32)),
+            'label': torch.tensor(int(self.bank.label[shape])),
+        }
+
+    def _views(self, shape: int, rng: np.random.Generator) -> np.ndarray:
+        order = rng.permutation(self.pool)
+        visible = (self.cells[shape][order] >= 0).mean(axis=1) >= _LEAST_VISIBLE
+        # Stable: views that show enough come first, in the order drawn.
+        return order[np.argsort(~visible, kind='stable')][: self.config.views]
+
+    def _points(self, rng: np.random.Generator) -> np.ndarray:
+        chosen = rng.permutation(self.bank.points.shape[1])[: self.config.points]
+        if not self.augment:
+            return chosen
+        kept = len(chosen) - int(rng.random() * self.config.drop * len(chosen))
+        chosen[kept:] = chosen[rng.integers(kept, size=len(chosen) - kept)]
+        return chosen
+
+    def _move(self, rng: np.random.Generator) -> np.ndarray:
+        largest = np.log(self.config.scale)
+        angle = rng.uniform(-np.pi, np.pi) if self.config.turn else 0.0
+        size = np.exp(rng.uniform(-largest, largest))
+        move = np.eye(4)
+        cosine, sine = size * np.cos(angle), size * np.sin(angle)
+        move[:3, :3] = [[cosine, -sine, 0], [sine, cosine, 0], [0, 0, size]]
+        return move
+
+
+class StepBatches(Sampler[list[tuple[int, int]]]):
+    """The batches of a range of steps; every pass takes all shapes once, in a new order.
+
+    Each process of a distributed run takes its own part of every global batch.
+
+    Args:
+        shapes: Indices to draw from.
+        batch: Shapes per step and process.
+        steps: First step and the one after the last.
+        seed: Of the order.
+        rank: This process.
+        processes: Number of processes.
+    """
+
+    def __init__(
+        self,
+        shapes: np.ndarray,
+        batch: int,
+        steps: tuple[int, int],
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        self.shapes = shapes
+        self.batch = batch
+        self.steps = steps
+        self.seed = seed
+        self.rank = rank
+        self.processes = processes
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return self.steps[1] - self.steps[0]
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        """Yield lists of keys for `PictureClouds`."""
+        per_step = self.batch * self.processes
+        for step in range(*self.steps):
+            first = step * per_step + self.rank * self.batch
+            yield [(place, self._shape(place)) for place in range(first, first + self.batch)]
+
+    def _shape(self, place: int) -> int:
+        sweep, position = divmod(place, len(self.shapes))
+        if getattr(self, '_sweep', None) != sweep:
+            order = np.random.default_rng([self.seed, sweep]).permutation(len(self.shapes))
+            self._sweep, self._order = sweep, order
+        return int(self.shapes[self._order[position]])
+
+
+def split_shapes(count: int, held_back: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices to train on and to validate on: every ``held_back``-th shape is kept."""
+    index = np.arange(count)
+    kept = index % held_back == held_back - 1
+    return index[~kept], index[kept]

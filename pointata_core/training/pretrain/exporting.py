@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run leaves behind: the 3D backbone alone, and a manifest that says where it is from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pointata_core.errors import ConfigError
+from pointata_core.models.checkpoints.conversion import (
+    OWN_FAMILY,
+    ConversionReport,
+    ConvertedBackbone,
+    save_backbone,
+)
+from pointata_core.models.checkpoints.files import sha256_of
+from pointata_core.models.point.config import preset_config
+from pointata_core.training.pretrain.settings import PretrainingConfig
+
+CHECKPOINT, RESOLVED, BACKBONE = 'last.ckpt', 'resolved.json', 'backbone.safetensors'
+_TRANSFORMER = 'backbone.'
+
+
+def export_encoder(
+    path: Path, config: PretrainingConfig, state: Mapping[str, Tensor], manifest: dict[str, Any]
+) -> None:
+    """Write an encoder's weights, and where they come from beside them.
+
+    A transformer becomes a backbone file that skills can use; DGCNN, which none can, plain weights.
+
+    Args:
+        path: The ``.safetensors`` file.
+        config: Of the run.
+        state: The encoder's weights by name.
+        manifest: Facts of the run.
+    """
+    state = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    if config.encoder == 'dgcnn':
+        from safetensors.torch import save_file
+
+        save_file(state, path, metadata={'format': 'pointata-dgcnn/1'})
+    else:
+        state = {name.removeprefix(_TRANSFORMER): value for name, value in state.items()}
+        shape = preset_config(config.preset).backbone
+        statistics = ('running_mean', 'running_var', 'num_batches_tracked')
+        report = ConversionReport(
+            source='pointata pretrain',
+            source_sha256='',
+            converted=len(state),
+            parameters=sum(v.numel() for k, v in state.items() if not k.endswith(statistics)),
+            left_behind={},
+            must_train=(),
+        )
+        save_backbone(path, ConvertedBackbone(state, shape, config.preset, OWN_FAMILY, report))
+    manifest = {'kind': 'backbone', 'sha256': sha256_of(path), **manifest}
+    path.with_suffix('.json').write_text(json.dumps(manifest, indent=2, sort_keys=True) + '\n')
+
+
+def export_checkpoint(folder: str | Path) -> Path:
+    """Write the backbone of a run that is still going on, from its last checkpoint.
+
+    Returns:
+        ``step-N.safetensors`` in the run's folder, with its manifest beside it.
+
+    Raises:
+        ConfigError: The folder holds no checkpoint yet.
+    """
+    folder = Path(folder)
+    if not (folder / CHECKPOINT).is_file() or not (folder / RESOLVED).is_file():
+        raise ConfigError(
+            f'{folder}: found no {CHECKPOINT} of a run', 'Wait for the first checkpoint'
+        )
+    facts = json.loads((folder / RESOLVED).read_text())
+    checkpoint = torch.load(folder / CHECKPOINT, map_location='cpu', weights_only=True)
+    encoder = {
+        name.removeprefix('encoder.'): value
+        for name, value in checkpoint['state_dict'].items()
+        if name.startswith('encoder.')
+    }
+    step = int(checkpoint['global_step'])
+    path = folder / f'step-{step:06d}.safetensors'
+    config = PretrainingConfig(**facts['training'])
+    export_encoder(path, config, encoder, {**facts, 'step': step, 'complete': False})
+    return path

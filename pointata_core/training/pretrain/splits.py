@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which procedural families train and which are kept away for probing.
+
+A picture network taught with family names passes those names on to the point encoder, so a probe on
+the same families would flatter. Fourteen families, two of each group, are never trained on.
+"""
+
+from __future__ import annotations
+
+from pointata_core.shapes.generator import FAMILIES
+
+HELD_OUT_FAMILIES = (
+    *('knot', 'crystal', 'stool', 'sofa', 'helicopter', 'motorcycle', 'wrench', 'axe'),
+    *('teapot', 'guitar', 'bird', 'robot_arm', 'cactus', 'tower'),
+)
+"""Two families of every group, for probes alone."""
+
+TRAINING_FAMILIES = tuple(name for name in FAMILIES if name not in HELD_OUT_FAMILIES)
+"""All others, in the generator's order."""
+
+PROBE_SEED = 1_000_000
+"""Seeds of probe shapes start here, out of reach of training plans, which count from zero."""

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``report.html`` of a training: scores, loss, confusions and every setting, in one file."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from pointata_core import evaluation
+from pointata_core.training.skill.align import AlignResult
+from pointata_core.training.skill.runs import AdaptResult
+from pointata_core.training.skill.settings import TrainingSettings
+
+_HERE = Path(__file__).parent
+
+
+def write_training_report(
+    settings: TrainingSettings, aligned: AlignResult | None, adapted: AdaptResult, folder: Path
+) -> Path:
+    """Write ``report.html``; the same figures lie in ``results.json`` and ``align/align.json``.
+
+    Args:
+        settings: Of the run.
+        aligned: Of stage 1, if it ran.
+        adapted: Of stage 2.
+        folder: The run's folder.
+
+    Returns:
+        Path of the page.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined
+    )
+    style = (Path(evaluation.__file__).parent / 'report.css').read_text(encoding='utf-8')
+    page = environment.get_template('training_report.html.j2').render(
+        name=settings.name,
+        data=settings.data.name,
+        validation=settings.data.validation,
+        seed=settings.seed,
+        css=Markup(style),  # our own file
+        score=adapted.score,
+        training=adapted.training,
+        align=None if aligned is None else asdict(aligned),
+        curve=_curve(read_losses(folder)),
+        confusion=_confusion(adapted),
+        settings=(folder / 'settings.yaml').read_text(encoding='utf-8'),
+    )
+    path = folder / 'report.html'
+    path.write_text(page, encoding='utf-8')
+    return path
+
+
+def read_losses(folder: Path) -> list[tuple[int, float]]:
+    """Read (step, loss) of all attempts of a run; what an attempt repeated counts once."""
+    found: dict[int, float] = {}
+    for path in sorted((folder / 'logs' / 'csv').glob('attempt_*/metrics.csv')):
+        with path.open(encoding='utf-8', newline='') as file:
+            for row in csv.DictReader(file):
+                if row.get('loss'):
+                    found[int(row['step'])] = float(row['loss'])
+    return sorted(found.items())
+
+
+def _curve(losses: list[tuple[int, float]]) -> str:
+    if len(losses) < 2:
+        return ''
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3), dpi=110)
+    axes = figure.add_subplot()
+    steps, values = zip(*losses, strict=True)
+    axes.plot(steps, values, linewidth=1)
+    axes.set_xlabel('step')
+    axes.set_ylabel('loss')
+    axes.grid(alpha=0.3)
+    file = io.BytesIO()
+    figure.savefig(file, format='png', bbox_inches='tight')
+    return _data_uri(file.getvalue())
+
+
+def _confusion(adapted: AdaptResult) -> str:
+    from pointata_core.evaluation.charts import LIGHT, confusion_chart
+
+    counts = np.array(adapted.score.confusion)
+    if not counts.size:
+        return ''
+    # Every clip has an answer: the chart's column for "no answer" stays empty.
+    counts = np.pad(counts, ((0, 0), (0, 1)))
+    return _data_uri(confusion_chart(counts, adapted.score.classes, LIGHT))
+
+
+def _data_uri(png: bytes) -> str:
+    return 'data:image/png;base64,' + base64.b64encode(png).decode('ascii')

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Health of the node: counters, diagnostics and the log."""

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells how the node does: the diagnostics of all inputs, and the log when something changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.duration import Duration
+from rclpy.node import Node
+
+from pointata_ros.health.diagnostics import WORKER_FINDINGS, ModelFacts, all_findings, diagnostics
+from pointata_ros.health.faults import FaultLog, Finding
+from pointata_ros.health.memory import memory_in_use
+from pointata_ros.node.recovery import cells_at_most, full_cells
+from pointata_ros.node.skill import Skill
+from pointata_ros.node.stream import Stream
+from pointata_ros.node.worker import Worker
+from pointata_ros.parameters.table import NodeSettings
+from pointata_ros.qos import small_profile
+
+_LAST_WORDS_S = 0.5
+
+
+class Monitor:
+    """Publishes on ``/diagnostics`` while it is open, and remembers what the log has heard.
+
+    Args:
+        node: The node that is watched.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        log = node.get_logger()
+        self._fault_log = FaultLog(
+            # rclpy knows a message by its line, which must keep its severity.
+            lambda text: log.warning(text),
+            lambda text: log.error(text),
+            lambda text: log.info(text),
+        )
+        self._was_stuck = False
+
+    def open(self) -> None:
+        """Create the publisher."""
+        self._publisher = self._node.create_publisher(
+            DiagnosticArray, '/diagnostics', small_profile()
+        )
+
+    def close(self) -> None:
+        """Destroy the publisher."""
+        self._node.destroy_publisher(self._publisher)
+
+    def flush(self) -> None:
+        """Wait a moment for the last message to reach its readers: the publisher goes next."""
+        self._publisher.wait_for_all_acked(Duration(seconds=_LAST_WORDS_S))
+
+    def publish(
+        self,
+        streams: Sequence[Stream],
+        skill: Skill,
+        refused: str,
+        worker: Worker,
+        settings: NodeSettings,
+        broken: str,
+    ) -> None:
+        """Publish the state of the node and log what changed in it.
+
+        Args:
+            streams: The inputs.
+            skill: What answers them.
+            refused: Why the last swap of the skill failed, empty if it did not.
+            worker: Whose clouds take how long.
+            settings: Limits.
+            broken: Why the node is about to stop, empty if it is not.
+        """
+        message = DiagnosticArray()
+        to_log: dict[str, Finding] = {}
+        for stream in streams:
+            snapshot = stream.statistics.snapshot()
+            found = all_findings(snapshot, settings, worker.busy_s, broken, worker.busy_with)
+            to_log |= {one.name: one for one in (_of_input(stream, one) for one in found)}
+            about_input = diagnostics(
+                self._node.get_fully_qualified_name(),
+                self._node.get_clock().now().nanoseconds,
+                snapshot,
+                _facts(stream, skill, refused),
+                settings,
+                len(stream.input.mailbox),
+                found,
+                stream.name,
+                None if stream.pairs is None else stream.pairs.snapshot(),
+            )
+            message.header = about_input.header
+            message.status += about_input.status
+        self._log(list(to_log.values()), worker)
+        self._publisher.publish(message)
+
+    def _log(self, found: list[Finding], worker: Worker) -> None:
+        """Log what changed; of a stuck worker also where it is."""
+        stuck = any(one.name == 'stuck' for one in found)
+        if stuck and not self._was_stuck:
+            self._node.get_logger().error(f'the worker is at:\n{worker.where()}')
+        self._was_stuck = stuck
+        self._fault_log(found)
+
+
+def _of_input(stream: Stream, one: Finding) -> Finding:
+    """Under the name of its input, unless it is about the worker that all of them share."""
+    if one.name in WORKER_FINDINGS:
+        return one
+    return replace(one, name=stream.says(one.name), text=stream.says(one.text))
+
+
+def _facts(stream: Stream, skill: Skill, refused: str) -> ModelFacts:
+    session, bundle, device = stream.session, skill.bundle, skill.device
+    return ModelFacts(
+        bundle=bundle.manifest.name,
+        path=str(bundle.path),
+        hash=bundle.hash,
+        device=str(device.device),
+        device_reason=device.reason,
+        state_bytes=session.state_bytes,
+        frames_in_history=session.frames_in_history,
+        resets={str(reason): count for reason, count in session.resets.copy().items()},
+        # A camera network has no history.
+        window_frames=getattr(session.network, 'receptive_field', 0),
+        cells=cells_at_most(session),
+        full_cells=full_cells(session),
+        memory=memory_in_use(device.device),
+        trouble=tuple(filter(None, (skill.substitute_for, refused))),
+    )

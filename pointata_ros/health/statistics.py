@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What became of every cloud: counters and recent timings, shared by the threads of the node.
+
+Every cloud that arrives ends in exactly one of three places, so at rest
+``received == answered + sum(dropped) + sum(rejected)``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from pointata_ros.health.faults import Episode, Episodes, Fault
+
+_WINDOW = 256
+
+
+class DropReason(str, Enum):
+    """Why a legal cloud got no answer."""
+
+    SUPERSEDED = 'superseded'  # a newer one was waiting
+    OVERFLOW = 'overflow'  # pushed out of the full mailbox
+    RATE_LIMIT = 'rate_limit'  # parameter max_rate
+    DUPLICATE_STAMP = 'duplicate_stamp'
+    OUT_OF_ORDER = 'out_of_order'
+    NO_TRANSFORM = 'no_transform'
+    CLOCK_JUMP = 'clock_jump'  # was waiting when the clock jumped
+    DEACTIVATED = 'deactivated'  # was waiting when the node was deactivated
+    COLD = 'cold'  # parameter min_history: the temporal state has seen too little
+    ERROR = 'error'  # the network failed on it; the log has the traceback
+    OUT_OF_MEMORY = 'out_of_memory'
+    DEVICE_LOST = 'device_lost'
+
+    __str__ = str.__str__
+
+
+# Drops that somebody asked for are no fault.
+_FAULT_OF = {
+    DropReason.SUPERSEDED: Fault.UNANSWERED,
+    DropReason.OVERFLOW: Fault.UNANSWERED,
+    DropReason.DUPLICATE_STAMP: Fault.UNANSWERED,
+    DropReason.OUT_OF_ORDER: Fault.UNANSWERED,
+    DropReason.CLOCK_JUMP: Fault.UNANSWERED,
+    DropReason.ERROR: Fault.FAILED,
+    DropReason.OUT_OF_MEMORY: Fault.FAILED,
+    DropReason.DEVICE_LOST: Fault.FAILED,
+}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A consistent copy of the statistics.
+
+    Attributes:
+        received: Clouds that reached the node.
+        answered: Clouds whose result was published.
+        ingested: Clouds that entered the temporal state without an answer.
+        gaps: Clouds that did neither.
+        dropped: Clouds without an answer, by :class:`DropReason`.
+        rejected: Illegal clouds, by the codec's reason.
+        lost: Clouds which the middleware says it lost on the way.
+        points: Points answered.
+        unlabelled: Of these, points without a class.
+        timings_ms: Recent samples by stage.
+        arrivals_ns: Times on the node's clock at which recent clouds arrived.
+        stamps_ns: Stamps of recent clouds, in order of arrival.
+        last_error: Text of the last failure, empty if there was none.
+        non_finite: Cells whose answer was not a number.
+        uncompensated: Clouds that went on without their ego motion.
+        taken_s: When this was taken, steady clock.
+        faults: What is wrong at the moment.
+    """
+
+    received: int = 0
+    answered: int = 0
+    ingested: int = 0
+    gaps: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    points: int = 0
+    unlabelled: int = 0
+    timings_ms: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    arrivals_ns: tuple[int, ...] = ()
+    stamps_ns: tuple[int, ...] = ()
+    last_error: str = ''
+    non_finite: int = 0
+    uncompensated: int = 0
+    taken_s: float = 0.0
+    faults: Mapping[Fault, Episode] = field(default_factory=dict)
+
+
+class Statistics:
+    """Thread-safe counters since configuration; timings and arrivals of recent clouds.
+
+    Args:
+        now_s: Steady clock, by which faults last.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self._episodes = Episodes()
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self._timings: dict[str, deque[float]] = {}
+        self._arrivals: deque[int] = deque(maxlen=_WINDOW)
+        self._stamps: deque[int] = deque(maxlen=_WINDOW)
+        self._last_error = ''
+
+    def arrived(self, now_ns: int, stamp_ns: int) -> None:
+        """A cloud reached the node at ``now_ns`` on the node's clock."""
+        with self._lock:
+            self._counts['received'] += 1
+            self._arrivals.append(now_ns)
+            self._stamps.append(stamp_ns)
+
+    def answered(self, points: int, unlabelled: int, timings_ms: Mapping[str, float]) -> None:
+        """A result was published."""
+        with self._lock:
+            self._counts.update(answered=1, points=points, unlabelled=unlabelled)
+            for stage, milliseconds in timings_ms.items():
+                self._timings.setdefault(stage, deque(maxlen=_WINDOW)).append(milliseconds)
+
+    def dropped(self, reason: DropReason, *, ingested: bool = False) -> None:
+        """A legal cloud got no answer; ``ingested`` if it entered the temporal state."""
+        with self._lock:
+            self._dropped[str(reason)] += 1
+            self._counts['ingested' if ingested else 'gaps'] += 1
+            if reason in _FAULT_OF:
+                self._episodes.add(_FAULT_OF[reason], str(reason), self._now_s())
+
+    def rejected(self, reason: str) -> None:
+        """A cloud broke the rules of its message type."""
+        with self._lock:
+            self._rejected[reason] += 1
+            self._episodes.add(Fault.REJECTED, reason, self._now_s())
+
+    def slow(self, latency_s: float) -> None:
+        """An answer took ``latency_s``, which is longer than allowed."""
+        with self._lock:
+            self._episodes.add(Fault.SLOW, f'the last took {latency_s:.3f} s', self._now_s())
+
+    def non_finite(self, cells: int) -> None:
+        """The network's answer for ``cells`` cells, 0 = the action, was not a number."""
+        with self._lock:
+            self._counts['non_finite'] += cells
+            detail = f'{cells} cells' if cells else 'the action'
+            self._episodes.add(Fault.NON_FINITE, detail, self._now_s())
+
+    def no_transform(self, *, used: bool) -> None:
+        """The motion up to a cloud is unknown; ``used`` if the cloud goes on without it."""
+        with self._lock:
+            self._counts['uncompensated'] += used
+            detail = 'went on without compensation' if used else 'skipped'
+            self._episodes.add(Fault.NO_TRANSFORM, detail, self._now_s())
+
+    def lost(self, count: int) -> None:
+        """The middleware lost ``count`` clouds before they reached the node."""
+        with self._lock:
+            self._counts['lost'] += count
+
+    def failed(self, text: str) -> None:
+        """Remember the text of a failure."""
+        with self._lock:
+            self._last_error = text
+
+    def forget_rates(self) -> None:
+        """Drop arrival times and stamps: the clock jumped, so they compare to nothing."""
+        with self._lock:
+            self._arrivals.clear()
+            self._stamps.clear()
+
+    def snapshot(self) -> Snapshot:
+        """A consistent copy."""
+        with self._lock:
+            return Snapshot(
+                **{
+                    name: self._counts[name]
+                    for name in (
+                        'received',
+                        'answered',
+                        'ingested',
+                        'gaps',
+                        'lost',
+                        'points',
+                        'unlabelled',
+                        'non_finite',
+                        'uncompensated',
+                    )
+                },
+                dropped=self._dropped.copy(),
+                rejected=self._rejected.copy(),
+                timings_ms={stage: tuple(samples) for stage, samples in self._timings.items()},
+                arrivals_ns=tuple(self._arrivals),
+                stamps_ns=tuple(self._stamps),
+                last_error=self._last_error,
+                taken_s=(now_s := self._now_s()),
+                faults=self._episodes.current(now_s),
+            )

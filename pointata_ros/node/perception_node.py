@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The perception node: point clouds in, labelled clouds and actions out.
+
+It has one input, or several with names of their own that share the network and the worker.
+
+============  ====================================================================================
+transition    work
+============  ====================================================================================
+configure     check parameters, load, verify and warm up the bundle, create publishers
+activate      subscribe, start the worker and the timers
+deactivate    stop them, drop the temporal states, take markers away; the bundle stays loaded
+cleanup       release everything; also on shutdown and on error
+============  ====================================================================================
+
+Threads: the executor thread answers parameters, services and transitions and hands clouds over; the
+worker owns sessions and device; transforms are heard on a third; skills are loaded on a fourth.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from pointata_core.errors import ConfigError
+from pointata_core.inference.threads import choose_threads
+from pointata_core.inference.time_rules import ResetReason
+from pointata_ros.camera.input import check_camera_settings
+from pointata_ros.camera.mounting import StaticMountings
+from pointata_ros.health.banner import banner
+from pointata_ros.health.clock_guard import ClockGuard
+from pointata_ros.health.monitor import Monitor
+from pointata_ros.health.throttle import Throttle
+from pointata_ros.node.lifecycle import Broken, transition
+from pointata_ros.node.recovery import Recovery, release_memory
+from pointata_ros.node.skill import Skill, make_session, prepare_skill
+from pointata_ros.node.skill_server import SkillServer
+from pointata_ros.node.stream import Stream
+from pointata_ros.node.transforms import EgoMotion, NoEgoMotion, TransformListener
+from pointata_ros.node.worker import Worker
+from pointata_ros.parameters.server import ParameterServer
+from pointata_ros.parameters.table import NodeSettings
+
+_STOP_TIMEOUT_S = 10.0
+
+
+class PerceptionNode(LifecycleNode):
+    """See the module's text and ``docs/interfaces.md``.
+
+    Args:
+        name: Node name.
+        options: Passed on to :class:`rclpy.node.Node`.
+
+    Attributes:
+        streams: Its inputs, one by default; none while it is unconfigured.
+        skills: What answers them.
+
+    Raises:
+        ConfigError: A parameter given at start is illegal.
+    """
+
+    def __init__(self, name: str = 'perception_node', **options: Any) -> None:
+        super().__init__(name, **options)
+        # Timers that watch the input must go on when ROS time stands still.
+        self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._warn = Throttle(self.get_logger().warning)
+        self._log_failure = Throttle(lambda text: self.get_logger().error(text))
+        self._configured = ExitStack()
+        self._active = ExitStack()
+        # Guards which thread may touch the sessions while no worker owns them.
+        self._ownership = threading.Lock()
+        self.streams: tuple[Stream, ...] = ()
+        self._transforms: TransformListener | None = None
+        self._mountings: StaticMountings | None = None
+        self._worker: Worker | None = None
+        self._monitor = Monitor(self)
+        self.skills = SkillServer(
+            self, lambda: self.settings, lambda: self.streams, self._between_frames
+        )
+        self._broken = ''
+        self._parameter_server = ParameterServer(self, self._settings_changed)
+        if self.settings.autostart:
+            self._autostart_timer = self.create_timer(
+                0.0, self._autostart, clock=self._steady_clock
+            )
+
+    @property
+    def settings(self) -> NodeSettings:
+        """The parameters as they are now."""
+        return self._parameter_server.settings
+
+    # ------------------------------------------------------------------ transitions
+
+    @transition
+    def on_configure(self, state: LifecycleState) -> None:
+        """Load and try the bundle; create what others see of the node while it is inactive."""
+        settings = self.settings
+        self._refuse_missing_parameters(settings)
+        choose_threads(settings.num_threads)
+        with ExitStack() as stack:
+            if settings.fixed_frame:
+                self._transforms = TransformListener(
+                    self, settings.fixed_frame, lambda: self.settings.transform_timeout
+                )
+                stack.callback(self._drop_transforms)
+            skill = prepare_skill(settings.bundle, settings.device, settings.precision)
+            if skill.has_camera:
+                self._prepare_camera(settings, stack)
+            stack.callback(self._drop_streams)
+            for name in settings.inputs or ('',):
+                self._add_stream(name, skill)
+            self._monitor.open()
+            stack.callback(self._monitor.close)
+            self._broken = ''
+            with self._ownership:
+                self.skills.open(skill)
+                stack.callback(self._close_skills)
+                self.skills.announce()
+            self._configured = stack.pop_all()
+
+    @transition
+    def on_activate(self, state: LifecycleState) -> None:
+        """Begin to listen and to answer."""
+        settings = self.settings
+        with ExitStack() as stack:
+            changed, recovery = threading.Condition(), Recovery(len(self.streams))
+            lanes = []
+            for stream in self.streams:
+                stack.callback(self._forget, stream)
+                # A camera network has no history that the sensor's motion could be taken out of.
+                moves = settings.fixed_frame and stream.pairs is None
+                ego_motion = EgoMotion(self._transforms.look_up) if moves else NoEgoMotion()
+                lanes.append(
+                    stream.listen(
+                        ego_motion,
+                        recovery,
+                        self._give_up,
+                        len(self.streams),
+                        changed,
+                        self._transforms or self._mountings,
+                    )
+                )
+            with self._ownership:
+                self._worker = Worker(lanes, changed, self._report_failure)
+                self._worker.start()
+            stack.callback(self._stop_worker)
+            # Closed before the worker is: nothing new may arrive while it ends.
+            for stream in self.streams:
+                stack.callback(stream.stop_listening)
+            if settings.policy == 'latest':
+                stack.callback(
+                    ClockGuard(self.get_clock(), settings.max_gap, self._clock_jumped).close
+                )
+            for period_s, callback in (
+                (settings.diagnostics_period, self._publish_diagnostics),
+                (settings.hint_after, self._hint),
+            ):
+                timer = self.create_timer(period_s, callback, clock=self._steady_clock)
+                stack.callback(self.destroy_timer, timer)
+            self._active = stack.pop_all()
+        self.get_logger().info(banner(self.skills.current, settings, self.streams))
+
+    @transition
+    def on_deactivate(self, state: LifecycleState) -> None:
+        """Stop listening; keep the bundle."""
+        if self._broken:
+            raise Broken(self._broken)
+        self._active.close()
+
+    @transition
+    def on_cleanup(self, state: LifecycleState) -> None:
+        """Release everything."""
+        self.release()
+
+    @transition
+    def on_shutdown(self, state: LifecycleState) -> None:
+        """Release everything."""
+        self.release()
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release everything; success leads back to unconfigured, from where one may try again."""
+        try:
+            self.release()
+        except Exception:
+            self.get_logger().error(f'release broke:\n{traceback.format_exc()}')
+        return TransitionCallbackReturn.SUCCESS
+
+    def release(self) -> None:
+        """Stop all threads and free the device; may be called in any state, any number of times."""
+        # From last to first; what breaks in one step does not keep the others from being taken.
+        with ExitStack() as steps:
+            steps.callback(release_memory)
+            # A thread that still computes while the interpreter ends may crash it.
+            steps.callback(self.skills.join, _STOP_TIMEOUT_S)
+            steps.callback(self._configured.close)
+            steps.callback(self._active.close)
+
+    def _autostart(self) -> None:
+        self.destroy_timer(self._autostart_timer)
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    # ------------------------------------------------------------------ parts
+
+    def _stop_worker(self) -> None:
+        with self._ownership:
+            worker, self._worker = self._worker, None
+        if not worker.stop(_STOP_TIMEOUT_S):
+            raise RuntimeError(f'the worker is still busy after {_STOP_TIMEOUT_S:g} s')
+
+    def _forget(self, stream: Stream) -> None:
+        if not self._broken:  # a device that failed cannot make a new state
+            stream.session.reset(ResetReason.REQUESTED)
+        stream.forget()
+
+    def _close_skills(self) -> None:
+        with self._ownership:
+            self.skills.close()
+
+    def _add_stream(self, name: str, skill: Skill) -> None:
+        session = make_session(skill, self.settings)
+        self.streams += (Stream(self, name, session, lambda: self.settings, self._warn),)
+
+    def _prepare_camera(self, settings: NodeSettings, stack: ExitStack) -> None:
+        """Check what a camera needs, and hear of its mounting."""
+        check_camera_settings(settings)
+        if self._transforms is None and not settings.camera_extrinsics:
+            self._mountings = StaticMountings(self)
+            stack.callback(self._drop_mountings)
+
+    def _drop_mountings(self) -> None:
+        self._mountings.close()
+        self._mountings = None
+
+    def _drop_streams(self) -> None:
+        streams, self.streams = self.streams, ()
+        for stream in streams:
+            stream.outputs.close()
+
+    def _drop_transforms(self) -> None:
+        self._transforms.close()
+        self._transforms = None
+
+    # ------------------------------------------------------------------ parameters
+
+    def _refuse_missing_parameters(self, settings: NodeSettings) -> None:
+        missing = self._parameter_server.not_given() if settings.strict_parameters else []
+        if missing:
+            raise ConfigError(
+                f'strict_parameters is set and no value was given for: {", ".join(missing)}',
+                'Give each a value in the parameter file',
+            )
+
+    def _settings_changed(self, settings: NodeSettings) -> None:
+        # The label tables hold the threshold.
+        self._between_frames(self.skills.announce)
+
+    def _between_frames(self, action: Callable[[], None]) -> None:
+        """Run what touches sessions, skill or label tables: on the worker if there is one."""
+        with self._ownership:
+            if self._worker is not None:
+                self._worker.between_frames(action)
+            else:
+                action()
+
+    # ------------------------------------------------------------------ while active
+
+    def _publish_diagnostics(self) -> None:
+        skills = self.skills
+        self._monitor.publish(
+            self.streams, skills.current, skills.refused, self._worker, self.settings, self._broken
+        )
+
+    def _hint(self) -> None:
+        for stream in self.streams:
+            stream.hint()
+
+    def _clock_jumped(self, text: str) -> None:
+        """Start afresh: what was seen and what waits belongs to another time."""
+        self._warn('clock', f'{text}: the temporal state starts afresh')
+        if self._transforms is not None:
+            self._transforms.clear()
+        for stream in self.streams:
+            stream.clock_jumped()
+            self._worker.between_frames(partial(stream.pipeline.reset, ResetReason.CLOCK_JUMP))
+
+    def _give_up(self, reason: str) -> None:
+        """The device failed for good: go on on the CPU if asked to, else stop. On the worker."""
+        if self._broken:
+            return
+        on_cpu = self.skills.current.device.device.type == 'cpu'
+        if self.settings.device_failure == 'cpu' and not on_cpu:
+            try:
+                self.skills.move_to_cpu(reason)
+            except Exception as error:
+                reason = f'{reason}; going on on the CPU failed too: {error}'
+            else:
+                return
+        self._broken = reason
+        if self.executor is not None:
+            self.executor.create_task(self._stop_broken)
+
+    def _stop_broken(self) -> None:
+        """Tell everybody, then go through error processing back to unconfigured."""
+        if self._worker is None:
+            return  # somebody else deactivated the node meanwhile
+        try:
+            self._publish_diagnostics()
+            self._monitor.flush()
+        finally:
+            self.trigger_deactivate()
+
+    def _report_failure(self, name: str, error: Exception) -> None:
+        if not self.context.ok():
+            return  # the process is being ended; publishing cannot work any more
+        text = ''.join(traceback.format_exception(error))
+        whose = f' of {name}' if name else ''
+        self._log_failure(name, f'a cloud{whose} failed:\n{text}')

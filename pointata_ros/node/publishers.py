@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that the node says about a cloud, and the tables needed to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import PointCloud2, PointField
+from std_msgs.msg import Header
+from vision_msgs.msg import Classification, LabelInfo, ObjectHypothesis, VisionClass
+from visualization_msgs.msg import MarkerArray
+
+from pointata_core.bundles.manifest import Manifest
+from pointata_core.inference.session import FrameResult
+from pointata_core.io.cloud import Cloud
+from pointata_core.io.messages.point_cloud2 import encode_fields, fill_message, xyz_columns
+from pointata_ros.node.colours import ColourTable
+from pointata_ros.node.markers import action_markers, removal
+from pointata_ros.parameters.table import NodeSettings
+from pointata_ros.qos import latched_profile, output_profile, overrides
+
+_TOPICS = {
+    'segmentation': ('output/segmentation', PointCloud2),
+    'segmentation_rgb': ('output/segmentation_rgb', PointCloud2),
+    'action': ('output/action', Classification),
+    'markers': ('output/markers', MarkerArray),
+    'timings': ('debug/timings', DiagnosticArray),
+}
+_LABEL_TOPICS = {
+    'segmentation': 'output/segmentation/label_info',
+    'action': 'output/action/label_info',
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A cloud and what the session says about it; ``labels`` after the score threshold."""
+
+    header: Header
+    cloud: Cloud
+    result: FrameResult
+    labels: np.ndarray
+
+
+class Outputs:
+    """The publishers of one input's answers. Messages may be published from any thread.
+
+    Args:
+        node: The node that publishes.
+        base: What the names of the topics begin with: ``~``, or ``~/NAME`` for a named input.
+    """
+
+    def __init__(self, node: Node, base: str = '~') -> None:
+        self._node = node
+        # Tells inputs and nodes apart where they share a topic.
+        self._name = base.replace('~', node.get_fully_qualified_name(), 1)
+        self._publishers: dict[str, Publisher] = {}
+        self._label_publishers: dict[str, Publisher] = {}
+        with ExitStack() as stack:
+            stack.callback(self.close)
+            for key, (topic, message) in _TOPICS.items():
+                self._publishers[key] = node.create_publisher(
+                    message,
+                    f'{base}/{topic}',
+                    output_profile(),
+                    qos_overriding_options=overrides(),
+                )
+            for task, topic in _LABEL_TOPICS.items():
+                self._label_publishers[task] = node.create_publisher(
+                    LabelInfo, f'{base}/{topic}', latched_profile()
+                )
+            stack.pop_all()
+        self._colours = ColourTable(())
+        self._actions: tuple[str, ...] = ()
+        self._has_segmentation = False
+
+    @property
+    def topics(self) -> list[str]:
+        """Resolved names of the result topics."""
+        return [publisher.topic_name for publisher in self._publishers.values()]
+
+    def announce(self, manifest: Manifest, threshold: float) -> None:
+        """Publish the label tables of a bundle; what follows is read with them."""
+        classes = manifest.segmentation_classes
+        self._has_segmentation = bool(classes)
+        self._actions = manifest.action_classes
+        colours = manifest.tasks['segmentation'].colours if classes else ()
+        self._colours = ColourTable(classes, colours)
+        self._publish_labels('segmentation', classes, threshold)
+        self._publish_labels('action', self._actions, 0.0)
+
+    def publish(self, answer: Answer, settings: NodeSettings) -> None:
+        """Publish all that the settings ask for and the bundle can say."""
+        if self._has_segmentation:
+            if settings.publish_segmentation and self._is_heard('segmentation'):
+                self._publishers['segmentation'].publish(segmentation_message(answer))
+            if settings.publish_rgb and self._is_heard('segmentation_rgb'):
+                self._publishers['segmentation_rgb'].publish(rgb_message(answer, self._colours))
+        if answer.result.action is not None:
+            hypotheses = sorted_hypotheses(answer.result.action, self._actions)
+            if settings.publish_action:
+                self._publishers['action'].publish(
+                    Classification(header=answer.header, results=hypotheses)
+                )
+            if settings.publish_markers and self._is_heard('markers'):
+                best = hypotheses[0]
+                self._publishers['markers'].publish(
+                    action_markers(
+                        self._name,
+                        answer.header,
+                        best.class_id,
+                        best.score,
+                        settings.marker_lifetime,
+                    )
+                )
+
+    def publish_timings(self, header: Header, timings_ms: Mapping[str, float]) -> None:
+        """Tell whoever listens how long each stage of one answered cloud took, milliseconds."""
+        if not self._is_heard('timings'):
+            return
+        values = [KeyValue(key=stage, value=f'{ms:.4f}') for stage, ms in timings_ms.items()]
+        status = DiagnosticStatus(name=f'{self._name.lstrip("/")}: timings', values=values)
+        self._publishers['timings'].publish(DiagnosticArray(header=header, status=[status]))
+
+    def remove_markers(self, frame_id: str) -> None:
+        """Take the text away."""
+        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=frame_id)
+        self._publishers['markers'].publish(removal(self._name, header))
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        for publisher in (*self._publishers.values(), *self._label_publishers.values()):
+            self._node.destroy_publisher(publisher)
+
+    def _is_heard(self, key: str) -> bool:
+        return self._publishers[key].get_subscription_count() > 0
+
+    def _publish_labels(self, task: str, classes: tuple[str, ...], threshold: float) -> None:
+        message = LabelInfo(threshold=threshold)
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.class_map = [
+            VisionClass(class_id=index, class_name=name) for index, name in enumerate(classes)
+        ]
+        self._label_publishers[task].publish(message)
+
+
+def segmentation_message(answer: Answer) -> PointCloud2:
+    """The labelled cloud: x, y, z as they came, ``class_id`` (uint16), ``probability``."""
+    return _cloud_message(
+        answer,
+        [('class_id', answer.labels), ('probability', answer.result.probabilities)],
+    )
+
+
+def rgb_message(answer: Answer, colours: ColourTable) -> PointCloud2:
+    """The coloured cloud for viewers."""
+    return _cloud_message(answer, [('rgb', colours.packed(answer.labels))])
+
+
+def _cloud_message(answer: Answer, columns: list[tuple[str, np.ndarray]]) -> PointCloud2:
+    cloud = answer.cloud
+    encoded = encode_fields(
+        xyz_columns(cloud.points) + columns,
+        width=cloud.width,
+        height=cloud.height,
+        is_dense=bool(cloud.finite.all()),
+    )
+    return fill_message(PointCloud2(), encoded, answer.header, PointField)
+
+
+def sorted_hypotheses(scores: np.ndarray, classes: tuple[str, ...]) -> list[ObjectHypothesis]:
+    """All classes, the most probable first; ``class_id`` is the class name.
+
+    Args:
+        scores: (A,) probabilities.
+        classes: Names in order of class id.
+    """
+    order = np.argsort(-scores, kind='stable')
+    return [ObjectHypothesis(class_id=classes[i], score=float(scores[i])) for i in order]

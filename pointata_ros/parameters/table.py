@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one table of node parameters.
+
+:class:`NodeSettings` is that table: each field is a ROS parameter, its annotation the type, its
+default the default, and its metadata the description, range, choices and whether it may change
+while the node runs. Declaration (:mod:`pointata_ros.parameters.server`), ``config/perception.yaml``
+and ``docs/parameters.md`` (:mod:`pointata_ros.parameters.files`) are all made from it, so they
+cannot disagree. Regenerate the two files with::
+
+    python -m pointata_ros.parameters.table --write
+
+This module does not import ROS.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pointata_core.errors import ConfigError
+from pointata_core.inference.camera_calibration import parse_pose
+from pointata_ros.parameters.input_names import LEGAL_NAMES, refuse_names
+from pointata_ros.parameters.rules import Parameter, Value, parameter, refuse
+
+
+def refuse_pose(text: str) -> str:
+    """Why a text is no pose, empty if it is one or is empty."""
+    try:
+        if text:
+            parse_pose(text)
+    except ConfigError as error:
+        return error.message
+    return ''
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """Every parameter of the perception node, typed and checked. See ``docs/parameters.md``."""
+
+    bundle: str = parameter(
+        '',
+        'Model',
+        'Folder of the skill bundle, or the name of one of this package (radhar); empty = its '
+        'default one. A change takes effect through the service ~/load_skill.',
+        live=True,
+    )
+    device: str = parameter(
+        'auto',
+        'Model',
+        'Where the network runs; auto takes the first CUDA device if there is one.',
+        pattern=r'auto|cpu|cuda(:\d+)?',
+    )
+    device_failure: str = parameter(
+        'stop',
+        'Model',
+        'What to do when the device is lost or stays out of memory: stop (log, then back to '
+        'unconfigured) or go on on the cpu, which the diagnostics then say all the time.',
+        choices=('stop', 'cpu'),
+        live=True,
+    )
+    precision: str = parameter(
+        'float32',
+        'Model',
+        'How the large matrix products are taken: float32, or bfloat16, which is faster where the '
+        'processor has instructions for it; nearly all labels stay the same.',
+        choices=('float32', 'bfloat16'),
+    )
+    num_threads: int = parameter(
+        0,
+        'Model',
+        'CPU threads of one operation of the network; with 1, a second thread prepares the next '
+        'cloud and finishes the last answer beside the first. 0 = 1 on up to four processors, '
+        'else as torch decides.',
+        minimum=0,
+        maximum=1024,
+    )
+    autostart: bool = parameter(
+        True,
+        'Lifecycle',
+        'Configure and activate by itself; false leaves that to a lifecycle manager.',
+    )
+    strict_parameters: bool = parameter(
+        False,
+        'Lifecycle',
+        'Refuse to configure unless each parameter of this table was given a value from outside.',
+    )
+    inputs: tuple[str, ...] = parameter(
+        (),
+        'Input',
+        'Names of several sensors, each with a stream of its own on ~/NAME/input/points and '
+        '~/NAME/output/...; all of them share one network in memory. Empty = one sensor, on '
+        '~/input/points and ~/output/... .',
+        rule=LEGAL_NAMES,
+        refuse=refuse_names,
+    )
+    policy: str = parameter(
+        'latest',
+        'Input',
+        'latest (live): answer the newest cloud and count the others; block (recordings): answer '
+        'every cloud, holding the publisher back where it is reliable.',
+        choices=('latest', 'block'),
+    )
+    queue_size: int = parameter(
+        10, 'Input', 'Clouds that may wait for the worker.', minimum=1, maximum=1000
+    )
+    patience: float = parameter(
+        0.1,
+        'Input',
+        'Policy latest: seconds that a cloud may have waited and still be answered although a '
+        'newer one is there, while the node keeps up with the sensor on average. 0 = never.',
+        minimum=0.0,
+        maximum=60.0,
+        live=True,
+    )
+    max_points: int = parameter(
+        2_000_000,
+        'Input',
+        'A cloud with more points than this is rejected.',
+        minimum=1,
+        maximum=100_000_000,
+    )
+    hint_after: float = parameter(
+        5.0,
+        'Input',
+        'Seconds without a cloud after which the log says why none may be arriving.',
+        minimum=0.1,
+        maximum=3600.0,
+    )
+    image_transport: str = parameter(
+        'raw',
+        'Camera',
+        'What comes on ~/input/image where the bundle is one for camera and LiDAR: raw '
+        '(sensor_msgs/Image) or compressed (sensor_msgs/CompressedImage, JPEG or PNG).',
+        choices=('raw', 'compressed'),
+    )
+    image_rectified: bool = parameter(
+        False,
+        'Camera',
+        'Images are rectified (image_rect): P and R of the camera_info count. False = as the lens '
+        'made them: K and D count, and points are bent accordingly.',
+    )
+    image_tolerance: float = parameter(
+        0.05,
+        'Camera',
+        'Seconds that the stamps of a cloud and its image may differ; of several images the '
+        'nearest is taken.',
+        minimum=0.0,
+        maximum=10.0,
+        live=True,
+    )
+    image_wait: float = parameter(
+        0.0,
+        'Camera',
+        'Seconds that a cloud may be held back for its image; then it is answered by the LiDAR '
+        'alone. Inputs that share the node wait along.',
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    )
+    camera_extrinsics: str = parameter(
+        '',
+        'Camera',
+        'Pose of the LiDAR in the optical frame of the camera, "x y z qx qy qz qw" (metres, '
+        'quaternion). Empty = looked up in TF.',
+        rule='x y z qx qy qz qw, or empty',
+        refuse=refuse_pose,
+    )
+    max_gap: float = parameter(
+        1.0,
+        'Time',
+        'Seconds between two stamps above which the temporal state starts afresh.',
+        minimum=0.001,
+        maximum=3600.0,
+    )
+    ingest_share: float = parameter(
+        0.5,
+        'Time',
+        'A cloud that is not answered still enters the temporal state while that costs at most '
+        'this share of the time between two clouds; else it is counted as a gap. 0 = never.',
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    )
+    min_history: int = parameter(
+        1,
+        'Time',
+        'Clouds that the temporal state must have seen before answers are published; 1 = answer '
+        'from the first cloud on.',
+        minimum=1,
+        maximum=1000,
+        live=True,
+    )
+    fixed_frame: str = parameter(
+        '',
+        'Time',
+        'Frame that stands still (map, odom): the sensor motion between clouds is looked up in TF '
+        'and taken out. Empty = no compensation and no use of TF.',
+    )
+    transform_timeout: float = parameter(
+        0.1,
+        'Time',
+        'Seconds to wait for the transform of a cloud.',
+        minimum=0.0,
+        maximum=10.0,
+        live=True,
+    )
+    transform_policy: str = parameter(
+        'skip',
+        'Time',
+        'What to do with a cloud whose transform is missing: skip it, or go on uncompensated.',
+        choices=('skip', 'uncompensated'),
+        live=True,
+    )
+    publish_segmentation: bool = parameter(
+        True, 'Output', 'Publish the labelled cloud on ~/output/segmentation.', live=True
+    )
+    publish_rgb: bool = parameter(
+        True,
+        'Output',
+        'Publish the coloured cloud on ~/output/segmentation_rgb while somebody subscribes.',
+        live=True,
+    )
+    publish_action: bool = parameter(
+        True, 'Output', 'Publish the action scores on ~/output/action.', live=True
+    )
+    publish_markers: bool = parameter(
+        True, 'Output', 'Publish the action as text on ~/output/markers.', live=True
+    )
+    score_threshold: float = parameter(
+        0.0,
+        'Output',
+        'Points whose class is less probable than this come back unlabelled (65535).',
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    )
+    max_rate: float = parameter(
+        0.0,
+        'Output',
+        'Most answers per second of stamp time; clouds in between enter the state only. 0 = every '
+        'cloud. Has no effect under the policy block.',
+        minimum=0.0,
+        maximum=1000.0,
+        live=True,
+    )
+    marker_lifetime: float = parameter(
+        1.0,
+        'Output',
+        'Seconds after which RViz forgets a marker that is not renewed.',
+        minimum=0.05,
+        maximum=3600.0,
+        live=True,
+    )
+    diagnostics_period: float = parameter(
+        1.0, 'Diagnostics', 'Seconds between two diagnostics.', minimum=0.05, maximum=60.0
+    )
+    input_timeout: float = parameter(
+        2.0,
+        'Diagnostics',
+        'Seconds without a cloud after which the input is reported as Timeout (ERROR).',
+        minimum=0.05,
+        maximum=3600.0,
+        live=True,
+    )
+    warn_rate: float = parameter(
+        0.5,
+        'Diagnostics',
+        'Input below this many clouds per second is reported as WarnRate.',
+        minimum=0.0,
+        maximum=1000.0,
+        live=True,
+    )
+    error_rate: float = parameter(
+        0.1,
+        'Diagnostics',
+        'Input below this many clouds per second is reported as ErrorRate.',
+        minimum=0.0,
+        maximum=1000.0,
+        live=True,
+    )
+
+    max_latency: float = parameter(
+        0.2,
+        'Diagnostics',
+        'Seconds from callback to answer above which processing is reported as slow (policy '
+        'latest). 0 = never.',
+        minimum=0.0,
+        maximum=60.0,
+        live=True,
+    )
+    error_after: float = parameter(
+        5.0,
+        'Diagnostics',
+        'Seconds for which a fault (slow, unanswered, rejected, ...) lasts before it is reported '
+        'as ERROR instead of WARN.',
+        minimum=0.0,
+        maximum=3600.0,
+        live=True,
+    )
+    stuck_after: float = parameter(
+        10.0,
+        'Diagnostics',
+        'Seconds on a single cloud after which the worker is reported as stuck (ERROR).',
+        minimum=0.05,
+        maximum=3600.0,
+        live=True,
+    )
+
+    def __post_init__(self) -> None:
+        reason = refusal(dataclasses.asdict(self))
+        if reason:
+            raise ConfigError(reason, 'docs/parameters.md lists what is allowed')
+
+
+PARAMETERS: tuple[Parameter, ...] = tuple(
+    Parameter(field.name, field.default, field.metadata['specification'])
+    for field in dataclasses.fields(NodeSettings)
+)
+_BY_NAME = {one.name: one for one in PARAMETERS}
+
+
+def refusal(values: Mapping[str, Value]) -> str:
+    """Why these values cannot be used, empty if they can.
+
+    Args:
+        values: Name to value; names that are not in the table are ignored. Rules that involve two
+            parameters are checked only where both are given.
+
+    Returns:
+        A sentence naming parameter, value and what is allowed.
+    """
+    for name, value in values.items():
+        if name in _BY_NAME and (reason := refuse(_BY_NAME[name], value)):
+            return reason
+    warn_rate, error_rate = values.get('warn_rate'), values.get('error_rate')
+    if warn_rate is not None and error_rate is not None and error_rate > warn_rate:
+        return f'parameter error_rate is {error_rate!r}, expected at most warn_rate ({warn_rate!r})'
+    return ''
+
+
+if __name__ == '__main__':
+    from pointata_ros.parameters.files import main
+
+    main()

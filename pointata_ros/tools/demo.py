@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``pointata demo``: a recording through the live node, and an honest account of what came back.
+
+Three processes talk over DDS, as on a robot: the perception node, a player that publishes the
+recording at its pace, and this one, which listens like any consumer. Nothing is shared between them
+but topics; what the node did not answer is counted with its reason, not hidden.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from pointata_core.bundles.manifest import Manifest
+from pointata_core.cli.console import err, note, out, progress
+from pointata_core.cli.tables import print_results
+from pointata_core.errors import PointataError
+from pointata_core.evaluation import environment
+from pointata_core.evaluation.report import write_report
+from pointata_core.resources import resource_path
+from pointata_ros.dds import use_large_cloud_profile
+from pointata_ros.tools.demo_collector import Collector
+from pointata_ros.tools.demo_processes import Child, Ending, Family, orderly_end
+from pointata_ros.tools.demo_recording import Recording, choose_recording
+from pointata_ros.tools.demo_results import live_results
+
+if TYPE_CHECKING:
+    from pointata_core.evaluation.results import EvaluationResults
+
+NODE = '/pointata_demo'
+CLOUD_TOPIC = f'{NODE}/points'
+_DEFAULT_BUNDLE = 'models/default'
+_START_TIMEOUT_S = 300.0
+_QUIET_S = 3.0
+_GIVE_UP_S = 60.0
+_DIAGNOSTICS_PERIOD_S = 0.2
+
+
+class DemoFailed(PointataError):
+    """A process of the demo ended before its work was done."""
+
+
+def run(arguments: Any) -> int:
+    """Run the demo.
+
+    Args:
+        arguments: Options of ``pointata_core.cli.demo``.
+
+    Returns:
+        Exit status: 0 if anything was answered, else 1.
+
+    Raises:
+        PointataError: Bad input, or a process of the demo failed; all of them have ended then.
+    """
+    output = Path(arguments.output)
+    output.mkdir(parents=True, exist_ok=True)
+    with orderly_end() as ending:
+        recording = choose_recording(arguments, output)
+        results = _play(arguments, recording, output, ending)
+    page = write_report(results, output)
+    print_results(results, out())
+    out().print(f'report: {page}', soft_wrap=True)
+    if not results.frames_answered:
+        note(f'no frame was answered; {_why(results)} (logs: {output}/node.log, replay.log)')
+        return 1
+    return 0
+
+
+def _play(arguments: Any, recording: Recording, output: Path, ending: Ending) -> EvaluationResults:
+    """Node, player and collector, from start to end; leaves no process behind."""
+    bundle = Path(arguments.bundle) if arguments.bundle else resource_path(_DEFAULT_BUNDLE)
+    manifest = _manifest(bundle)
+    with ExitStack() as stack:
+        stack.enter_context(_own_ros_domain())
+        use_large_cloud_profile()
+        rclpy.init(args=[], signal_handler_options=rclpy.SignalHandlerOptions.NO)
+        stack.callback(rclpy.try_shutdown)
+        listener = Node('pointata_demo_collector', start_parameter_services=False)
+        stack.callback(listener.destroy_node)
+        collector = Collector(
+            listener, NODE, manifest, recording.plan.frames, recording.actions,
+            keep_labels=bool(recording.plan.labels_field),
+        )  # fmt: skip
+        executor = SingleThreadedExecutor()
+        executor.add_node(listener)
+        family = stack.enter_context(Family())
+
+        perception = family.start('node', _node_command(arguments, bundle), output / 'node.log')
+        spin = _Spinner(executor, perception, ending)
+        with err().status('starting the node'):
+            _activate(listener, spin)
+        player = family.start(
+            'player', _player_command(arguments, recording), output / 'replay.log'
+        )
+        started = time.monotonic()
+        _collect(recording, collector, spin, player)
+        # Until its last answer: what follows is silence, in which it was made sure that no more
+        # would come.
+        wall_s = collector.last_answer_s - started if collector.recorder.answered else 0.0
+        peak = environment.peak_rss_bytes(perception.pid)
+    collector.finish()
+    return live_results(arguments, recording, collector, manifest, bundle, wall_s, peak)
+
+
+@contextmanager
+def _own_ros_domain() -> Iterator[None]:
+    """A domain of our own on this machine alone: no other node may interfere or be disturbed."""
+    ours = {
+        'ROS_DOMAIN_ID': os.environ.get('POINTATA_DEMO_DOMAIN_ID', str(1 + os.getpid() % 100)),
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp',
+    }
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _node_command(arguments: Any, bundle: Path) -> list[str]:
+    parameters = {
+        'bundle': f"'{bundle.resolve()}'",
+        'device': arguments.device,
+        'precision': arguments.precision,
+        'autostart': 'false',
+        'policy': arguments.policy,
+        'diagnostics_period': _DIAGNOSTICS_PERIOD_S,
+        'fixed_frame': f"'{arguments.fixed_frame}'",
+    }
+    command = [sys.executable, '-m', 'pointata_ros.node.main', '--ros-args']
+    command += ['-r', f'__node:={NODE.strip("/")}', '-r', f'~/input/points:={CLOUD_TOPIC}']
+    for name, value in parameters.items():
+        command += ['-p', f'{name}:={value}']
+    return command
+
+
+def _player_command(arguments: Any, recording: Recording) -> list[str]:
+    command = [sys.executable, '-m', 'pointata_ros.tools.replay', str(recording.path)]
+    command += ['--topics', recording.plan.cloud_topic, *recording.extras]
+    command += ['--remap', f'{recording.plan.cloud_topic}={CLOUD_TOPIC}']
+    command += ['--rate', str(arguments.rate), '--wait-for-subscribers', '1']
+    return command
+
+
+class _Spinner:
+    """One turn of the executor, and a look at whether the work still makes sense."""
+
+    def __init__(self, executor: SingleThreadedExecutor, perception: Child, ending: Ending) -> None:
+        self._executor, self.perception, self._ending = executor, perception, ending
+
+    def once(self) -> None:
+        """Handle what has come, waiting a moment for it."""
+        self._executor.spin_once(timeout_sec=0.05)
+        self._ending.check()
+        child = self.perception
+        if child.status is not None:
+            raise DemoFailed(
+                f'the node ended with status {child.status}:\n{child.last_words()}',
+                f'See {child.log}; pointata doctor checks the installation',
+            )
+
+
+def _activate(listener: Node, spin: _Spinner) -> None:
+    """Take the node through its lifecycle, as a manager on a robot does."""
+    client = listener.create_client(ChangeState, f'{NODE}/change_state')
+    for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not client.service_is_ready():
+            spin.once()
+            _before(deadline, spin.perception)
+        answer = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        while not answer.done():
+            spin.once()
+            _before(deadline, spin.perception)
+        if not answer.result().success:
+            raise DemoFailed(
+                f'the node could not start:\n{spin.perception.last_words()}',
+                f'See {spin.perception.log}; pointata doctor checks the installation',
+            )
+
+
+def _before(deadline: float, child: Child) -> None:
+    if time.monotonic() > deadline:
+        raise DemoFailed(
+            f'the node was not active after {_START_TIMEOUT_S:g} s:\n{child.last_words()}',
+            f'See {child.log}',
+        )
+
+
+def _collect(
+    recording: Recording,
+    collector: Collector,
+    spin: _Spinner,
+    player: Child,
+) -> None:
+    """Listen until the player has ended and the node has accounted for all that it received."""
+    news: Callable[[], tuple[int, int]] = lambda: (  # noqa: E731
+        collector.recorder.answered,
+        collector.count('input', 'received') + collector.count('processing', 'dropped'),
+    )
+    last, quiet_since, reports = news(), time.monotonic(), None
+    with progress('node answers') as show:
+        while True:
+            spin.once()
+            if news() != last:
+                last, quiet_since = news(), time.monotonic()
+                show(last[0], recording.plan.frames)
+            if player.status is None:
+                quiet_since = time.monotonic()
+                continue
+            if player.status != 0:
+                raise DemoFailed(
+                    f'the player ended with status {player.status}:\n{player.last_words()}',
+                    f'See {player.log}',
+                )
+            # The first report after the player's end may have been on its way before.
+            reports = collector.reports if reports is None else reports
+            heard_all = collector.recorder.answered >= collector.count('processing', 'answered')
+            done = collector.reports >= reports + 3 and collector.settled and heard_all
+            arrived_all = collector.count('input', 'received') >= recording.plan.frames
+            quiet_s = time.monotonic() - quiet_since
+            # Clouds may still wait in the middleware, or be lost for good: silence tells.
+            if (done and (arrived_all or quiet_s > _QUIET_S)) or quiet_s > _GIVE_UP_S:
+                return
+
+
+def _manifest(bundle: Path) -> Manifest:
+    path = bundle / 'manifest.json'
+    try:
+        text = path.read_text(encoding='utf-8')
+    except OSError as error:
+        raise DemoFailed(
+            f'{path}: cannot be read ({error.strerror})', 'Name the folder of a bundle'
+        ) from error
+    return Manifest.from_json(text, str(path))
+
+
+def _why(results: EvaluationResults) -> str:
+    losses = {**results.dropped, **results.rejected, **results.skipped}
+    reasons = ', '.join(f'{number} {reason}' for reason, number in losses.items())
+    return reasons or 'the recording has no clouds'

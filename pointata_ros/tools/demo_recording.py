@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo plays: the bag of the user, or a simulated one."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pointata_core.cli.console import note
+from pointata_core.cli.simulate import record_bag
+from pointata_core.evaluation.bag_evaluation import BagPlan, plan_bag, read_actions
+from pointata_core.io.bags.reader import BagReader
+
+# A street that no bundle was trained on, in which somebody walks, runs, waves, throws and falls.
+SIMULATED_SCENE, SIMULATED_SEED, SIMULATED_RATE_HZ = 'street', 500_004, 10.0
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is played.
+
+    Args:
+        path: The bag.
+        plan: Its cloud topic, the number of clouds, and where ground truth is, if anywhere.
+        period_s: Mean time between two clouds at the pace of the recording.
+        extras: Other topics to play: transforms.
+        actions: True action by stamp, if recorded.
+    """
+
+    path: Path
+    plan: BagPlan
+    period_s: float
+    extras: tuple[str, ...]
+    actions: dict[int, str]
+
+
+def choose_recording(arguments: Any, output: Path) -> Recording:
+    """The bag of the user, or one that is simulated now into ``output``.
+
+    Args:
+        arguments: Options of ``pointata_core.cli.demo``.
+        output: Folder for a simulated bag.
+
+    Raises:
+        BagError: The bag cannot be read, or has no cloud topic to choose.
+    """
+    path = _simulate(arguments, output) if arguments.bag is None else Path(arguments.bag)
+    with BagReader(path) as reader:
+        plan = plan_bag(reader, arguments.topic)
+        extras = tuple(t.name for t in reader.topics if t.name in ('/tf', '/tf_static'))
+        actions = read_actions(reader, plan.action_topic)
+        period_s = reader.duration_s / max(1, plan.frames - 1)
+    return Recording(path, plan, period_s, extras, actions)
+
+
+def _simulate(arguments: Any, output: Path) -> Path:
+    path = output / f'simulated_{SIMULATED_SEED}_{arguments.sensor}_{arguments.duration:g}s'
+    if (path / 'metadata.yaml').is_file():
+        note(f'{path} is there already: the same scene every time')
+        return path
+    with tempfile.TemporaryDirectory(dir=output, prefix='.simulating_') as aside:
+        # Under its own name only when complete: an interrupted one must not be taken for whole.
+        record_bag(
+            Path(aside) / 'bag', SIMULATED_SCENE, arguments.sensor, SIMULATED_SEED,
+            arguments.duration, SIMULATED_RATE_HZ,
+        )  # fmt: skip
+        (Path(aside) / 'bag').rename(path)
+    return path
