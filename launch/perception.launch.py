@@ -40,7 +40,7 @@ BOOLEAN_PARAMETERS = {
 }
 # Further topics of an input with a camera.
 CAMERA_TOPICS = {
-    'image': 'Topic of the pictures',
+    'image': 'Topic of the images',
     'camera_info': 'Topic of their calibration',
 }
 NOT_GIVEN = ' (not given: as in params_file)'

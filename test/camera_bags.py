@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from camera_bundle_samples import FROM_LIDAR, HEIGHT, MATRIX, WIDTH, picture, surroundings
+from camera_bundle_samples import FROM_LIDAR, HEIGHT, MATRIX, WIDTH, drawn_image, surroundings
 from scipy.spatial.transform import Rotation
 
 from pointata_core.io.bags.reader import BagWriter
@@ -42,17 +42,17 @@ def write_camera_bag(
     change_image: Callable[[Any], Any] = unchanged,
     change_info: Callable[[Any], Any] = unchanged,
 ) -> Path:
-    """Clouds at 10 Hz and a picture of each.
+    """Clouds at 10 Hz and an image of each.
 
     Args:
         path: Folder to create.
         count: Clouds.
-        image_delay_ns: Stamp of a picture after that of its cloud.
-        late_ns: A picture is recorded so much after its cloud.
-        without: Numbers of clouds whose picture is left out.
+        image_delay_ns: Stamp of an image after that of its cloud.
+        late_ns: An image is recorded so much after its cloud.
+        without: Numbers of clouds whose image is left out.
         with_tf: Whether the mounting of the camera is recorded.
-        images: Topic of the pictures.
-        change_image: Applied to each picture before it is written.
+        images: Topic of the images.
+        change_image: Applied to each image before it is written.
         change_info: Applied to each calibration.
     """
     place = np.linalg.inv(FROM_LIDAR)
@@ -69,7 +69,7 @@ def write_camera_bag(
                 continue
             seen = now + image_delay_ns
             info = camera_info(types, seen, 'camera', MATRIX, (HEIGHT, WIDTH))
-            shot = image(types, seen, 'camera', picture(number))
+            shot = image(types, seen, 'camera', drawn_image(number))
             entries.append((now + late_ns, INFO, change_info(info)))
             entries.append((now + late_ns, images, change_image(shot)))
         if with_tf:

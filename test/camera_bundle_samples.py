@@ -70,11 +70,11 @@ def surroundings(seed: int, count: int = 400) -> np.ndarray:
     return random.uniform((-20, -15, -2), (20, 15, 4), (count, 3)).astype(np.float32)
 
 
-def picture(seed: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+def drawn_image(seed: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
     """Random colours, (height, width, 3) uint8."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
 def view(seed: int = 0) -> CameraView:
     """What an ideal camera sees that looks forward."""
-    return CameraView(picture(seed), Camera(MATRIX, WIDTH, HEIGHT), FROM_LIDAR)
+    return CameraView(drawn_image(seed), Camera(MATRIX, WIDTH, HEIGHT), FROM_LIDAR)

@@ -17,7 +17,7 @@ KITTI_P2 = np.array([[70.0, 0, 60, 3.0], [0, 70, 20, 0.5], [0, 0, 1, 0.003]])
 KITTI_TR = np.array([[0, -1, 0, 0.01], [0, 0, -1, -0.08], [1, 0, 0, -0.27]])
 
 
-def picture(path: Path, width: int, height: int, seed: int = 0) -> np.ndarray:
+def image(path: Path, width: int, height: int, seed: int = 0) -> np.ndarray:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Blocks of one colour: noise would take long to compress.
     blocks = np.random.default_rng(seed).integers(0, 256, (-(-height // 8), -(-width // 8), 3))
@@ -44,7 +44,7 @@ def write_kitti_sequence(folder: Path, scans: int = 2, labels: bool = True, poin
         np.column_stack([xyz, np.ones(points)]).astype('<f4').tofile(
             folder / 'velodyne' / f'{number:06d}.bin'
         )
-        picture(folder / 'image_2' / f'{number:06d}.png', 124, 40, number)
+        image(folder / 'image_2' / f'{number:06d}.png', 124, 40, number)
         if labels:
             (folder / 'labels').mkdir(exist_ok=True)
             raw = np.random.default_rng(number).choice([0, 10, 40, 50, 70, 252], points)
@@ -63,7 +63,7 @@ def write_virtual_kitti(root: Path, points: int = 300):
         (root / 'vkitti3d_npy' / scene).mkdir(parents=True)
         np.save(root / 'vkitti3d_npy' / scene / '00007.npy', rows)
         for number, weather in enumerate(WEATHERS):
-            picture(root / 'vkitti_1.3.1_rgb' / scene / weather / '00007.png', 1242, 375, number)
+            image(root / 'vkitti_1.3.1_rgb' / scene / weather / '00007.png', 1242, 375, number)
 
 
 A2D2_RECTIFIED = [[170.0, 0, 96], [0, 170, 60], [0, 0, 1]]
@@ -91,7 +91,7 @@ def write_a2d2(root: Path, drive: str = TEST_DRIVE, frames: int = 2, points: int
             return folder / f'{stamp}_{kind}_frontcenter_{91 + number:09d}.{ending}'
 
         rng = np.random.default_rng(number)
-        picture(path('camera', 'png'), width, height, number)
+        image(path('camera', 'png'), width, height, number)
         # Left half: class of the stripe; the last stripe has a colour of no class.
         stripes = np.repeat(np.arange(16), width // 16)[None].repeat(height, 0)
         codes = np.where(stripes == 15, 5, 17 * stripes + 1000)
@@ -163,7 +163,7 @@ def write_nuscenes(root: Path, scenes: list[tuple[str, str, str]], points: int =
         scan = root / f'samples/LIDAR_TOP/d{name}LIDAR_TOPTrue.pcd.bin'
         scan.parent.mkdir(parents=True, exist_ok=True)
         np.column_stack([xyz, np.ones((points, 2))]).astype('<f4').tofile(scan)
-        picture(root / f'samples/CAM_FRONT/d{name}CAM_FRONTTrue.png', 1600, 900, number)
+        image(root / f'samples/CAM_FRONT/d{name}CAM_FRONTTrue.png', 1600, 900, number)
         label = root / f'lidarseg/v1.0-trainval/d{name}_lidarseg.bin'
         label.parent.mkdir(parents=True, exist_ok=True)
         rng.integers(0, len(names), points).astype(np.uint8).tofile(label)

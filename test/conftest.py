@@ -63,7 +63,7 @@ def untrained_bundle(tmp_path_factory) -> Path:
             # Zero-initialised branches would hide mistakes in time and context.
             if not parameter.any():
                 torch.nn.init.normal_(parameter, std=0.02)
-    preparation = PreparationConfig(max_cells=2048, cell_size_m=0.2)
+    preparation = PreparationConfig(max_voxels=2048, voxel_size_m=0.2)
     manifest = Manifest.for_network(
         'untrained', config.to_dict(), preset='tiny', preparation=preparation.to_dict()
     )

@@ -82,9 +82,9 @@ def write_config(path: Path, data: Path, backbone: Path, /, **changes: Any) -> P
         'preparation': {
             'scale_m': 1.0,
             'origin': 'first_frame',
-            'cell_size_m': 0.02,
+            'voxel_size_m': 0.02,
             'range_knee_m': 0.0,
-            'max_cells': 64,
+            'max_voxels': 64,
         },
         'augmentation': {'rotation_deg': 10.0, 'scale': [0.95, 1.05], 'keep': 0.8},
         'network': {
@@ -98,7 +98,7 @@ def write_config(path: Path, data: Path, backbone: Path, /, **changes: Any) -> P
             'segmentation_blocks': [3],
             'readout_width': 16,
             'readout_frames': 6,
-            'place_width': 8,
+            'position_width': 8,
             'motion_lags': [1, 3],
             'dropout': 0.1,
         },

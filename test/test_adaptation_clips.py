@@ -29,16 +29,16 @@ from pointata_core.training.clips.augmentation import (
 )
 from pointata_core.training.clips.clip_store import open_store, recipe_for
 from pointata_core.training.clips.frozen_features import freeze_features
-from pointata_core.training.clips.prepared_clips import with_cues
+from pointata_core.training.clips.prepared_clips import with_auxiliary
 from pointata_core.training.engine.batches import EpochBatches
 from pointata_core.training.skill.settings import DataSettings, TrainingSettings
 
 PREPARATION = PreparationConfig(
     scale_m=2.0,
     origin='first_frame',
-    cell_size_m=0.05,
+    voxel_size_m=0.05,
     range_knee_m=0.0,
-    max_cells=64,
+    max_voxels=64,
     features={'velocity': FeatureSpec(scale=2.0), 'intensity': FeatureSpec(offset=1.0)},
 )
 
@@ -77,10 +77,10 @@ def test_prepared_clips_are_what_a_stream_sees(settings) -> None:
         columns = dict(zip(raw.feature_names, raw[1].features[t].T, strict=True))
         frame = preparer.prepare(cloud, columns, origin)
         origin = frame.origin
-        cells = len(frame.points)
-        assert torch.equal(batch.points[0, t, :cells], frame.points)
-        assert torch.equal(batch.features[0, t, :cells], frame.features)
-        assert batch.mask[0, t].sum() == cells
+        voxels = len(frame.points)
+        assert torch.equal(batch.points[0, t, :voxels], frame.points)
+        assert torch.equal(batch.features[0, t, :voxels], frame.features)
+        assert batch.mask[0, t].sum() == voxels
         layout = frame_geometry(frame.points[None], None, settings.network.geometry)
         for name in ('centre_index', 'patch_index', 'context_index'):
             assert torch.equal(getattr(batch.geometry, name)[t], getattr(layout, name)[0]), name
@@ -204,8 +204,8 @@ def test_some_clips_of_a_batch_are_those_clips(settings) -> None:
     for name in ('centre_index', 'centres', 'patch_index', 'context_index'):
         assert torch.equal(getattr(taken.geometry, name), getattr(alone.geometry, name)), name
     assert torch.equal(taken.action, alone.action)
-    cells = alone.points.shape[2]
-    assert torch.equal(taken.points[:, :, :cells], alone.points)
+    voxels = alone.points.shape[2]
+    assert torch.equal(taken.points[:, :, :voxels], alone.points)
     assert taken.mask.sum() == alone.mask.sum()
 
 
@@ -221,23 +221,23 @@ def test_cues_kept_with_frozen_features_are_those_of_the_points(settings) -> Non
         adapted_blocks=1,
         segmentation_blocks=(3,),
         action_classes=store.classes,
-        place_width=4,
+        position_width=4,
     )
     torch.manual_seed(0)
     network = PointATA(config).eval()
     pairs = [(0, 0), (3, 1), (1, 1)]
     kept = freeze_features(network, store, torch.device('cpu'), False)[pairs]
-    whole = with_cues(network, store[pairs])
+    whole = with_auxiliary(network, store[pairs])
     # Kept as float16.
-    torch.testing.assert_close(kept.cues, whole.cues, atol=2e-2, rtol=1e-3)
+    torch.testing.assert_close(kept.auxiliary, whole.auxiliary, atol=2e-2, rtol=1e-3)
     rows = whole.geometry.centre_index
     fields = gather(whole.features.flatten(0, 1), rows)
-    assert torch.equal(whole.cues[..., -2:], fields)
+    assert torch.equal(whole.auxiliary[..., -2:], fields)
     assert fields.any()
     with torch.no_grad():
         expected = network(whole.points, whole.features, whole.mask, geometry=whole.geometry).action
         found = network(
             kept.points, kept.features, kept.mask, geometry=kept.geometry, prefix=kept.prefix,
-            cues=kept.cues,
+            auxiliary=kept.auxiliary,
         ).action  # fmt: skip
     torch.testing.assert_close(found, expected, atol=2e-2, rtol=1e-2)

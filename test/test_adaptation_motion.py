@@ -23,7 +23,7 @@ from pointata_core.training.skill.settings import TrainingSettings
 
 AUGMENTATION = AugmentationConfig(rotation_deg=180, tilt_deg=5, scale=(0.8, 1.2), mirror=True)
 GEOMETRY = GeometryConfig(tokens=8, patch_size=4, tube_radius=0.3, context_neighbours=2)
-PREPARATION = PreparationConfig(scale_m=4.0, cell_size_m=0.02, range_knee_m=0.0, max_cells=512)
+PREPARATION = PreparationConfig(scale_m=4.0, voxel_size_m=0.02, range_knee_m=0.0, max_voxels=512)
 
 
 def drive(frames: int = 4, points: int = 60) -> Clip:

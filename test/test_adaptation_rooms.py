@@ -71,7 +71,7 @@ def test_prepared_rooms_lie_about_the_origin_and_keep_classes_and_colours(settin
     assert batch.points.abs().max() < 1  # metres by five, not somewhere in the building
     floor, wall = CLASSES.index('floor'), CLASSES.index('wall')
     label, colour = batch.label[batch.mask], batch.features[batch.mask]
-    # The line where floor and wall meet may share cells.
+    # The line where floor and wall meet may share voxels.
     assert (colour[label == floor][:, 0] >= 0).all() and (label == floor).sum() > 20
     assert (colour[label == wall][:, 2] >= 0).all() and (label == wall).sum() > 20
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from pointata_core.errors import ConfigError
 from pointata_core.models.point.config import GeometryConfig
 from pointata_core.models.point.geometry import frame_geometry
-from pointata_core.models.point.patch_motion import WAY_WIDTH, clip_ways
+from pointata_core.models.point.patch_motion import DISPLACEMENT_WIDTH, clip_displacements
 from pointata_core.training.clips.prepared_clips import ClipBatch
 from pointata_core.training.clips.step_augmentation import augment_step, warped_frames
 from pointata_core.training.skill.settings import OptimiserSettings, TrainingSettings, read_settings
 
 GEOMETRY = GeometryConfig(tokens=5, patch_size=4, tube_radius=0.5, context_neighbours=2)
-WAYS = 2 * WAY_WIDTH
+DISPLACEMENTS = 2 * DISPLACEMENT_WIDTH
 WARP = OptimiserSettings(time_warp=0.5)
 MOVE = OptimiserSettings(centre_rotation_deg=40, centre_shift=0.2)
 
@@ -39,7 +39,9 @@ def batch_of(clips: int = 3, frames: int = 6, points: int = 12) -> ClipBatch:
         geometry=layout,
         features=torch.rand(clips, frames, points, 2, generator=generator),
         prefix=torch.rand(clips * frames, 6, 8, generator=generator),
-        cues=torch.cat([clip_ways(cloud, mask, layout, None, (1, 2), 100.0), fields], dim=-1),
+        auxiliary=torch.cat(
+            [clip_displacements(cloud, mask, layout, None, (1, 2), 100.0), fields], dim=-1
+        ),
     )
 
 
@@ -79,7 +81,7 @@ def test_at_its_own_speed_a_clip_stays_as_it_is():
 
 def test_a_frame_that_changes_places_takes_everything_along():
     batch = batch_of()
-    warped = augment_step(batch, WARP, 'z', WAYS, seed=3)
+    warped = augment_step(batch, WARP, 'z', DISPLACEMENTS, seed=3)
     old, new = by_frame(batch), by_frame(warped)
     # Actions number the frames here.
     origin = new['action']
@@ -93,36 +95,38 @@ def test_a_frame_that_changes_places_takes_everything_along():
 @pytest.mark.parametrize('change', [WARP, MOVE, replace(MOVE, time_warp=0.3)])
 def test_any_number_of_processes_changes_a_clip_alike(change):
     batch = batch_of(4)
-    whole = by_frame(augment_step(batch, change, 'y', WAYS, seed=9))
+    whole = by_frame(augment_step(batch, change, 'y', DISPLACEMENTS, seed=9))
     parts = [
-        by_frame(augment_step(batch.take(torch.arange(2) + 2 * p), change, 'y', WAYS, 9, p, 2))
+        by_frame(
+            augment_step(batch.take(torch.arange(2) + 2 * p), change, 'y', DISPLACEMENTS, 9, p, 2)
+        )
         for p in range(2)
     ]
     for name, values in whole.items():
         torch.testing.assert_close(torch.cat([part[name] for part in parts]), values)
-    other = by_frame(augment_step(batch, change, 'y', WAYS, seed=10))
+    other = by_frame(augment_step(batch, change, 'y', DISPLACEMENTS, seed=10))
     assert any(not torch.equal(other[name], values) for name, values in whole.items())
 
 
 def test_ways_turn_with_the_places_they_belong_to():
     batch = batch_of()
-    moved = augment_step(batch, MOVE, 'z', WAYS, seed=1)
+    moved = augment_step(batch, MOVE, 'z', DISPLACEMENTS, seed=1)
     layout = frame_geometry(moved.points.flatten(0, 1), moved.mask.flatten(0, 1), GEOMETRY)
-    anew = clip_ways(moved.points, moved.mask, layout, None, (1, 2), 100.0)
-    torch.testing.assert_close(moved.cues[..., :WAYS], anew, atol=1e-5, rtol=1e-3)
-    assert (moved.cues - batch.cues)[..., :WAYS].abs().max() > 1e-3
-    assert torch.equal(moved.cues[..., WAYS:], batch.cues[..., WAYS:])
+    anew = clip_displacements(moved.points, moved.mask, layout, None, (1, 2), 100.0)
+    torch.testing.assert_close(moved.auxiliary[..., :DISPLACEMENTS], anew, atol=1e-5, rtol=1e-3)
+    assert (moved.auxiliary - batch.auxiliary)[..., :DISPLACEMENTS].abs().max() > 1e-3
+    assert torch.equal(moved.auxiliary[..., DISPLACEMENTS:], batch.auxiliary[..., DISPLACEMENTS:])
 
 
 def test_without_settings_nothing_changes():
     batch = batch_of()
-    assert augment_step(batch, OptimiserSettings(), 'z', WAYS, seed=1) is batch
+    assert augment_step(batch, OptimiserSettings(), 'z', DISPLACEMENTS, seed=1) is batch
 
 
 def test_clips_that_know_the_sensors_motion_keep_their_time():
     batch = replace(batch_of(), motion=torch.eye(4).repeat(3, 6, 1, 1))
     with pytest.raises(ConfigError, match=r'data\.motion'):
-        augment_step(batch, WARP, 'z', WAYS, seed=1)
+        augment_step(batch, WARP, 'z', DISPLACEMENTS, seed=1)
 
 
 def test_such_settings_are_refused_before_anything_is_prepared():

@@ -21,9 +21,9 @@ from pointata_core.training.clips.prepared_clips import (
     LabelledFrame,
     PreparedClips,
     augment,
-    cell_labels,
     collate,
     prepare_clip,
+    voxel_labels,
     write_clip,
 )
 from pointata_core.training.skill.actor_training import (
@@ -52,7 +52,7 @@ CONFIG = NetworkConfig(
     actor_class='post',
     dropout=0.0,
 )
-PREPARATION = PreparationConfig(cell_size_m=0.2, max_cells=512)
+PREPARATION = PreparationConfig(voxel_size_m=0.2, max_voxels=512)
 
 
 def scene(seed: int, frames: int) -> list[LabelledFrame]:
@@ -97,7 +97,7 @@ def test_cached_clips_equal_preparing_live(paths):
                     getattr(batch.geometry, name)[row], getattr(geometry, name)[0]
                 )
             torch.testing.assert_close(batch.geometry.pillars[row, :, :used], geometry.pillars[0])
-            expected = cell_labels(frame.label, live.cell_of_point, used, len(CLASSES))
+            expected = voxel_labels(frame.label, live.voxel_of_point, used, len(CLASSES))
             np.testing.assert_array_equal(batch.label[b, t, :used], expected)
             assert bool((batch.label[b, t, used:] == IGNORED).all())
 
@@ -127,8 +127,8 @@ def test_actor_clips_hold_the_actor_and_nothing_else(paths):
 
 def test_majority_label_of_a_cell():
     label = np.array([0, 1, 1, 7, 0])
-    cells = cell_labels(label, np.array([0, 0, 0, 1, -1]), 2, classes=3)
-    np.testing.assert_array_equal(cells, [1, IGNORED])
+    voxels = voxel_labels(label, np.array([0, 0, 0, 1, -1]), 2, classes=3)
+    np.testing.assert_array_equal(voxels, [1, IGNORED])
 
 
 def test_class_weights_favour_rare_classes_and_ignore_padding():
@@ -165,9 +165,9 @@ def scores(network, paths):
     batch = collate([PreparedClips([p], 8, 8)[0] for p in paths])
     output = network(batch.points, mask=batch.mask, geometry=batch.geometry)
     use = batch.label != IGNORED
-    cells = (output.segmentation.argmax(-1) == batch.label)[use].float().mean()
+    voxels = (output.segmentation.argmax(-1) == batch.label)[use].float().mean()
     action = (output.action[:, -1].argmax(-1) == batch.action[:, -1]).float().mean()
-    return float(cells), float(action)
+    return float(voxels), float(action)
 
 
 def test_a_toy_world_is_learned_and_the_backbone_stays_untouched(paths, tmp_path):
@@ -184,8 +184,8 @@ def test_a_toy_world_is_learned_and_the_backbone_stays_untouched(paths, tmp_path
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
     silent = network.action_head.compress.weight[:, : 2 * CONFIG.backbone.width]
     assert not silent.any()
-    cells, action = scores(network, paths[16:])
-    assert cells > 0.97
+    voxels, action = scores(network, paths[16:])
+    assert voxels > 0.97
     assert action > 0.7
 
 

@@ -48,7 +48,7 @@ def run(folder: Path, task: str, name: str):
             'cache': str(folder / 'cache'),
         },
         optimiser={'epochs': 1, 'batch': 2, 'class_weight_power': 0.5},
-        preparation={'origin': 'first_frame', 'cell_size_m': 0.02, 'max_range_m': 2000.0},
+        preparation={'origin': 'first_frame', 'voxel_size_m': 0.02, 'max_range_m': 2000.0},
     )  # fmt: skip
     settings = read_settings(config)
     return settings, run_adapt(settings)

@@ -21,7 +21,7 @@ from pointata_core.training.skill.settings import OptimiserSettings
 from pointata_core.training.skill.tuning import (
     MODES,
     apply_mode,
-    finished,
+    merge_and_freeze,
     parameter_groups,
     prefix_is_frozen,
     tuning_mode,
@@ -42,9 +42,9 @@ CONFIG = NetworkConfig(
 )
 
 
-def network_for(name: str, places: int = 0) -> PointATA:
+def network_for(name: str, positions: int = 0) -> PointATA:
     mode = MODES[name]
-    config = replace(CONFIG, readout=mode.readout or 'pooled', place_width=places)
+    config = replace(CONFIG, readout=mode.readout or 'pooled', position_width=positions)
     if not mode.adapters:
         config = replace(
             config, adapter_width=0, adapter_kernel=1, context_width=0, class_offset=False
@@ -128,7 +128,7 @@ def test_low_rank_updates_merge_into_the_weights() -> None:
     start = network_for('head')(clip()).action
     torch.testing.assert_close(network(clip()).action, start)
     train_a_step(network)
-    served = finished(network)
+    served = merge_and_freeze(network)
     assert not any('parametrizations' in name for name in served.state_dict())
     network.eval()
     torch.testing.assert_close(served(clip()).action, network(clip()).action)
@@ -186,9 +186,9 @@ def test_a_class_offset_starts_silent_and_streams_exactly() -> None:
     torch.testing.assert_close(torch.stack(frames, 1), whole, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(('name', 'places'), [('probe', 0), ('head', 0), ('head', 5)])
-def test_skills_without_adapters_stream_exactly(name: str, places: int) -> None:
-    network = network_for(name, places).eval()
+@pytest.mark.parametrize(('name', 'positions'), [('probe', 0), ('head', 0), ('head', 5)])
+def test_skills_without_adapters_stream_exactly(name: str, positions: int) -> None:
+    network = network_for(name, positions).eval()
     with torch.no_grad():
         for parameter in network.action_head.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
@@ -214,23 +214,23 @@ def test_a_trained_backbone_may_go_slower_than_what_is_new() -> None:
 @pytest.mark.parametrize('weight', [0.0, 0.25, 0.5, 1.0])
 def test_tokens_answer_in_training_and_both_streams_afterwards(weight: float) -> None:
     torch.manual_seed(0)
-    network = PointATA(replace(CONFIG, place_width=5, token_weight=weight)).eval()
+    network = PointATA(replace(CONFIG, position_width=5, token_weight=weight)).eval()
     points = clip()
     both = network(points).action
     network.action_head.train()
     tokens = network(points).action
     network.action_head.eval()
     geometry = frame_geometry(points.flatten(0, 1), None, GEOMETRY)
-    places = network.answer_by_places(geometry, len(points))
-    assert not torch.allclose(places, tokens, atol=1e-3)
-    expected = (1 - weight) * places.log_softmax(-1) + weight * tokens.log_softmax(-1)
+    positions = network.predict_from_positions(geometry, len(points))
+    assert not torch.allclose(positions, tokens, atol=1e-3)
+    expected = (1 - weight) * positions.log_softmax(-1) + weight * tokens.log_softmax(-1)
     torch.testing.assert_close(both, expected)
     if weight:
-        alone = network.action_head.tokens_opinion(both, places)
+        alone = network.action_head.token_logits(both, positions)
         torch.testing.assert_close(alone, tokens.log_softmax(-1), atol=1e-5, rtol=1e-4)
     else:
         with pytest.raises(ValueError, match='token_weight is 0'):
-            network.action_head.tokens_opinion(both, places)
+            network.action_head.token_logits(both, positions)
     with pytest.raises(ConfigError, match='token_weight is'):
         replace(CONFIG, token_weight=weight + 1.5)
 
@@ -256,9 +256,9 @@ class TwelveClips:
 
 @pytest.mark.parametrize(('share', 'expected'), [(0.0, 8), (0.25, 6), (0.75, 2), (0.99, 1)])
 def test_all_clips_train_the_places_and_a_share_of_them_the_tokens(share, expected) -> None:
-    network = PointATA(replace(CONFIG, place_width=5, place_share=share))
+    network = PointATA(replace(CONFIG, position_width=5, position_share=share))
     heard: dict[str, int] = {}
-    for name in ('places', 'tokens'):
+    for name in ('positions', 'tokens'):
         getattr(network.action_head, name).register_forward_pre_hook(
             lambda _, inputs, name=name: heard.__setitem__(name, len(inputs[0]))
         )
@@ -267,13 +267,13 @@ def test_all_clips_train_the_places_and_a_share_of_them_the_tokens(share, expect
         enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     trainer.fit(AdaptTraining(network, 'clip', OptimiserSettings(batch=8), TwelveClips(), 0))
-    assert heard == {'places': 8, 'tokens': expected}
+    assert heard == {'positions': 8, 'tokens': expected}
 
 
 @pytest.mark.parametrize('share', [-0.1, 1.0])
 def test_a_share_below_0_or_that_leaves_the_tokens_nothing_is_refused(share: float) -> None:
-    with pytest.raises(ConfigError, match=f'place_share is {share}'):
-        replace(CONFIG, place_share=share)
+    with pytest.raises(ConfigError, match=f'position_share is {share}'):
+        replace(CONFIG, position_share=share)
 
 
 def test_the_way_along_tubes_reaches_a_frame_farther_back() -> None:
@@ -307,7 +307,7 @@ def test_the_way_along_tubes_is_that_of_the_points() -> None:
 
 def test_two_pooled_streams_stream_exactly() -> None:
     torch.manual_seed(0)
-    network = PointATA(replace(CONFIG, place_width=5, readout='pooled')).eval()
+    network = PointATA(replace(CONFIG, position_width=5, readout='pooled')).eval()
     points = torch.randn(2, 9, 20, 3, generator=torch.Generator().manual_seed(1)) * 0.3
     whole = network(points).action
     state, frames = network.initial_state(2), []

@@ -31,7 +31,7 @@ from pointata_core.training.clips.prepared_clips import ClipBatch
 from pointata_core.training.skill.scoring import SkillScore
 
 SMALL = (
-    'preparation.max_cells=64', 'preparation.max_range_m=20', 'precision=32', 'data.variants=1',
+    'preparation.max_voxels=64', 'preparation.max_range_m=20', 'precision=32', 'data.variants=1',
     'network.geometry.tokens=6', 'network.geometry.patch_size=4',
     'network.geometry.context_neighbours=3', 'network.adapted_blocks=2',
     'network.segmentation_blocks=[3]', 'optimiser.epochs=1', 'optimiser.batch=2',

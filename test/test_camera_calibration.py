@@ -108,7 +108,7 @@ def test_what_is_behind_outside_or_no_number_is_not_seen():
     assert pixels.tolist() == [[240, 320]]
 
 
-def test_points_far_to_the_side_do_not_come_back_into_the_picture():
+def test_points_far_to_the_side_do_not_come_back_into_the_image():
     # With this lens the polynomial turns back at 0.85 and is zero again near 1.47.
     camera = camera_from_info(info('plumb_bob', (-0.46, 0, 0, 0, 0)))
     side = np.array([[1.4, 0.0, 1.0], [-1.3, 0.2, 1.0], [0.3, 0.2, 1.0]])
@@ -122,7 +122,7 @@ def test_points_far_to_the_side_do_not_come_back_into_the_picture():
     st.floats(-1, 1), st.floats(-1, 1), st.floats(-1, 1), st.floats(-1, 1), st.floats(-1, 1),
     st.integers(0, 1000),
 )  # fmt: skip
-def test_no_lens_puts_a_pixel_outside_of_the_picture(k1, k2, p1, p2, k3, seed):
+def test_no_lens_puts_a_pixel_outside_of_the_image(k1, k2, p1, p2, k3, seed):
     points = np.random.default_rng(seed).normal(size=(100, 3)) * [4, 4, 2]
     camera = Camera(K, 640, 480, 'plumb_bob', (k1, k2, p1, p2, k3))
     rows, pixels = pixels_of(points, camera, HERE, SIZE)
@@ -131,7 +131,7 @@ def test_no_lens_puts_a_pixel_outside_of_the_picture(k1, k2, p1, p2, k3, seed):
     assert (points[rows, 2] > 0).all()
 
 
-def test_a_part_of_the_picture_and_binning_move_the_centre():
+def test_a_part_of_the_image_and_binning_move_the_centre():
     part = SimpleNamespace(x_offset=100, y_offset=60, width=320, height=240)
     camera = camera_from_info(info(roi=part, binning_x=2, binning_y=2))
     assert (camera.width, camera.height) == (160, 120)
@@ -140,7 +140,7 @@ def test_a_part_of_the_picture_and_binning_move_the_centre():
     assert pixels.tolist() == [[(180 - 60) // 2, (260 - 100) // 2]]
 
 
-def test_a_rectified_picture_is_described_by_p_and_r():
+def test_a_rectified_image_is_described_by_p_and_r():
     turn = np.array([[np.cos(0.1), 0, np.sin(0.1)], [0, 1, 0], [-np.sin(0.1), 0, np.cos(0.1)]])
     p = np.array([[300.0, 0, 310, -30], [0, 300, 230, 0], [0, 0, 1, 0]])
     camera = camera_from_info(
@@ -193,7 +193,7 @@ def test_a_calibration_that_cannot_be_used_says_what_to_do(message, text):
     assert caught.value.fix
 
 
-def test_a_rectified_picture_without_p_is_not_calibrated():
+def test_a_rectified_image_without_p_is_not_calibrated():
     with pytest.raises(CalibrationError, match='not calibrated'):
         camera_from_info(info(p=np.zeros(12)), rectified=True)
 
@@ -216,7 +216,7 @@ def test_what_is_no_pose_is_refused(text):
         parse_pose(text)
 
 
-def test_a_calibration_belongs_to_pictures_of_one_size():
+def test_a_calibration_belongs_to_images_of_one_size():
     camera = Camera(MATRIX, 48, 24)
     camera.check_size(24, 48)
     with pytest.raises(CalibrationError, match='48 x 24'):

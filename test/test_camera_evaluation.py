@@ -14,7 +14,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from camera_bags import PERIOD_NS, START_NS, labels_of, write_camera_bag
-from camera_bundle_samples import CLASSES, POSE, picture, surroundings, view, write_camera_bundle
+from camera_bundle_samples import (
+    CLASSES,
+    POSE,
+    drawn_image,
+    surroundings,
+    view,
+    write_camera_bundle,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,7 +73,7 @@ def evaluate(bag: Path, bundle: Path, **options):
 
 
 @pytest.mark.parametrize('late_ns', [0, PERIOD_NS + 1], ids=['at once', 'recorded later'])
-def test_every_cloud_is_answered_with_its_picture(tmp_path, bundle, late_ns):
+def test_every_cloud_is_answered_with_its_image(tmp_path, bundle, late_ns):
     bag = write_camera_bag(tmp_path / 'bag', late_ns=late_ns, image_delay_ns=7_000_000)
     results = evaluate(bag, bundle)
     assert results.frames_answered == 4
@@ -75,7 +82,7 @@ def test_every_cloud_is_answered_with_its_picture(tmp_path, bundle, late_ns):
     assert results.notes == ()
 
 
-def test_clouds_without_a_picture_in_time_are_answered_by_the_lidar(tmp_path, bundle):
+def test_clouds_without_an_image_in_time_are_answered_by_the_lidar(tmp_path, bundle):
     bag = write_camera_bag(tmp_path / 'bag', without=(1, 3))
     results = evaluate(bag, bundle)
     assert results.labels_sha256 == digest_of(bundle, 4, without=(1, 3))
@@ -86,13 +93,13 @@ def test_clouds_without_a_picture_in_time_are_answered_by_the_lidar(tmp_path, bu
     assert alone.camera is None
 
 
-def test_the_tolerance_decides_which_picture_belongs_to_a_cloud(tmp_path, bundle):
+def test_the_tolerance_decides_which_image_belongs_to_a_cloud(tmp_path, bundle):
     bag = write_camera_bag(tmp_path / 'bag', image_delay_ns=30_000_000)
     assert evaluate(bag, bundle, image_tolerance_s=0.02).camera is None
     assert evaluate(bag, bundle, image_tolerance_s=0.04).camera['clouds'] == 4
 
 
-def test_points_in_the_picture_are_scored_by_themselves(tmp_path, bundle):
+def test_points_in_the_image_are_scored_by_themselves(tmp_path, bundle):
     bag = write_camera_bag(tmp_path / 'bag', count=2)
     results = evaluate(bag, bundle, labels_field='label')
     session, matrix = CameraSession(load_camera_bundle(bundle)), ConfusionMatrix(CLASSES)
@@ -104,7 +111,7 @@ def test_points_in_the_picture_are_scored_by_themselves(tmp_path, bundle):
     assert results.camera['points'] == matrix.score().points
 
 
-def test_the_report_shows_answers_and_truth_over_the_pictures(tmp_path, bundle):
+def test_the_report_shows_answers_and_truth_over_the_images(tmp_path, bundle):
     bag = write_camera_bag(tmp_path / 'bag', count=3)
     results = evaluate(bag, bundle, labels_field='label')
     page = write_report(results, tmp_path / 'report').read_text()
@@ -131,7 +138,7 @@ def test_points_are_drawn_where_the_camera_sees_them_in_the_colours_of_their_cla
     pixels = np.array([[5, 6], [20, 30], [20, 30]])
     drawn = overlay(grey, pixels, np.array([0, 1, 2], np.uint16), CLASSES, np.array([1.0, 2, 9]))
     shown = np.round(imread(io.BytesIO(drawn))[..., :3] * 255).astype(int)
-    assert shown.shape == (480, 640, 3), 'small pictures are enlarged'
+    assert shown.shape == (480, 640, 3), 'small images are enlarged'
     assert tuple(shown[5 * 16, 6 * 16]) == colour_of(CLASSES[0], 0)
     assert tuple(shown[20 * 16, 30 * 16]) == colour_of(CLASSES[1], 1), 'the nearest point is seen'
     assert (shown[0, 0] == 55).all()
@@ -154,7 +161,7 @@ def test_points_are_drawn_where_the_camera_sees_them_in_the_colours_of_their_cla
             'calibration is for 99 x 24',
         ),
     ],
-    ids=['no transform', 'no picture', 'unknown topic', 'uncalibrated', 'other size'],
+    ids=['no transform', 'no image', 'unknown topic', 'uncalibrated', 'other size'],
 )
 def test_a_camera_that_cannot_be_used_says_why_and_what_to_do(tmp_path, bundle, options, how, text):
     bag = write_camera_bag(tmp_path / 'bag', count=2, **options)
@@ -169,7 +176,7 @@ def test_the_mounting_may_be_given_by_hand(tmp_path, bundle):
     assert results.labels_sha256 == digest_of(bundle, 4)
 
 
-def test_damaged_pictures_are_counted_and_their_clouds_answered(tmp_path, bundle):
+def test_damaged_images_are_counted_and_their_clouds_answered(tmp_path, bundle):
     def cut(message):
         return dataclasses.replace(message, data=message.data[:-10])
 
@@ -178,7 +185,7 @@ def test_damaged_pictures_are_counted_and_their_clouds_answered(tmp_path, bundle
     assert any('4 undecodable.truncated' in note for note in results.notes)
 
 
-def test_pictures_that_are_rectified_are_told_by_their_topic(tmp_path, bundle):
+def test_images_that_are_rectified_are_told_by_their_topic(tmp_path, bundle):
     def bent(message):
         return dataclasses.replace(message, d=np.array([-0.9, 0.5, 0.0, 0.0, 0.0]))
 
@@ -230,7 +237,7 @@ def test_kitti_scans_keep_their_points_and_labels(tmp_path):
     rows.tofile(folder / 'velodyne' / '000000.bin')
     ids = np.arange(50, dtype=np.uint32) | (7 << 16)
     ids.tofile(folder / 'labels' / '000000.label')
-    Image.fromarray(picture(0)).save(folder / 'image_2' / '000000.png')
+    Image.fromarray(drawn_image(0)).save(folder / 'image_2' / '000000.png')
     (folder / 'calib.txt').write_text(
         'P2: 30 0 24 6 0 30 12 0 0 0 1 0\nTr: 0 -1 0 0 0 0 -1 -0.1 1 0 0 0\n'
     )
@@ -242,7 +249,7 @@ def test_kitti_scans_keep_their_points_and_labels(tmp_path):
     np.testing.assert_array_equal(decode(messages['/velodyne_points']).points, rows[:, :3])
     labels = decode_labels(messages['/velodyne_points'], 'label')
     np.testing.assert_array_equal(labels, np.arange(50))
-    np.testing.assert_array_equal(decode_image(messages['/camera/image_rect']), picture(0))
+    np.testing.assert_array_equal(decode_image(messages['/camera/image_rect']), drawn_image(0))
     # The offset of the second camera: 6 / 30 m to the left of the first.
     place = messages['/tf_static'].transforms[0].transform.translation
     np.testing.assert_allclose([place.x, place.y, place.z], [0, 0.2, -0.1], atol=1e-12)
@@ -336,7 +343,7 @@ def test_pixels_of_all_encodings_come_out_as_red_green_blue(encoding, height, wi
     ],
 )
 def test_malformed_images_are_refused_with_a_reason(changes, reason):
-    found = decode_image(image_message(picture(0), 'rgb8', **changes))
+    found = decode_image(image_message(drawn_image(0), 'rgb8', **changes))
     assert isinstance(found, RejectedImage) and found.reason is reason
 
 
@@ -352,15 +359,15 @@ def test_whatever_the_header_says_nothing_is_raised(height, width, step, encodin
     assert isinstance(found, RejectedImage) or found.shape == (height, width, 3)
 
 
-def test_compressed_pictures_are_unpacked_and_damaged_ones_refused():
+def test_compressed_images_are_unpacked_and_damaged_ones_refused():
     import io
 
     from PIL import Image
 
     packed = io.BytesIO()
-    Image.fromarray(picture(0)).save(packed, 'PNG')
+    Image.fromarray(drawn_image(0)).save(packed, 'PNG')
     good = SimpleNamespace(format='png', data=packed.getvalue())
-    np.testing.assert_array_equal(decode_compressed_image(good), picture(0))
+    np.testing.assert_array_equal(decode_compressed_image(good), drawn_image(0))
     bad = (packed.getvalue()[:60], b'', b'GIF89a' + bytes(40), b'\xff\xd8' + bytes(90))
     for data in bad:
         found = decode_compressed_image(SimpleNamespace(format='png', data=data))
@@ -374,7 +381,7 @@ def test_compressed_pictures_are_unpacked_and_damaged_ones_refused():
     st.lists(st.integers(0, 100), max_size=12), st.integers(0, 100), st.integers(0, 30),
     st.integers(1, 12),
 )  # fmt: skip
-def test_the_nearest_of_the_last_pictures_is_found(stamps, stamp, tolerance, keep):
+def test_the_nearest_of_the_last_images_is_found(stamps, stamp, tolerance, keep):
     images = RecentImages(keep)
     for one in stamps:
         images.add(one, one)

@@ -17,7 +17,7 @@ from camera_bundle_samples import (
     MATRIX,
     POSE,
     WIDTH,
-    picture,
+    drawn_image,
     surroundings,
     view,
     write_camera_bundle,
@@ -44,7 +44,7 @@ from pointata_ros.camera.pairs import CameraPairs
 
 pytestmark = pytest.mark.ros
 WARN = 1
-# Long enough for a busy machine; a picture that comes ends it at once.
+# Long enough for a busy machine; an image that comes ends it at once.
 PATIENT = {'image_wait': 1.0, 'policy': 'block'}
 
 
@@ -105,15 +105,15 @@ class Rig:
         self._publish[name](message)
 
     def shoot(self, image=None, info=None) -> np.ndarray:
-        """Send calibration, picture and cloud of a moment; returns the labels of the answer."""
+        """Send calibration, image and cloud of a moment; returns the labels of the answer."""
         stamp_ns = START_NS + self.number * PERIOD_NS
         self.send('camera_info', info_at(stamp_ns) if info is None else info)
-        image = image_at(stamp_ns, picture(self.number)) if image is None else image
+        image = image_at(stamp_ns, drawn_image(self.number)) if image is None else image
         if image is not False:
             self.send('image', image)
             node = self.bench.node
             wait_until(
-                lambda: sum(s.pairs.snapshot().images for s in node.streams) > 0, 'the picture'
+                lambda: sum(s.pairs.snapshot().images for s in node.streams) > 0, 'the image'
             )
         return self.scan()
 
@@ -137,7 +137,7 @@ def bench_with(bundle: Path, **parameters) -> Bench:
     )  # fmt: skip
 
 
-def test_every_cloud_is_answered_with_its_picture(bundle):
+def test_every_cloud_is_answered_with_its_image(bundle):
     with bench_with(bundle, **PATIENT) as bench:
         bench.wait_for_state('active')
         rig = Rig(bench)
@@ -152,7 +152,7 @@ def test_every_cloud_is_answered_with_its_picture(bundle):
         assert 'input/image' in bench.wait_for_log('ready')
 
 
-def test_without_pictures_the_lidar_answers_at_once_and_says_so(bundle):
+def test_without_images_the_lidar_answers_at_once_and_says_so(bundle):
     with bench_with(bundle) as bench:
         bench.wait_for_state('active')
         rig = Rig(bench)
@@ -164,26 +164,26 @@ def test_without_pictures_the_lidar_answers_at_once_and_says_so(bundle):
         assert status['level'] == WARN
         assert 'LiDAR alone' in status['message'] and 'no image has arrived' in status['message']
         bench.wait_for_log('answered by the LiDAR alone')
-        # The first picture that fits puts it right.
+        # The first image that fits puts it right.
         np.testing.assert_array_equal(rig.shoot(), expected(bundle, 2))
         wait_until(lambda: bench.diagnostics('camera')['message'] == 'OK', 'the end of it')
 
 
-def test_pictures_that_come_after_the_answer_are_counted_as_late(bundle):
+def test_images_that_come_after_the_answer_are_counted_as_late(bundle):
     with bench_with(bundle) as bench:
         bench.wait_for_state('active')
         rig = Rig(bench)
         rig.scan()
-        rig.send('image', image_at(START_NS, picture(0)))
-        wait_until(lambda: bench.diagnostics('camera')['late'] == '1', 'the late picture')
+        rig.send('image', image_at(START_NS, drawn_image(0)))
+        wait_until(lambda: bench.diagnostics('camera')['late'] == '1', 'the late image')
         assert bench.diagnostics('camera')['missing'] == '1'
 
 
-def test_pictures_of_another_time_are_not_taken(bundle):
+def test_images_of_another_time_are_not_taken(bundle):
     with bench_with(bundle, image_tolerance=0.03) as bench:
         bench.wait_for_state('active')
         rig = Rig(bench)
-        old = image_at(START_NS - 40_000_000, picture(0))
+        old = image_at(START_NS - 40_000_000, drawn_image(0))
         np.testing.assert_array_equal(rig.shoot(old), expected(bundle, 0, with_camera=False))
         message = wait_until(
             lambda: (one := bench.diagnostics('camera'))['missing'] == '1' and one, 'the count'
@@ -253,7 +253,7 @@ def test_the_mounting_comes_from_tf(bundle):
 
 
 @pytest.mark.skipif(importlib.util.find_spec('tf2_ros') is None, reason='tf2_ros is not installed')
-def test_with_a_fixed_frame_the_motion_between_cloud_and_picture_is_taken_out(bundle):
+def test_with_a_fixed_frame_the_motion_between_cloud_and_image_is_taken_out(bundle):
     parameters = {'fixed_frame': 'map', 'camera_extrinsics': '', 'transform_timeout': 5.0}
     with bench_with(bundle, **parameters, **PATIENT) as bench:
         bench.wait_for_state('active')
@@ -280,17 +280,17 @@ def test_with_a_fixed_frame_the_motion_between_cloud_and_picture_is_taken_out(bu
             publisher = bench._client.node.create_publisher(TFMessage, topic, LATCHED)
             wait_until(publisher.get_subscription_count, f'the node to hear {topic}')
             publisher.publish(TFMessage(transforms=transforms))
-        answer = rig.shoot(image_at(START_NS + 20_000_000, picture(0)))
+        answer = rig.shoot(image_at(START_NS + 20_000_000, drawn_image(0)))
         moved = np.eye(4)
         moved[0, 3] = -0.2
-        seen = CameraView(picture(0), Camera(MATRIX, WIDTH, HEIGHT), FROM_LIDAR @ moved)
+        seen = CameraView(drawn_image(0), Camera(MATRIX, WIDTH, HEIGHT), FROM_LIDAR @ moved)
         session = CameraSession(load_camera_bundle(bundle))
         wanted = session.step(surroundings(0), 1, view=seen).labels
         assert (answer == wanted).mean() > 0.98
         assert (wanted != expected(bundle, 0)).any()
 
 
-def test_under_block_no_cloud_loses_its_picture_however_far_the_camera_is_ahead(bundle):
+def test_under_block_no_cloud_loses_its_image_however_far_the_camera_is_ahead(bundle):
     count = 60
     with bench_with(bundle, queue_size=2, **PATIENT) as bench:
         bench.wait_for_state('active')
@@ -303,9 +303,9 @@ def test_under_block_no_cloud_loses_its_picture_however_far_the_camera_is_ahead(
         bench.stream.session.step = lambda *a, **k: gate.wait(60) and original(*a, **k)
         for number in range(count):
             stamp_ns = START_NS + number * PERIOD_NS
-            # Three pictures for each cloud, the one of its moment in the middle.
+            # Three images for each cloud, the one of its moment in the middle.
             for offset in (-1, 0, 1):
-                shown = picture(number) if offset == 0 else picture(1000 + offset)
+                shown = drawn_image(number) if offset == 0 else drawn_image(1000 + offset)
                 rig.send('image', image_at(stamp_ns + offset * 33_000_000, shown))
             rig.send('points', cloud(surroundings(number), stamp_ns))
         gate.set()
@@ -315,14 +315,14 @@ def test_under_block_no_cloud_loses_its_picture_however_far_the_camera_is_ahead(
         assert bench.stream.pairs.snapshot().counts['paired'] == count
 
 
-def test_compressed_pictures_are_understood_on_request(bundle):
+def test_compressed_images_are_understood_on_request(bundle):
     from PIL import Image as Pillow
 
     with bench_with(bundle, image_transport='compressed', **PATIENT) as bench:
         bench.wait_for_state('active')
         rig = Rig(bench, image_type=CompressedImage)
         packed = io.BytesIO()
-        Pillow.fromarray(picture(0)).save(packed, 'PNG')
+        Pillow.fromarray(drawn_image(0)).save(packed, 'PNG')
         message = CompressedImage(header=header_at(START_NS), format='png')
         message.data.frombytes(packed.getvalue())
         np.testing.assert_array_equal(rig.shoot(message), expected(bundle, 0))
@@ -387,7 +387,7 @@ def test_a_kitti_drive_goes_through_the_node_as_through_evaluation(data_root, tm
     coarse = write_camera_bundle(
         tmp_path / 'coarse', preparation=CameraPreparation(0.5, resize=(310, 94))
     )
-    # Evaluated offline, the pictures are rectified by the name of their topic.
+    # Evaluated offline, the images are rectified by the name of their topic.
     offline = evaluate_bag(bag, bundle=coarse, device='cpu')
     parameters = {'camera_extrinsics': '', 'image_rectified': True, 'transform_timeout': 5.0}
     with bench_with(coarse, **parameters, **PATIENT) as bench:
@@ -421,7 +421,7 @@ def test_a_kitti_drive_goes_through_the_node_as_through_evaluation(data_root, tm
 # ---------------------------------------------------------------------- pairing
 
 
-def test_a_cloud_that_waits_keeps_its_picture_however_many_follow():
+def test_a_cloud_that_waits_keeps_its_image_however_many_follow():
     pairs = CameraPairs(lambda: 1e-9)
     first = pairs.expect(5)
     for stamp in range(500):
@@ -429,7 +429,7 @@ def test_a_cloud_that_waits_keeps_its_picture_however_many_follow():
     assert pairs.take(first) == (5, 'image 5')
 
 
-def test_waiting_for_a_picture_ends_when_it_comes_or_when_time_is_up():
+def test_waiting_for_an_image_ends_when_it_comes_or_when_time_is_up():
     pairs = CameraPairs(lambda: 1e-9)
     assert pairs.take(pairs.expect(10)) is None
     assert pairs.take(pairs.expect(20, wait_s=0.05)) is None
@@ -441,7 +441,7 @@ def test_waiting_for_a_picture_ends_when_it_comes_or_when_time_is_up():
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=30), st.integers(0, 5))
-def test_whatever_the_order_a_cloud_gets_the_nearest_picture_that_came(events, tolerance):
+def test_whatever_the_order_a_cloud_gets_the_nearest_image_that_came(events, tolerance):
     pairs = CameraPairs(lambda: tolerance * 1e-9)
     clouds, images = [], []
     for is_cloud, stamp in events:

@@ -19,7 +19,7 @@ from camera_bundle_samples import (
     WIDTH,
     camera_manifest,
     camera_network,
-    picture,
+    drawn_image,
     surroundings,
     view,
     write_camera_bundle,
@@ -217,11 +217,11 @@ def test_the_command_shows_a_camera_bundle(path, capsys):
 # ---------------------------------------------------------------------- session
 
 
-def test_a_cloud_that_is_all_in_the_picture_gets_the_answer_that_is_scored_in_training(bundle):
+def test_a_cloud_that_is_all_in_the_image_gets_the_answer_that_is_scored_in_training(bundle):
     session = CameraSession(bundle)
     points = surroundings(1)
     pixels, _ = project(points, MATRIX, FROM_LIDAR)
-    frame = seen('one', picture(0), points, pixels)
+    frame = seen('one', drawn_image(0), points, pixels)
     assert len(frame.points) > 30
     config = SampleConfig(voxel_m=0.2, grid=NETWORK['grid']).without_chance()
     sample = make_sample(frame, config, np.random.default_rng(0))
@@ -238,7 +238,7 @@ def test_the_size_that_the_network_wants_is_made_as_in_training(tmp_path):
     bundle = load_camera_bundle(write_camera_bundle(tmp_path / 'small', preparation=small))
     points = surroundings(1)
     pixels, _ = project(points, MATRIX, FROM_LIDAR)
-    frame = seen('one', picture(0), points, pixels)
+    frame = seen('one', drawn_image(0), points, pixels)
     config = SampleConfig(
         voxel_m=0.2, grid=NETWORK['grid'], resize=(WIDTH // 2, HEIGHT // 2)
     ).without_chance()
@@ -246,11 +246,11 @@ def test_the_size_that_the_network_wants_is_made_as_in_training(tmp_path):
     with torch.no_grad():
         expected = bundle.network(collate([sample])).ensemble
     result = CameraSession(bundle).step(frame.points, 0, view=view(0))
-    # Training rounds the smaller picture to whole colours, this does not.
+    # Training rounds the smaller image to whole colours, this does not.
     np.testing.assert_allclose(result.probabilities, expected.amax(1), atol=0.02)
 
 
-def test_points_outside_the_picture_and_clouds_without_one_get_the_lidars_answer(session):
+def test_points_outside_the_image_and_clouds_without_one_get_the_lidars_answer(session):
     points = surroundings(2)
     alone = session.step(points, 0)
     both = session.step(points, PERIOD_NS, view=view(3))
@@ -370,9 +370,9 @@ def test_attention_head_by_head_is_the_same_attention(scope):
 
 def test_a_view_says_what_does_not_fit():
     with pytest.raises(CalibrationError, match='pixels'):
-        CameraView(picture(0, 12, 24), Camera(MATRIX, WIDTH, HEIGHT), FROM_LIDAR)
+        CameraView(drawn_image(0, 12, 24), Camera(MATRIX, WIDTH, HEIGHT), FROM_LIDAR)
     with pytest.raises(ValueError, match='image'):
-        CameraView(picture(0)[..., 0], Camera(MATRIX), FROM_LIDAR)
+        CameraView(drawn_image(0)[..., 0], Camera(MATRIX), FROM_LIDAR)
 
 
 def test_two_classes_at_least():

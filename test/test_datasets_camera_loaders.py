@@ -52,7 +52,7 @@ def test_projection_is_the_pinhole_camera():
     np.testing.assert_array_equal(depth, points[:, 2])
 
 
-def test_edges_of_a_picture_are_outside():
+def test_edges_of_an_image_are_outside():
     pixels = np.array([[0, 5], [5, 0], [10, 5], [5, 20], [0.01, 19.99], [np.nan, 5]])
     assert visible(pixels, 10, 20).tolist() == [False, False, False, False, True, False]
 
@@ -174,7 +174,7 @@ def test_semantickitti_without_labels_has_none(tmp_path):
     ('harm', 'name'),
     [
         (lambda f: (f / 'image_2/000000.png').unlink(), '000000.png'),
-        (lambda f: (f / 'image_2/000000.png').write_bytes(b'no picture'), '000000.png'),
+        (lambda f: (f / 'image_2/000000.png').write_bytes(b'no image'), '000000.png'),
         (lambda f: (f / 'velodyne/000000.bin').write_bytes(b'12345'), '000000.bin'),
         (lambda f: (f / 'labels/000000.label').write_bytes(b'1234'), '000000.label'),
         (lambda f: (f / 'labels/000000.label').unlink(), '000000.label'),
@@ -196,8 +196,8 @@ def test_missing_sequences_and_splits_are_named(kitti):
 
 
 @pytest.mark.data
-def test_real_scan_lies_in_the_real_picture(data_root):
-    """At depth edges of the picture the LiDAR's depth changes, too: the projection fits."""
+def test_real_scan_lies_in_the_real_image(data_root):
+    """At depth edges of the image the LiDAR's depth changes, too: the projection fits."""
     folder = data_root / 'kitti_raw_10f'
     if not folder.is_dir():
         pytest.skip(f'no recording {folder}')
@@ -258,11 +258,11 @@ def test_virtual_kitti_sees_every_point_where_it_was_drawn(virtual):
 def test_virtual_kitti_shows_any_weather(virtual):
     frames = virtual_kitti(virtual)
     folder = virtual / 'vkitti_1.3.1_rgb' / '0001'
-    pictures = {w: np.asarray(Image.open(folder / w / '00007.png')) for w in WEATHERS}
+    images = {w: np.asarray(Image.open(folder / w / '00007.png')) for w in WEATHERS}
     rng, shown = np.random.default_rng(0), set()
     for _ in range(25):
         image = frames.frame(0, rng).image
-        shown.add(next(w for w, p in pictures.items() if np.array_equal(p, image)))
+        shown.add(next(w for w, p in images.items() if np.array_equal(p, image)))
     assert shown == set(WEATHERS)
     with pytest.raises(PointataError, match='overcast'):
         virtual_kitti(virtual, weather='hail')
@@ -296,18 +296,18 @@ def test_a2d2_reads_labels_where_the_lens_saw_the_point(audi):
     )
 
 
-def test_a2d2_pictures_are_rectified():
+def test_a2d2_images_are_rectified():
     lens = (np.array(layouts.A2D2_RECTIFIED), np.array(layouts.A2D2_ORIGINAL), (-0.25, 0.08))
     width, height = layouts.A2D2_SIZE
     rows, columns = np.mgrid[:height, :width]
-    # A smooth picture, so that interpolation says where it was read.
-    picture = np.stack([rows, columns, rows * 0], axis=-1).astype(np.uint8)
-    found = rectify(picture, lens)
+    # A smooth image, so that interpolation says where it was read.
+    image = np.stack([rows, columns, rows * 0], axis=-1).astype(np.uint8)
+    found = rectify(image, lens)
     grid = np.stack([rows, columns], -1)[20:-20, 20:-20].reshape(-1, 2)
     where = distort(grid, *lens)
     np.testing.assert_allclose(found[20:-20, 20:-20, :2].reshape(-1, 2), where, atol=1.0)
     plain = (np.eye(3), np.eye(3), (0.0,))
-    np.testing.assert_array_equal(rectify(picture, plain), picture)
+    np.testing.assert_array_equal(rectify(image, plain), image)
 
 
 def test_a2d2_frames_without_pixels_are_left_out(audi):
@@ -387,7 +387,7 @@ def test_nuscenes_held_out_scenes_have_the_published_numbers():
     assert not held_out & nuscenes_lidarseg.OFFICIAL_VALIDATION
 
 
-def test_nuscenes_points_go_through_the_map_to_the_picture(nuscenes):
+def test_nuscenes_points_go_through_the_map_to_the_image(nuscenes):
     frame = nuscenes_lidarseg.nuscenes_lidarseg(nuscenes, 'train_usa')[0]
     scan = np.fromfile(nuscenes / 'samples/LIDAR_TOP/dscene-0161LIDAR_TOPTrue.pcd.bin', '<f4')
     fine = np.fromfile(nuscenes / 'lidarseg/v1.0-trainval/dscene-0161_lidarseg.bin', np.uint8)

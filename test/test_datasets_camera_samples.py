@@ -137,7 +137,7 @@ def test_resizing_floors_before_it_scales():
 
 def test_jitter_keeps_colours_in_range_and_changes_them():
     frame = marked_frame(seed=1)
-    bright = replace(frame, image=layouts_picture(frame.image.shape))
+    bright = replace(frame, image=layouts_image(frame.image.shape))
     config = replace(PLAIN, jitter=0.4)
     plain = make_sample(bright, PLAIN, np.random.default_rng(0)).image
     means = []
@@ -149,7 +149,7 @@ def test_jitter_keeps_colours_in_range_and_changes_them():
     assert min(means) > 0.59 and max(means) < 1.41
 
 
-def layouts_picture(shape) -> np.ndarray:
+def layouts_image(shape) -> np.ndarray:
     return np.random.default_rng(0).integers(60, 160, shape, dtype=np.uint8)
 
 

@@ -39,7 +39,7 @@ SAMPLES = SampleConfig(
     grid=256, voxel_m=0.1, resize=(32, 16), noise=0.0, flip_axis='y', rotate=False, jitter=0.0
 )
 SMALL = DomainAdaptationConfig(
-    method='pseudo_labels', pictures=False, depth=18, width=8, planes=(16, 16, 16), steps=3,
+    method='pseudo_labels', images=False, depth=18, width=8, planes=(16, 16, 16), steps=3,
     batch=2, epoch_steps=3, rate=1e-2, seed=3,
 )  # fmt: skip
 CPU = {'accelerator': 'cpu', 'logger': False}
@@ -66,7 +66,7 @@ def network() -> CameraLidarNetwork:
     return CameraLidarNetwork(4, fusion=False, depth=18, width=8, planes=(16, 16), grid=64).eval()
 
 
-def test_without_a_picture_the_lidar_answers_as_it_does_with_one(network):
+def test_without_an_image_the_lidar_answers_as_it_does_with_one(network):
     batch = camera_batch(50, 30)
     with torch.no_grad():
         seeing, blind = network(batch), network(replace(batch, image=None))
@@ -90,7 +90,7 @@ def test_frames_of_a_lidar_alone_come_from_our_own_format(root, tmp_path):
         ).source,
         SAMPLES,
     )
-    with pytest.raises(ConfigError, match='pictures'):
+    with pytest.raises(ConfigError, match='images'):
         collate([sample, seeing[0]])
 
 
@@ -108,20 +108,20 @@ def test_a_lidar_alone_goes_through_both_stages_and_into_a_bundle(domains, tmp_p
     seeing = collate([CameraSamples(domains.test, SAMPLES.without_chance())[0]])
     with torch.no_grad():
         output = network(seeing)
-    # Nobody taught the camera's half, so a picture must not matter.
+    # Nobody taught the camera's half, so an image must not matter.
     assert torch.equal(output.ensemble.argmax(1), output.cloud.argmax(1))
 
 
 @pytest.mark.parametrize(
     ('changes', 'reason'),
     [
-        ({'method': 'ftd++'}, 'pictures'),
-        ({'method': 'xmuda'}, 'pictures'),
-        ({'fusion': True}, 'pictures'),
+        ({'method': 'ftd++'}, 'images'),
+        ({'method': 'xmuda'}, 'images'),
+        ({'fusion': True}, 'images'),
         ({'answer_points': 1}, 'answer_points'),
     ],
 )
-def test_choices_that_need_a_picture_are_refused_without(changes, reason):
+def test_choices_that_need_an_image_are_refused_without(changes, reason):
     with pytest.raises(ConfigError, match=reason):
         replace(SMALL, **changes)
 
@@ -178,11 +178,11 @@ def test_few_labels_need_an_even_batch(domains, tmp_path):
 
 
 def test_a_run_begun_before_a_choice_was_known_goes_on(domains, tmp_path):
-    config = replace(SMALL, pictures=True)
+    config = replace(SMALL, images=True)
     run_domain_adaptation(tmp_path, config, domains, CPU)
     path = tmp_path / 'resolved.json'
     facts = json.loads(path.read_text())
-    for name in ('pictures', 'target_statistics', 'answer_points'):
+    for name in ('images', 'target_statistics', 'answer_points'):
         del facts['training'][name]
     path.write_text(json.dumps(facts))
     run_domain_adaptation(tmp_path, config, domains, CPU)

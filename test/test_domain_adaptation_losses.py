@@ -35,11 +35,11 @@ def softmax(row: list[float]) -> list[float]:
     return [math.exp(v) / total for v in row]
 
 
-def slow_divergences(teachers: list[list[float]], pupil: torch.Tensor) -> list[float]:
-    """KL of each point, from probabilities of the teacher and scores of the pupil."""
+def slow_divergences(teachers: list[list[float]], student: torch.Tensor) -> list[float]:
+    """KL of each point, from probabilities of the teacher and scores of the student."""
     return [
         sum(p * math.log(p / q) for p, q in zip(teacher, softmax(row)))
-        for teacher, row in zip(teachers, pupil.tolist())
+        for teacher, row in zip(teachers, student.tolist())
     ]
 
 
@@ -76,16 +76,16 @@ def test_domain_terms_follow_their_definition(points, classes, seed):
     fused = losses.fused_modality(stylised, source)
     p2, p3 = probabilities(stylised.image), probabilities(stylised.cloud)
     joint = [softmax([a + b for a, b in zip(*rows)]) for rows in zip(p2, p3)]
-    for found, teachers, pupil in (
+    for found, teachers, student in (
         (same.image, p2, source.image),
         (same.cloud, p3, source.cloud),
         (fused.image, joint, source.image),
         (fused.cloud, joint, source.cloud),
     ):
-        assert found.item() == pytest.approx(mean(slow_divergences(teachers, pupil)), abs=1e-12)
+        assert found.item() == pytest.approx(mean(slow_divergences(teachers, student)), abs=1e-12)
 
 
-def test_only_pupils_receive_gradient():
+def test_only_students_receive_gradient():
     output, stylised = answers(), answers(seed=1)
     assert reached_by(losses.modality_preserving(output).image, output) == {'image_mimic'}
     assert reached_by(losses.modality_preserving(output).cloud, output) == {'cloud_mimic'}
@@ -105,8 +105,8 @@ def test_divergence_is_zero_only_for_equal_answers():
 
 def test_divergence_is_differentiable_and_stable():
     teacher = answers().image.softmax(1).detach()
-    pupil = answers(seed=1).cloud
-    assert torch.autograd.gradcheck(lambda s: losses.divergence(teacher, s), pupil)
+    student = answers(seed=1).cloud
+    assert torch.autograd.gradcheck(lambda s: losses.divergence(teacher, s), student)
     certain = torch.tensor([[1.0, 0.0]])
     extreme = losses.divergence(certain, torch.tensor([[-500.0, 500.0]]))
     assert extreme.item() == pytest.approx(1000)
@@ -119,8 +119,8 @@ def test_joint_answer_is_flat_even_where_both_are_certain():
     stylised = CameraLidarOutput(certain, certain, certain, certain)
     top = math.exp(2) / (math.exp(2) + 5)
     rest = (1 - top) / 5
-    pupil = torch.log(torch.tensor([[top] + [rest] * 5], dtype=torch.float64))
-    source = CameraLidarOutput(pupil, pupil, pupil, pupil)
+    student = torch.log(torch.tensor([[top] + [rest] * 5], dtype=torch.float64))
+    source = CameraLidarOutput(student, student, student, student)
     assert losses.fused_modality(stylised, source).total.item() == pytest.approx(0, abs=1e-9)
     assert round(top, 2) == 0.60
 

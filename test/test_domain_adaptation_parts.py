@@ -31,7 +31,7 @@ from pointata_core.training.domain.stylised import (
     density_scale,
     density_transfer,
     fourier_transfer,
-    mixed_for_pupil,
+    mixed_for_student,
     mixup,
     stylise,
 )
@@ -40,13 +40,13 @@ from pointata_core.training.domain.teacher import MovingAverageTeacher
 # -- teacher
 
 
-def pupil() -> nn.Module:
+def student() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
 
 
 def test_teacher_forgets_its_start_along_the_published_ramp():
-    net = pupil()
+    net = student()
     teacher = MovingAverageTeacher(net)
     expected = net[0].weight.detach().double()
     for number in range(1, 6):
@@ -60,13 +60,13 @@ def test_teacher_forgets_its_start_along_the_published_ramp():
 
 
 def test_teacher_ramp_starts_at_a_half_and_ends_at_the_decay():
-    net = pupil()
+    net = student()
     teacher = MovingAverageTeacher(net, decay=0.75)
     assert [round(teacher.follow(net), 4) for _ in range(5)] == [0.5, 0.6667, 0.75, 0.75, 0.75]
 
 
 def test_teacher_is_never_trained_and_passes_nothing_on():
-    net = pupil()
+    net = student()
     teacher = MovingAverageTeacher(net)
     x = torch.randn(5, 3, requires_grad=True)
     assert not teacher(x).requires_grad
@@ -76,14 +76,14 @@ def test_teacher_is_never_trained_and_passes_nothing_on():
 
 def test_teacher_stays_in_its_mode():
     for mode in ('train', 'eval'):
-        teacher = MovingAverageTeacher(pupil(), mode=mode)
+        teacher = MovingAverageTeacher(student(), mode=mode)
         for asked in (True, False):
             assert teacher.train(asked).network[2].training == (mode == 'train')
 
 
 def test_statistics_follow_only_where_they_are_used():
     for mode, follows in (('train', False), ('eval', True)):
-        net = pupil()
+        net = student()
         teacher = MovingAverageTeacher(net, mode=mode)
         before = teacher.network[1].running_mean.clone()
         net(torch.full((6, 3), 5.0))
@@ -94,10 +94,10 @@ def test_statistics_follow_only_where_they_are_used():
 
 
 def test_teacher_resumes_where_it_was():
-    net = pupil()
+    net = student()
     first = MovingAverageTeacher(net)
     first.follow(net)
-    second = MovingAverageTeacher(pupil())
+    second = MovingAverageTeacher(student())
     second.load_state_dict(first.state_dict())
     assert second.follow(net) == pytest.approx(2 / 3)
 
@@ -221,15 +221,15 @@ def test_style_is_chosen_by_a_fair_coin_of_the_given_generator():
     assert 15 < sum(seen) < 45
 
 
-def test_the_pupil_sees_a_little_of_the_target():
+def test_the_student_sees_a_little_of_the_target():
     source, target = camera_batch(5, seed=1), camera_batch(5, seed=2)
-    found = mixed_for_pupil(source, target, StyleConfig(pupil_share=0.2))
+    found = mixed_for_student(source, target, StyleConfig(student_share=0.2))
     torch.testing.assert_close(found.image, 0.8 * source.image + 0.2 * target.image)
     assert found.labels is source.labels
-    assert mixed_for_pupil(source, target, StyleConfig()) is source
+    assert mixed_for_student(source, target, StyleConfig()) is source
 
 
-@pytest.mark.parametrize('bad', [{'image': 'oil'}, {'fourier_share': 0.6}, {'pupil_share': -0.1}])
+@pytest.mark.parametrize('bad', [{'image': 'oil'}, {'fourier_share': 0.6}, {'student_share': -0.1}])
 def test_bad_style_is_refused(bad):
     with pytest.raises(ConfigError, match=next(iter(bad)) if 'image' not in bad else 'style'):
         StyleConfig(**bad)

@@ -93,7 +93,7 @@ def test_a_pair_has_the_labels_of_the_source_only(domains):
     assert pair.source.image.shape == (2, 3, 16, 32)
 
 
-def test_pictures_of_different_sizes_are_refused(domains):
+def test_images_of_different_sizes_are_refused(domains):
     wide = replace(SAMPLES, resize=(40, 20))
     samples = [CameraSamples(domains.source, config).draw(0, 0) for config in (SAMPLES, wide)]
     with pytest.raises(ConfigError, match='sizes'):
@@ -147,7 +147,7 @@ def test_parts_of_the_method_can_be_left_out(domains, part):
     expected = METHODS['ftd++'] | {'image_segmentation', 'cloud_segmentation'}
     assert set(module.terms(one_pair(domains))) == expected - PARTS[part]
     assert (module.config.style.image == 'none') == (part == 'style')
-    assert (module.config.style.pupil_share > 0) == (part != 'style')
+    assert (module.config.style.student_share > 0) == (part != 'style')
 
 
 def test_statistics_of_the_sparse_network_follow_at_the_rate_that_is_set(domains):
@@ -188,7 +188,9 @@ def test_rates_and_milestones_are_those_of_the_setting():
     assert (night.schedule.image_rate, night.schedule.batch) == (1e-3, 8)
     assert replace(night, steps=1000).schedule.milestones == (800, 900)
     assert replace(night, steps=1000, milestones=(5,)).schedule.milestones == (5,)
-    assert night.style.pupil_share == 0.2 and replace(night, method='xmuda').style.pupil_share == 0
+    assert (
+        night.style.student_share == 0.2 and replace(night, method='xmuda').style.student_share == 0
+    )
     assert DomainAdaptationConfig().planes == PLANES
 
 

@@ -20,7 +20,7 @@ def pixels(png: bytes) -> np.ndarray:
     return imread(io.BytesIO(png))
 
 
-def full_cells(png: bytes) -> tuple[np.ndarray, np.ndarray]:
+def full_voxels(png: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the pixels in the colour of a share of one."""
     image = pixels(png)
     same = np.abs(image[..., :3] - to_rgb(LIGHT.fill)).max(axis=-1) < 0.01
@@ -33,15 +33,17 @@ def spread(rows: np.ndarray, columns: np.ndarray) -> tuple[int, int]:
 
 def test_rows_are_truth_and_columns_answers():
     # Whatever it is, everything is called "a": two full cells above each other.
-    tall, _ = spread(*full_cells(confusion_chart(np.array([[5, 0], [9, 0]]), ('a', 'b'), LIGHT)))
-    one, width = spread(*full_cells(confusion_chart(np.array([[5, 0], [0, 0]]), ('a', 'b'), LIGHT)))
+    tall, _ = spread(*full_voxels(confusion_chart(np.array([[5, 0], [9, 0]]), ('a', 'b'), LIGHT)))
+    one, width = spread(
+        *full_voxels(confusion_chart(np.array([[5, 0], [0, 0]]), ('a', 'b'), LIGHT))
+    )
     assert tall == pytest.approx(2 * one, rel=0.1)
     assert one == pytest.approx(width, rel=0.1)
 
 
 def test_shares_are_of_the_row_not_of_the_whole():
     png = confusion_chart(np.diag([1, 1000]), ('rare', 'common'), LIGHT)
-    rows, columns = full_cells(png)
+    rows, columns = full_voxels(png)
     middle = (rows.min() + rows.max()) / 2
     # A full cell in both halves, and the lower one to the right of the upper one.
     assert columns[rows < middle].mean() < columns[rows > middle].mean()
@@ -63,7 +65,7 @@ def test_counts_must_fit_the_classes():
         confusion_chart(np.zeros((2, 4)), ('a', 'b'), LIGHT)
 
 
-def test_legend_of_many_long_names_stays_inside_the_picture():
+def test_legend_of_many_long_names_stays_inside_the_image():
     names = [f'draw circle counter clockwise {i}' for i in range(27)]
     rows = {'recognised': [ActionSegment(name, i, i + 1.0) for i, name in enumerate(names)]}
     image = pixels(action_chart(rows, names, 27.0, LIGHT))

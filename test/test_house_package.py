@@ -91,7 +91,9 @@ def test_the_wheel_puts_executables_where_ros_looks(wheel: zipfile.ZipFile, name
 
 def test_every_ros_executable_starts_a_function_that_exists() -> None:
     for script in (ROOT / 'scripts').iterdir():
-        (module,) = re.findall(r'^from (pointata_ros\.[\w.]+) import main', script.read_text(), re.M)
+        (module,) = re.findall(
+            r'^from (pointata_ros\.[\w.]+) import main', script.read_text(), re.M
+        )
         source = (ROOT / f'{module.replace(".", "/")}.py').read_text()
         functions = [n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
         assert 'main' in functions, f'{script.name}: {module} has no main()'

@@ -100,7 +100,7 @@ def test_stepping_equals_the_whole_clip(
         motion_lags=tuple(sorted(lags)),
         token_fields=fields,
         features=('intensity',),
-        place_width=5,
+        position_width=5,
     )
     network = trained(config, seed)
     clip = moving_clip(2, frames, points, seed)

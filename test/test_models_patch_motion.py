@@ -15,15 +15,15 @@ from pointata_core.errors import ConfigError
 from pointata_core.models.point.config import BackboneConfig, GeometryConfig, NetworkConfig
 from pointata_core.models.point.geometry import frame_geometry
 from pointata_core.models.point.patch_motion import (
-    WAY_WIDTH,
-    Trail,
-    clip_ways,
+    DISPLACEMENT_WIDTH,
+    PointHistory,
+    clip_displacements,
     moved_points,
-    patch_ways,
-    turned_ways,
+    patch_displacements,
+    rotated_displacements,
 )
 from pointata_core.models.point.pointata import PointATA
-from pointata_core.models.point.token_features import CueEmbedding
+from pointata_core.models.point.token_features import AuxiliaryEmbedding
 
 GEOMETRY = GeometryConfig(tokens=5, patch_size=4, tube_radius=0.5, context_neighbours=2)
 CONFIG = NetworkConfig(
@@ -64,8 +64,8 @@ def test_ways_are_those_of_a_search_by_hand(seed, points, earlier, reach):
     now, before = cloud(seed, 2, points), cloud(seed + 1, 2, earlier)
     mask = torch.rand(2, earlier, generator=torch.Generator().manual_seed(seed)) < 0.7
     layout = frame_geometry(now, None, GEOMETRY)
-    found = patch_ways(now, layout, before, mask, reach)
-    assert found.shape == (2, 5, WAY_WIDTH)
+    found = patch_displacements(now, layout, before, mask, reach)
+    assert found.shape == (2, 5, DISPLACEMENT_WIDTH)
     for frame in range(2):
         there = before[frame][mask[frame]].double().numpy()
         for token in range(5):
@@ -74,13 +74,13 @@ def test_ways_are_those_of_a_search_by_hand(seed, points, earlier, reach):
             if not len(members) or not len(there):
                 assert not found[frame, token].any()
                 continue
-            ways = []
+            displacements = []
             for index in [layout.centre_index[frame, token], *members]:
                 point = now[frame, index].double().numpy()
-                way = point - there[np.argmin(np.linalg.norm(point - there, axis=1))]
-                length = np.linalg.norm(way) / reach
-                ways.append([*(way / reach / max(length, 1)), min(length, 1)])
-            expected = [*ways[0], np.mean(ways[1:], axis=0)[3], 1.0]
+                displacement = point - there[np.argmin(np.linalg.norm(point - there, axis=1))]
+                length = np.linalg.norm(displacement) / reach
+                displacements.append([*(displacement / reach / max(length, 1)), min(length, 1)])
+            expected = [*displacements[0], np.mean(displacements[1:], axis=0)[3], 1.0]
             np.testing.assert_allclose(found[frame, token].numpy(), expected, atol=1e-5)
 
 
@@ -93,15 +93,17 @@ def test_a_trail_says_frame_by_frame_what_the_whole_clip_says(seed, still, lags)
     mask = torch.arange(max(sizes)).view(1, 1, -1) < torch.tensor(sizes)[:, None]
     motion = None if still else rigid(seed, 1, len(sizes))
     layout = frame_geometry(points[0], mask[0], GEOMETRY)
-    whole = clip_ways(points, mask, layout, motion, lags, 0.5)
-    trail = Trail.empty(max(lags), 1, 'cpu', torch.float32)
+    whole = clip_displacements(points, mask, layout, motion, lags, 0.5)
+    history = PointHistory.empty(max(lags), 1, 'cpu', torch.float32)
     for number, size in enumerate(sizes):
         frame = points[:, number, :size]
-        trail = trail.moved(None if still else motion[:, number])
-        ways = trail.ways(frame, frame_geometry(frame, None, GEOMETRY), lags, 0.5)
-        torch.testing.assert_close(ways[0], whole[number], atol=1e-5, rtol=0)
-        trail = trail.followed_by(frame, None)
-    assert len(trail.points) == max(lags)
+        history = history.moved(None if still else motion[:, number])
+        displacements = history.displacements(
+            frame, frame_geometry(frame, None, GEOMETRY), lags, 0.5
+        )
+        torch.testing.assert_close(displacements[0], whole[number], atol=1e-5, rtol=0)
+        history = history.followed_by(frame, None)
+    assert len(history.points) == max(lags)
 
 
 def test_what_stands_still_has_come_no_way_once_the_sensors_motion_is_taken_out():
@@ -112,8 +114,12 @@ def test_what_stands_still_has_come_no_way_once_the_sensors_motion_is_taken_out(
         frames.append(moved_points(frames[-1], motion[:, number]))
     clip = torch.stack(frames, 1)
     layout = frame_geometry(clip.flatten(0, 1), None, GEOMETRY)
-    told = clip_ways(clip, None, layout, motion, (1, 3), 1.0).view(5, 5, 2, WAY_WIDTH)
-    unaware = clip_ways(clip, None, layout, None, (1, 3), 1.0).view(5, 5, 2, WAY_WIDTH)
+    told = clip_displacements(clip, None, layout, motion, (1, 3), 1.0).view(
+        5, 5, 2, DISPLACEMENT_WIDTH
+    )
+    unaware = clip_displacements(clip, None, layout, None, (1, 3), 1.0).view(
+        5, 5, 2, DISPLACEMENT_WIDTH
+    )
     assert told[..., :5].abs().max() < 1e-5
     assert unaware[1:, :, 0, 3].min() > 1e-2
     # Whether there was such a frame: not before the first, nor before the third back.
@@ -124,9 +130,9 @@ def test_ways_turn_with_the_clip():
     clip = 0.3 * cloud(6, 2, 3, 20)
     matrix = 1.2 * rigid(7, 2)[:, :3, :3]
     layout = frame_geometry(clip.flatten(0, 1), None, GEOMETRY)
-    before = clip_ways(clip, None, layout, None, (1,), 100.0)
-    after = clip_ways(clip @ matrix.unsqueeze(1), None, layout, None, (1,), 100.0)
-    turned = turned_ways(before.unflatten(0, (2, 3)), matrix).flatten(0, 1)
+    before = clip_displacements(clip, None, layout, None, (1,), 100.0)
+    after = clip_displacements(clip @ matrix.unsqueeze(1), None, layout, None, (1,), 100.0)
+    turned = rotated_displacements(before.unflatten(0, (2, 3)), matrix).flatten(0, 1)
     torch.testing.assert_close(turned, after, atol=1e-5, rtol=1e-4)
 
 
@@ -134,23 +140,25 @@ def test_motion_is_silent_until_trained_and_then_reaches_the_adapted_blocks():
     torch.manual_seed(0)
     network = PointATA(CONFIG).eval()
     deaf = PointATA(replace(CONFIG, motion_lags=()))
-    deaf.load_state_dict({k: v for k, v in network.state_dict().items() if 'cues.' not in k})
+    deaf.load_state_dict({k: v for k, v in network.state_dict().items() if 'auxiliary.' not in k})
     clip = cloud(8, 1, 4, 30)
     with torch.no_grad():
         torch.testing.assert_close(network(clip).action, deaf.eval()(clip).action)
     network.train()
     network(clip).action.square().sum().backward()
-    assert network.cues.up.weight.grad.any()
+    assert network.auxiliary.up.weight.grad.any()
     with torch.no_grad():
-        network.cues.up.weight.normal_()
+        network.auxiliary.up.weight.normal_()
         network.eval()
         assert (network(clip).action - deaf(clip).action).abs().max() > 1e-3
 
 
 def test_slots_without_a_token_hear_nothing():
-    embedding = CueEmbedding(2 * WAY_WIDTH, 24)
+    embedding = AuxiliaryEmbedding(2 * DISPLACEMENT_WIDTH, 24)
     torch.nn.init.normal_(embedding.up.bias)
-    heard = embedding(torch.randn(1, 3, 2 * WAY_WIDTH), torch.tensor([[True, False, True]]))
+    heard = embedding(
+        torch.randn(1, 3, 2 * DISPLACEMENT_WIDTH), torch.tensor([[True, False, True]])
+    )
     assert heard[:, 0].any()
     assert not heard[:, 1].any()
 

@@ -34,7 +34,7 @@ from pointata_core.inference.threads import choose_threads
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 from pointata_core.models.point.config import NetworkConfig
 from pointata_core.models.point.pointata import PointATA
-from pointata_ros.node.recovery import PATIENCE, full_cells
+from pointata_ros.node.recovery import PATIENCE, full_voxels
 from pointata_ros.node.transforms import EgoMotion, TransformMissing
 
 pytestmark = pytest.mark.ros
@@ -340,7 +340,7 @@ def test_a_missing_transform_of_one_input_skips_its_clouds_only(
     assert_as_offline(rear, untrained_bundle)
 
 
-def test_a_shortage_of_memory_costs_the_input_that_has_it_cells_and_the_node_stays(
+def test_a_shortage_of_memory_costs_the_input_that_has_it_voxels_and_the_node_stays(
     bench, untrained_bundle, monkeypatch
 ):
     def fail(*_):
@@ -360,9 +360,9 @@ def test_a_shortage_of_memory_costs_the_input_that_has_it_cells_and_the_node_sta
             )
             rear.ask()
     assert bench.state() == 'active'
-    whole = full_cells(streams['rear'].session)
-    assert bench.diagnostics('front/model')['cells_at_most'] == str(whole // 2)
-    assert bench.diagnostics('rear/model')['cells_at_most'] == str(whole)
+    whole = full_voxels(streams['rear'].session)
+    assert bench.diagnostics('front/model')['voxel_limit'] == str(whole // 2)
+    assert bench.diagnostics('rear/model')['voxel_limit'] == str(whole)
     assert_as_offline(rear, untrained_bundle)
     front.ask()
 

@@ -33,7 +33,7 @@ nearest_within(scan, centres, 1.0)
 weights = interpolation_weights(scan, centres)
 assert interpolate(torch.randn(1, 1024, 64), weights).shape == (1, 250_000, 64)
 grid = voxel_grid(scan[0], 0.1)
-segment_reduce(torch.randn(250_000, 64), grid.cell_of_point, grid.counts.numel(), 'max')
+segment_reduce(torch.randn(250_000, 64), grid.voxel_of_point, grid.counts.numel(), 'max')
 """
 
 BATCHED = """

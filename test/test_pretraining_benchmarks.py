@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-pytest.importorskip('embreex', reason='pictures need the extra `pretrain`')
+pytest.importorskip('embreex', reason='images need the extra `pretrain`')
 pytest.importorskip('manifold3d', reason='the generator needs the extra `pretrain`')
 pytest.importorskip('lightning', reason='training needs the extra `train`')
 
@@ -23,8 +23,8 @@ from benchmarks.speed import pretraining_costs as costs
 from pointata_core.errors import ConfigError
 from pointata_core.models.camera.resnet import ResNet
 from pointata_core.models.checkpoints.files import CheckpointError
-from pointata_core.shapes.rendering import PictureSettings, procedural_sources, write_pictures
-from pointata_core.training.pretrain.image_encoder import read_picture_network
+from pointata_core.shapes.rendering import RenderSettings, procedural_sources, write_renderings
+from pointata_core.training.pretrain.image_encoder import read_image_encoder
 from pointata_core.training.pretrain.teacher import TeacherConfig, save_teacher
 
 
@@ -32,7 +32,7 @@ from pointata_core.training.pretrain.teacher import TeacherConfig, save_teacher
 def bench(tmp_path, monkeypatch) -> pretraining.Bench:
     """Two steps on seven shapes, with probe sets too small to mean anything."""
     arguments = argparse.Namespace(
-        pictures=tmp_path / 'pictures', teacher=tmp_path / 'teacher.safetensors', output=tmp_path,
+        images=tmp_path / 'images', teacher=tmp_path / 'teacher.safetensors', output=tmp_path,
         steps=2, shapes=7, view_shapes=7, short_teacher_steps=2, per_family=11, seeds=1,
         precision='32-true', results=tmp_path / 'results.json',
     )  # fmt: skip
@@ -53,15 +53,15 @@ def test_short_teachers_differ_in_depth_alone_and_are_told_apart(bench):
     assert [one['depth'] for one in facts] == [18, 34]
     configs = [{k: v for k, v in one['config'].items() if k != 'depth'} for one in facts]
     assert configs[0] == configs[1]
-    assert read_picture_network(shallow, 8).trunk.depth == 18
-    assert read_picture_network(deep, 8).trunk.depth == 34
+    assert read_image_encoder(shallow, 8).trunk.depth == 18
+    assert read_image_encoder(deep, 8).trunk.depth == 34
 
 
 def test_a_run_of_an_arm_is_kept_with_its_costs(bench):
     bench.run('short ResNet-18', 0)
     done = bench.arguments.output / 'short_ResNet-18-2-0' / 'scores.json'
     facts = json.loads(done.read_text())
-    assert facts['picture_network']['costs']['pictures'] == 2 * 64
+    assert facts['image_encoder']['costs']['images'] == 2 * 64
     assert facts['cpu_seconds'] > 0
     done.write_text(json.dumps({**facts, 'cpu_seconds': -1}))
     bench.run('short ResNet-18', 0)
@@ -76,10 +76,10 @@ def test_tables_hold_the_groups_that_have_runs():
 
     network = {'accuracy': 0.25, 'chance': 0.02, 'costs': {'processor_s': 90.0}}
     runs = [run('local', 0, 0.9), run('local', 1, 0.8),
-            run('short ResNet-34', 0, 0.7, picture_network=network)]  # fmt: skip
+            run('short ResNet-34', 0, 0.7, image_encoder=network)]  # fmt: skip
     text = pretraining.table(runs, argparse.Namespace(steps=2))
     assert '| local | 2 | 85.0 (80.0 to 90.0) |' in text
-    assert 'A deeper picture network' in text and 'Rendered views' not in text
+    assert 'A deeper image encoder' in text and 'Rendered views' not in text
     assert '| short ResNet-34 | 25.0 (chance 2.0) | 90 s of processor |' in text
 
 
@@ -88,7 +88,7 @@ def test_names_of_finished_runs_stay_as_they_are():
     parts = [name for name, arm in pretraining.ARMS.items() if arm.group == 'parts']
     assert parts == [
         'untrained', 'local + overall', 'overall', 'local', 'without pose', 'masked',
-        'masked + local + overall', 'pose at the input', 'own picture negatives',
+        'masked + local + overall', 'pose at the input', 'own image negatives',
         '5 of 20 views', '10 of 20 views',
     ]  # fmt: skip
 
@@ -98,7 +98,7 @@ def test_weights_of_no_such_network_are_refused(tmp_path):
     network.depth = 18
     save_teacher(tmp_path / 'other.safetensors', network, {})
     with pytest.raises(CheckpointError, match=r'other\.safetensors'):
-        read_picture_network(tmp_path / 'other.safetensors', 8)
+        read_image_encoder(tmp_path / 'other.safetensors', 8)
     with pytest.raises(ConfigError, match=r'teacher\.depth is 50'):
         TeacherConfig(depth=50)
 
@@ -107,8 +107,8 @@ def test_flops_of_known_networks():
     linear = nn.Linear(30, 50)
     assert costs.flops(lambda: linear(torch.zeros(7, 30))) == 2 * 7 * 30 * 50
     # Published for ResNet-18 at 224 pixels: 1.8 G multiply-adds.
-    assert costs.picture_size(18, 224).flops / 2e9 == pytest.approx(1.8, abs=0.05)
-    assert costs.picture_size(34, 64).parameters == sum(
+    assert costs.image_size(18, 224).flops / 2e9 == pytest.approx(1.8, abs=0.05)
+    assert costs.image_size(34, 64).parameters == sum(
         p.numel() for p in ResNet(34, classes=0).parameters()
     )
 
@@ -179,8 +179,8 @@ def test_settings_of_the_tasks_can_be_read(tmp_path):
         assert settings.data.name == task.removesuffix('_dense')
 
 
-def test_pictures_of_other_settings_are_refused(bench):
+def test_images_of_other_settings_are_refused(bench):
     bench.bank(6)
-    folder = bench.arguments.output / 'shared' / 'pictures-7-6-views'
+    folder = bench.arguments.output / 'shared' / 'images-7-6-views'
     with pytest.raises(Exception, match='other settings'):
-        write_pictures(folder, procedural_sources(7, 0), PictureSettings(size=32, views=6))
+        write_renderings(folder, procedural_sources(7, 0), RenderSettings(size=32, views=6))

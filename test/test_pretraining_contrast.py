@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Contrasts of points and pictures: equal to a plain loop, neutral where they must be."""
+"""Contrasts of points and images: equal to a plain loop, neutral where they must be."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def slow_local(regions, cells, place, temperature, negatives) -> float:
     occupied = sorted({(b, w, p) for b, w, _, p in pairs})
 
     def competes(one, other):
-        same_picture = one == other
-        if negatives == 'picture':
-            return same_picture
-        return same_picture or one[0] != other[0]
+        same_image = one == other
+        if negatives == 'image':
+            return same_image
+        return same_image or one[0] != other[0]
 
     def score(pair, cell):
         b, w, g, _ = pair
@@ -57,7 +57,7 @@ def slow_local(regions, cells, place, temperature, negatives) -> float:
     return (forth / len(pairs) + back / len(occupied)) / 2
 
 
-@pytest.mark.parametrize('negatives', ['batch', 'picture'])
+@pytest.mark.parametrize('negatives', ['batch', 'image'])
 @settings(max_examples=15, deadline=None)
 @given(
     batch=st.integers(1, 3), views=st.integers(1, 3), tokens=st.integers(1, 5),

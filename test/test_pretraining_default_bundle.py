@@ -36,7 +36,7 @@ from pointata_core.training.skill.supervised import SupervisedConfig
 MIX = (tool.Mix('yard', 'vlp16', 2, 4),)
 TINY = tool.Recipe(
     mixes=MIX, clip_mixes=MIX, found_mixes=MIX, held_out=(tool.Mix('yard', 'vlp16', 1, 2),),
-    preparation=replace(tool.PREPARATION, max_cells=192),
+    preparation=replace(tool.PREPARATION, max_voxels=192),
     network=replace(tool.NETWORK, geometry=GeometryConfig(tokens=8, patch_size=8, range_knee=1.0)),
     frames=SupervisedConfig(stage='full', steps=2), frames_batch=2,
     clips=SupervisedConfig(stage='adapt', steps=2), clips_frames=4,
@@ -57,7 +57,7 @@ def pretrained(folder) -> Path:
     backbone = Backbone(TINY.network.backbone)
     state = {f'backbone.{name}': value for name, value in backbone.state_dict().items()}
     path = folder / 'backbone.safetensors'
-    facts = {'data': 'procedural shapes and their rendered pictures', 'licence': 'Apache-2.0',
+    facts = {'data': 'procedural shapes and their rendered images', 'licence': 'Apache-2.0',
              'step': 7}  # fmt: skip
     export_encoder(path, PretrainingConfig(), state, facts)
     return path
@@ -117,9 +117,9 @@ def test_a_frozen_backbone_is_that_of_the_file_and_named_in_the_manifest(folder,
     assert provenance['started_from'] == 'a pre-trained backbone, frozen'
     assert provenance['backbone'] == {
         'sha256': sha256_of(pretrained), 'family': 'pic_point', 'frozen': True, 'step': 7,
-        'data': 'procedural shapes and their rendered pictures', 'licence': 'Apache-2.0',
+        'data': 'procedural shapes and their rendered images', 'licence': 'Apache-2.0',
     }  # fmt: skip
-    assert provenance['data'].endswith('before: procedural shapes and their rendered pictures')
+    assert provenance['data'].endswith('before: procedural shapes and their rendered images')
 
 
 def test_a_backbone_that_is_not_frozen_is_trained_on(folder, clips, pretrained):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip('embreex', reason='pictures need the extra `pretrain`')
+pytest.importorskip('embreex', reason='images need the extra `pretrain`')
 pytest.importorskip('manifold3d', reason='the generator needs the extra `pretrain`')
 pytest.importorskip('trimesh', reason='mesh files need the extra `pretrain`')
 pytest.importorskip('lightning', reason='training needs the extra `train`')
@@ -16,7 +16,7 @@ pytest.importorskip('lightning', reason='training needs the extra `train`')
 
 from benchmarks.experiments import meshes
 from pointata_core.cli.main import main
-from pointata_core.shapes.rendering import PictureFolder
+from pointata_core.shapes.rendering import RenderingFolder
 
 
 @pytest.fixture(scope='module')
@@ -37,31 +37,31 @@ def test_meshes_become_a_backbone_and_broken_ones_are_named(folder, outcome):
     assert 'No such file' in outcome['broken']['mug/nothing']
     manifest = json.loads((folder / 'run' / 'backbone.json').read_text())
     assert manifest['data'].startswith('meshes') and manifest['licence'] != 'Apache-2.0'
-    assert manifest['pictures']['shapes'] == 15
+    assert manifest['images']['shapes'] == 15
 
 
 def test_what_each_part_cost_is_reported(outcome):
-    pictures, teacher, training = (
-        outcome['costs'][part] for part in ('pictures', 'picture_network', 'training')
+    images, teacher, training = (
+        outcome['costs'][part] for part in ('images', 'image_encoder', 'training')
     )
-    assert (pictures['shapes'], pictures['pictures']) == (15, 15 * 6)
-    assert teacher['pictures'] == 2 * 64
+    assert (images['shapes'], images['images']) == (15, 15 * 6)
+    assert teacher['images'] == 2 * 64
     assert training['shapes'] == 2 * 7 and training['sessions'] == 1
-    for part in (pictures, teacher, training):
+    for part in (images, teacher, training):
         assert part['wall_s'] > 0 and part['processor_s'] > 0
         assert part['peak_memory_bytes'] > 10e6
 
 
 def test_meshes_are_turned_from_y_up(folder, outcome):
     """The bottle stands as the generator drew it."""
-    pictures = PictureFolder(folder / 'run' / 'pictures')
-    bottle = pictures[pictures.names.index('bottle/m00')]
+    images = RenderingFolder(folder / 'run' / 'images')
+    bottle = images[images.names.index('bottle/m00')]
     extent = bottle.points.max(axis=0) - bottle.points.min(axis=0)
     drawn = meshes.generate('bottle', 2000).vertices
     assert extent == pytest.approx(drawn.max(axis=0) - drawn.min(axis=0), abs=0.03)
 
 
-def test_other_meshes_than_those_pictured_are_refused(folder, outcome, capsys):
+def test_other_meshes_than_those_rendered_are_refused(folder, outcome, capsys):
     other = folder / 'other'
     meshes.write_mesh(meshes.generate('mug', 1), other / 'cups' / 'a.ply')
     words = ['pretrain', '--output', str(folder / 'run'), '--meshes', str(other), '--size', '32',

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encoders, heads, pose, masked reconstruction and the frozen picture network."""
+"""Encoders, heads, pose, masked reconstruction and the frozen image encoder."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pointata_core.models.point.encoders import (
     overall_feature,
 )
 from pointata_core.training.pretrain.heads import (
-    LocalPictureHead,
+    LocalImageHead,
     LocalPointHead,
     OverallHead,
     PoseEncoder,
 )
-from pointata_core.training.pretrain.image_encoder import FrozenPictureNetwork, normalise_pictures
+from pointata_core.training.pretrain.image_encoder import FrozenImageEncoder, normalise_images
 from pointata_core.training.pretrain.masked import MaskedReconstruction, chamfer
 
 
@@ -105,7 +105,7 @@ def test_dgcnn_does_not_depend_on_the_order_of_points():
 def test_heads_have_the_parameters_of_the_published_layout():
     assert count(PoseEncoder(2.5)) == 6_272
     assert count(LocalPointHead(512, 512, 'mid')) == 821_760
-    assert count(LocalPictureHead(512, 512)) == 525_824
+    assert count(LocalImageHead(512, 512)) == 525_824
     assert count(OverallHead(512, 512)) == 525_824
     assert count(OverallHead(2048, 512)) == 1_312_256
 
@@ -142,7 +142,7 @@ def test_views_are_projected_as_if_each_came_alone():
 
 def test_cells_of_a_map_are_projected_row_by_row():
     torch.manual_seed(0)
-    head = LocalPictureHead(6, 4).eval()
+    head = LocalImageHead(6, 4).eval()
     cells = torch.randn(2, 6, 3, 3)
     whole = head(cells)
     assert whole.shape == (2, 9, 4)
@@ -184,25 +184,25 @@ def test_missing_patches_are_never_shown_while_there_are_others(backbone):
 
 def test_frozen_network_ignores_train_mode_and_keeps_its_statistics():
     torch.manual_seed(0)
-    network = FrozenPictureNetwork(ResNet(18, classes=0), 32)
+    network = FrozenImageEncoder(ResNet(18, classes=0), 32)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     network.train()
-    pictures = torch.randint(0, 256, (2, 64, 64), dtype=torch.uint8)
-    features = network(pictures)
+    images = torch.randint(0, 256, (2, 64, 64), dtype=torch.uint8)
+    features = network(images)
     assert not features.overall.requires_grad
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    last = network.trunk.maps(normalise_pictures(pictures)).layer4
+    last = network.trunk.maps(normalise_images(images)).layer4
     torch.testing.assert_close(features.cells, last)
-    torch.testing.assert_close(features.overall, network.trunk(normalise_pictures(pictures)))
+    torch.testing.assert_close(features.overall, network.trunk(normalise_images(images)))
 
 
 @pytest.mark.parametrize(('stride', 'side', 'width'), [(8, 8, 896), (16, 4, 768), (32, 2, 512)])
 def test_map_of_a_stride_has_that_many_cells(stride, side, width):
-    network = FrozenPictureNetwork(ResNet(18, classes=0), stride)
+    network = FrozenImageEncoder(ResNet(18, classes=0), stride)
     cells = network(torch.zeros(1, 64, 64, dtype=torch.uint8)).cells
     assert cells.shape == (1, width, side, side) and network.width == width
 
 
 def test_unknown_stride_is_refused():
     with pytest.raises(ConfigError, match='map_stride'):
-        FrozenPictureNetwork(ResNet(18, classes=0), 7)
+        FrozenImageEncoder(ResNet(18, classes=0), 7)

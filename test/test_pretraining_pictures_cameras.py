@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pointata_core.errors import ConfigError
 from pointata_core.shapes.rendering import (
     Cameras,
-    PictureSettings,
+    RenderSettings,
     cameras_around,
     look_at,
     perspective,
@@ -52,7 +52,7 @@ def test_other_numbers_of_viewpoints_spread_evenly(count):
 
 @pytest.mark.parametrize('count', [6, 20, 30, 7])
 def test_views_are_rigid_and_look_at_the_origin(count):
-    cameras = cameras_around(PictureSettings(views=count))
+    cameras = cameras_around(RenderSettings(views=count))
     turn = cameras.view[:, :3, :3]
     np.testing.assert_allclose(
         turn @ turn.transpose(0, 2, 1), np.tile(np.eye(3), (count, 1, 1)), atol=1e-12
@@ -65,7 +65,7 @@ def test_views_are_rigid_and_look_at_the_origin(count):
 
 
 def test_known_points_project_where_geometry_says():
-    # From the front (+x) at distance 2.5; a focal length of 1 / tan(25 degrees) half pictures.
+    # From the front (+x) at distance 2.5; a focal length of 1 / tan(25 degrees) half images.
     cameras = camera_at((2.5, 0, 0))
     focal = 50 / np.tan(np.radians(25))
     uv, depth = cameras.project([(0, 0.5, 0), (0, 0, 0.5), (0.5, 0.5, 0.5), (-0.5, 0, -0.5)])
@@ -106,16 +106,16 @@ def test_moving_points_and_view_together_changes_nothing():
     transform = np.eye(4)
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     transform[:3, :3], transform[:3, 3] = 0.9 * turn, (0.1, -0.2, 0.05)
-    cameras = cameras_around(PictureSettings(views=6))
+    cameras = cameras_around(RenderSettings(views=6))
     moved = Cameras(cameras.view @ np.linalg.inv(transform), cameras.projection, cameras.size)
     uv, _ = cameras.project(points)
     again, _ = moved.project(points @ transform[:3, :3].T + transform[:3, 3])
     np.testing.assert_allclose(again, uv, atol=1e-9)
 
 
-def test_the_unit_sphere_fits_into_every_picture():
+def test_the_unit_sphere_fits_into_every_image():
     points = viewpoints(500)
-    uv, depth = cameras_around(PictureSettings()).project(points)
+    uv, depth = cameras_around(RenderSettings()).project(points)
     assert (depth > 0).all()
     assert uv.min() > 0 and uv.max() < 224
 
@@ -140,4 +140,4 @@ def test_the_unit_sphere_fits_into_every_picture():
 def test_settings_that_cannot_work_are_refused_by_name(values):
     (name,) = values
     with pytest.raises(ConfigError, match=name):
-        PictureSettings(**values)
+        RenderSettings(**values)

@@ -9,22 +9,22 @@ import pytest
 from pointata_core.shapes.procedural.primitives import box, superquadric
 from pointata_core.shapes.rendering import (
     Cameras,
-    PictureSettings,
     RayCaster,
+    RenderSettings,
     cameras_around,
     look_at,
     perspective,
-    picture_shape,
     pixel_cells,
     point_pixels,
     render,
+    render_shape,
 )
 from pointata_core.shapes.sampling import sample_surface
 from pointata_core.shapes.shape import Shape
 
 pytest.importorskip('embreex', reason='ray casting needs the extra `pretrain`')
 
-SETTINGS = PictureSettings(views=20, size=64, points=1500)
+SETTINGS = RenderSettings(views=20, size=64, points=1500)
 TOLERANCE = SETTINGS.tolerance
 
 
@@ -112,7 +112,7 @@ def test_the_pixel_of_a_known_point():
     assert tuple(pixels[0, 1]) == (50, 50)
 
 
-def test_points_outside_the_picture_or_behind_the_camera_have_no_pixel():
+def test_points_outside_the_image_or_behind_the_camera_have_no_pixel():
     shape = shape_of(box(0.1, 0.1, 0.1))
     points = np.array([(0, 3, 0), (9, 0, 0), (0.05, 0, 0)], np.float32)
     pixels = point_pixels(points, camera_at((2.5, 0, 0)), RayCaster(shape), TOLERANCE)
@@ -120,20 +120,20 @@ def test_points_outside_the_picture_or_behind_the_camera_have_no_pixel():
     assert (pixels[0, :2] == -1).all()
 
 
-def test_the_map_agrees_with_the_picture():
+def test_the_map_agrees_with_the_image():
     shape = shape_of(superquadric(0.7, 0.5, 0.6, 0.3, 0.8), box(0.3, 1.4, 0.1))
     cameras = cameras_around(SETTINGS)
-    pictured = picture_shape(shape, SETTINGS, cameras)
+    rendered = render_shape(shape, SETTINGS, cameras)
     rendered = render(shape, cameras, SETTINGS)
-    np.testing.assert_array_equal(pictured.grey, rendered.grey)
-    _, depth = cameras.project(pictured.points)
+    np.testing.assert_array_equal(rendered.grey, rendered.grey)
+    _, depth = cameras.project(rendered.points)
     for view in range(len(cameras)):
-        seen = pictured.visible[view]
-        rows, columns = pictured.pixels[view, seen].T
+        seen = rendered.visible[view]
+        rows, columns = rendered.pixels[view, seen].T
         at_pixel = rendered.depth[view][rows, columns]
         # A pixel is 0.04 wide here; where the surface faces the camera depths must agree.
-        towards = cameras.eyes[view] - pictured.points[seen]
-        cosine = np.einsum('md,md->m', towards, pictured.normals[seen])
+        towards = cameras.eyes[view] - rendered.points[seen]
+        cosine = np.einsum('md,md->m', towards, rendered.normals[seen])
         cosine /= np.linalg.norm(towards, axis=1)
         inner = np.isfinite(at_pixel) & (cosine > 0.7)
         close = np.abs(at_pixel[inner] - depth[view, seen][inner]) < 0.05
@@ -144,12 +144,12 @@ def test_the_map_agrees_with_the_picture():
 def test_points_come_from_the_name_and_the_seed():
     shape = shape_of(box(1, 1, 1))
     renamed = Shape(shape.vertices, shape.faces, shape.face_part, shape.part_names, '', 'other')
-    small = PictureSettings(views=1, size=16, points=50)
-    first, again, other = (picture_shape(s, small).points for s in (shape, shape, renamed))
+    small = RenderSettings(views=1, size=16, points=50)
+    first, again, other = (render_shape(s, small).points for s in (shape, shape, renamed))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
-    reseeded = PictureSettings(views=1, size=16, points=50, seed=1)
-    assert not np.array_equal(first, picture_shape(shape, reseeded).points)
+    reseeded = RenderSettings(views=1, size=16, points=50, seed=1)
+    assert not np.array_equal(first, render_shape(shape, reseeded).points)
 
 
 def test_cells_count_row_by_row_and_keep_hidden_points_hidden():

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from pointata_core.shapes.procedural.primitives import box, superquadric
-from pointata_core.shapes.rendering import PictureSettings, RayCaster, cameras_around, render
+from pointata_core.shapes.rendering import RayCaster, RenderSettings, cameras_around, render
 from pointata_core.shapes.rendering.shading import corner_normals
 from pointata_core.shapes.shape import Shape, face_normals
 
 pytest.importorskip('embreex', reason='ray casting needs the extra `pretrain`')
 
-SETTINGS = PictureSettings(views=20, size=64)
+SETTINGS = RenderSettings(views=20, size=64)
 
 
 def shape_of(solid):
@@ -81,7 +81,7 @@ def test_face_depth_and_grey_agree_on_what_is_background():
 
 
 def test_a_surface_that_faces_the_camera_is_brightest_and_others_follow_the_cosine():
-    settings = PictureSettings(views=6, size=65, albedo=0.8, ambient=0.25, crease_degrees=0)
+    settings = RenderSettings(views=6, size=65, albedo=0.8, ambient=0.25, crease_degrees=0)
     cameras = cameras_around(settings)
     found = render(shape_of(box(1, 1, 1)), cameras, settings)
     normals = face_normals(shape_of(box(1, 1, 1)).triangles)

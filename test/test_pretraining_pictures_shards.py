@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Picture shards: what is read is what was written; interrupted runs continue; damage is named."""
+"""Image shards: what is read is what was written; interrupted runs continue; damage is named."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import pytest
 
 from pointata_core.shapes import find_meshes, generate
 from pointata_core.shapes.rendering import (
-    PictureFolder,
-    PictureSettings,
-    PictureShard,
-    PictureShardError,
     ProceduralSource,
+    RenderingFolder,
+    RenderingShard,
+    RenderingShardError,
+    RenderSettings,
     cameras_around,
     contact_sheet,
-    picture_of_parts,
-    picture_of_points,
-    picture_shape,
+    image_of_parts,
+    image_of_points,
     procedural_sources,
-    write_pictures,
+    render_shape,
     write_png,
+    write_renderings,
 )
 
 pytest.importorskip('embreex', reason='ray casting needs the extra `pretrain`')
 pytest.importorskip('manifold3d', reason='the generator needs the extra `pretrain`')
 pytest.importorskip('trimesh', reason='mesh files need the extra `pretrain`')
 
-SETTINGS = PictureSettings(views=6, size=24, points=200)
+SETTINGS = RenderSettings(views=6, size=24, points=200)
 SOURCES = procedural_sources(5, 0, ('chair', 'rocket', 'mug'))
 
 
 @pytest.fixture(scope='module')
 def written(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('pictures')
-    return write_pictures(folder, SOURCES, SETTINGS, shard_size=2, progress=False)
+    folder = tmp_path_factory.mktemp('images')
+    return write_renderings(folder, SOURCES, SETTINGS, shard_size=2, progress=False)
 
 
 def assert_same(first, second):
@@ -56,10 +56,10 @@ def test_shapes_come_back_as_they_were_made(written):
     assert written.families == ('chair', 'rocket', 'mug', 'chair', 'rocket')
     assert written.settings == SETTINGS
     assert sorted(path.name for path in written.folder.iterdir()) == [
-        f'pictures-{k:05d}.npz' for k in range(3)
+        f'images-{k:05d}.npz' for k in range(3)
     ]
     for index, source in enumerate(SOURCES):
-        assert_same(written[index], picture_shape(source.load(), SETTINGS))
+        assert_same(written[index], render_shape(source.load(), SETTINGS))
     assert_same(written[-1], written[4])
     with pytest.raises(IndexError):
         written[5]
@@ -81,22 +81,22 @@ def test_every_shape_has_hidden_and_visible_points_in_every_view(written):
 
 
 def test_a_second_run_keeps_complete_shards_and_makes_the_missing_one(tmp_path):
-    write_pictures(tmp_path, SOURCES, SETTINGS, shard_size=2, progress=False)
+    write_renderings(tmp_path, SOURCES, SETTINGS, shard_size=2, progress=False)
     first, second, third = sorted(tmp_path.iterdir())
     before = second.read_bytes()
     second.unlink()
     kept = first.stat().st_mtime_ns
-    again = write_pictures(tmp_path, SOURCES, SETTINGS, shard_size=2, progress=False)
+    again = write_renderings(tmp_path, SOURCES, SETTINGS, shard_size=2, progress=False)
     assert first.stat().st_mtime_ns == kept
     assert len(again) == 5 and third.exists()
-    shard = PictureShard(second)
+    shard = RenderingShard(second)
     (tmp_path / 'other').write_bytes(before)
     for index in range(2):
-        assert_same(shard[index], PictureShard(tmp_path / 'other')[index])
+        assert_same(shard[index], RenderingShard(tmp_path / 'other')[index])
 
 
 def test_several_processes_write_the_same(tmp_path, written):
-    other = write_pictures(tmp_path, SOURCES, SETTINGS, shard_size=3, processes=2, progress=False)
+    other = write_renderings(tmp_path, SOURCES, SETTINGS, shard_size=3, processes=2, progress=False)
     assert len(other.shards) == 2
     for first, second in zip(written, other, strict=True):
         assert_same(first, second)
@@ -104,45 +104,45 @@ def test_several_processes_write_the_same(tmp_path, written):
 
 def test_other_settings_or_shapes_are_not_mixed_in(tmp_path, written):
     coarser = dataclasses.replace(SETTINGS, size=16)
-    with pytest.raises(PictureShardError, match='other settings'):
-        write_pictures(written.folder, SOURCES, coarser, shard_size=2, progress=False)
-    with pytest.raises(PictureShardError, match='other sources'):
-        write_pictures(written.folder, SOURCES[::-1], SETTINGS, shard_size=2, progress=False)
-    with pytest.raises(PictureShardError, match='does not belong'):
-        write_pictures(written.folder, SOURCES[:2], SETTINGS, shard_size=2, progress=False)
+    with pytest.raises(RenderingShardError, match='other settings'):
+        write_renderings(written.folder, SOURCES, coarser, shard_size=2, progress=False)
+    with pytest.raises(RenderingShardError, match='other sources'):
+        write_renderings(written.folder, SOURCES[::-1], SETTINGS, shard_size=2, progress=False)
+    with pytest.raises(RenderingShardError, match='does not belong'):
+        write_renderings(written.folder, SOURCES[:2], SETTINGS, shard_size=2, progress=False)
     one = SOURCES[:1]
-    write_pictures(tmp_path, one, SETTINGS, progress=False)
-    shard = write_pictures(tmp_path / 'b', one, coarser, progress=False).shards[0]
-    shard.path.rename(tmp_path / 'pictures-00001.npz')
-    with pytest.raises(PictureShardError, match='different settings'):
-        PictureFolder(tmp_path)
+    write_renderings(tmp_path, one, SETTINGS, progress=False)
+    shard = write_renderings(tmp_path / 'b', one, coarser, progress=False).shards[0]
+    shard.path.rename(tmp_path / 'images-00001.npz')
+    with pytest.raises(RenderingShardError, match='different settings'):
+        RenderingFolder(tmp_path)
 
 
 @pytest.mark.parametrize('keep', [0, 10, 0.5, 0.98])
 def test_cut_shards_are_named(tmp_path, written, keep):
     content = written.shards[0].path.read_bytes()
-    path = tmp_path / 'pictures-00000.npz'
+    path = tmp_path / 'images-00000.npz'
     path.write_bytes(content[: int(keep * len(content)) if keep < 1 else keep])
-    with pytest.raises(PictureShardError, match='pictures-00000') as error:
-        PictureFolder(tmp_path)
+    with pytest.raises(RenderingShardError, match='images-00000') as error:
+        RenderingFolder(tmp_path)
     assert error.value.fix
 
 
 def test_damage_inside_is_found_when_the_shape_is_read(tmp_path, written):
     content = bytearray(written.shards[0].path.read_bytes())
     content[len(content) // 2 : len(content) // 2 + 40] = bytes(40)
-    path = tmp_path / 'pictures-00000.npz'
+    path = tmp_path / 'images-00000.npz'
     path.write_bytes(content)
-    with pytest.raises(PictureShardError, match='pictures-00000'):
-        [shape.name for shape in PictureFolder(tmp_path)]
+    with pytest.raises(RenderingShardError, match='images-00000'):
+        [shape.name for shape in RenderingFolder(tmp_path)]
 
 
 def test_other_files_are_not_taken_for_shards(tmp_path):
-    with pytest.raises(PictureShardError, match='holds no'):
-        PictureFolder(tmp_path)
-    np.savez(tmp_path / 'pictures-00000.npz', metadata=np.arange(3))
-    with pytest.raises(PictureShardError, match='not a complete'):
-        PictureFolder(tmp_path)
+    with pytest.raises(RenderingShardError, match='holds no'):
+        RenderingFolder(tmp_path)
+    np.savez(tmp_path / 'images-00000.npz', metadata=np.arange(3))
+    with pytest.raises(RenderingShardError, match='not a complete'):
+        RenderingFolder(tmp_path)
 
 
 def test_a_failed_shape_leaves_no_half_written_shard(tmp_path):
@@ -155,7 +155,7 @@ def test_a_failed_shape_leaves_no_half_written_shard(tmp_path):
             raise Trouble
 
     with pytest.raises(Trouble):
-        write_pictures(tmp_path, [SOURCES[0], Failing('mug', 1)], SETTINGS, progress=False)
+        write_renderings(tmp_path, [SOURCES[0], Failing('mug', 1)], SETTINGS, progress=False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -171,7 +171,7 @@ def test_broken_meshes_are_skipped_and_named_in_the_shards(tmp_path):
             path.write_text('v 0 0 0\nf 1 1 1\n')
         else:
             trimesh.Trimesh(shape.vertices, shape.faces, process=False).export(path)
-    folder = write_pictures(tmp_path / 'out', find_meshes(root), SETTINGS, progress=False)
+    folder = write_renderings(tmp_path / 'out', find_meshes(root), SETTINGS, progress=False)
     assert folder.names == ('airplane/plane0', 'airplane/plane2')
     assert folder.families == ('airplane', 'airplane')
     (broken,) = folder.broken
@@ -180,12 +180,12 @@ def test_broken_meshes_are_skipped_and_named_in_the_shards(tmp_path):
     assert folder[1].visible.any(axis=1).all()
 
 
-def test_a_contact_sheet_lays_pictures_out_row_by_row(tmp_path):
+def test_a_contact_sheet_lays_images_out_row_by_row(tmp_path):
     from matplotlib.image import imread
 
-    pictures = [np.full((4, 6), 10 * k, np.uint8) for k in range(5)]
-    pictures[4] = np.full((4, 6, 3), (1, 2, 3), np.uint8)
-    sheet = contact_sheet(pictures, columns=3)
+    images = [np.full((4, 6), 10 * k, np.uint8) for k in range(5)]
+    images[4] = np.full((4, 6, 3), (1, 2, 3), np.uint8)
+    sheet = contact_sheet(images, columns=3)
     assert sheet.shape == (8, 18, 3)
     assert (sheet[:4, 12:] == 20).all()
     assert (sheet[4:, :6] == 30).all()
@@ -196,16 +196,16 @@ def test_a_contact_sheet_lays_pictures_out_row_by_row(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ['sheet.png']
 
 
-def test_pictures_to_look_at_colour_parts_and_visible_points():
+def test_images_to_look_at_colour_parts_and_visible_points():
     shape = generate('chair', 0)
     cameras = cameras_around(SETTINGS)
-    colours = picture_of_parts(shape, cameras, SETTINGS)
+    colours = image_of_parts(shape, cameras, SETTINGS)
     assert colours.shape == (6, 24, 24, 3)
     coloured = np.ptp(colours.astype(int), axis=-1) > 20
     assert (coloured.any(axis=(1, 2))).all()
-    pictured = picture_shape(shape, SETTINGS, cameras)
-    marked = picture_of_points(pictured, 0)
-    changed = (marked != pictured.grey[0][..., None]).any(-1)
-    rows, columns = pictured.pixels[0, pictured.visible[0]].T
+    rendered = render_shape(shape, SETTINGS, cameras)
+    marked = image_of_points(rendered, 0)
+    changed = (marked != rendered.grey[0][..., None]).any(-1)
+    rows, columns = rendered.pixels[0, rendered.visible[0]].T
     assert changed[rows, columns].all()
     assert changed.sum() == len(set(zip(rows.tolist(), columns.tolist(), strict=True)))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip('embreex', reason='pictures need the extra `pretrain`')
+pytest.importorskip('embreex', reason='images need the extra `pretrain`')
 pytest.importorskip('manifold3d', reason='the generator needs the extra `pretrain`')
 pytest.importorskip('lightning', reason='training needs the extra `train`')
 
@@ -25,12 +25,12 @@ from pointata_core.errors import ConfigError
 from pointata_core.models import PointATA, preset_config
 from pointata_core.models.camera.resnet import ResNet, load_resnet_weights
 from pointata_core.models.checkpoints.conversion import load_backbone
-from pointata_core.shapes.rendering import PictureSettings, procedural_sources, write_pictures
+from pointata_core.shapes.rendering import RenderSettings, procedural_sources, write_renderings
 from pointata_core.training.pretrain import running
-from pointata_core.training.pretrain.batches import PictureClouds, StepBatches, split_shapes
+from pointata_core.training.pretrain.batches import ImageClouds, StepBatches, split_shapes
 from pointata_core.training.pretrain.exporting import BACKBONE, CHECKPOINT, export_checkpoint
-from pointata_core.training.pretrain.image_bank import PictureBank
-from pointata_core.training.pretrain.image_encoder import FrozenPictureNetwork
+from pointata_core.training.pretrain.image_bank import ImageBank
+from pointata_core.training.pretrain.image_encoder import FrozenImageEncoder
 from pointata_core.training.pretrain.running import run_pretraining
 from pointata_core.training.pretrain.settings import PretrainingConfig
 from pointata_core.training.pretrain.teacher import TeacherConfig, save_teacher, train_teacher
@@ -53,10 +53,10 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='module')
-def bank(folder) -> PictureBank:
+def bank(folder) -> ImageBank:
     sources = procedural_sources(20, 0, ('chair', 'rocket', 'mug', 'snake'))
-    settings = PictureSettings(views=6, size=32, points=200)
-    return PictureBank.read(write_pictures(folder / 'pictures', sources, settings, progress=False))
+    settings = RenderSettings(views=6, size=32, points=200)
+    return ImageBank.read(write_renderings(folder / 'images', sources, settings, progress=False))
 
 
 @pytest.fixture(scope='module')
@@ -67,25 +67,25 @@ def teacher(folder, bank) -> Path:
 
 
 @pytest.fixture(scope='module')
-def finished(folder, bank, teacher) -> Path:
+def merge_and_freeze(folder, bank, teacher) -> Path:
     return run_pretraining(folder / 'whole', SMALL, bank, teacher)
 
 
-def network(teacher: Path) -> FrozenPictureNetwork:
+def network(teacher: Path) -> FrozenImageEncoder:
     trunk = ResNet(18, classes=0)
     load_resnet_weights(trunk, teacher)
-    return FrozenPictureNetwork(trunk, 8)
+    return FrozenImageEncoder(trunk, 8)
 
 
-def a_batch(bank: PictureBank, config: PretrainingConfig = SMALL) -> dict[str, torch.Tensor]:
-    items = [PictureClouds(bank, config)[draw, shape] for draw, shape in enumerate(range(4))]
+def a_batch(bank: ImageBank, config: PretrainingConfig = SMALL) -> dict[str, torch.Tensor]:
+    items = [ImageClouds(bank, config)[draw, shape] for draw, shape in enumerate(range(4))]
     return {name: torch.stack([item[name] for item in items]) for name in items[0]}
 
 
 def test_moved_clouds_project_to_the_pixels_that_were_recorded(bank):
     """V T^-1 of the turned and scaled cloud gives the pixels of the cloud as it was."""
     config = dataclasses.replace(SMALL, jitter=0.0)
-    item = PictureClouds(bank, config)[3, 7]
+    item = ImageClouds(bank, config)[3, 7]
     homogeneous = torch.cat([item['points'], torch.ones(96, 1)], dim=1).double()
     clip = torch.einsum(
         'wij,nj->wni', item['projection'].double() @ item['view'].double(), homogeneous
@@ -100,7 +100,7 @@ def test_moved_clouds_project_to_the_pixels_that_were_recorded(bank):
 
 
 def test_a_batch_is_a_function_of_its_step(bank):
-    clouds = PictureClouds(bank, SMALL)
+    clouds = ImageClouds(bank, SMALL)
     for name, value in clouds[5, 3].items():
         assert torch.equal(value, clouds[5, 3][name])
     assert not torch.equal(clouds[5, 3]['points'], clouds[6, 3]['points'])
@@ -129,10 +129,10 @@ def test_regions_take_the_cell_of_their_centre():
     assert cells_of_regions(index, cell).tolist() == [[[8, 5, -1, -1]]]
 
 
-def test_every_trained_part_gets_a_gradient_and_the_picture_network_none(bank, teacher):
+def test_every_trained_part_gets_a_gradient_and_the_image_encoder_none(bank, teacher):
     torch.manual_seed(0)
     module = PicPointModule(SMALL, network(teacher), 2.5)
-    before = {name: value.clone() for name, value in module.pictures.state_dict().items()}
+    before = {name: value.clone() for name, value in module.images.state_dict().items()}
     loss, facts = module.objectives(a_batch(bank), watch=True)
     loss.backward()
     silent = [
@@ -141,8 +141,8 @@ def test_every_trained_part_gets_a_gradient_and_the_picture_network_none(bank, t
         if parameter.requires_grad and parameter.grad is None
     ]
     assert silent == []
-    assert all(parameter.grad is None for parameter in module.pictures.parameters())
-    assert all(torch.equal(v, before[n]) for n, v in module.pictures.state_dict().items())
+    assert all(parameter.grad is None for parameter in module.images.parameters())
+    assert all(torch.equal(v, before[n]) for n, v in module.images.state_dict().items())
     parts = facts['overall_loss'] + facts['local_loss'] + facts['masked_loss']
     torch.testing.assert_close(loss.detach(), parts)
 
@@ -179,7 +179,7 @@ def test_a_teacher_may_take_any_number_of_steps(bank, steps):
     config = TeacherConfig(steps=steps, batch=2, held_back=21)
     network, facts = train_teacher(bank, config)
     assert facts['accuracy'] is None  # no shape is held back
-    assert facts['costs']['pictures'] == 2 * steps
+    assert facts['costs']['images'] == 2 * steps
     assert not network.training
 
 
@@ -300,8 +300,8 @@ def test_the_backbone_fits_a_skill_and_tells_where_it_is_from(finished, teacher)
     assert torch.equal(skill.backbone.class_token, converted.state_dict['class_token'])
     manifest = json.loads(finished.with_suffix('.json').read_text())
     assert manifest['training']['steps'] == 4
-    assert manifest['pictures']['families'] == ['chair', 'mug', 'rocket', 'snake']
-    assert manifest['picture_network']['name'] == teacher.name
+    assert manifest['images']['families'] == ['chair', 'mug', 'rocket', 'snake']
+    assert manifest['image_encoder']['name'] == teacher.name
     assert manifest['measured']['shapes_per_second'] > 0
 
 
@@ -336,9 +336,9 @@ def test_settings_that_make_no_sense_are_named(values, reason):
     ('values', 'reason'),
     [({'points': 201}, 'points'), ({'views': 7}, 'views'), ({'map_stride': 5}, 'map_stride')],
 )
-def test_pictures_that_do_not_suffice_are_named(bank, values, reason):
+def test_images_that_do_not_suffice_are_named(bank, values, reason):
     with pytest.raises(ConfigError, match=reason):
-        PictureClouds(bank, dataclasses.replace(SMALL, **values))
+        ImageClouds(bank, dataclasses.replace(SMALL, **values))
 
 
 def test_commands_pretrain_and_probe(folder, bank, teacher):
@@ -347,8 +347,8 @@ def test_commands_pretrain_and_probe(folder, bank, teacher):
     lines = [f'  {name}: {json.dumps(value)}' for name, value in values.items()]
     settings.write_text('training:\n' + '\n'.join(lines) + '\n')
     words = (
-        'pretrain', '--config', settings, '--output', folder / 'cli', '--pictures',
-        folder / 'pictures', '--picture-network', teacher, '--training.steps', '2', '--json',
+        'pretrain', '--config', settings, '--output', folder / 'cli', '--images',
+        folder / 'images', '--image-network', teacher, '--training.steps', '2', '--json',
     )  # fmt: skip
     run = command(*words)
     assert run.returncode == 0, run.stderr
@@ -365,8 +365,8 @@ def test_commands_pretrain_and_probe(folder, bank, teacher):
 
 def test_command_names_missing_weights(folder, bank):
     run = command(
-        'pretrain', '--output', folder / 'none', '--pictures', folder / 'pictures',
-        '--picture-network', folder / 'absent.safetensors', '--training.map_stride', '8',
+        'pretrain', '--output', folder / 'none', '--images', folder / 'images',
+        '--image-network', folder / 'absent.safetensors', '--training.map_stride', '8',
         '--training.points', '96',
     )  # fmt: skip
     assert run.returncode == 2

@@ -19,7 +19,7 @@ from pointata_core.inference.session import StreamingSession
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 from pointata_core.taxonomy import UNLABELLED
 from pointata_ros.health import faults
-from pointata_ros.node.recovery import PATIENCE, full_cells
+from pointata_ros.node.recovery import PATIENCE, full_voxels
 from pointata_ros.node.transforms import EgoMotion, TransformMissing
 
 pytestmark = pytest.mark.ros
@@ -221,15 +221,15 @@ def test_a_malformed_cloud_is_a_warning_and_leaves_the_history_alone(
         np.testing.assert_array_equal(decode_labels(answer, 'class_id'), result.labels)
 
 
-def test_a_cloud_of_many_more_points_than_cells_gets_a_label_for_each_point(
+def test_a_cloud_of_many_more_points_than_voxels_gets_a_label_for_each_point(
     bench, stamps, untrained_bundle
 ):
     session = StreamingSession(load_bundle(untrained_bundle))
-    points = street(3, points=10 * full_cells(session))
+    points = street(3, points=10 * full_voxels(session))
     (answer,) = ask(bench, cloud(points, next(stamps)))
     labels = decode_labels(answer, 'class_id')
     result = session.step(points, 0)
-    assert result.cells <= full_cells(session)
+    assert result.voxels <= full_voxels(session)
     assert (labels != UNLABELLED).all()
     np.testing.assert_array_equal(labels, result.labels)
 
@@ -279,7 +279,7 @@ def test_an_answer_that_is_not_a_number_is_unlabelled_counted_and_soon_forgotten
     assert (decode_labels(broken, 'class_id') == UNLABELLED).all()
     status = bench.diagnostics('processing')
     assert status['level'] == WARN
-    assert int(status['non_finite_cells']) > 0
+    assert int(status['non_finite_voxels']) > 0
     # The next answer is that of a fresh history: nothing in the state is poisoned.
     message = cloud(street(2), next(stamps))
     publisher.publish(message)
@@ -307,16 +307,16 @@ def test_a_shortage_of_memory_costs_one_cloud_and_half_the_cells(bench, stamps, 
             'the cloud to be counted',
         )
     assert status['level'] == WARN
-    assert 'preparation.max_cells' in bench.wait_for_log('out of memory on cpu')
+    assert 'preparation.max_voxels' in bench.wait_for_log('out of memory on cpu')
     publisher.publish(cloud(street(2, points=20_000), next(stamps)))
     labels = decode_labels(answers.wait_for(1)[0], 'class_id')
     assert (labels != UNLABELLED).all()
     model = bench.diagnostics('model')
-    assert 'cells per cloud, for want of memory' in model['message']
-    assert bench.load_skill().success  # a fresh skill has all its cells
+    assert 'voxels per cloud, for want of memory' in model['message']
+    assert bench.load_skill().success  # a fresh skill has all its voxels
     wait_until(
-        lambda: int(bench.diagnostics('model')['cells_at_most']) > int(model['cells_at_most']),
-        'all cells',
+        lambda: int(bench.diagnostics('model')['voxel_limit']) > int(model['voxel_limit']),
+        'all voxels',
     )
 
 

@@ -16,7 +16,7 @@ from pointata_ros.health.diagnostics import OK, WARN, ModelFacts, all_findings, 
 from pointata_ros.health.faults import CALM_S, Episodes, Fault, FaultLog, Finding, findings
 from pointata_ros.health.memory import memory_in_use
 from pointata_ros.health.statistics import DropReason, Statistics
-from pointata_ros.node.recovery import PATIENCE, Recovery, drop_reason, full_cells, halve_cells
+from pointata_ros.node.recovery import PATIENCE, Recovery, drop_reason, full_voxels, halve_voxels
 from pointata_ros.parameters.table import NodeSettings
 
 pytestmark = pytest.mark.ros
@@ -100,9 +100,9 @@ def test_the_model_warns_while_its_history_is_short_or_it_runs_with_less():
 
     assert model(window_frames=3).level == OK
     assert '3 of 25' in model(window_frames=25).message
-    assert '512 instead of 1024 cells' in model(cells=512, full_cells=1024).message
+    assert '512 instead of 1024 voxels' in model(voxels=512, full_voxels=1024).message
     assert 'refused' in model(trouble=('load_skill was refused',)).message
-    for facts in ({'window_frames': 25}, {'cells': 1, 'full_cells': 2}, {'trouble': ('x',)}):
+    for facts in ({'window_frames': 25}, {'voxels': 1, 'full_voxels': 2}, {'trouble': ('x',)}):
         assert model(**facts).level == WARN
 
 
@@ -153,16 +153,16 @@ def session(untrained_bundle):
     return StreamingSession(load_bundle(untrained_bundle))
 
 
-def test_cells_are_halved_once_and_every_point_still_gets_a_label(session):
+def test_voxels_are_halved_once_and_every_point_still_gets_a_label(session):
     points = np.random.default_rng(0).normal(size=(9000, 3), scale=10).astype(np.float32)
-    whole = full_cells(session)
-    assert halve_cells(session)
-    assert not halve_cells(session)
+    whole = full_voxels(session)
+    assert halve_voxels(session)
+    assert not halve_voxels(session)
     result = session.step(points, 0)
-    assert 0 < result.cells <= whole // 2
+    assert 0 < result.voxels <= whole // 2
     assert (result.labels != UNLABELLED).all()
     session.swap(session.bundle)
-    assert session.preparer.config.max_cells == whole
+    assert session.preparer.config.max_voxels == whole
 
 
 def test_shortage_of_memory_is_borne_for_a_while_and_answers_renew_patience(session):
@@ -179,7 +179,7 @@ def test_shortage_of_memory_is_borne_for_a_while_and_answers_renew_patience(sess
 
 def test_the_first_shortage_is_told_with_the_knob_to_turn(session):
     recovery, error = Recovery(), torch.OutOfMemoryError('CUDA out of memory')
-    assert 'max_cells' in recovery.after(error, session)[1]
+    assert 'max_voxels' in recovery.after(error, session)[1]
     assert recovery.after(error, session)[1] == ''
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report in a real browser: pictures load, nothing complains, the figures are visible."""
+"""The report in a real browser: images load, nothing complains, the figures are visible."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ FLAGS = (
     '--disable-background-networking', '--disable-component-update', '--disable-sync',
     '--enable-logging=stderr', '--log-level=0', '--window-size=1100,1600',
 )  # fmt: skip
-# Asks the loaded page itself; runs after everything, pictures included, has loaded.
+# Asks the loaded page itself; runs after everything, images included, has loaded.
 PROBE = """
 <script>
 addEventListener('load', () => {
   const report = {
-    pictures: [...document.images].map(i => [i.alt, i.complete, i.naturalWidth, i.clientWidth]),
+    images: [...document.images].map(i => [i.alt, i.complete, i.naturalWidth, i.clientWidth]),
     figures: Object.fromEntries([...document.querySelectorAll('[data-key]')].map(
       e => [e.dataset.key, [e.dataset.value, e.innerText, e.getClientRects().length]])),
     overflow: document.documentElement.scrollWidth - innerWidth,
@@ -62,11 +62,11 @@ def opened(browser, tmp_path_factory):
     return directory, json.loads(found[1].replace('&quot;', '"')), run.stderr
 
 
-def test_every_picture_is_drawn(opened):
+def test_every_image_is_drawn(opened):
     _, page, _ = opened
     # Clouds as labelled, clouds as they were; actions, latency, confusions.
-    assert len(page['pictures']) == 6 + 6 + 3
-    for alt, complete, natural, shown in page['pictures']:
+    assert len(page['images']) == 6 + 6 + 3
+    for alt, complete, natural, shown in page['images']:
         assert complete and natural > 100 and shown > 100, alt
 
 

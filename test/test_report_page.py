@@ -79,7 +79,7 @@ def test_style_loads_nothing(report):
     assert 'prefers-color-scheme: dark' in style
 
 
-def test_pictures_lie_beside_the_page(report):
+def test_images_lie_beside_the_page(report):
     directory, page = report
     names = {path.name for path in directory.glob('*.png')}
     assert {f'cloud_{i}.png' for i in range(6)} | {'actions.png', 'latency.png'} <= names
@@ -88,7 +88,7 @@ def test_pictures_lie_beside_the_page(report):
     assert page.tags.count('img') == len([n for n in names if '_dark' not in n])
 
 
-def test_pictures_are_spread_over_the_recording():
+def test_images_are_spread_over_the_recording():
     times = [snapshot.time_s for snapshot in sample_results(31).trace.snapshots]
     assert times == pytest.approx([0.0, 0.6, 1.2, 1.8, 2.4, 3.0])
 

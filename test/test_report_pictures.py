@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bird's-eye pictures show the right point, at the right place, in the right colour."""
+"""Bird's-eye images show the right point, at the right place, in the right colour."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from pointata_core.evaluation.colours import colours_of_labels, palette
-from pointata_core.evaluation.pictures import (
+from pointata_core.evaluation.images import (
     bird_eye_view,
     common_extent,
     nice_length,

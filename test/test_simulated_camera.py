@@ -175,7 +175,7 @@ def test_depth_at_a_pixel_is_that_of_the_points_that_fall_on_it(frames):
         assert np.array_equal(frame.classes == SKY, np.isinf(frame.depth))
 
 
-def test_points_behind_the_camera_or_beside_the_picture_are_not_visible(frames):
+def test_points_behind_the_camera_or_beside_the_image_are_not_visible(frames):
     for frame in frames:
         assert not frame.visible[frame.lidar.points[:, 0] < 0].any()
         assert SMALL.inside(frame.pixels[frame.visible]).all()
@@ -191,7 +191,7 @@ def test_the_same_seed_gives_the_same_frames_and_another_one_others(frames):
     assert not np.array_equal(frames[0].image, frames[1].image)
 
 
-def test_styles_change_the_picture_and_nothing_else(frames):
+def test_styles_change_the_image_and_nothing_else(frames):
     day = frames[0]
     shown = {'day': day}
     for style in ('night', 'rain'):

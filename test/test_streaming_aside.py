@@ -51,7 +51,7 @@ def assert_same(found: FrameResult, expected: FrameResult) -> None:
     assert np.array_equal(found.labels, expected.labels)
     assert np.array_equal(found.probabilities, expected.probabilities)
     assert np.array_equal(found.action, expected.action)
-    assert (found.reset, found.cells) == (expected.reset, expected.cells)
+    assert (found.reset, found.voxels) == (expected.reset, expected.voxels)
 
 
 @pytest.mark.parametrize('ahead', [0, 1, 3])
@@ -152,7 +152,7 @@ def reset(session: StreamingSession) -> None:
 
 def have_fewer_cells(session: StreamingSession) -> None:
     config = session.preparer.config
-    session.preparer = FramePreparer(type(config)(**{**vars(config), 'max_cells': 16}))
+    session.preparer = FramePreparer(type(config)(**{**vars(config), 'max_voxels': 16}))
 
 
 @pytest.mark.parametrize('change', [change_nothing, reset, have_fewer_cells])

@@ -24,22 +24,22 @@ def cloud(count: int, seed: int = 0, spread: float = 30.0) -> np.ndarray:
 
 
 @settings(deadline=None, max_examples=40)
-@given(count=st.integers(0, 400), seed=st.integers(0, 1000), cells=st.integers(8, 80))
-def test_cells_stay_in_budget_and_each_is_the_mean_of_its_points(count, seed, cells):
+@given(count=st.integers(0, 400), seed=st.integers(0, 1000), voxels=st.integers(8, 80))
+def test_voxels_stay_in_budget_and_each_is_the_mean_of_its_points(count, seed, voxels):
     points = cloud(count, seed)
-    config = PreparationConfig(max_cells=cells, max_range_m=1e6, scale_m=5.0)
+    config = PreparationConfig(max_voxels=voxels, max_range_m=1e6, scale_m=5.0)
     frame = FramePreparer(config).prepare(points)
-    assert len(frame.points) <= cells
-    assert frame.cell_of_point.shape == (count,)
-    for cell in range(len(frame.points)):
-        mine = points[frame.cell_of_point == cell].astype(np.float64)
+    assert len(frame.points) <= voxels
+    assert frame.voxel_of_point.shape == (count,)
+    for voxel in range(len(frame.points)):
+        mine = points[frame.voxel_of_point == voxel].astype(np.float64)
         assert len(mine) > 0
         np.testing.assert_allclose(
-            frame.points[cell].numpy() * 5.0, mine.mean(axis=0), rtol=1e-4, atol=1e-3
+            frame.points[voxel].numpy() * 5.0, mine.mean(axis=0), rtol=1e-4, atol=1e-3
         )
 
 
-def test_unusable_points_have_no_cell_and_the_others_do_not_notice():
+def test_unusable_points_have_no_voxel_and_the_others_do_not_notice():
     points = cloud(500)
     bad = points.copy()
     bad[3], bad[77, 1], bad[200] = np.nan, np.inf, 1e4
@@ -48,7 +48,7 @@ def test_unusable_points_have_no_cell_and_the_others_do_not_notice():
     inside = np.linalg.norm(points, axis=1) >= 0.5
     unusable = np.zeros(500, bool)
     unusable[[3, 77, 200]] = True
-    np.testing.assert_array_equal(frame.cell_of_point < 0, unusable | ~inside)
+    np.testing.assert_array_equal(frame.voxel_of_point < 0, unusable | ~inside)
     kept = FramePreparer(config).prepare(points[~unusable & inside])
     assert torch.equal(kept.points, frame.points)
 
@@ -56,10 +56,10 @@ def test_unusable_points_have_no_cell_and_the_others_do_not_notice():
 def test_input_order_does_not_change_the_cells():
     points = cloud(800, 4)
     order = np.random.default_rng(0).permutation(800)
-    preparer = FramePreparer(PreparationConfig(max_cells=200))
+    preparer = FramePreparer(PreparationConfig(max_voxels=200))
     straight, shuffled = preparer.prepare(points), preparer.prepare(points[order])
     torch.testing.assert_close(straight.points, shuffled.points)
-    np.testing.assert_array_equal(straight.cell_of_point[order], shuffled.cell_of_point)
+    np.testing.assert_array_equal(straight.voxel_of_point[order], shuffled.voxel_of_point)
 
 
 def test_features_are_normalised_averaged_and_defaulted():
@@ -110,7 +110,7 @@ def test_config_round_trip_and_refusals():
     assert PreparationConfig.from_dict(config.to_dict()) == config
     with pytest.raises(ConfigError, match='voxel'):
         PreparationConfig.from_dict({'voxel': 1})
-    with pytest.raises(ConfigError, match='max_cells'):
-        PreparationConfig(max_cells=0)
+    with pytest.raises(ConfigError, match='max_voxels'):
+        PreparationConfig(max_voxels=0)
     with pytest.raises(ConfigError, match='origin'):
         PreparationConfig(origin='map')

@@ -157,7 +157,7 @@ def looking_back(tmp_path_factory):
         segmentation_classes=('ground', 'car'),
         segmentation_blocks=(3,),
         action_classes=('rest', 'go'),
-        place_width=6,
+        position_width=6,
     )
     with torch.random.fork_rng():
         torch.manual_seed(2)
@@ -166,7 +166,7 @@ def looking_back(tmp_path_factory):
             if not parameter.any():
                 torch.nn.init.normal_(parameter, std=0.3)
     fields = {'intensity': FeatureSpec()}
-    preparation = PreparationConfig(max_cells=256, cell_size_m=0.2, features=fields)
+    preparation = PreparationConfig(max_voxels=256, voxel_size_m=0.2, features=fields)
     path = tmp_path_factory.mktemp('bundles') / 'looking_back'
     manifest = Manifest.for_network(
         'looking_back', config.to_dict(), preset='tiny', preparation=preparation.to_dict()
@@ -248,7 +248,7 @@ def test_non_finite_answers_become_unlabelled_and_are_counted(bundle):
         with torch.no_grad():
             head.bias.copy_(bias)
     assert (result.labels == UNLABELLED).all()
-    assert result.non_finite == result.cells > 0
+    assert result.non_finite == result.voxels > 0
 
 
 def test_ego_motion_changes_the_answer_of_a_moving_sensor(bundle):

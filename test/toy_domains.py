@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two tiny domains of pictures and points: by day, and in the dark with other distances.
+"""Two tiny domains of images and points: by day, and in the dark with other distances.
 
-Four classes stand in vertical stripes of the picture; each has a colour and a height.
+Four classes stand in vertical stripes of the image; each has a colour and a height.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class Start:
             return {'started_from': 'earlier weights of this script' if self.weights else 'scratch'}
         beside = self.backbone.with_suffix('.json')
         known = json.loads(beside.read_text()) if beside.is_file() else {}
-        kept = ('data', 'licence', 'training', 'pictures', 'picture_network', 'step', 'complete')
+        kept = ('data', 'licence', 'training', 'images', 'image_encoder', 'step', 'complete')
         return {
             'started_from': 'a pre-trained backbone' + (', frozen' if self.freeze else ''),
             'backbone': {

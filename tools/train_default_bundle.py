@@ -82,7 +82,7 @@ class Mix:
 
 
 PREPARATION = PreparationConfig(
-    scale_m=10.0, cell_size_m=0.1, range_knee_m=10.0, max_cells=6144, max_range_m=80.0
+    scale_m=10.0, voxel_size_m=0.1, range_knee_m=10.0, max_voxels=6144, max_range_m=80.0
 )
 NETWORK = preset_config(
     'tiny',
@@ -321,7 +321,7 @@ def train(
     if only_simulate:
         return
     network = start.network(recipe.network)
-    # Single frames: neighbours in time are nearly the same picture.
+    # Single frames: neighbours in time are nearly the same image.
     frames = PreparedClips(paths, 1, 3)
     train_phase(run, 'frames', network, recipe.frames, frames, recipe.frames_batch, 0.4)
     if not start.freeze:

@@ -107,8 +107,8 @@ def end_to_end(folder: Path, per_category: int, steps: int) -> dict[str, Any]:
         assert f'left out: {name}: ' in run['said'], f'{name} is not named on the terminal'
         reason = BROKEN.get(name.split('/')[1], ('', b'', 'No such file'))[2]
         assert reason in named[name], f'{named[name]}: says nothing of "{reason}"'
-    assert run['pictures']['shapes'] == len(sound), f'{run["pictures"]["shapes"]} shapes are used'
-    assert run['pictures']['families'] == sorted(SYNSETS)
+    assert run['images']['shapes'] == len(sound), f'{run["images"]["shapes"]} shapes are used'
+    assert run['images']['families'] == sorted(SYNSETS)
     probe = pointata(
         'probe', run['backbone'], '--per-family', 4, '--points', 256, '--tokens', 16,
         '--patch-size', 16,

@@ -2,18 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each part of pre-training is worth: equal runs that differ in one choice, then probed.
 
-    OMP_NUM_THREADS=1 python benchmarks/experiments/pretraining.py [--pictures DIR] [--teacher FILE] [--seeds 3]
+    OMP_NUM_THREADS=1 python benchmarks/experiments/pretraining.py [--images DIR] [--teacher FILE] [--seeds 3]
     OMP_NUM_THREADS=1 python benchmarks/experiments/pretraining.py --groups teacher  # a deeper one?
     OMP_NUM_THREADS=1 python benchmarks/experiments/pretraining.py --groups views    # how many?
 
 Groups of arms. ``parts``: untrained, overall contrast alone, local alone, both, both without pose,
 masked patches alone, masked and both; ``both`` with fewer views to draw from. ``teacher``: both,
-behind a ResNet-18 and a ResNet-34 that were taught on the same pictures for the same, small number
+behind a ResNet-18 and a ResNet-34 that were taught on the same images for the same, small number
 of steps; what each cost is in the table. ``views``: both, on small folders of their own in which
 the same shapes are rendered from 6, 12, 20 and 30 sides.
 
 All arms of a group see the same shapes in the same order for the same number of steps. Scores are
-those of a linear SVM and of few-shot draws on families that neither the backbone nor its picture
+those of a linear SVM and of few-shot draws on families that neither the backbone nor its image
 network has seen: whole shapes, and noisy scans of one side. Last step, no selection. Finished runs
 are kept in ``--output``, so the harness goes on where it was stopped. Results go to
 ``benchmarks/results/pretraining.json`` and ``.md``.
@@ -35,13 +35,13 @@ from pointata_core.models.point.backbone import Backbone
 from pointata_core.models.point.config import preset_config
 from pointata_core.models.point.encoders import TransformerEncoder
 from pointata_core.shapes.rendering import (
-    PictureFolder,
-    PictureSettings,
+    RenderingFolder,
+    RenderSettings,
     procedural_sources,
-    write_pictures,
+    write_renderings,
 )
 from pointata_core.training.pretrain.costs import Stopwatch
-from pointata_core.training.pretrain.image_bank import PictureBank
+from pointata_core.training.pretrain.image_bank import ImageBank
 from pointata_core.training.pretrain.probe_sets import procedural_clouds
 from pointata_core.training.pretrain.running import run_pretraining
 from pointata_core.training.pretrain.scoring import Probing, score_features, untrained
@@ -64,8 +64,8 @@ class Arm:
     Attributes:
         changes: Settings that differ from the base; ``None`` trains nothing.
         group: What it is compared with.
-        depth: Of a picture network of its own, taught shortly; 0 takes the common one.
-        views: Of pictures of its own; 0 takes the common ones.
+        depth: Of a image encoder of its own, taught shortly; 0 takes the common one.
+        views: Of images of its own; 0 takes the common ones.
     """
 
     changes: dict[str, Any] | None
@@ -83,7 +83,7 @@ ARMS = {
     'masked': Arm({'local_weight': 0.0, 'overall_weight': 0.0, 'masked_weight': 1.0}),
     'masked + local + overall': Arm({'masked_weight': 1.0}),
     'pose at the input': Arm({'pose_join': 'input'}),
-    'own picture negatives': Arm({'negatives': 'picture'}),
+    'own image negatives': Arm({'negatives': 'image'}),
     '5 of 20 views': Arm({'view_pool': 5}),
     '10 of 20 views': Arm({'view_pool': 10}),
     'short ResNet-18': Arm({}, 'teacher', depth=18),
@@ -95,7 +95,7 @@ ARMS = {
 }
 GROUPS = {
     'parts': 'Parts of the method',
-    'teacher': 'A deeper picture network: equal steps of teaching',
+    'teacher': 'A deeper image encoder: equal steps of teaching',
     'views': 'Rendered views: small folders of their own, the same shapes',
 }
 
@@ -103,7 +103,7 @@ GROUPS = {
 def main() -> None:
     """Run what is missing, then write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--pictures', type=Path, default=Path('runs/ablation/pictures'))
+    parser.add_argument('--images', type=Path, default=Path('runs/ablation/images'))
     parser.add_argument('--teacher', type=Path, default=Path('runs/ablation/teacher.safetensors'))
     parser.add_argument('--output', type=Path, default=Path('runs/ablation'))
     parser.add_argument('--groups', nargs='+', choices=GROUPS, default=['parts'])
@@ -130,7 +130,7 @@ def main() -> None:
 
 
 class Bench:
-    """What arms share: pictures, picture networks and probe sets, made when first asked for.
+    """What arms share: images, image encoders and probe sets, made when first asked for.
 
     Args:
         arguments: Of the command line.
@@ -139,24 +139,24 @@ class Bench:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
         self.probings = probe_sets(arguments.per_family)
-        self._banks: dict[int, PictureBank] = {}
+        self._banks: dict[int, ImageBank] = {}
 
-    def bank(self, views: int) -> PictureBank:
-        """Common pictures (0), or those with so many views."""
+    def bank(self, views: int) -> ImageBank:
+        """Common images (0), or those with so many views."""
         if views not in self._banks:
-            arguments, settings = self.arguments, PictureSettings(size=64, points=2048)
-            folder, shapes = arguments.pictures, arguments.shapes
+            arguments, settings = self.arguments, RenderSettings(size=64, points=2048)
+            folder, shapes = arguments.images, arguments.shapes
             if views:
                 settings, shapes = replace(settings, views=views), arguments.view_shapes
-                folder = arguments.output / 'shared' / f'pictures-{shapes}-{views}-views'
+                folder = arguments.output / 'shared' / f'images-{shapes}-{views}-views'
             if views or not folder.is_dir():
                 sources = procedural_sources(shapes, 0, TRAINING_FAMILIES)
-                write_pictures(folder, sources, settings)
-            self._banks = {views: PictureBank.read(PictureFolder(folder))}  # one in memory
+                write_renderings(folder, sources, settings)
+            self._banks = {views: ImageBank.read(RenderingFolder(folder))}  # one in memory
         return self._banks[views]
 
     def teacher(self, depth: int) -> Path:
-        """The common picture network (0), or a shortly taught one."""
+        """The common image encoder (0), or a shortly taught one."""
         path, config = self.arguments.teacher, TeacherConfig(steps=900)
         if depth:
             steps = self.arguments.short_teacher_steps
@@ -183,7 +183,7 @@ class Bench:
             'load_average_1min': round(os.getloadavg()[0], 1),
         }  # fmt: skip
         if arm.depth:
-            facts['picture_network'] = teacher_facts(self.teacher(arm.depth))
+            facts['image_encoder'] = teacher_facts(self.teacher(arm.depth))
         (folder / 'scores.json').write_text(json.dumps(facts, indent=2) + '\n')
         linear = {kind: score['linear']['accuracy'] for kind, score in scores.items()}
         print(f'{name:26} seed {seed}: {linear}, {spent[0]:.0f} s', flush=True)
@@ -202,7 +202,7 @@ class Bench:
 
 
 def teacher_facts(path: Path) -> dict[str, Any]:
-    """Depth, accuracy and costs of a picture network."""
+    """Depth, accuracy and costs of a image encoder."""
     facts = json.loads(path.with_suffix('.json').read_text())
     return {name: facts[name] for name in ('depth', 'accuracy', 'chance', 'costs')}
 
@@ -231,7 +231,7 @@ def write_results(arguments: argparse.Namespace) -> None:
         'machine': machine(),
         'versions': versions(),
         'base': asdict(replace(BASE, steps=arguments.steps)),
-        'pictures': len(PictureFolder(arguments.pictures)) if arguments.pictures.is_dir() else 0,
+        'images': len(RenderingFolder(arguments.images)) if arguments.images.is_dir() else 0,
         'view_shapes': arguments.view_shapes,
         'short_teacher_steps': arguments.short_teacher_steps,
         'runs': [{k: v for k, v in entry.items() if k != 'training'} for entry in runs],
@@ -254,11 +254,11 @@ def table(runs: list[dict[str, Any]], arguments: argparse.Namespace) -> str:
         rows = [row(arm, [run for run in runs if run['arm'] == arm]) for arm in arms]
         if any(rows):
             lines += ['', f'## {GROUPS[group]}', '', *_HEADER, *filter(None, rows)]
-    networks = {run['arm']: run['picture_network'] for run in runs if 'picture_network' in run}
+    networks = {run['arm']: run['image_encoder'] for run in runs if 'image_encoder' in run}
     if networks:
         lines += [
             '',
-            '| picture network | names of pictures held back | taught in |',
+            '| image encoder | names of images held back | taught in |',
             '|---|---|---|',
         ]
     for arm, facts in networks.items():

@@ -10,7 +10,7 @@
 
 ``--data`` holds two recordings of an HDL-64E: ``semantickitti00_range_21f`` (21 frames of
 SemanticKITTI's sequence 00, with labels) and ``kitti_raw_10f`` (10 scans of KITTI raw, with
-pictures and calibration). Simulated streets are made first. A finished run is written at once;
+images and calibration). Simulated streets are made first. A finished run is written at once;
 stopped at any moment, the same command goes on.
 
 The LiDAR's head of the last step is scored on frames 16 to 20 of the labelled recording, which no

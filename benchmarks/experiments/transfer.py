@@ -8,7 +8,7 @@
     python benchmarks/experiments/transfer.py --list                       # what is missing
     python benchmarks/experiments/transfer.py --report                     # the table alone
 
-Backbones: random weights, masked reconstruction, point-picture contrast (Pic@Point) of the same
+Backbones: random weights, masked reconstruction, point-image contrast (Pic@Point) of the same
 length, and one that was trained to the end (``--full``, the same for every seed), all of one shape
 and frozen byte for byte. Seed n takes file n of those given, in the order of their names; a run
 whose file is not there yet is named and left out. Ways: ``head`` trains the temporal or
@@ -209,7 +209,7 @@ def main() -> int:
         type=Path,
         default=Path('runs/pretrain/tiny/backbone.safetensors'),
         metavar='FILE',
-        help='point-picture contrast, trained to the end',
+        help='point-image contrast, trained to the end',
     )
     parser.add_argument('--tasks', nargs='+', choices=TASKS, default=list(TASKS))
     parser.add_argument('--ways', nargs='+', choices=WAYS, default=list(WAYS))

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a cloud costs a camera bundle: without a picture, with one, and with a second thread.
+"""What a cloud costs a camera bundle: without an image, with one, and with a second thread.
 
     python benchmarks/speed/camera_live.py [--repeats 5] [--device cpu]
 
 Networks with random weights (the values do not matter for the time) answer one simulated scan of 64
-rings, all around, together with a random picture that shows the part of it ahead: the full network
-on pictures of 1242 x 375 pixels as they are and resized to 400 x 121, and the small one of
+rings, all around, together with a random image that shows the part of it ahead: the full network
+on images of 1242 x 375 pixels as they are and resized to 400 x 121, and the small one of
 ``config/training/domain_day_to_night.yaml``. The three ways take turns, after one warm-up each;
 medians and all samples are kept, milliseconds by stage. One thread per operation on the CPU.
 Results go to ``benchmarks/results/camera_live.json``; ``load`` says what else the machine did.
@@ -66,7 +66,7 @@ def main() -> None:
         for way, found in results[name]['ways'].items():
             print(f'{name:14} {way:14} {found["total"]["median"]:8.0f} ms', flush=True)
     facts = {
-        'points': len(points), 'picture': [WIDTH, HEIGHT], 'device': arguments.device,
+        'points': len(points), 'image': [WIDTH, HEIGHT], 'device': arguments.device,
         'repeats': arguments.repeats, 'load': os.getloadavg(), 'results': results,
         'machine': machine(), 'versions': versions(),
     }  # fmt: skip
@@ -79,8 +79,8 @@ def scene() -> tuple[np.ndarray, CameraView]:
     domain = replace(domain, lidar=replace(domain.lidar, columns=2048))
     frame = next(simulate_camera(domain, 1, 1))
     camera = CameraModel(WIDTH, HEIGHT, 82.0)
-    picture = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-    view = CameraView(picture, Camera(camera.intrinsics, WIDTH, HEIGHT), camera.extrinsics)
+    image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    view = CameraView(image, Camera(camera.intrinsics, WIDTH, HEIGHT), camera.extrinsics)
     return frame.lidar.points, view
 
 

@@ -57,36 +57,36 @@ def workloads(device: torch.device) -> dict[str, Work]:
     """Every measured call, by the name of its row."""
     scan = scan_like(124_000, 0).to(device)
     compressed = compress_range(scan, 10.0)
-    cells = scan_like(8192, 1).to(device)[None]
-    centres = gather(cells, farthest_point_sample(cells, 256))
+    voxels = scan_like(8192, 1).to(device)[None]
+    centres = gather(voxels, farthest_point_sample(voxels, 256))
     before = centres + 0.1
-    start = squared_distance(cells.double(), exact_mean(cells, None).unsqueeze(1))
+    start = squared_distance(voxels.double(), exact_mean(voxels, None).unsqueeze(1))
     rows: dict[str, Work] = {
         'voxel_grid 124k points, range-compressed, 0.2 m': lambda: voxel_grid(
             scan, 0.2, compressed
         ),
         'voxel_grid 124k points, 0.1 m': lambda: voxel_grid(scan, 0.1),
-        'farthest_point_sample 256 of 8192': lambda: farthest_point_sample(cells, 256),
+        'farthest_point_sample 256 of 8192': lambda: farthest_point_sample(voxels, 256),
         'farthest_point_sample 256 of 8192 (batched)': lambda: _sample_with_torch(
-            cells, 256, None, start
+            voxels, 256, None, start
         ),
-        'farthest_point_sample 64 of 8192': lambda: farthest_point_sample(cells, 64),
-        'knn 256 x 8192, k=32': lambda: knn(centres, cells, 32),
+        'farthest_point_sample 64 of 8192': lambda: farthest_point_sample(voxels, 64),
+        'knn 256 x 8192, k=32': lambda: knn(centres, voxels, 32),
         'knn 256 x 8192, k=32 (batched)': lambda: nearest_of_all_pairs(
-            centres, cells, 32, None, None
+            centres, voxels, 32, None, None
         ),
         'knn 256 x 256, k=8': lambda: knn(centres, centres, 8),
         'nearest_within 256 x 256': lambda: nearest_within(centres, before, 1.0),
-        'interpolation_weights 8192 x 256, k=3': lambda: interpolation_weights(cells, centres),
+        'interpolation_weights 8192 x 256, k=3': lambda: interpolation_weights(voxels, centres),
         'interpolation_weights 8192 x 256, k=3 (batched)': lambda: nearest_of_all_pairs(
-            cells, centres, 3, None, None
+            voxels, centres, 3, None, None
         ),
     }
     try:
         import fpsample
     except ImportError:
         return rows
-    cloud = cells[0].cpu().numpy()
+    cloud = voxels[0].cpu().numpy()
     rows['farthest_point_sample 256 of 8192 (fpsample)'] = lambda: fpsample.fps_sampling(
         cloud, 256, start_idx=0
     )

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters and FLOPs of 3D backbones and picture networks, beside published ones.
+"""Parameters and FLOPs of 3D backbones and image encoders, beside published ones.
 
     python benchmarks/speed/pretraining_costs.py
 
-Counted by ``torch.utils.flop_counter`` on one cloud or picture, a multiplication and its addition
+Counted by ``torch.utils.flop_counter`` on one cloud or image, a multiplication and its addition
 as two FLOPs; sampling, searches for neighbours, norms and activations are not counted. Figures are
 exact, so the machine does not matter. Results go to ``benchmarks/results/pretraining_costs.json``
 and ``.md``.
@@ -83,12 +83,12 @@ def dgcnn_size(points: int, neighbours: int) -> Size:
     return Size('DGCNN', what, count(encoder), flops(lambda: encoder(cloud)))
 
 
-def picture_size(depth: int, pixels: int) -> Size:
+def image_size(depth: int, pixels: int) -> Size:
     """Size of a ResNet without its classifier."""
     network = ResNet(depth, classes=0).eval()
-    picture = torch.rand(1, 3, pixels, pixels)
-    what = f'a picture of {pixels} x {pixels}'
-    return Size(f'ResNet-{depth}', what, count(network), flops(lambda: network(picture)))
+    image = torch.rand(1, 3, pixels, pixels)
+    what = f'an image of {pixels} x {pixels}'
+    return Size(f'ResNet-{depth}', what, count(network), flops(lambda: network(image)))
 
 
 def count(network: nn.Module) -> int:
@@ -105,17 +105,17 @@ def measure() -> list[Size]:
         transformer_size('small', 1024, 64),
         transformer_size('small', 2048, 128),
         dgcnn_size(1024, 20),
-        picture_size(18, 64),
-        picture_size(34, 64),
-        picture_size(18, 224),
-        picture_size(34, 224),
+        image_size(18, 64),
+        image_size(34, 64),
+        image_size(18, 224),
+        image_size(34, 224),
     ]
 
 
 def table(sizes: list[Size]) -> str:
     """Ours, and below them what others state."""
     lines = [
-        '# What backbones and picture networks cost',
+        '# What backbones and image encoders cost',
         '',
         'Written by `python benchmarks/speed/pretraining_costs.py`; do not edit.',
         '',

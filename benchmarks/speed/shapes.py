@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Shapes per minute and pictures per second of the pre-training data, on one core.
+"""Shapes per minute and images per second of the pre-training data, on one core.
 
-    OMP_NUM_THREADS=1 python benchmarks/speed/shapes.py [--shapes 140] [--pictured 14]
+    OMP_NUM_THREADS=1 python benchmarks/speed/shapes.py [--shapes 140] [--rendered 14]
 
-Shapes are drawn from all families in turn. The timer of ``pictures`` holds rendering and nothing
+Shapes are drawn from all families in turn. The timer of ``images`` holds rendering and nothing
 else, the one of ``maps`` the point-to-pixel maps of 8,192 points; ``shard`` is the whole way from
 seed to compressed file. CPU time of the process is what to compare on a busy machine. Results go
 to ``benchmarks/results/shapes.json``.
@@ -24,13 +24,13 @@ from pathlib import Path
 from pointata_core.evaluation.environment import machine, peak_rss_bytes, versions
 from pointata_core.shapes import FAMILIES, Shape, generate, sample_surface
 from pointata_core.shapes.rendering import (
-    PictureSettings,
     RayCaster,
+    RenderSettings,
     cameras_around,
     point_pixels,
     procedural_sources,
     render,
-    write_pictures,
+    write_renderings,
 )
 
 RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'shapes.json'
@@ -69,27 +69,27 @@ def measure_shapes(count: int) -> dict[str, float | int]:
     }
 
 
-def measure_pictures(count: int, size: int) -> dict[str, float | int]:
+def measure_images(count: int, size: int) -> dict[str, float | int]:
     """Render 20 views of ``count`` shapes and find 8,192 points in them."""
     import numpy as np
 
-    settings = PictureSettings(size=size)
+    settings = RenderSettings(size=size)
     cameras = cameras_around(settings)
     families = tuple(FAMILIES)[:: max(1, len(FAMILIES) // count)]
-    pictures, maps = [], []
+    images, maps = [], []
     for source in procedural_sources(count, 6000, families):
         shape = source.load()
         caster = RayCaster(shape)
         points = sample_surface(shape, settings.points, np.random.default_rng(0)).points
-        pictures.append(timed(lambda s=shape, c=caster: render(s, cameras, settings, c)))
+        images.append(timed(lambda s=shape, c=caster: render(s, cameras, settings, c)))
         maps.append(
             timed(lambda p=points, c=caster: point_pixels(p, cameras, c, settings.tolerance))
         )
     with tempfile.TemporaryDirectory() as folder:
         sources = procedural_sources(count, 7000, families)
-        whole = timed(lambda: write_pictures(folder, sources, settings, progress=False))
+        whole = timed(lambda: write_renderings(folder, sources, settings, progress=False))
         stored = sum(path.stat().st_size for path in Path(folder).iterdir())
-    wall, cpu = (sum(column) for column in zip(*pictures, strict=True))
+    wall, cpu = (sum(column) for column in zip(*images, strict=True))
     return {
         'size': size,
         'views': len(cameras),
@@ -106,22 +106,22 @@ def main() -> None:
     """Measure, print and write the result file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--shapes', type=int, default=140)
-    parser.add_argument('--pictured', type=int, default=14)
+    parser.add_argument('--rendered', type=int, default=14)
     arguments = parser.parse_args()
     if hasattr(os, 'sched_setaffinity'):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, really
     result = {
         'command': 'OMP_NUM_THREADS=1 python benchmarks/speed/shapes.py '
-        f'--shapes {arguments.shapes} --pictured {arguments.pictured}',
+        f'--shapes {arguments.shapes} --rendered {arguments.rendered}',
         'cores_used': 1,
         'load_average_1min': round(os.getloadavg()[0], 1),
         'machine': machine(),
         'versions': versions(),
         'shapes': measure_shapes(arguments.shapes),
-        'pictures': [measure_pictures(arguments.pictured, size) for size in SIZES],
+        'images': [measure_images(arguments.rendered, size) for size in SIZES],
         'peak_memory_bytes': peak_rss_bytes(),
     }
-    print(json.dumps({key: result[key] for key in ('shapes', 'pictures')}, indent=2))
+    print(json.dumps({key: result[key] for key in ('shapes', 'images')}, indent=2))
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=2) + '\n')
 

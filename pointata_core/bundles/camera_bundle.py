@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera bundle: a network for pictures and clouds, from disk and back, and bundles of any kind.
+"""A camera bundle: a network for images and clouds, from disk and back, and bundles of any kind.
 
 ::
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest of a camera bundle: one network for pictures and clouds, and what it expects.
+"""The manifest of a camera bundle: one network for images and clouds, and what it expects.
 
 Read as strictly as that of a skill, and sealed in the same way; the fields are its own, since
 nothing here has a backbone, a history or features beside the coordinates.
@@ -35,7 +35,7 @@ from pointata_core.bundles.sealed_document import (
     part_fields,
 )
 
-_PICTURE = (1, 8192)
+_IMAGE = (1, 8192)
 _NETWORK = ('fusion', 'depth', 'width', 'planes', 'grid', 'attention_scope')
 _PREPARATION = ('voxel_m', 'resize', 'training_crop')
 _MAX_LEVELS = 12
@@ -43,12 +43,12 @@ _MAX_LEVELS = 12
 
 @dataclass(frozen=True)
 class CameraPreparation:
-    """How a picture and a cloud enter the network.
+    """How an image and a cloud enter the network.
 
     Attributes:
         voxel_m: Edge of a voxel, metres.
-        resize: Width and height that every picture is brought to; None leaves it as it is.
-        training_crop: Width and height of the crops that were trained on; whole pictures are
+        resize: Width and height that every image is brought to; None leaves it as it is.
+        training_crop: Width and height of the crops that were trained on; whole images are
             answered all the same, so this says what size of things the network is used to.
 
     Raises:
@@ -66,7 +66,7 @@ class CameraPreparation:
             value = getattr(self, name)
             if value is None:
                 continue
-            low, high = _PICTURE
+            low, high = _IMAGE
             pair = plain_list(f'preparation.{name}', value)
             if len(pair) != 2 or not all(is_whole(v) and low <= v <= high for v in pair):
                 raise wrong(f'preparation.{name}', value, f'width and height, {low} to {high} each')
@@ -82,7 +82,7 @@ class CameraManifest(SealedDocument):
         network: ``fusion`` (bool), ``depth`` (18 or 34), ``width``, ``planes``, ``grid`` and
             ``attention_scope``, as `models.camera_lidar.CameraLidarNetwork` takes them.
         segmentation: Classes in the order of the heads' outputs, and colours.
-        preparation: How pictures and clouds enter.
+        preparation: How images and clouds enter.
         licence: SPDX identifier or text for the weights.
         provenance: Free: method, data, seed, scores.
         weights: The tensor file; None until ``save_camera_bundle`` wrote it.

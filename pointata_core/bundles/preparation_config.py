@@ -32,9 +32,9 @@ class PreparationConfig:
     Attributes:
         scale_m: Metres per normalised unit.
         origin: ``sensor``, or ``first_frame``: the centroid of the stream's first frame, kept.
-        cell_size_m: Cell edge close to the sensor.
-        range_knee_m: Range at which cells begin to grow; 0 for uniform cells.
-        max_cells: Cells a frame may have; the cell size grows until they fit.
+        voxel_size_m: Cell edge close to the sensor.
+        range_knee_m: Range at which voxels begin to grow; 0 for uniform voxels.
+        max_voxels: Voxels a frame may have; the voxel size grows until they fit.
         min_range_m: Nearer points are unlabelled (the robot itself).
         max_range_m: Farther points are unlabelled.
         features: Sensor fields that enter the network, in the network's order.
@@ -42,20 +42,20 @@ class PreparationConfig:
 
     scale_m: float = 10.0
     origin: Literal['sensor', 'first_frame'] = 'sensor'
-    cell_size_m: float = 0.1
+    voxel_size_m: float = 0.1
     range_knee_m: float = 10.0
-    max_cells: int = 8192
+    max_voxels: int = 8192
     min_range_m: float = 0.0
     max_range_m: float = 120.0
     features: Mapping[str, FeatureSpec] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ('scale_m', 'cell_size_m', 'max_cells', 'max_range_m'):
+        for name in ('scale_m', 'voxel_size_m', 'max_voxels', 'max_range_m'):
             if not getattr(self, name) > 0:
                 raise ConfigError(f'preparation.{name} is {getattr(self, name)}, expected > 0')
-        if self.max_cells < 8:
+        if self.max_voxels < 8:
             raise ConfigError(
-                f'preparation.max_cells is {self.max_cells}, expected at least 8',
+                f'preparation.max_voxels is {self.max_voxels}, expected at least 8',
                 'A grid cannot merge the eight octants about the sensor',
             )
         if not 0 <= self.min_range_m < self.max_range_m:

@@ -25,7 +25,7 @@ def export_run(
 ) -> Path:
     """Write ``bundle/`` into the folder of a finished run.
 
-    Pictures and clouds enter as those that the network was scored on, which are those of the
+    Images and clouds enter as those that the network was scored on, which are those of the
     target: whole, and resized as in training.
 
     Args:

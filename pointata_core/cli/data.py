@@ -41,7 +41,7 @@ def parser() -> ArgumentParser:
         'check  count what is there and compare it with what was published; exit status 1 if '
         'files are missing or damaged or there are fewer than published\n'
         'cache  copy recordings to memory-mapped shards; interrupted, it goes on where it was\n'
-        'bag    write a rosbag2 recording with a camera: KITTI scans and pictures (NAME kitti), or '
+        'bag    write a rosbag2 recording with a camera: KITTI scans and images (NAME kitti), or '
         'a simulated drive (NAME day, night, rain or city_b)',
         _EXAMPLES,
     )
@@ -174,7 +174,7 @@ def _bag(arguments: Any) -> int:
     if arguments.json:
         print(json.dumps({'path': arguments.output, 'scans': scans}, indent=2))
     else:
-        note(f'{arguments.output}: {scans} scans with pictures')
+        note(f'{arguments.output}: {scans} scans with images')
     return 0
 
 

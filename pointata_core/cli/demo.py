@@ -35,7 +35,7 @@ def parser() -> ArgumentParser:
     """Options of the command."""
     new = new_parser(
         'Start the perception node in a process of its own, replay a bag to it over DDS at '
-        'recorded pace, collect what it publishes, and write report.html, pictures and '
+        'recorded pace, collect what it publishes, and write report.html, images and '
         'results.json. Without a bag, one is simulated first (12 s, 10 Hz, always the same).\n\n'
         'Interrupting it ends every process it started.',
         _EXAMPLES,

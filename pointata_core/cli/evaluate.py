@@ -79,7 +79,7 @@ def parser() -> ArgumentParser:
         '--image-topic',
         type=str | None,
         metavar='NAME',
-        help='Pictures for a camera bundle, needed only if the bag has several; none = do without.',
+        help='Images for a camera bundle, needed only if the bag has several; none = do without.',
     )
     new.add_argument(
         '--camera-extrinsics',
@@ -94,7 +94,7 @@ def parser() -> ArgumentParser:
         type=float,
         default=0.05,
         metavar='SECONDS',
-        help='Largest difference between the stamps of a cloud and its picture.',
+        help='Largest difference between the stamps of a cloud and its image.',
     )
     new.add_argument(
         '--max-gap',
@@ -108,7 +108,7 @@ def parser() -> ArgumentParser:
         type=str,
         default='evaluation_output',
         metavar='DIR',
-        help='Where results.json, report.html and the pictures go.',
+        help='Where results.json, report.html and the images go.',
     )
     add_model_options(new)
     add_json_option(new)

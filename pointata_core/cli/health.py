@@ -27,7 +27,7 @@ _LIBRARIES = {
     'scipy': (True, 'point operators'),
     'safetensors': (True, 'loading bundles'),
     'rosbags': (True, 'reading and writing bags'),
-    'matplotlib': (True, 'the pictures of the report'),
+    'matplotlib': (True, 'the images of the report'),
     'jinja2': (True, 'the report'),
 }
 _ROS_LIBRARIES = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``pointata pretrain``: a 3D backbone learns from pictures of shapes (Pic@Point)."""
+"""``pointata pretrain``: a 3D backbone learns from images of shapes (Pic@Point)."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from jsonargparse import ArgumentParser
 
 from pointata_core.cli.arguments import add_json_option, new_parser
 from pointata_core.cli.pretrain_image import (
-    add_picture_options,
-    picture_costs,
-    picture_folder,
-    picture_source,
+    add_image_options,
+    image_costs,
+    image_source,
+    rendering_folder,
 )
 from pointata_core.training.pretrain.settings import PretrainingConfig
 
 if TYPE_CHECKING:
-    from pointata_core.shapes.rendering import PictureFolder
+    from pointata_core.shapes.rendering import RenderingFolder
 
 NAME = 'pretrain'
-SUMMARY = 'Pre-train a 3D backbone on shapes and their pictures, without labels of points.'
+SUMMARY = 'Pre-train a 3D backbone on shapes and their images, without labels of points.'
 
 _EXAMPLES = """\
 examples:
   pointata pretrain --output runs/tiny --config config/training/pretrain_tiny.yaml
-  pointata pretrain --output runs/tiny --picture-network resnet18.pth
+  pointata pretrain --output runs/tiny --image-network resnet18.pth
   pointata pretrain --output runs/shapenet --meshes datasets/ShapeNetCore.v2
-  pointata pretrain --output runs/tiny --pictures runs/pictures --training.masked_weight 1.0"""
+  pointata pretrain --output runs/tiny --images runs/images --training.masked_weight 1.0"""
 
 
 def parser() -> ArgumentParser:
     """Options of the command."""
     new = new_parser(
-        'Pre-train a 3D backbone: its regions and shapes are to match the places in pictures '
-        'that show them (in the manner of Pic@Point). Shapes are drawn and a picture network is '
+        'Pre-train a 3D backbone: its regions and shapes are to match the places in images '
+        'that show them (in the manner of Pic@Point). Shapes are drawn and a image encoder is '
         'taught if they are not there. Started again on the same folder, it goes on where it was. '
         'Several GPUs: the same command with --devices, or under torchrun.',
         _EXAMPLES,
@@ -45,12 +45,12 @@ def parser() -> ArgumentParser:
     new.add_argument('--config', action='config', help='YAML file with any of these options.')
     new.add_argument('--output', type=str, required=True, metavar='DIR', help='Folder of the run.')
     new.add_argument(
-        '--pictures', type=str | None, metavar='DIR',
-        help='Folder of picture shards, drawn if missing; pictures in the output if left out.',
+        '--images', type=str | None, metavar='DIR',
+        help='Folder of image shards, drawn if missing; images in the output if left out.',
     )  # fmt: skip
-    add_picture_options(new)
+    add_image_options(new)
     new.add_argument(
-        '--picture-network', type=str | None, metavar='FILE',
+        '--image-network', type=str | None, metavar='FILE',
         help='Weights of a ResNet-18 or -34: from pretrain-image, or of ImageNet (torchvision). '
         'Taught if left out.',
     )  # fmt: skip
@@ -75,7 +75,7 @@ def run(arguments: Any) -> int:
     from pointata_core.cli.console import note
     from pointata_core.models.checkpoints.files import sha256_of
     from pointata_core.training.pretrain.costs import describe_cost
-    from pointata_core.training.pretrain.image_bank import PictureBank
+    from pointata_core.training.pretrain.image_bank import ImageBank
     from pointata_core.training.pretrain.running import run_pretraining
 
     output = Path(arguments.output)
@@ -85,10 +85,10 @@ def run(arguments: Any) -> int:
         print(export_checkpoint(output))
         return 0
     config = PretrainingConfig(**arguments.training.as_dict())
-    arguments.pictures = arguments.pictures or str(output / 'pictures')
-    folder = picture_folder(arguments)
-    bank = PictureBank.read(folder)
-    weights = _picture_network(arguments, config, bank, output)
+    arguments.images = arguments.images or str(output / 'images')
+    folder = rendering_folder(arguments)
+    bank = ImageBank.read(folder)
+    weights = _image_encoder(arguments, config, bank, output)
     provenance = _provenance(folder, weights)
     options = {
         'accelerator': arguments.accelerator,
@@ -112,8 +112,8 @@ def run(arguments: Any) -> int:
     return 0
 
 
-def _provenance(folder: PictureFolder, weights: Path | None) -> dict[str, Any]:
-    data, licence = picture_source(folder)
+def _provenance(folder: RenderingFolder, weights: Path | None) -> dict[str, Any]:
+    data, licence = image_source(folder)
     facts = weights.with_suffix('.json') if weights else None
     teacher = json.loads(facts.read_text()) if facts and facts.is_file() else None
     return {
@@ -122,23 +122,23 @@ def _provenance(folder: PictureFolder, weights: Path | None) -> dict[str, Any]:
         'broken_meshes': [f'{mesh.name}: {mesh.reason}' for mesh in folder.broken],
         'teacher': teacher,
         'costs': {
-            'pictures': picture_costs(folder.folder),
-            'picture_network': (teacher or {}).get('costs'),
+            'images': image_costs(folder.folder),
+            'image_encoder': (teacher or {}).get('costs'),
         },
     }
 
 
-def _picture_network(arguments: Any, config: Any, bank: Any, output: Path) -> Path | None:
+def _image_encoder(arguments: Any, config: Any, bank: Any, output: Path) -> Path | None:
     from pointata_core.cli.console import note, progress
     from pointata_core.training.pretrain.teacher import TeacherConfig, save_teacher, train_teacher
 
     if not config.contrasts:
         return None
-    if arguments.picture_network:
-        return Path(arguments.picture_network)
+    if arguments.image_encoder:
+        return Path(arguments.image_encoder)
     path = output / 'teacher.safetensors'
     if not path.is_file():
-        note(f'{path}: teaching a picture network')
+        note(f'{path}: teaching a image encoder')
         with progress('teaching') as report:
             teacher = TeacherConfig(steps=arguments.teacher_steps, seed=config.seed)
             save_teacher(path, *train_teacher(bank, teacher, report))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``pointata pretrain-image``: a picture network of one's own, for where ImageNet cannot be had."""
+"""``pointata pretrain-image``: a image encoder of one's own, for where ImageNet cannot be had."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ from pointata_core.cli.arguments import add_json_option, new_parser
 from pointata_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pointata_core.shapes.rendering import PictureFolder
+    from pointata_core.shapes.rendering import RenderingFolder
 
 NAME = 'pretrain-image'
-SUMMARY = 'Teach a ResNet on rendered shapes, as the picture network of "pretrain".'
+SUMMARY = 'Teach a ResNet on rendered shapes, as the image encoder of "pretrain".'
 
 COMPLETE = 'complete'
 
 _EXAMPLES = """\
 examples:
-  pointata pretrain-image teacher.safetensors --pictures runs/pictures
-  pointata pretrain-image teacher.safetensors --pictures runs/pictures --steps 3000
-  pointata pretrain-image teacher.safetensors --pictures runs/pictures --meshes datasets/ShapeNet"""
+  pointata pretrain-image teacher.safetensors --images runs/images
+  pointata pretrain-image teacher.safetensors --images runs/images --steps 3000
+  pointata pretrain-image teacher.safetensors --images runs/images --meshes datasets/ShapeNet"""
 
 
 def parser() -> ArgumentParser:
     """Options of the command."""
     new = new_parser(
         'Teach a ResNet-18 or -34 to name the family of a rendered shape. ImageNet weights are not '
-        'needed, and nothing is downloaded. A folder without pictures is filled first, with '
+        'needed, and nothing is downloaded. A folder without images is filled first, with '
         'shapes of the training families.',
         _EXAMPLES,
     )
     new.add_argument('output', type=str, metavar='OUTPUT', help='The .safetensors file to write.')
     new.add_argument(
-        '--pictures', type=str, required=True, metavar='DIR', help='Folder of picture shards.'
+        '--images', type=str, required=True, metavar='DIR', help='Folder of image shards.'
     )
-    add_picture_options(new)
+    add_image_options(new)
     new.add_argument('--steps', type=int, default=900, metavar='N', help='Optimiser steps.')
     new.add_argument(
         '--depth', type=Literal[18, 34], default=18, metavar='N', help='Of the ResNet: 18 or 34.'
     )
-    new.add_argument('--batch', type=int, default=64, metavar='N', help='Pictures per step.')
+    new.add_argument('--batch', type=int, default=64, metavar='N', help='Images per step.')
     new.add_argument('--seed', type=int, default=0, metavar='N', help='Of weights and order.')
     add_json_option(new)
     return new
 
 
-def add_picture_options(parser: ArgumentParser) -> None:
-    """What is pictured when the folder of pictures is empty."""
+def add_image_options(parser: ArgumentParser) -> None:
+    """What is rendered when the folder of images is empty."""
     parser.add_argument(
         '--meshes', type=str | None, metavar='DIR',
-        help='Picture the meshes of this folder instead of drawing shapes: ShapeNet, ModelNet, or '
+        help='Image the meshes of this folder instead of drawing shapes: ShapeNet, ModelNet, or '
         'any folder with .obj, .off, .ply and .glb files. Broken ones are named and left out.',
     )  # fmt: skip
     parser.add_argument(
@@ -64,44 +64,44 @@ def add_picture_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--shapes', type=int, default=2784, metavar='N', help='Shapes to draw, families in turn.'
     )
-    parser.add_argument('--size', type=int, default=64, metavar='PIXELS', help='Of the pictures.')
+    parser.add_argument('--size', type=int, default=64, metavar='PIXELS', help='Of the images.')
     parser.add_argument('--stored-views', type=int, default=20, metavar='N', help='Per shape.')
     parser.add_argument('--processes', type=int, default=1, metavar='N', help='That draw.')
 
 
-def picture_folder(arguments: Any) -> PictureFolder:
-    """Open the folder of pictures; make them if it has none, or not all yet.
+def rendering_folder(arguments: Any) -> RenderingFolder:
+    """Open the folder of images; make them if it has none, or not all yet.
 
     Raises:
         ConfigError: The folder of meshes holds none, or broken ones alone.
-        PictureShardError: The pictures there are of other meshes.
+        RenderingShardError: The images there are of other meshes.
     """
     from pointata_core.cli.console import note
-    from pointata_core.shapes.rendering import PictureFolder
+    from pointata_core.shapes.rendering import RenderingFolder
 
-    folder, done = Path(arguments.pictures), Path(arguments.pictures) / COMPLETE
+    folder, done = Path(arguments.images), Path(arguments.images) / COMPLETE
     unfinished = not folder.is_dir() or (folder / 'drawing').is_file()
     # Meshes that are named are compared with those in the folder, however complete it is.
     if (not done.is_file() and unfinished) or arguments.meshes:
-        _picture(arguments, folder, done)
-    pictures = PictureFolder(folder)
-    for mesh in pictures.broken:
+        _image(arguments, folder, done)
+    images = RenderingFolder(folder)
+    for mesh in images.broken:
         note(f'left out: {mesh.name}: {mesh.reason}')
-    if not len(pictures):
+    if not len(images):
         raise ConfigError(
-            f'{folder} holds no shape: all {len(pictures.broken)} meshes are broken',
+            f'{folder} holds no shape: all {len(images.broken)} meshes are broken',
             'Give a folder with sound meshes, and delete this one',
         )
-    return pictures
+    return images
 
 
-def _picture(arguments: Any, folder: Path, done: Path) -> None:
+def _image(arguments: Any, folder: Path, done: Path) -> None:
     from pointata_core.cli.console import note
     from pointata_core.shapes import find_meshes
     from pointata_core.shapes.rendering import (
-        PictureSettings,
+        RenderSettings,
         procedural_sources,
-        write_pictures,
+        write_renderings,
     )
     from pointata_core.training.pretrain.costs import Stopwatch, cost_facts
     from pointata_core.training.pretrain.splits import TRAINING_FAMILIES
@@ -116,35 +116,35 @@ def _picture(arguments: Any, folder: Path, done: Path) -> None:
         note(f'{folder}: {what}')
         folder.mkdir(parents=True, exist_ok=True)
         (folder / 'drawing').touch()
-    there = sum(1 for _ in folder.glob('pictures-*.npz'))
-    settings = PictureSettings(views=arguments.stored_views, size=arguments.size, points=2048)
+    there = sum(1 for _ in folder.glob('images-*.npz'))
+    settings = RenderSettings(views=arguments.stored_views, size=arguments.size, points=2048)
     watch = Stopwatch()
-    written = write_pictures(folder, sources, settings, processes=arguments.processes)
+    written = write_renderings(folder, sources, settings, processes=arguments.processes)
     made = sum(len(shard) for shard in written.shards[there:])
     if done.is_file():
         return
-    costs = cost_facts(*watch.lap(), shapes=made, pictures=made * settings.views)
+    costs = cost_facts(*watch.lap(), shapes=made, images=made * settings.views)
     (folder / 'drawing').write_text(json.dumps(costs, indent=2) + '\n')
     (folder / 'drawing').rename(done)
 
 
-def picture_costs(folder: str | Path) -> dict[str, Any] | None:
-    """What the pictures of a folder cost in the session that completed it, if that was noted."""
+def image_costs(folder: str | Path) -> dict[str, Any] | None:
+    """What the images of a folder cost in the session that completed it, if that was noted."""
     done = Path(folder) / COMPLETE
     text = done.read_text() if done.is_file() else ''
     return json.loads(text) if text else None
 
 
-def picture_source(folder: PictureFolder) -> tuple[str, str]:
+def image_source(folder: RenderingFolder) -> tuple[str, str]:
     """Data and licence of a folder's shapes, for manifests."""
     kinds = {source['kind'] for shard in folder.shards for source in shard.metadata['sources']}
     if kinds == {'ProceduralSource'}:
-        return 'procedural shapes and their rendered pictures', 'Apache-2.0'
-    return 'meshes of the user and their rendered pictures', 'that of the meshes'
+        return 'procedural shapes and their rendered images', 'Apache-2.0'
+    return 'meshes of the user and their rendered images', 'that of the meshes'
 
 
 def run(arguments: Any) -> int:
-    """Draw pictures if there are none, teach, and say how well it went."""
+    """Draw images if there are none, teach, and say how well it went."""
     output = Path(arguments.output)
     if output.suffix != '.safetensors':
         raise ConfigError(
@@ -152,13 +152,13 @@ def run(arguments: Any) -> int:
         )
     from pointata_core.cli.console import note, progress
     from pointata_core.training.pretrain.costs import describe_cost
-    from pointata_core.training.pretrain.image_bank import PictureBank
+    from pointata_core.training.pretrain.image_bank import ImageBank
     from pointata_core.training.pretrain.teacher import TeacherConfig, save_teacher, train_teacher
 
     config = TeacherConfig(
         steps=arguments.steps, batch=arguments.batch, seed=arguments.seed, depth=arguments.depth
     )
-    bank = PictureBank.read(picture_folder(arguments))
+    bank = ImageBank.read(rendering_folder(arguments))
     with progress('teaching') as report:
         network, facts = train_teacher(bank, config, report)
     save_teacher(output, network, facts)
@@ -167,7 +167,7 @@ def run(arguments: Any) -> int:
     else:
         known = 'no' if facts['accuracy'] is None else f'{facts["accuracy"]:.1%}'
         note(
-            f'{output}: names {known} of the pictures of shapes held back '
+            f'{output}: names {known} of the images of shapes held back '
             f'(chance {facts["chance"]:.1%})'
         )
         note(describe_cost('teaching', facts['costs']))

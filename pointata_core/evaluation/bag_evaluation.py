@@ -133,11 +133,11 @@ def evaluate_bag(
             whose transform is missing is skipped, as the node does by default.
         max_gap_s: A longer pause between two stamps starts a new history.
         progress: Called with (messages done, messages in all).
-        image_topic: Pictures for a camera bundle; ``None`` = the only ones there are, ``'none'`` =
+        image_topic: Images for a camera bundle; ``None`` = the only ones there are, ``'none'`` =
             do without.
         camera_extrinsics: Pose of the LiDAR in the camera's frame (``x y z qx qy qz qw``), where
             the recording has no transform between them.
-        image_tolerance_s: Largest difference between the stamps of a cloud and its picture.
+        image_tolerance_s: Largest difference between the stamps of a cloud and its image.
 
     Raises:
         BagError: The bag cannot be read, or lacks what was asked for.
@@ -217,7 +217,7 @@ class _BagRun:
         self._answer_waiting(path, progress, at_end=True)
 
     def _answer_waiting(self, path: Path, progress: Progress | None, at_end: bool = False) -> None:
-        """Answer the clouds whose picture has come, or cannot come any more."""
+        """Answer the clouds whose image has come, or cannot come any more."""
         while self._waiting:
             stamp = self._waiting[0].header.stamp
             if (
@@ -232,7 +232,7 @@ class _BagRun:
                 progress(self.frames, self.plan.frames)
 
     def notes(self) -> list[str]:
-        """Sentences about ground truth and pictures that could not be used."""
+        """Sentences about ground truth and images that could not be used."""
         notes = [] if self.camera is None else self.camera.notes()
         notes += [
             f'{n} clouds had unusable ground truth: {why}' for why, n in self.bad_truth.items()

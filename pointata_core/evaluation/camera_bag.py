@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The camera of a recording: which topics it has, and what it saw when a cloud was taken.
 
-Live, a picture that comes late is missed; here each cloud waits for its nearest one, so that what
+Live, an image that comes late is missed; here each cloud waits for its nearest one, so that what
 is measured does not depend on the order in which messages were recorded.
 """
 
@@ -36,7 +36,7 @@ CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 DEFAULT_TOLERANCE_S = 0.05
 NO_CAMERA = 'none'
 MOST_WAITING = 16
-"""Clouds that wait for their pictures at most."""
+"""Clouds that wait for their images at most."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class CameraPlan:
     """Which topics of a bag make up its camera.
 
     Args:
-        image_topic: Pictures.
+        image_topic: Images.
         info_topic: Their calibration.
         compressed: Whether they are compressed.
         rectified: Whether they are rectified: the name of the topic says so (``image_rect``).
@@ -64,7 +64,7 @@ def plan_camera(bag: BagReader, image_topic: str | None = None) -> CameraPlan | 
         image_topic: ``None`` takes the only one; ``'none'`` does without a camera.
 
     Returns:
-        The topics; None where the bag has no pictures, or none are wanted.
+        The topics; None where the bag has no images, or none are wanted.
 
     Raises:
         BagError: A topic is absent or of another type, there are several cameras to choose from,
@@ -72,25 +72,25 @@ def plan_camera(bag: BagReader, image_topic: str | None = None) -> CameraPlan | 
     """
     if image_topic == NO_CAMERA:
         return None
-    pictures = [one for one in bag.topics if one.type in (IMAGE, COMPRESSED) and one.count]
+    images = [one for one in bag.topics if one.type in (IMAGE, COMPRESSED) and one.count]
     if image_topic is not None:
         chosen = bag.topic(image_topic)
-        if chosen not in pictures:
+        if chosen not in images:
             raise BagError(
                 f'topic {chosen.name} of {bag.path} holds {chosen.count} {chosen.type}, '
                 f'expected {IMAGE}',
-                f'Choose one of: {", ".join(one.name for one in pictures) or "(none)"}',
+                f'Choose one of: {", ".join(one.name for one in images) or "(none)"}',
             )
-    elif len(pictures) > 1:
+    elif len(images) > 1:
         raise BagError(
-            f'{bag.path} has {len(pictures)} topics with pictures: '
-            f'{", ".join(one.name for one in pictures)}',
+            f'{bag.path} has {len(images)} topics with images: '
+            f'{", ".join(one.name for one in images)}',
             'Name the one to use with --image-topic, or none',
         )
-    elif not pictures:
+    elif not images:
         return None
     else:
-        chosen = pictures[0]
+        chosen = images[0]
     stem = chosen.name.removesuffix('/compressed')
     return CameraPlan(
         chosen.name,
@@ -109,17 +109,17 @@ def open_camera(
 
 
 class BagCamera:
-    """Pictures and calibration of a recording as they are read.
+    """Images and calibration of a recording as they are read.
 
     Args:
         bag: The recording.
         plan: Its topics.
         extrinsics: Pose of the LiDAR in the camera's frame, ``x y z qx qy qz qw``; empty for the
             recorded transforms.
-        tolerance_s: Largest difference between the stamps of a cloud and its picture.
+        tolerance_s: Largest difference between the stamps of a cloud and its image.
 
     Attributes:
-        counts: Clouds that were ``paired`` and those whose picture was ``missing``, and pictures
+        counts: Clouds that were ``paired`` and those whose image was ``missing``, and images
             that were ``undecodable``.
 
     Raises:
@@ -143,7 +143,7 @@ class BagCamera:
         self._newest_ns: int | None = None
         self._extrinsics = parse_pose(extrinsics, '--camera-extrinsics') if extrinsics else None
         self._transforms = None if extrinsics else TransformBuffer.from_recording(bag)
-        # A calibration may be recorded behind the first picture that it belongs to.
+        # A calibration may be recorded behind the first image that it belongs to.
         self._camera, self._frame = self._read_info(
             next(message for _, _, message in bag.messages([plan.info_topic]))
         )
@@ -163,16 +163,16 @@ class BagCamera:
             self._images.add(self._newest_ns, message)
 
     def has_all_for(self, stamp_ns: int) -> bool:
-        """Whether no picture that comes later can be nearer to this moment."""
+        """Whether no image that comes later can be nearer to this moment."""
         nearest = self._images.nearest(stamp_ns, 0)
         late = self._newest_ns is not None and self._newest_ns >= stamp_ns + self._tolerance_ns
         return nearest is not None or late
 
     def view(self, frame_id: str, stamp_ns: int) -> CameraView | None:
-        """What the camera saw at a moment; None (counted) if there is no usable picture.
+        """What the camera saw at a moment; None (counted) if there is no usable image.
 
         Raises:
-            BagError: The picture has another size than was calibrated, or it is not known where
+            BagError: The image has another size than was calibrated, or it is not known where
                 the camera is.
         """
         found = self._images.nearest(stamp_ns, self._tolerance_ns)
@@ -193,7 +193,7 @@ class BagCamera:
         return view
 
     def notes(self) -> list[str]:
-        """Sentences about clouds that had no picture."""
+        """Sentences about clouds that had no image."""
         clouds = sum(self.counts[name] for name in ('paired', 'missing', 'undecodable'))
         if clouds == self.counts['paired']:
             return []
@@ -201,7 +201,7 @@ class BagCamera:
             f'{number} {name}' for name, number in sorted(self.counts.items()) if name != 'paired'
         )
         return [
-            f'{clouds - self.counts["paired"]} of {clouds} clouds were answered without a picture '
+            f'{clouds - self.counts["paired"]} of {clouds} clouds were answered without an image '
             f'of {self.plan.image_topic} ({reasons}; tolerance {self._tolerance_ns * 1e-9:g} s)'
         ]
 

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pointata_core.evaluation.colours import colour_of
+from pointata_core.evaluation.images import to_png
 from pointata_core.evaluation.latency import LatencySummary
-from pointata_core.evaluation.pictures import to_png
 from pointata_core.evaluation.results import ActionSegment
 
 _SHORTEST_MS = 0.01

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A colour for every class of any bundle, for pictures and coloured files."""
+"""A colour for every class of any bundle, for images and coloured files."""
 
 from __future__ import annotations
 

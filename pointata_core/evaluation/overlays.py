@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled points over the picture of the camera that saw them."""
+"""Labelled points over the image of the camera that saw them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def overlay(
     classes: Sequence[str],
     ranges: NDArray[np.floating] | None = None,
 ) -> bytes:
-    """Draw points in the colours of their classes over a darkened picture.
+    """Draw points in the colours of their classes over a darkened image.
 
     Args:
         image: (H, W, 3).

@@ -2,7 +2,7 @@
 """Collects the answers of one run, frame by frame, and turns them into results.
 
 Memory stays bounded by the number of frames, not of points: a frame leaves counts, its action and
-its timings behind; only a handful of clouds is kept for the pictures.
+its timings behind; only a handful of clouds is kept for the images.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pointata_core.evaluation.action_metrics import ActionScore, action_score
 from pointata_core.evaluation.label_digest import LabelDigest
 from pointata_core.evaluation.latency import LatencyLog
 from pointata_core.evaluation.metrics import ConfusionMatrix
-from pointata_core.evaluation.results import CameraPicture, EvaluationResults, Snapshot, Trace
+from pointata_core.evaluation.results import CameraImage, EvaluationResults, Snapshot, Trace
 from pointata_core.evaluation.timeline import NO_ANSWER, action_segments
 
 SNAPSHOTS = 6
@@ -53,7 +53,7 @@ class RunRecorder:
     Args:
         segmentation_classes: Names of the per-point classes; empty without such a head.
         action_classes: Names of the actions; empty without such a head.
-        expected_frames: About how many frames will come: the pictures are spread over them.
+        expected_frames: About how many frames will come: the images are spread over them.
 
     Attributes:
         rejected: Malformed clouds, by reason.
@@ -87,7 +87,7 @@ class RunRecorder:
         self._action_truth: list[int] = []
         self._snapshots: list[Snapshot] = []
         last = max(0, expected_frames - 1)
-        self._pictured = {round(last * i / (SNAPSHOTS - 1)) for i in range(SNAPSHOTS)}
+        self._rendered = {round(last * i / (SNAPSHOTS - 1)) for i in range(SNAPSHOTS)}
 
     @property
     def answered(self) -> int:
@@ -109,7 +109,7 @@ class RunRecorder:
         timings_ms: Mapping[str, float] | None = None,
         truth: np.ndarray | None = None,
         action_truth: str | None = None,
-        camera: CameraPicture | None = None,
+        camera: CameraImage | None = None,
     ) -> None:
         """Take in one answered frame.
 
@@ -123,7 +123,7 @@ class RunRecorder:
             action_truth: Name of the true action.
             camera: What a camera saw of it.
         """
-        if self.answered in self._pictured:
+        if self.answered in self._rendered:
             self._snapshots.append(self._snapshot(stamp_ns, points, labels, truth, camera))
         self._stamps_ns.append(int(stamp_ns))
         self._points_per_cloud.append(int(labels.size))
@@ -206,7 +206,7 @@ class RunRecorder:
         points: np.ndarray,
         labels: np.ndarray,
         truth: np.ndarray | None,
-        camera: CameraPicture | None,
+        camera: CameraImage | None,
     ) -> Snapshot:
         start = self._stamps_ns[0] if self._stamps_ns else stamp_ns
         time_s = (stamp_ns - start) * 1e-9

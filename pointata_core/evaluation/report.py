@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One self-contained HTML page about a run, with its pictures also as files beside it.
+"""One self-contained HTML page about a run, with its images also as files beside it.
 
 The page needs no network, no script and no other file, so it can be mailed, archived or opened
 years later. Every figure in it carries the key under which ``results.json`` holds it.
@@ -24,7 +24,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True)
-class Picture:
+class Image:
     """A PNG of the report.
 
     Args:
@@ -41,7 +41,7 @@ class Picture:
 
     @property
     def uri(self) -> str:
-        """The picture as a ``data:`` address."""
+        """The image as a ``data:`` address."""
         return _data_uri(self.png)
 
     @property
@@ -50,7 +50,7 @@ class Picture:
         return _data_uri(self.dark) if self.dark else ''
 
     def write(self, directory: Path) -> None:
-        """Write the picture, and its dark variant, into a folder."""
+        """Write the image, and its dark variant, into a folder."""
         (directory / self.name).write_bytes(self.png)
         if self.dark:
             name = Path(self.name)
@@ -58,7 +58,7 @@ class Picture:
 
 
 def write_report(results: EvaluationResults, directory: str | Path) -> Path:
-    """Write ``results.json``, ``report.html`` and the pictures.
+    """Write ``results.json``, ``report.html`` and the images.
 
     Args:
         results: What was measured, with its trace.
@@ -72,16 +72,16 @@ def write_report(results: EvaluationResults, directory: str | Path) -> Path:
     for name in ('cloud', 'truth', 'camera'):
         for old in directory.glob(f'{name}_*.png'):
             old.unlink()
-    clouds, truths = _cloud_pictures(results)
-    overlays = _camera_pictures(results)
+    clouds, truths = _cloud_images(results)
+    overlays = _camera_images(results)
     charts = {
-        'timeline': _timeline_picture(results),
-        'latency': _latency_picture(results),
-        'confusion': _confusion_picture(results),
+        'timeline': _timeline_image(results),
+        'latency': _latency_image(results),
+        'confusion': _confusion_image(results),
     }
-    for picture in (*clouds, *truths, *(p for pair in overlays for p in pair), *charts.values()):
-        if picture is not None:
-            picture.write(directory)
+    for image in (*clouds, *truths, *(p for pair in overlays for p in pair), *charts.values()):
+        if image is not None:
+            image.write(directory)
     results.write_json(directory / 'results.json')
     page = directory / 'report.html'
     page.write_text(_render(results, clouds, truths, overlays, charts), encoding='utf-8')
@@ -90,10 +90,10 @@ def write_report(results: EvaluationResults, directory: str | Path) -> Path:
 
 def _render(
     results: EvaluationResults,
-    clouds: list[Picture],
-    truths: list[Picture],
-    overlays: list[list[Picture]],
-    charts: Mapping[str, Picture | None],
+    clouds: list[Image],
+    truths: list[Image],
+    overlays: list[list[Image]],
+    charts: Mapping[str, Image | None],
 ) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -128,8 +128,8 @@ def _style() -> Any:
     return Markup((_HERE / 'report.css').read_text(encoding='utf-8'))  # our own file
 
 
-def _cloud_pictures(results: EvaluationResults) -> tuple[list[Picture], list[Picture]]:
-    from pointata_core.evaluation.pictures import bird_eye_view, common_extent
+def _cloud_images(results: EvaluationResults) -> tuple[list[Image], list[Image]]:
+    from pointata_core.evaluation.images import bird_eye_view, common_extent
 
     snapshots = results.trace.snapshots
     classes = results.bundle.get('segmentation_classes', [])
@@ -140,7 +140,7 @@ def _cloud_pictures(results: EvaluationResults) -> tuple[list[Picture], list[Pic
         return bird_eye_view(snapshot.points, labels, classes, extent, title)
 
     clouds = [
-        Picture(
+        Image(
             f'cloud_{number}.png',
             f'{len(s.points):,} points at {s.time_s:.1f} s',
             draw(s, s.labels),
@@ -148,7 +148,7 @@ def _cloud_pictures(results: EvaluationResults) -> tuple[list[Picture], list[Pic
         for number, s in enumerate(snapshots)
     ]
     truths = [
-        Picture(
+        Image(
             f'truth_{number}.png', f'Ground truth at {s.time_s:.1f} s', draw(s, _as_labels(s.truth))
         )
         for number, s in enumerate(snapshots)
@@ -157,7 +157,7 @@ def _cloud_pictures(results: EvaluationResults) -> tuple[list[Picture], list[Pic
     return clouds, truths
 
 
-def _camera_pictures(results: EvaluationResults) -> list[list[Picture]]:
+def _camera_images(results: EvaluationResults) -> list[list[Image]]:
     """What the camera saw, with the answers and, beside it, the truth."""
     import numpy as np
 
@@ -176,15 +176,15 @@ def _camera_pictures(results: EvaluationResults) -> list[list[Picture]]:
 
         when = f'{snapshot.time_s:.1f} s'
         pair = [
-            Picture(
+            Image(
                 f'camera_{number}.png',
-                f'{len(camera.seen):,} points in the picture at {when}, as labelled',
+                f'{len(camera.seen):,} points in the image at {when}, as labelled',
                 draw(snapshot.labels),
             )
         ]
         if snapshot.truth is not None:
             name = f'camera_{number}_truth.png'
-            pair.append(Picture(name, f'Ground truth at {when}', draw(_as_labels(snapshot.truth))))
+            pair.append(Image(name, f'Ground truth at {when}', draw(_as_labels(snapshot.truth))))
         pairs.append(pair)
     return pairs
 
@@ -196,7 +196,7 @@ def _as_labels(truth: Any) -> Any:
     return np.where((truth < 0) | (truth > 65535), 65535, truth).astype(np.uint16)
 
 
-def _timeline_picture(results: EvaluationResults) -> Picture | None:
+def _timeline_image(results: EvaluationResults) -> Image | None:
     from pointata_core.evaluation.charts import DARK, LIGHT, action_chart
 
     if not results.action_timeline:
@@ -207,20 +207,20 @@ def _timeline_picture(results: EvaluationResults) -> Picture | None:
     end = max(segment.end_s for row in rows.values() for segment in row)
     classes = results.bundle['action_classes']
     light, dark = (action_chart(rows, classes, end, theme) for theme in (LIGHT, DARK))
-    return Picture('actions.png', 'Actions over time', light, dark)
+    return Image('actions.png', 'Actions over time', light, dark)
 
 
-def _latency_picture(results: EvaluationResults) -> Picture | None:
+def _latency_image(results: EvaluationResults) -> Image | None:
     from pointata_core.evaluation.charts import DARK, LIGHT, latency_chart
 
     samples = results.trace.latency_ms
     if not any(samples.values()):
         return None
     light, dark = (latency_chart(samples, results.latency, theme) for theme in (LIGHT, DARK))
-    return Picture('latency.png', 'Latency of each stage over all frames', light, dark)
+    return Image('latency.png', 'Latency of each stage over all frames', light, dark)
 
 
-def _confusion_picture(results: EvaluationResults) -> Picture | None:
+def _confusion_image(results: EvaluationResults) -> Image | None:
     from pointata_core.evaluation.charts import DARK, LIGHT, confusion_chart
 
     counts = results.trace.confusion
@@ -228,7 +228,7 @@ def _confusion_picture(results: EvaluationResults) -> Picture | None:
         return None
     classes = results.bundle['segmentation_classes']
     light, dark = (confusion_chart(counts, classes, theme) for theme in (LIGHT, DARK))
-    return Picture('confusion.png', 'What each true class was taken for, percent', light, dark)
+    return Image('confusion.png', 'What each true class was taken for, percent', light, dark)
 
 
 def _class_rows(results: EvaluationResults) -> list[dict[str, Any]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an evaluation found: plain values for ``results.json``, and a trace for the pictures.
+"""What an evaluation found: plain values for ``results.json``, and a trace for the images.
 
 The bag evaluation, the evaluation of a data set and the live demo all end in the same
 :class:`EvaluationResults`, so that one report serves the three and their figures compare.
@@ -41,7 +41,7 @@ class ActionSegment:
 
 
 @dataclass(frozen=True)
-class CameraPicture:
+class CameraImage:
     """What the camera saw of a cloud.
 
     Args:
@@ -57,7 +57,7 @@ class CameraPicture:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One labelled cloud, kept for the pictures of the report.
+    """One labelled cloud, kept for the images of the report.
 
     Args:
         points: ``(N, 3)`` float32 metres, in the sensor's frame.
@@ -71,12 +71,12 @@ class Snapshot:
     labels: np.ndarray
     time_s: float
     truth: np.ndarray | None = None
-    camera: CameraPicture | None = None
+    camera: CameraImage | None = None
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What only the pictures need; not part of ``results.json``.
+    """What only the images need; not part of ``results.json``.
 
     Args:
         snapshots: A few labelled clouds spread over the recording.
@@ -126,8 +126,8 @@ class EvaluationResults:
         versions: Versions of the software that mattered.
         notes: Sentences for the reader, e.g. about lost frames.
         camera: ``clouds`` and ``points`` that were answered with a camera, and the scores of these
-            points alone, if there is ground truth; ``None`` where no cloud had a picture.
-        trace: Material of the pictures.
+            points alone, if there is ground truth; ``None`` where no cloud had an image.
+        trace: Material of the images.
     """
 
     kind: str

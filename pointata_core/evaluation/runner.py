@@ -16,7 +16,7 @@ import numpy as np
 from pointata_core.bundles.bundle import Bundle
 from pointata_core.bundles.camera_bundle import CameraBundle, load_any_bundle
 from pointata_core.evaluation.recorder import RunRecorder
-from pointata_core.evaluation.results import CameraPicture
+from pointata_core.evaluation.results import CameraImage
 from pointata_core.inference.camera_session import CameraResult, CameraSession, CameraView
 from pointata_core.inference.device import choose_device
 from pointata_core.inference.session import FrameResult, Skipped, StreamingSession
@@ -43,7 +43,7 @@ class LoadedBundle:
 
     @property
     def has_camera(self) -> bool:
-        """Whether its network takes pictures, too."""
+        """Whether its network takes images, too."""
         return isinstance(self.bundle, CameraBundle)
 
     def session(self, max_gap_s: float = 1.0) -> StreamingSession | CameraSession:
@@ -161,7 +161,7 @@ class BundleRunner:
             timings_ms=_with_decoding(result.timings_ms, decode_ms),
             truth=truth,
             action_truth=action_truth,
-            camera=_picture(result, view),
+            camera=_image(result, view),
         )
         return result
 
@@ -184,10 +184,10 @@ class BundleRunner:
             session.step(points, stamp_ns)
 
 
-def _picture(result: FrameResult, view: CameraView | None) -> CameraPicture | None:
+def _image(result: FrameResult, view: CameraView | None) -> CameraImage | None:
     if view is None or not isinstance(result, CameraResult):
         return None
-    return CameraPicture(view.image, result.seen, result.pixels)
+    return CameraImage(view.image, result.seen, result.pixels)
 
 
 def _with_decoding(timings_ms: Mapping[str, float], decode_ms: float | None) -> dict[str, float]:

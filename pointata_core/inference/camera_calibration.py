@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a calibrated camera sees LiDAR points.
 
-Points are carried through the lens instead of straightening the picture: no pixel is resampled, and
+Points are carried through the lens instead of straightening the image: no pixel is resampled, and
 the network sees what the camera saw. Frames are those of ROS: x right, y down, z forward. Pixels
 are (row, column), rounded down, as in training.
 
 The polynomials of a lens hold within its field of view only. Further out they turn back and would
-place points that are far to the side in the middle of the picture; such points are left out.
+place points that are far to the side in the middle of the image; such points are left out.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Camera:
     """One calibrated camera.
 
     Attributes:
-        matrix: (3, 3) of the picture, pixels.
+        matrix: (3, 3) of the image, pixels.
         width: Pixels per row; 0 where unknown.
         height: Rows; 0 where unknown.
-        model: Key of ``MODELS``, or empty for a picture without distortion.
+        model: Key of ``MODELS``, or empty for an image without distortion.
         coefficients: Of the model: k1 k2 p1 p2 k3 (k4 k5 k6), or k1 to k4.
         placement: (4, 4), points of the camera's frame into the one that ``matrix`` belongs to;
             None where they are the same.
@@ -89,14 +89,14 @@ class Camera:
         object.__setattr__(self, 'matrix', matrix)
 
     def check_size(self, height: int, width: int) -> None:
-        """Make sure that a picture is the one that was calibrated.
+        """Make sure that an image is the one that was calibrated.
 
         Raises:
             CalibrationError: It has another size.
         """
         if self.width and self.height and (self.height, self.width) != (height, width):
             raise CalibrationError(
-                f'the picture has {width} x {height} pixels, its calibration is for '
+                f'the image has {width} x {height} pixels, its calibration is for '
                 f'{self.width} x {self.height}',
                 'Publish the camera_info that belongs to this image (same namespace)',
             )
@@ -107,7 +107,7 @@ def camera_from_info(info: Any, rectified: bool = False) -> Camera:
 
     Args:
         info: The message.
-        rectified: Whether the pictures are rectified: then P and R count, else K and D.
+        rectified: Whether the images are rectified: then P and R count, else K and D.
 
     Raises:
         CalibrationError: Not calibrated, or in a way that is not understood.
@@ -121,7 +121,7 @@ def camera_from_info(info: Any, rectified: bool = False) -> Camera:
     across, down = max(1, int(info.binning_x)), max(1, int(info.binning_y))
     part = info.roi
     matrix = (p.reshape(3, 4)[:, :3] if rectified else k.reshape(3, 3)).copy()
-    # K and P are those of the whole picture at full resolution.
+    # K and P are those of the whole image at full resolution.
     matrix[:2, 2] -= (part.x_offset, part.y_offset)
     matrix[:2] /= [[across], [down]]
     size = (part.width or info.width) // across, (part.height or info.height) // down
@@ -149,7 +149,7 @@ def pixels_of(
         points: (N, 3) metres in the LiDAR's frame; what is not finite is not seen.
         camera: The calibrated camera.
         camera_from_lidar: (4, 4), points of the LiDAR into the camera's optical frame.
-        size: Height and width of the picture.
+        size: Height and width of the image.
 
     Returns:
         (M,) which points, ascending, and (M, 2) row and column of each.

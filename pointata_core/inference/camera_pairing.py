@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which picture belongs to a cloud: the one whose stamp is nearest, within a tolerance."""
+"""Which image belongs to a cloud: the one whose stamp is nearest, within a tolerance."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ Item = TypeVar('Item')
 
 
 class RecentImages(Generic[Item]):
-    """The last few pictures of a camera, by stamp.
+    """The last few images of a camera, by stamp.
 
     Args:
         keep: How many; the oldest to arrive gives way, whatever its stamp, so that a stream that
-            begins anew finds only new pictures soon. Half a second of a fast camera is enough, and
-            pictures are large.
+            begins anew finds only new images soon. Half a second of a fast camera is enough, and
+            images are large.
     """
 
     def __init__(self, keep: int = 16) -> None:
         self._items: deque[tuple[int, Item]] = deque(maxlen=keep)
 
     def __len__(self) -> int:
-        """Pictures held."""
+        """Images held."""
         return len(self._items)
 
     def add(self, stamp_ns: int, item: Item) -> None:
-        """A picture arrived."""
+        """An image arrived."""
         self._items.append((stamp_ns, item))
 
     def nearest(self, stamp_ns: int, tolerance_ns: int) -> tuple[int, Item] | None:
-        """Stamp and picture nearest in time, of two equally near the newer; None if none is."""
+        """Stamp and image nearest in time, of two equally near the newer; None if none is."""
         best = min(self._items, key=lambda one: (abs(one[0] - stamp_ns), -one[0]), default=None)
         if best is None or abs(best[0] - stamp_ns) > tolerance_ns:
             return None
@@ -41,7 +41,7 @@ class RecentImages(Generic[Item]):
         return sum(one > stamp_ns for one, _ in self._items)
 
     def distance_ns(self, stamp_ns: int) -> int | None:
-        """How far the nearest stamp lies ahead (behind: negative); None without pictures."""
+        """How far the nearest stamp lies ahead (behind: negative); None without images."""
         stamps = [one for one, _ in self._items]
         return min((one - stamp_ns for one in stamps), key=abs, default=None)
 

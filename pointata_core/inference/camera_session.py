@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One input's stream over a camera bundle: a cloud, and a picture if there is one, to labels.
+"""One input's stream over a camera bundle: a cloud, and an image if there is one, to labels.
 
 It looks like :class:`~pointata_core.inference.session.StreamingSession` from outside and keeps the
 same time rules. Its network has no memory: each cloud is answered for itself.
 
-Points that the picture shows get the mean of both main heads' probabilities, all others, and all of
-them where there is no picture, the LiDAR's own head. The network's 3D half always sees the whole
+Points that the image shows get the mean of both main heads' probabilities, all others, and all of
+them where there is no image, the LiDAR's own head. The network's 3D half always sees the whole
 cloud.
 """
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pointata_core.bundles.camera_bundle import CameraBundle
 
 CAMERA_STAGES = ('prepare', 'network', 'image', 'fusion', 'propagate', 'total')
-"""Keys of ``timings_ms``, in order; ``image`` and ``fusion`` only where a picture shows points.
+"""Keys of ``timings_ms``, in order; ``image`` and ``fusion`` only where an image shows points.
 
 With a second thread ``image`` is what is left to wait for after the 3D half (``network``).
 """
@@ -42,7 +42,7 @@ With a second thread ``image`` is what is left to wait for after the 3D half (``
 
 @dataclass(frozen=True, eq=False)
 class CameraView:
-    """A picture and where it was taken from.
+    """An image and where it was taken from.
 
     Attributes:
         image: (H, W, 3) uint8, red green blue, as the camera delivered it.
@@ -51,7 +51,7 @@ class CameraView:
 
     Raises:
         ValueError: Other shapes.
-        CalibrationError: The calibration is for pictures of another size.
+        CalibrationError: The calibration is for images of another size.
     """
 
     image: NDArray[np.uint8]
@@ -71,7 +71,7 @@ class CameraResult(FrameResult):
     """The answer to one cloud, and how much of it the camera had a part in.
 
     Attributes:
-        seen: (M,) which points the picture showed, ascending; empty without a picture.
+        seen: (M,) which points the image showed, ascending; empty without an image.
         pixels: (M, 2) row and column of each.
     """
 
@@ -160,7 +160,7 @@ class CameraSession:
             seen, pixels = self._see(points, kept, view)
         maps = None
         if view is not None and len(seen):
-            maps = Once(lambda: self.network.image_net(self._picture(view.image)))
+            maps = Once(lambda: self.network.image_net(self._image_tensor(view.image)))
             self._aside.begin(maps)
         watch.lap('prepare')
         try:
@@ -223,33 +223,33 @@ class CameraSession:
             low, high = places.min(axis=0), places.max(axis=0)
             # Along an axis that is too long for the grid, it lies about the sensor.
             low = np.where(np.floor(high - low) < grid, low, -grid / 2)
-            cells = np.floor(places - low)
-            inside = ((cells >= 0) & (cells < grid)).all(axis=1)
-            kept, places = kept[inside], cells[inside]
+            voxels = np.floor(places - low)
+            inside = ((voxels >= 0) & (voxels < grid)).all(axis=1)
+            kept, places = kept[inside], voxels[inside]
         voxels = torch.from_numpy(np.pad(places.astype(np.int64), ((0, 0), (0, 1))))
         return kept, voxels.to(self.device)
 
     def _see(
         self, points: np.ndarray, kept: np.ndarray, view: CameraView
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Points that have a voxel and a pixel, and their pixels in the camera's picture."""
+        """Points that have a voxel and a pixel, and their pixels in the camera's image."""
         size = view.image.shape[:2]
         seen, pixels = pixels_of(points[kept], view.camera, view.camera_from_lidar, size)
         return kept[seen], pixels
 
-    def _picture(self, image: np.ndarray) -> Tensor:
+    def _image_tensor(self, image: np.ndarray) -> Tensor:
         """(1, 3, H, W) in [0, 1], of the size that the network wants."""
-        picture = torch.from_numpy(np.array(image)).to(self.device)  # it may be read-only
-        picture = picture.permute(2, 0, 1).unsqueeze(0).float() / 255
+        tensor = torch.from_numpy(np.array(image)).to(self.device)  # it may be read-only
+        tensor = tensor.permute(2, 0, 1).unsqueeze(0).float() / 255
         size = self.bundle.manifest.preparation.resize
         if size is not None and size != (image.shape[1], image.shape[0]):
-            picture = F.interpolate(
-                picture, (size[1], size[0]), mode='bilinear', antialias=True
+            tensor = F.interpolate(
+                tensor, (size[1], size[0]), mode='bilinear', antialias=True
             ).clamp(0, 1)
-        return picture
+        return tensor
 
     def _scaled(self, pixels: np.ndarray, view: CameraView) -> Tensor:
-        """The pixels in the picture that the network sees, (M, 2)."""
+        """The pixels in the image that the network sees, (M, 2)."""
         size = self.bundle.manifest.preparation.resize
         if size is not None:
             scale = np.array([size[1] / view.image.shape[0], size[0] / view.image.shape[1]])

@@ -39,8 +39,8 @@ class FrameResult:
         timings_ms: Wall time by stage, see ``STAGES``.
         stamp_ns: The frame's stamp.
         reset: Why the history was dropped before this frame, if it was.
-        cells: Cells that the network saw.
-        non_finite: Cells whose answer was not a number and became unlabelled.
+        voxels: Voxels that the network saw.
+        non_finite: Voxels whose answer was not a number and became unlabelled.
     """
 
     labels: np.ndarray
@@ -49,7 +49,7 @@ class FrameResult:
     timings_ms: Mapping[str, float]
     stamp_ns: int
     reset: ResetReason | None = None
-    cells: int = 0
+    voxels: int = 0
     non_finite: int = 0
 
 
@@ -96,7 +96,7 @@ class Unfinished:
     ) -> None:
         self._heads = heads
         self._frame = groundwork.frame
-        self._device = groundwork.cells.device
+        self._device = groundwork.voxels.device
         self._laps = laps
         self._stamp_ns = stamp_ns
         self._reset = reset
@@ -107,7 +107,7 @@ class Unfinished:
         heads = self._heads()
         laps = {**self._laps, 'network': self._laps['network'] + heads.ms}
         watch = Stopwatch(self._device, laps)
-        labels, probabilities, bad = _spread(heads.output, self._frame.cell_of_point)
+        labels, probabilities, bad = _spread(heads.output, self._frame.voxel_of_point)
         action = None
         if heads.output.action is not None:
             action = heads.output.action[0].float().softmax(-1).cpu().numpy()
@@ -135,14 +135,14 @@ def ask_heads(
     Args:
         network: Whose heads.
         encoded: The frame after the blocks.
-        groundwork: Of the same frame; what it knows of the cells is used and let go.
+        groundwork: Of the same frame; what it knows of the voxels is used and let go.
         before: The heads of the frame before, which are asked first; or, where these have nothing
             to wait for, what they remember.
     """
 
     def ask() -> Heads:
         memory = before if isinstance(before, ReadoutMemory) else before().memory
-        watch = Stopwatch(groundwork.cells.device)
+        watch = Stopwatch(groundwork.voxels.device)
         output, memory = network.answer_step(encoded, memory, groundwork.described)
         watch.lap('network')
         groundwork.close()
@@ -151,17 +151,19 @@ def ask_heads(
     return Once(ask)
 
 
-def _spread(output: NetworkOutput, cell_of_point: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Give every point its cell's answer."""
+def _spread(
+    output: NetworkOutput, voxel_of_point: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Give every point its voxel's answer."""
     if output.segmentation is None:
-        count = len(cell_of_point)
+        count = len(voxel_of_point)
         return np.full(count, UNLABELLED, np.uint16), np.zeros(count, np.float32), 0
     probability, label = class_probabilities(output.segmentation.float())[0].max(dim=0)
     finite = torch.isfinite(probability)
     bad = int((~finite).sum())
-    # One entry more: index -1, a point without a cell, reads it.
+    # One entry more: index -1, a point without a voxel, reads it.
     labels = np.full(len(label) + 1, UNLABELLED, np.uint16)
     probabilities = np.zeros(len(label) + 1, np.float32)
     labels[:-1] = torch.where(finite, label, UNLABELLED).cpu().numpy()
     probabilities[:-1] = torch.where(finite, probability, 0.0).cpu().numpy()
-    return labels[cell_of_point], probabilities[cell_of_point], bad
+    return labels[voxel_of_point], probabilities[voxel_of_point], bad

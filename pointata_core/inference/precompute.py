@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be done for a frame before its turn: everything that needs no history.
 
-Cells, tokens and the description of the cells follow from the cloud alone; blocks, adapters and
+Voxels, tokens and the description of the voxels follow from the cloud alone; blocks, adapters and
 heads need the frame before. So one thread may lay the groundwork of a frame while another is still
 at the frame before it.
 """
@@ -30,14 +30,14 @@ class Groundwork:
     Attributes:
         points: The cloud that it belongs to, as it was given.
         origin: Of the stream when this began; ``None`` at the beginning of a history.
-        preparer: What made the cells.
+        preparer: What made the voxels.
         network: What described them.
-        frame: The cells.
-        cells: Their centroids ``(1, M, 3)`` on the device.
+        frame: The voxels.
+        voxels: Their centroids ``(1, M, 3)`` on the device.
         columns: Their features ``(1, M, C)``, or ``None``.
         geometry: Of the tokens.
         tokens: Patch tokens ``(1, G, D)``; ``None`` where they need the frame before.
-        described: The cells, described for the segmentation head; ``None`` without one.
+        described: The voxels, described for the segmentation head; ``None`` without one.
         laps: Milliseconds by stage.
     """
 
@@ -46,7 +46,7 @@ class Groundwork:
     preparer: FramePreparer
     network: PointATA
     frame: PreparedFrame
-    cells: Tensor
+    voxels: Tensor
     columns: Tensor | None
     geometry: TokenGeometry
     tokens: Once[Tensor] | None
@@ -63,18 +63,18 @@ class Groundwork:
         network: PointATA,
         device: torch.device,
     ) -> Groundwork:
-        """Find the cells and the places of the tokens; the rest can wait for another thread."""
+        """Find the voxels and the places of the tokens; the rest can wait for another thread."""
         watch = Stopwatch(device)
         frame = preparer.prepare(points, features, origin)
         watch.lap('prepare')
-        cells = frame.points.unsqueeze(0).to(device)
+        voxels = frame.points.unsqueeze(0).to(device)
         columns = None if frame.features is None else frame.features.unsqueeze(0).to(device)
-        geometry = token_geometry(cells, None, network.config.geometry)
+        geometry = token_geometry(voxels, None, network.config.geometry)
         watch.lap('geometry')
         return cls(
-            points, origin, preparer, network, frame, cells, columns, geometry,
-            _tokens(network, cells, columns, geometry),
-            _described(network, cells, columns, geometry),
+            points, origin, preparer, network, frame, voxels, columns, geometry,
+            _tokens(network, voxels, columns, geometry),
+            _described(network, voxels, columns, geometry),
             watch.laps,
         )  # fmt: skip
 
@@ -112,22 +112,22 @@ class Groundwork:
 
 
 def _tokens(
-    network: PointATA, cells: Tensor, columns: Tensor | None, geometry: TokenGeometry
+    network: PointATA, voxels: Tensor, columns: Tensor | None, geometry: TokenGeometry
 ) -> Once[Tensor] | None:
     if network.config.embedder_frames > 1:
         return None
-    return Once(lambda: network.embed(cells, columns, geometry))
+    return Once(lambda: network.embed(voxels, columns, geometry))
 
 
 def _described(
-    network: PointATA, cells: Tensor, columns: Tensor | None, geometry: TokenGeometry
+    network: PointATA, voxels: Tensor, columns: Tensor | None, geometry: TokenGeometry
 ) -> Once[DescribedPoints] | None:
     head = network.segmentation_head
     if head is None:
         return None
 
     def describe() -> DescribedPoints:
-        points = point_geometry(cells, None, geometry, network.config.geometry)
-        return head.describe(cells, columns, points)
+        points = point_geometry(voxels, None, geometry, network.config.geometry)
+        return head.describe(voxels, columns, points)
 
     return Once(describe)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a cloud as it came to what the network sees, and back to every input point.
 
-The network works on *cells*: voxels whose size grows with range. Each input point remembers its
-cell, so each gets an answer, in input order; points that are not finite or out of range have no
-cell and come back unlabelled. The same function prepares training data and live frames.
+The network works on *voxels*: voxels whose size grows with range. Each input point remembers its
+voxel, so each gets an answer, in input order; points that are not finite or out of range have no
+voxel and come back unlabelled. The same function prepares training data and live frames.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from pointata_core.bundles.preparation_config import PreparationConfig
-from pointata_core.ops import count_cells, segment_reduce, voxel_grid
+from pointata_core.ops import count_voxels, segment_reduce, voxel_grid
 from pointata_core.ops.range_compression import compress_range
 
-# Occupied cells of a surface fall with the square of the cell size; a little more, so that the
+# Occupied voxels of a surface fall with the square of the voxel size; a little more, so that the
 # second attempt nearly always fits.
 _GROWTH_MARGIN = 1.08
 
@@ -30,15 +30,15 @@ class PreparedFrame:
     """One frame as the network sees it.
 
     Attributes:
-        points: ``(M, 3)`` float32 cell centroids, normalised.
+        points: ``(M, 3)`` float32 voxel centroids, normalised.
         features: ``(M, C)`` float32, or ``None`` when the network takes none.
-        cell_of_point: ``(N,)`` int64; ``-1`` for points without a cell.
+        voxel_of_point: ``(N,)`` int64; ``-1`` for points without a voxel.
         origin: ``(3,)`` float64 metres, subtracted before scaling.
     """
 
     points: Tensor
     features: Tensor | None
-    cell_of_point: np.ndarray
+    voxel_of_point: np.ndarray
     origin: np.ndarray
 
 
@@ -80,14 +80,14 @@ class FramePreparer:
             origin = np.zeros(3)
             if config.origin == 'first_frame' and len(kept):
                 origin = kept.mean(axis=0, dtype=np.float64)
-        cells = grid.centroids - torch.as_tensor(origin, dtype=torch.float32)
-        cell_of_point = grid.cell_of_point.numpy()
+        voxels = grid.centroids - torch.as_tensor(origin, dtype=torch.float32)
+        voxel_of_point = grid.voxel_of_point.numpy()
         if usable is not None:
             whole = np.full(len(points), -1, dtype=np.int64)
-            whole[usable] = cell_of_point
-            cell_of_point = whole
+            whole[usable] = voxel_of_point
+            voxel_of_point = whole
         columns = self._features(features or {}, len(points), usable, grid)
-        return PreparedFrame(cells / config.scale_m, columns, cell_of_point, origin)
+        return PreparedFrame(voxels / config.scale_m, columns, voxel_of_point, origin)
 
     def motion(self, transform: np.ndarray, origin: np.ndarray) -> Tensor:
         """Express a rigid motion ``(4, 4)`` in metres as one ``(1, 4, 4)`` in normalised units."""
@@ -109,9 +109,9 @@ class FramePreparer:
     def _grid(self, cloud: Tensor):
         config = self.config
         coordinates = compress_range(cloud, config.range_knee_m)
-        size = config.cell_size_m
-        while (count := count_cells(coordinates, size)) > config.max_cells:
-            size *= (count / config.max_cells) ** 0.5 * _GROWTH_MARGIN
+        size = config.voxel_size_m
+        while (count := count_voxels(coordinates, size)) > config.max_voxels:
+            size *= (count / config.max_voxels) ** 0.5 * _GROWTH_MARGIN
         return voxel_grid(cloud, size, coordinates)
 
     def _features(
@@ -123,12 +123,12 @@ class FramePreparer:
     ) -> Tensor | None:
         if not self.config.features:
             return None
-        cells = len(grid.counts)
+        voxels = len(grid.counts)
         columns = []
         for name, spec in self.config.features.items():
             values = given.get(name)
             if values is None:
-                columns.append(torch.full((cells, 1), (spec.default - spec.offset) / spec.scale))
+                columns.append(torch.full((voxels, 1), (spec.default - spec.offset) / spec.scale))
                 continue
             values = np.asarray(values, dtype=np.float32)
             if values.shape != (count,):
@@ -136,5 +136,5 @@ class FramePreparer:
             values = values if usable is None else values[usable]
             values = np.nan_to_num((values - spec.offset) / spec.scale, posinf=0.0, neginf=0.0)
             column = torch.from_numpy(values.astype(np.float32)).unsqueeze(1)
-            columns.append(segment_reduce(column, grid.cell_of_point, cells, 'mean'))
+            columns.append(segment_reduce(column, grid.voxel_of_point, voxels, 'mean'))
         return torch.cat(columns, dim=1)

@@ -227,7 +227,7 @@ class StreamingSession:
         if transform is not None and self.frames_in_history:
             motion = self.preparer.motion(transform, frame.origin).to(self.device)
         encoded, state = self.network.encode_step(
-            groundwork.cells,
+            groundwork.voxels,
             self._state,
             groundwork.columns,
             motion=motion,
@@ -293,7 +293,7 @@ class StreamingSession:
         for name, expected in empty.items():
             found = tensors.get(f'network.{name}')
             # Points are kept of some networks' last frames, however many they were.
-            free = {'trail_points': 2, 'trail_mask': 2}.get(name)
+            free = {'history_points': 2, 'history_mask': 2}.get(name)
             if name in ('points', 'features', 'point_mask'):
                 free = 1
             if found is None or _shape(found, free) != _shape(expected, free):

@@ -12,13 +12,13 @@ from pointata_core.ops.interpolation import Interpolation, interpolate, interpol
 from pointata_core.ops.neighbours import Neighbours, knn, nearest_within
 from pointata_core.ops.sampling import farthest_point_sample, random_sample
 from pointata_core.ops.segments import segment_reduce
-from pointata_core.ops.voxels import VoxelGrid, count_cells, voxel_grid
+from pointata_core.ops.voxels import VoxelGrid, count_voxels, voxel_grid
 
 __all__ = [
     'Interpolation',
     'Neighbours',
     'VoxelGrid',
-    'count_cells',
+    'count_voxels',
     'farthest_point_sample',
     'gather',
     'interpolate',

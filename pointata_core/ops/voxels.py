@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Voxel grid sampling: one cell per occupied cube, and the way back from points to cells.
+"""Voxel grid sampling: one voxel per occupied cube, and the way back from points to voxels.
 
 The live path calls this on every full scan, so on the CPU it is NumPy throughout: torch would wake
 its thread pool for a dozen passes of some 100 us each, which costs more than it gains.
@@ -17,22 +17,22 @@ from torch import Tensor
 from pointata_core.ops._checks import require_finite
 from pointata_core.ops._exact import grid_scale
 
-# A table of all possible cells beats sorting the points as long as it is not much longer than them.
+# A table of all possible voxels beats sorting the points as long as it is not much longer than them.
 _KEYS_PER_POINT_TO_RANK = 16
 _KEYS_PER_POINT_TO_COUNT = 128
 
 
 @dataclass(frozen=True)
 class VoxelGrid:
-    """The occupied cells of a cloud, ordered by their grid coordinates.
+    """The occupied voxels of a cloud, ordered by their grid coordinates.
 
     Attributes:
-        cell_of_point: ``(N,)`` int64, the cell of each input point.
-        counts: ``(M,)`` int64, points per cell, at least 1.
-        centroids: ``(M, 3)`` float32, mean of the points of each cell, metres.
+        voxel_of_point: ``(N,)`` int64, the voxel of each input point.
+        counts: ``(M,)`` int64, points per voxel, at least 1.
+        centroids: ``(M, 3)`` float32, mean of the points of each voxel, metres.
     """
 
-    cell_of_point: Tensor
+    voxel_of_point: Tensor
     counts: Tensor
     centroids: Tensor
 
@@ -42,13 +42,13 @@ def voxel_grid(
 ) -> VoxelGrid:
     """Group points by the cube of edge ``size`` they fall into.
 
-    A point belongs to the cube ``floor(coordinates / size)``, divided in float64. Cells are ordered
+    A point belongs to the cube ``floor(coordinates / size)``, divided in float64. Voxels are ordered
     by those (x, y, z) numbers, so neither their order nor their centroids depend on the order of
     the points. There is no limit on how far apart points may lie.
 
     Args:
         points: ``(N, 3)`` metres.
-        size: Edge of a cell, or ``(N,)`` one per point; in the unit of ``coordinates``.
+        size: Edge of a voxel, or ``(N,)`` one per point; in the unit of ``coordinates``.
         coordinates: ``(N, 3)`` where the points stand in the space that is cut into cubes; the
             points themselves when None. Centroids are always those of ``points``.
 
@@ -75,8 +75,8 @@ def voxel_grid(
     return _grid_with_torch(points, coordinates, edge)
 
 
-def count_cells(coordinates: Tensor, size: float | Tensor) -> int:
-    """How many cells `voxel_grid` would find, at a fraction of its price.
+def count_voxels(coordinates: Tensor, size: float | Tensor) -> int:
+    """How many voxels `voxel_grid` would find, at a fraction of its price.
 
     Args:
         coordinates: ``(N, 3)`` where the points stand in the space that is cut into cubes.
@@ -88,12 +88,12 @@ def count_cells(coordinates: Tensor, size: float | Tensor) -> int:
     if coordinates.device.type != 'cpu' or len(coordinates) == 0:
         return voxel_grid(coordinates, size).counts.numel()
     coordinates = coordinates.detach()
-    cells, low, high = _cut(coordinates, _checked_edge(size, coordinates))
+    voxels, low, high = _cut(coordinates, _checked_edge(size, coordinates))
     strides, keys = _key_strides(low.tolist(), high.tolist())
     if keys > _KEYS_PER_POINT_TO_COUNT * len(coordinates):
-        return _rank_cells(cells, low, high)[1].size
+        return _rank_cells(voxels, low, high)[1].size
     occupied = np.zeros(keys, dtype=bool)
-    occupied[_keys(cells, low, strides)] = True
+    occupied[_keys(voxels, low, strides)] = True
     return int(np.count_nonzero(occupied))
 
 
@@ -108,15 +108,15 @@ def _checked_edge(size: float | Tensor, coordinates: Tensor) -> Tensor:
 
 def _grid_with_torch(points: Tensor, coordinates: Tensor, edge: Tensor) -> VoxelGrid:
     require_finite(points, 'points')
-    cells = torch.floor(coordinates.double() / edge.reshape(-1, 1))
-    require_finite(cells, 'coordinates / size', limit=sys.float_info.max)
-    low, high = cells.amin(dim=0), cells.amax(dim=0)
+    voxels = torch.floor(coordinates.double() / edge.reshape(-1, 1))
+    require_finite(voxels, 'coordinates / size', limit=sys.float_info.max)
+    low, high = voxels.amin(dim=0), voxels.amax(dim=0)
     strides, _ = _key_strides(low.tolist(), high.tolist())
     if strides is None:
-        # Adding zero turns -0.0 into 0.0, which else may count as a cell of its own.
-        _, rank, counts = torch.unique(cells + 0.0, dim=0, return_inverse=True, return_counts=True)
+        # Adding zero turns -0.0 into 0.0, which else may count as a voxel of its own.
+        _, rank, counts = torch.unique(voxels + 0.0, dim=0, return_inverse=True, return_counts=True)
     else:
-        x, y, z = (cells - low).long().unbind(dim=1)
+        x, y, z = (voxels - low).long().unbind(dim=1)
         key = x * strides[0] + y * strides[1] + z
         _, rank, counts = torch.unique(key, return_inverse=True, return_counts=True)
     values = points.double()
@@ -129,10 +129,10 @@ def _grid_with_numpy(points: Tensor, coordinates: Tensor, edge: Tensor) -> Voxel
     points = points.numpy()
     extremes = torch.tensor([float(points.min()), float(points.max())], dtype=torch.float64)
     require_finite(extremes, 'points')
-    cells, low, high = _cut(coordinates, edge)
-    rank, counts = _rank_cells(cells, low, high)
+    voxels, low, high = _cut(coordinates, edge)
+    rank, counts = _rank_cells(voxels, low, high)
     scale = grid_scale(extremes.abs().amax(), torch.tensor(counts.max())).item()
-    work = cells  # its memory: the numbers of the cells are not needed any more
+    work = voxels  # its memory: the numbers of the voxels are not needed any more
     np.copyto(work, points.T)
     work *= scale
     np.rint(work, out=work)
@@ -147,39 +147,39 @@ def _cut(coordinates: Tensor, edge: Tensor) -> tuple[np.ndarray, np.ndarray, np.
 
     One work space, written over step by step: fresh memory would cost more than the arithmetic.
     """
-    cells = np.empty((3, len(coordinates)))
-    np.copyto(cells, coordinates.numpy().T)
-    cells /= edge.numpy()
-    np.floor(cells, out=cells)
-    low, high = cells.min(axis=1), cells.max(axis=1)
+    voxels = np.empty((3, len(coordinates)))
+    np.copyto(voxels, coordinates.numpy().T)
+    voxels /= edge.numpy()
+    np.floor(voxels, out=voxels)
+    low, high = voxels.min(axis=1), voxels.max(axis=1)
     reach = torch.from_numpy(np.concatenate([low, high]))
     require_finite(reach, 'coordinates / size', limit=sys.float_info.max)
-    return cells, low, high
+    return voxels, low, high
 
 
 def _rank_cells(
-    cells: np.ndarray, low: np.ndarray, high: np.ndarray
+    voxels: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rank of each point's cell among the occupied ones, and the points in each.
+    """Rank of each point's voxel among the occupied ones, and the points in each.
 
     Args:
-        cells: ``(3, N)`` whole float64 numbers; overwritten.
+        voxels: ``(3, N)`` whole float64 numbers; overwritten.
         low: ``(3,)`` smallest of each axis.
         high: ``(3,)`` largest of each axis.
     """
     strides, keys = _key_strides(low.tolist(), high.tolist())
-    if keys <= _KEYS_PER_POINT_TO_RANK * cells.shape[1]:
-        key = _keys(cells, low, strides)
+    if keys <= _KEYS_PER_POINT_TO_RANK * voxels.shape[1]:
+        key = _keys(voxels, low, strides)
         occupied = np.zeros(keys, dtype=bool)
         occupied[key] = True
         rank = (np.cumsum(occupied, dtype=np.int32)[key] - 1).astype(np.int64)
         return rank, np.bincount(rank)
     if strides is None:
-        order = np.lexsort(cells[::-1])
-        ordered = cells[:, order]
+        order = np.lexsort(voxels[::-1])
+        ordered = voxels[:, order]
         changes = (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)
     else:
-        key = _keys(cells, low, strides)
+        key = _keys(voxels, low, strides)
         order = _radix_argsort(key)
         ordered = key[order]
         changes = ordered[1:] != ordered[:-1]
@@ -188,11 +188,11 @@ def _rank_cells(
     return rank, np.bincount(rank)
 
 
-def _keys(cells: np.ndarray, low: np.ndarray, strides: tuple[int, int, int]) -> np.ndarray:
-    """One number per point that orders like its cell; overwrites ``cells``."""
-    cells -= low[:, None]
-    cells *= np.array(strides, dtype=np.float64)[:, None]
-    key = np.add(np.add(cells[0], cells[1], out=cells[0]), cells[2], out=cells[0])
+def _keys(voxels: np.ndarray, low: np.ndarray, strides: tuple[int, int, int]) -> np.ndarray:
+    """One number per point that orders like its voxel; overwrites ``voxels``."""
+    voxels -= low[:, None]
+    voxels *= np.array(strides, dtype=np.float64)[:, None]
+    key = np.add(np.add(voxels[0], voxels[1], out=voxels[0]), voxels[2], out=voxels[0])
     return key.astype(np.int64)
 
 
@@ -215,7 +215,7 @@ def _key_strides(low: list[float], high: list[float]) -> tuple[tuple[int, int, i
     """
     extent = [int(top) - int(bottom) + 1 for bottom, top in zip(low, high, strict=True)]
     keys = extent[0] * extent[1] * extent[2]
-    # Beyond 2**53 float64 has no room for every whole number, and cells would merge.
+    # Beyond 2**53 float64 has no room for every whole number, and voxels would merge.
     if keys >= 1 << 53:
         return None, keys
     return (extent[1] * extent[2], extent[2], 1), keys

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The subscriptions of one input's camera, and what its pictures say about a cloud.
+"""The subscriptions of one input's camera, and what its images say about a cloud.
 
-Pictures are decoded when a cloud wants them, on the worker: most never are.
+Images are decoded when a cloud wants them, on the worker: most never are.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from pointata_ros.qos import input_profile, overrides
 
 
 class CameraInput:
-    """Pictures and calibration beside the clouds of one input, for one activation.
+    """Images and calibration beside the clouds of one input, for one activation.
 
     Args:
         node: The node that listens.
-        base: ``~`` or ``~/NAME``; pictures come on ``BASE/input/image``, calibrations on
+        base: ``~`` or ``~/NAME``; images come on ``BASE/input/image``, calibrations on
             ``BASE/input/camera_info``.
         settings: Called for the parameters as they are now.
-        pairs: Where pictures go, and where everything is counted.
+        pairs: Where images go, and where everything is counted.
         mountings: Where the mounting of the camera comes from, unless it is a parameter.
         warn: Called with a kind and a sentence; throttled by the callee.
-        has_waiting: Whether clouds wait for the worker. Under ``block`` pictures that are far ahead
+        has_waiting: Whether clouds wait for the worker. Under ``block`` images that are far ahead
             of the clouds are then left in the middleware, as clouds are.
 
     Raises:
@@ -92,12 +92,12 @@ class CameraInput:
 
     @property
     def topics(self) -> tuple[str, str]:
-        """Resolved names of the topics of calibrations and of pictures."""
+        """Resolved names of the topics of calibrations and of images."""
         info, image = (one.topic_name for one in self._subscriptions)
         return info, image
 
     def expect(self, stamp_ns: int) -> Expected:
-        """A cloud arrived: look for its picture from now on."""
+        """A cloud arrived: look for its image from now on."""
         return self.pairs.expect(stamp_ns, self._settings().image_wait)
 
     def view(self, expected: Expected, cloud: Cloud) -> CameraView | None:

@@ -2,7 +2,7 @@
 """Where the camera sits, from ``/tf_static`` alone.
 
 A mounting hardly ever moves, and then nothing of tf2 is needed: no package, no thread, no history.
-A camera that moves against the LiDAR, and clouds and pictures taken on the move at different times,
+A camera that moves against the LiDAR, and clouds and images taken on the move at different times,
 need the parameter ``fixed_frame`` and :class:`~pointata_ros.node.transforms.TransformListener`.
 """
 

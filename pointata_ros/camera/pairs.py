@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Brings clouds and pictures together while both arrive; knows nothing of ROS.
+"""Brings clouds and images together while both arrive; knows nothing of ROS.
 
 A cloud is paired from the moment it arrives, not when it has its turn: one that waits in a queue
-keeps the picture that belongs to it, however many have come since.
+keeps the image that belongs to it, however many have come since.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from weakref import WeakSet
 from pointata_core.inference.camera_pairing import RecentImages
 
 _REMEMBERED = 64
-# Half of the pictures that are kept: the other half belongs to clouds on their way.
+# Half of the images that are kept: the other half belongs to clouds on their way.
 _FAR_AHEAD = 8
 
 
 class Expected:
-    """A cloud that may be given a picture.
+    """A cloud that may be given an image.
 
     Attributes:
         stamp_ns: Of the cloud.
         until_s: Till when it may wait for one, ``time.perf_counter``.
-        found: Stamp and picture nearest so far.
+        found: Stamp and image nearest so far.
     """
 
     def __init__(self, stamp_ns: int, until_s: float) -> None:
@@ -42,12 +42,12 @@ class CameraSnapshot:
 
     Attributes:
         counts: Clouds by outcome (``paired``, ``missing``, ``undecodable``, ``uncalibrated``,
-            ``no_transform``), and ``late``: of the missing, those whose picture came after all.
+            ``no_transform``), and ``late``: of the missing, those whose image came after all.
         points: Points answered, since the node was configured.
         points_with_camera: Of these, those that the camera had a part in.
-        images: Pictures that arrived.
-        trouble: Why the last cloud was answered without a picture; empty if it was not.
-        offset_ms: Stamp of the last cloud's picture after that of the cloud.
+        images: Images that arrived.
+        trouble: Why the last cloud was answered without an image; empty if it was not.
+        offset_ms: Stamp of the last cloud's image after that of the cloud.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -59,7 +59,7 @@ class CameraSnapshot:
 
 
 class CameraPairs:
-    """Pictures and clouds of one input. All methods may be called from any thread.
+    """Images and clouds of one input. All methods may be called from any thread.
 
     Args:
         tolerance_s: Called for the largest difference between the stamps of a pair.
@@ -79,7 +79,7 @@ class CameraPairs:
         self._offset_ms: float | None = None
 
     def expect(self, stamp_ns: int, wait_s: float = 0.0) -> Expected:
-        """A cloud arrived; it may wait so long for its picture."""
+        """A cloud arrived; it may wait so long for its image."""
         expected = Expected(stamp_ns, time.perf_counter() + wait_s)
         with self._changed:
             self._last_cloud_ns = stamp_ns
@@ -88,7 +88,7 @@ class CameraPairs:
         return expected
 
     def arrived(self, stamp_ns: int, image: Any) -> None:
-        """A picture arrived."""
+        """An image arrived."""
         with self._changed:
             self._arrived += 1
             self._images.add(stamp_ns, image)
@@ -107,9 +107,9 @@ class CameraPairs:
 
     @property
     def is_ahead(self) -> bool:
-        """Whether so many pictures are newer than all clouds that more would push out needed ones.
+        """Whether so many images are newer than all clouds that more would push out needed ones.
 
-        That is so where clouds are held back: pictures must be, too.
+        That is so where clouds are held back: images must be, too.
         """
         with self._changed:
             last_ns = self._last_cloud_ns
@@ -118,7 +118,7 @@ class CameraPairs:
             return self._images.count_after(last_ns + self._tolerance_ns()) >= _FAR_AHEAD
 
     def take(self, expected: Expected) -> tuple[int, Any] | None:
-        """Stamp and picture of a cloud, after waiting as long as it may; None without."""
+        """Stamp and image of a cloud, after waiting as long as it may; None without."""
         with self._changed:
             left_s = expected.until_s - time.perf_counter()
             if expected.found is None and left_s > 0:
@@ -129,7 +129,7 @@ class CameraPairs:
             return expected.found
 
     def why_none(self, stamp_ns: int) -> str:
-        """Why there is no picture for a cloud, in words."""
+        """Why there is no image for a cloud, in words."""
         with self._changed:
             distance_ns = self._images.distance_ns(stamp_ns)
         if distance_ns is None:
@@ -141,7 +141,7 @@ class CameraPairs:
         )
 
     def served(self, outcome: str, trouble: str = '', offset_ns: int | None = None) -> None:
-        """Count what became of a cloud; ``trouble`` says why it has no picture."""
+        """Count what became of a cloud; ``trouble`` says why it has no image."""
         with self._changed:
             self._counts[outcome] += 1
             self._trouble = trouble
@@ -154,7 +154,7 @@ class CameraPairs:
             self._with_camera += with_camera
 
     def clear(self) -> None:
-        """Forget pictures and clouds: time jumped."""
+        """Forget images and clouds: time jumped."""
         with self._changed:
             self._images.clear()
             self._unserved.clear()

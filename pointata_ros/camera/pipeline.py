@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens to one cloud where a camera belongs to the input: the same, with its picture."""
+"""What happens to one cloud where a camera belongs to the input: the same, with its image."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pointata_ros.node.transforms import Motion
 
 
 class CameraArrival(Arrival):
-    """A cloud as it reached the node, and the picture that it waits for.
+    """A cloud as it reached the node, and the image that it waits for.
 
     Args:
         message: The message, not yet looked into.
-        expected: Its picture, come or to come.
+        expected: Its image, come or to come.
     """
 
     def __init__(self, message: PointCloud2, expected: Expected) -> None:
@@ -31,10 +31,10 @@ class CameraArrival(Arrival):
 
 
 class CameraPipeline(Pipeline):
-    """Takes clouds and their pictures through one session. Not thread-safe: the worker owns it.
+    """Takes clouds and their images through one session. Not thread-safe: the worker owns it.
 
     Args:
-        camera: Where pictures come from.
+        camera: Where images come from.
         rest: As :class:`~pointata_ros.node.pipeline.Pipeline` takes it.
     """
 
@@ -43,7 +43,7 @@ class CameraPipeline(Pipeline):
         self._camera = camera
 
     def receive(self, message: PointCloud2) -> Arrival:
-        """Take a message in, and look for its picture from now on; on any thread."""
+        """Take a message in, and look for its image from now on; on any thread."""
         stamp = message.header.stamp
         return CameraArrival(
             message, self._camera.expect(stamp.sec * 1_000_000_000 + stamp.nanosec)

@@ -39,8 +39,8 @@ class ModelFacts:
         frames_in_history: Frames that the state has seen since it began.
         resets: Fresh starts of the state, by reason.
         window_frames: Frames that can influence an answer: the state is warm when it has seen them.
-        cells: Cells per cloud at most; fewer than the bundle asks for after a shortage of memory.
-        full_cells: Cells that the bundle asks for.
+        voxels: Voxels per cloud at most; fewer than the bundle asks for after a shortage of memory.
+        full_voxels: Voxels that the bundle asks for.
         memory: Bytes by kind: ``device_allocated``, ``device_reserved``, ``process``.
         trouble: What is not as it was asked for (another device, a refused skill), in words.
     """
@@ -54,8 +54,8 @@ class ModelFacts:
     frames_in_history: int
     resets: Mapping[str, int]
     window_frames: int = 0
-    cells: int = 0
-    full_cells: int = 0
+    voxels: int = 0
+    full_voxels: int = 0
     memory: Mapping[str, int] = field(default_factory=dict)
     trouble: tuple[str, ...] = ()
 
@@ -209,7 +209,7 @@ def _processing_status(
         'ingested_without_answer': snapshot.ingested,
         'gaps': snapshot.gaps,
         'waiting': waiting,
-        'non_finite_cells': snapshot.non_finite,
+        'non_finite_voxels': snapshot.non_finite,
         'uncompensated': snapshot.uncompensated,
         **_durations(found),
         'points_answered': snapshot.points,
@@ -227,9 +227,9 @@ def _processing_status(
 
 def _model_status(model: ModelFacts, snapshot: Snapshot) -> DiagnosticStatus:
     notes = list(model.trouble)
-    if model.cells < model.full_cells:
+    if model.voxels < model.full_voxels:
         notes.append(
-            f'{model.cells} instead of {model.full_cells} cells per cloud, for want of memory'
+            f'{model.voxels} instead of {model.full_voxels} voxels per cloud, for want of memory'
         )
     seen = min(model.frames_in_history, model.window_frames)
     if seen < model.window_frames:
@@ -247,7 +247,7 @@ def _model_status(model: ModelFacts, snapshot: Snapshot) -> DiagnosticStatus:
             'state_bytes': model.state_bytes,
             'frames_in_history': model.frames_in_history,
             'window_frames': model.window_frames,
-            'cells_at_most': model.cells,
+            'voxel_limit': model.voxels,
             **{f'memory_bytes.{kind}': size for kind, size in model.memory.items()},
             'resets': sum(model.resets.values()),
             **_by_reason('resets', model.resets),

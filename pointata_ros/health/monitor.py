@@ -13,7 +13,7 @@ from rclpy.node import Node
 from pointata_ros.health.diagnostics import WORKER_FINDINGS, ModelFacts, all_findings, diagnostics
 from pointata_ros.health.faults import FaultLog, Finding
 from pointata_ros.health.memory import memory_in_use
-from pointata_ros.node.recovery import cells_at_most, full_cells
+from pointata_ros.node.recovery import full_voxels, voxel_limit
 from pointata_ros.node.skill import Skill
 from pointata_ros.node.stream import Stream
 from pointata_ros.node.worker import Worker
@@ -125,8 +125,8 @@ def _facts(stream: Stream, skill: Skill, refused: str) -> ModelFacts:
         resets={str(reason): count for reason, count in session.resets.copy().items()},
         # A camera network has no history.
         window_frames=getattr(session.network, 'receptive_field', 0),
-        cells=cells_at_most(session),
-        full_cells=full_cells(session),
+        voxels=voxel_limit(session),
+        full_voxels=full_voxels(session),
         memory=memory_in_use(device.device),
         trouble=tuple(filter(None, (skill.substitute_for, refused))),
     )

@@ -69,7 +69,7 @@ class Snapshot:
         arrivals_ns: Times on the node's clock at which recent clouds arrived.
         stamps_ns: Stamps of recent clouds, in order of arrival.
         last_error: Text of the last failure, empty if there was none.
-        non_finite: Cells whose answer was not a number.
+        non_finite: Voxels whose answer was not a number.
         uncompensated: Clouds that went on without their ego motion.
         taken_s: When this was taken, steady clock.
         faults: What is wrong at the moment.
@@ -146,11 +146,11 @@ class Statistics:
         with self._lock:
             self._episodes.add(Fault.SLOW, f'the last took {latency_s:.3f} s', self._now_s())
 
-    def non_finite(self, cells: int) -> None:
-        """The network's answer for ``cells`` cells, 0 = the action, was not a number."""
+    def non_finite(self, voxels: int) -> None:
+        """The network's answer for ``voxels`` voxels, 0 = the action, was not a number."""
         with self._lock:
-            self._counts['non_finite'] += cells
-            detail = f'{cells} cells' if cells else 'the action'
+            self._counts['non_finite'] += voxels
+            detail = f'{voxels} voxels' if voxels else 'the action'
             self._episodes.add(Fault.NON_FINITE, detail, self._now_s())
 
     def no_transform(self, *, used: bool) -> None:

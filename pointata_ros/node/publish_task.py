@@ -61,7 +61,7 @@ class Reply:
             return result
         self.is_sound = False
         self.statistics.non_finite(result.non_finite)
-        # Cells without an answer are unlabelled already.
+        # Voxels without an answer are unlabelled already.
         return replace(result, action=None) if has_bad_action else result
 
     def _send(self, result: FrameResult) -> None:

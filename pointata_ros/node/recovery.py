@@ -5,7 +5,7 @@
 failure                answer
 =====================  ===========================================================================
 anything               the cloud is dropped and counted, the temporal state starts afresh
-out of memory, first   besides, unused memory is released and the number of cells is halved
+out of memory, first   besides, unused memory is released and the number of voxels is halved
 out of memory, again   after ``PATIENCE`` clouds of each input in a row without an answer to any:
                        give the device up
 device lost            give the device up at once: a CUDA context does not recover
@@ -32,7 +32,7 @@ from pointata_ros.health.memory import give_back_freed
 from pointata_ros.health.statistics import DropReason
 
 PATIENCE = 3
-_FEWEST_CELLS = 8
+_FEWEST_VOXELS = 8
 # torch reports a shortage of host memory as a plain RuntimeError with one of these texts.
 _HOST_SHORTAGE = ("can't allocate memory", 'not enough memory', 'out of memory')
 _DEVICE_TROUBLE = ('CUDA error', 'CUDA driver error', 'cuDNN error', 'CUBLAS_STATUS')
@@ -64,20 +64,20 @@ def release_memory(error: BaseException | None = None) -> None:
             torch.cuda.empty_cache()
 
 
-def full_cells(session: StreamingSession | CameraSession) -> int:
-    """Cells per frame that the bundle asks for; 0 where their number is not limited."""
+def full_voxels(session: StreamingSession | CameraSession) -> int:
+    """Voxels per frame that the bundle asks for; 0 where their number is not limited."""
     if isinstance(session, CameraSession):
         return 0
-    return PreparationConfig.from_dict(session.bundle.manifest.preparation).max_cells
+    return PreparationConfig.from_dict(session.bundle.manifest.preparation).max_voxels
 
 
-def cells_at_most(session: StreamingSession | CameraSession) -> int:
-    """Cells per frame that are allowed now; 0 where their number is not limited."""
-    return 0 if isinstance(session, CameraSession) else session.preparer.config.max_cells
+def voxel_limit(session: StreamingSession | CameraSession) -> int:
+    """Voxels per frame that are allowed now; 0 where their number is not limited."""
+    return 0 if isinstance(session, CameraSession) else session.preparer.config.max_voxels
 
 
-def halve_cells(session: StreamingSession | CameraSession) -> bool:
-    """Halve the cells per frame unless that was done before; every point still gets a label.
+def halve_voxels(session: StreamingSession | CameraSession) -> bool:
+    """Halve the voxels per frame unless that was done before; every point still gets a label.
 
     Returns:
         True if they were halved now.
@@ -85,10 +85,10 @@ def halve_cells(session: StreamingSession | CameraSession) -> bool:
     if isinstance(session, CameraSession):
         return False
     config = session.preparer.config
-    if config.max_cells < full_cells(session):
+    if config.max_voxels < full_voxels(session):
         return False
-    cells = max(_FEWEST_CELLS, config.max_cells // 2)
-    session.preparer = FramePreparer(replace(config, max_cells=cells))
+    voxels = max(_FEWEST_VOXELS, config.max_voxels // 2)
+    session.preparer = FramePreparer(replace(config, max_voxels=voxels))
     return True
 
 
@@ -137,10 +137,10 @@ class Recovery:
                 f'({summary}). Choose a smaller bundle, or end other programs on the device',
                 '',
             )
-        if halve_cells(session):
+        if halve_voxels(session):
             return '', (
                 f'out of memory on {session.device} ({summary}): from now on '
-                f'{session.preparer.config.max_cells} instead of {full_cells(session)} cells per '
-                'cloud; a smaller preparation.max_cells in the bundle avoids this'
+                f'{session.preparer.config.max_voxels} instead of {full_voxels(session)} voxels per '
+                'cloud; a smaller preparation.max_voxels in the bundle avoids this'
             )
         return '', ''

@@ -26,7 +26,7 @@ DEFAULT_BUNDLE = 'models/default'
 _WARM_UP_FRAMES = 3
 _WARM_UP_POINTS = 8192
 _WARM_UP_PERIOD_NS = 100_000_000
-_WARM_UP_PICTURE = 640, 480
+_WARM_UP_IMAGE = 640, 480
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Skill:
 
     @property
     def has_camera(self) -> bool:
-        """Whether its network takes pictures, too."""
+        """Whether its network takes images, too."""
         return isinstance(self.bundle, CameraBundle)
 
 
@@ -144,9 +144,9 @@ def _warm_up(session: StreamingSession) -> None:
 
 
 def _warm_up_camera(session: CameraSession) -> None:
-    """As above, with a picture of about the size that will come."""
+    """As above, with an image of about the size that will come."""
     preparation = session.bundle.manifest.preparation
-    width, height = preparation.resize or preparation.training_crop or _WARM_UP_PICTURE
+    width, height = preparation.resize or preparation.training_crop or _WARM_UP_IMAGE
     random = np.random.default_rng(0)
     points = random.normal(size=(_WARM_UP_POINTS, 3), scale=(10.0, 10.0, 1.0))
     ahead = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])

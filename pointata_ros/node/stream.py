@@ -42,7 +42,7 @@ class Stream:
     Attributes:
         outputs: Its publishers.
         statistics: Its counters, since the node was configured.
-        pairs: Its pictures and clouds, since the node was configured; ``None`` without a camera.
+        pairs: Its images and clouds, since the node was configured; ``None`` without a camera.
         input: Its subscription; ``None`` while the node is inactive.
         camera: Those of its camera; ``None`` while the node is inactive, and without a camera.
         pipeline: What is done with its clouds; ``None`` while the node is inactive.

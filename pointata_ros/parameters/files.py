@@ -55,7 +55,7 @@ def markdown_text() -> str:
         lines.append('|---|---|---|---|---|---|')
         for parameter in parameters:
             specification = parameter.specification
-            cells = (
+            voxels = (
                 f'`{parameter.name}`',
                 TYPE_NAMES[parameter.kind],
                 f'`{literal(parameter.default)}`',
@@ -63,7 +63,7 @@ def markdown_text() -> str:
                 'yes' if specification.live else '',
                 specification.description,
             )
-            lines.append('| ' + ' | '.join(cells) + ' |')
+            lines.append('| ' + ' | '.join(voxels) + ' |')
     return '\n'.join(lines) + '\n'
 
 

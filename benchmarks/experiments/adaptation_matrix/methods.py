@@ -38,7 +38,7 @@ _NO_STAGE_1 = 'align.objective=none'
 _GENTLE = 'optimiser.backbone_rate=0.25'
 
 # Without the head's stream of places: what the tokens tell by themselves.
-_TOKENS = 'network.place_width=0'
+_TOKENS = 'network.position_width=0'
 
 METHODS: dict[str, Method] = {
     'pointata': Method('OTDD alignment, then adapters, context encoder, class token and head'),

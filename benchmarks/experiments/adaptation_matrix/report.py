@@ -18,7 +18,7 @@ from scipy.optimize import isotonic_regression
 
 from benchmarks.experiments.adaptation_matrix.store import ResultStore, Run
 from pointata_core.evaluation.colours import colour_of
-from pointata_core.evaluation.pictures import to_png
+from pointata_core.evaluation.images import to_png
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def write_report(store: ResultStore, folder: Path) -> list[Path]:
     """
     rows, stem = summarise(store), store.path.stem
     folder.mkdir(parents=True, exist_ok=True)
-    written, pictures = [], {}
+    written, images = [], {}
     for data in dict.fromkeys(row.data for row in rows):
         mine = [row for row in rows if row.data == data]
         plots = {f'{stem}_{data}_parameters.png': parameters_plot(mine)}
@@ -112,9 +112,9 @@ def write_report(store: ResultStore, folder: Path) -> list[Path]:
         for name, png in plots.items():
             (folder / name).write_bytes(png)
             written.append(folder / name)
-        pictures[data] = list(plots)
+        images[data] = list(plots)
     page = folder / f'{stem}.md'
-    page.write_text(_markdown(store, rows, pictures), encoding='utf-8')
+    page.write_text(_markdown(store, rows, images), encoding='utf-8')
     return [page, *written]
 
 
@@ -129,9 +129,9 @@ libraries included; time is processor time of a run.
 """
 
 
-def _markdown(store: ResultStore, rows: list[Row], pictures: Mapping[str, list[str]]) -> str:
+def _markdown(store: ResultStore, rows: list[Row], images: Mapping[str, list[str]]) -> str:
     parts = [_ABOUT]
-    for data, names in pictures.items():
+    for data, names in images.items():
         settings = store.settings(data)
         parts.append(f'\n## {data}\n\n')
         if settings:

@@ -169,7 +169,7 @@ def _scored(score: SkillScore) -> dict[str, Any]:
         'correct': score.right,
         'videos': score.total,
         'clip_accuracy': score.metrics['clip_accuracy'],
-        'places_accuracy': score.metrics.get('places_accuracy'),
+        'positions_accuracy': score.metrics.get('positions_accuracy'),
         'tokens_accuracy': score.metrics.get('tokens_accuracy'),
         'class_accuracy_median': statistics.median(diagonal),
         'confusion': score.confusion,

@@ -123,8 +123,8 @@ class Arm:
 
         def domain(name: str) -> Domain:
             found = domain_of(settings[name])
-            pictures = found.pictures and str(data / Path(found.pictures).name)
-            return replace(found, root=str(frames / Path(found.root).name), pictures=pictures)
+            images = found.images and str(data / Path(found.images).name)
+            return replace(found, root=str(frames / Path(found.root).name), images=images)
 
         return Arm(
             settings['task'], domain('source'), domain('target'), training_of(settings, steps)
@@ -134,13 +134,13 @@ class Arm:
         """All settings; of folders the last name."""
         plain = asdict(self)
         for name in ('source', 'target'):
-            for key in ('root', 'pictures'):
+            for key in ('root', 'images'):
                 plain[name][key] = plain[name][key] and Path(plain[name][key]).name
         return json.loads(json.dumps(plain))
 
     def beside(self, domain: Domain, folder: str) -> Domain:
         """Frames in another folder, which become samples like those of a domain."""
-        return replace(domain, root=str(Path(domain.root).parent / folder), pictures=None)
+        return replace(domain, root=str(Path(domain.root).parent / folder), images=None)
 
     def domains(self, way: Way) -> Domains:
         """Open what a way of training takes."""

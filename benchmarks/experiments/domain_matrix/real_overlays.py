@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers of finished camera runs on the recorded pictures, one below the other."""
+"""Answers of finished camera runs on the recorded images, one below the other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAMES = {'nature': 'vegetation', 'object': 'pole'}
 
 
 def write_overlays(arm: Arm, work: Path, seed: int, folder: Path) -> None:
-    """Draw every third recorded frame. The pictures are the recording's: mind its licence."""
+    """Draw every third recorded frame. The images are the recording's: mind its licence."""
     frames = open_frames(arm.target, arm.task)
     classes = [_NAMES.get(name, name) for name in frames.classes]
     drawn: dict[str, list[np.ndarray]] = {}
@@ -36,8 +36,8 @@ def write_overlays(arm: Arm, work: Path, seed: int, folder: Path) -> None:
             labels = getattr(output, head).argmax(dim=1).numpy().astype(np.uint16)
             away = np.linalg.norm(frame.points[sample.source], axis=1)
             pixels = np.floor(frame.pixels[sample.source]).astype(np.int64)
-            picture = overlay(frame.image, pixels, labels, classes, away)
-            drawn.setdefault(sample.name, []).append(matplotlib.image.imread(io.BytesIO(picture)))
+            image = overlay(frame.image, pixels, labels, classes, away)
+            drawn.setdefault(sample.name, []).append(matplotlib.image.imread(io.BytesIO(image)))
     folder.mkdir(parents=True, exist_ok=True)
     for name, rows in drawn.items():
         matplotlib.image.imsave(folder / f'{name}.png', np.concatenate(rows))

@@ -15,7 +15,7 @@ _HEAD = """\
 # From simulated to recorded streets
 
 Written by `python benchmarks/experiments/simulation_to_real.py`; do not edit. mIoU (%) of the LiDAR's head,
-which needs no picture, over the six classes of the task after the last step, mean ± sample standard
+which needs no image, over the six classes of the task after the last step, mean ± sample standard
 deviation over seeds. *street*: frames 16 to 20 of SemanticKITTI's sequence 00, whole turns; *gain*:
 there, over `source_only` of the same seed.
 *view*: the part of them that a KITTI camera would see, alone. *simulated*: streets of the simulator
@@ -26,7 +26,7 @@ stage, which they share.
 """
 _ARMS = {
     'lidar': 'LiDAR alone: target is the same street, frames 0 to 13',
-    'camera': 'Camera and LiDAR: target is another drive, KITTI raw, 10 frames with pictures',
+    'camera': 'Camera and LiDAR: target is another drive, KITTI raw, 10 frames with images',
 }
 
 

@@ -36,7 +36,7 @@ def _pair(name: str, content: dict[str, Any]) -> list[str]:
     lines = [
         f'## {name}: {settings["source"]["split"]} to {settings["test"]["split"]}',
         '',
-        f'Setting `{training["setting"]}`, {shown}, pictures '
+        f'Setting `{training["setting"]}`, {shown}, images '
         f'{settings["source"]["samples"]["resize"]}, at most '
         f'{settings["source"]["samples"]["points"]} points in training.',
         '',

@@ -24,7 +24,7 @@ from pointata_core.simulation.camera.domains import CameraDomain
 from pointata_core.simulation.camera.frames import SimulatedCameraFrame, simulate_camera
 from pointata_core.simulation.sensing.sensors import SENSORS
 
-LABELLED, PICTURED = 'semantickitti00_range_21f', 'kitti_raw_10f'
+LABELLED, RENDERED = 'semantickitti00_range_21f', 'kitti_raw_10f'
 ADAPT, FEW, TEST = range(14), (0, 7), range(16, 21)
 """Numbers of the labelled recording's frames; 14 and 15 part what is learned from and tested."""
 
@@ -59,7 +59,7 @@ def prepare(root: Path, data: Path, streets: int, frames: int) -> None:
     _write(root / 'street_test', kitti, lambda: _scans(data, TEST))
     _write(root / 'street_test_view', kitti, lambda: _in_view(_scans(data, TEST), data))
     if not _done(root / 'kitti_raw'):
-        _write_pictured(root / 'kitti_raw', data / PICTURED)
+        _write_rendered(root / 'kitti_raw', data / RENDERED)
 
 
 def _done(folder: Path) -> bool:
@@ -83,7 +83,7 @@ def _drive(role: str, street: int, frames: int) -> Iterator[tuple[str, Simulated
 
 
 def _write_simulated(root: Path, streets: int, frames: int) -> None:
-    """One simulation for both arms: what the camera sees with its picture, and the whole turn."""
+    """One simulation for both arms: what the camera sees with its image, and the whole turn."""
     view, quarters = (root / f'simulated_{name}' for name in ('view', 'quarters'))
     for folder in (view, quarters):
         shutil.rmtree(folder, ignore_errors=True)
@@ -97,10 +97,10 @@ def _write_simulated(root: Path, streets: int, frames: int) -> None:
                 # In float32 a pixel at the very edge may round to outside.
                 size = np.array(frame.classes.shape) - 1e-3
                 rows = np.flatnonzero(frame.visible & (frame.pixels < size).all(1))
-                picture = f'images/{name.replace("/", "_")}.png'
-                Image.fromarray(frame.image).save(view / picture)
+                image = f'images/{name.replace("/", "_")}.png'
+                Image.fromarray(frame.image).save(view / image)
                 points, labels = frame.lidar.points, frame.lidar.label
-                seen.add(name, points[rows], frame.pixels[rows], labels[rows], [picture])
+                seen.add(name, points[rows], frame.pixels[rows], labels[rows], [image])
                 for part, cloud, truth in _quarters(iter([(name, points, labels)])):
                     turns.add(part, cloud, np.zeros((len(cloud), 2)), truth, [])
 
@@ -130,8 +130,8 @@ def _quarters(frames: Frames) -> Frames:
 
 
 def _seen_by(points: NDArray, data: Path) -> tuple[NDArray, NDArray]:
-    """Pixels in the recorded camera's picture, and which points lie in it."""
-    camera, transform = read_calibration(data / PICTURED / 'calib.txt')
+    """Pixels in the recorded camera's image, and which points lie in it."""
+    camera, transform = read_calibration(data / RENDERED / 'calib.txt')
     pixels, _ = project(points, camera, transform)
     return pixels, visible(pixels, 375, 1242) & (points[:, 0] > 0)
 
@@ -142,11 +142,11 @@ def _in_view(frames: Frames, data: Path) -> Frames:
         yield name, points[rows], labels[rows]
 
 
-def _write_pictured(folder: Path, recording: Path) -> None:
-    """Scans with the recording's own pictures, which stay where they are; there are no labels."""
+def _write_rendered(folder: Path, recording: Path) -> None:
+    """Scans with the recording's own images, which stay where they are; there are no labels."""
     with FrameWriter(folder, folder.name, folder.name, 'semantickitti') as writer:
         for scan in sorted((recording / 'velodyne').glob('*.bin')):
             points = np.fromfile(scan, '<f4').reshape(-1, 4)[:, :3]
             pixels, rows = _seen_by(points, recording.parent)
-            picture = f'image_02/{scan.stem}.png'
-            writer.add(scan.stem, points[rows], pixels[rows], None, [picture])
+            image = f'image_02/{scan.stem}.png'
+            writer.add(scan.stem, points[rows], pixels[rows], None, [image])

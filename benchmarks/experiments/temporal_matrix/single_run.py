@@ -29,7 +29,7 @@ from pointata_core.training.skill.adapt import AdaptTraining
 from pointata_core.training.skill.runs import claim_folder, loss_weights, prepared_network
 from pointata_core.training.skill.scoring import SkillScore, score_clips
 from pointata_core.training.skill.settings import TrainingSettings
-from pointata_core.training.skill.tuning import finished
+from pointata_core.training.skill.tuning import merge_and_freeze
 
 SKILL = 'skill.safetensors'
 _MOVING = 'moving-'
@@ -123,7 +123,7 @@ def train_and_score(
         )  # fmt: skip
         trainer = make_trainer(settings, folder, settings.optimiser.epochs, quiet=True)
         fit(trainer, module, folder)
-    done = finished(network)
+    done = merge_and_freeze(network)
     test = LastFrames(clips.test, arm.frames, arm.motion)
     device = chosen_device(settings)
     score = score_clips(done, test, settings.task, device)

@@ -24,7 +24,7 @@ from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.sequences import Content, Recording, SequenceClips
 from pointata_core.datasets.splits import belongs, held_out
 
-# Their names are published as pictures only.
+# Their names are published as images only.
 CLASSES = tuple(f'gesture {number}' for number in range(1, 26))
 POINTS = 512
 DEFAULT_SAMPLING = ClipSampling(window='whole')

@@ -3,7 +3,7 @@
 
 Layout: ``DRIVE/{camera,lidar,label}/cam_front_center/DATE_{camera,lidar,label}_frontcenter_N.*``
 with ``cams_lidars.json`` and ``class_list.json``. The archives already name each point's pixel,
-but in the rectified picture; pictures and label images come as the lens made them. Labels are read
+but in the rectified image; images and label images come as the lens made them. Labels are read
 at the nearest pixel there: interpolating a label image would invent colours.
 """
 
@@ -144,7 +144,7 @@ def _read(
 
 
 def rectify(image: NDArray[np.uint8], lens: Lens) -> NDArray[np.uint8]:
-    """Take the lens's distortion out of a picture (H, W, 3), black where it did not look."""
+    """Take the lens's distortion out of an image (H, W, 3), black where it did not look."""
     rectified, original, coefficients = lens
     height, width = image.shape[:2]
     where = _map(height, width, rectified.tobytes(), original.tobytes(), coefficients)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames in our own format: plain arrays, one archive per frame, and an index.
 
-``index.json`` lists the frames in order with their archive and their pictures, relative to a folder
-of pictures; ``frames/NNNNNN.npz`` holds ``points``, ``pixels`` and, if known, raw ``labels``. A
-frame with several pictures (one cloud in all weathers) shows another one whenever it is read; one
+``index.json`` lists the frames in order with their archive and their images, relative to a folder
+of images; ``frames/NNNNNN.npz`` holds ``points``, ``pixels`` and, if known, raw ``labels``. A
+frame with several images (one cloud in all weathers) shows another one whenever it is read; one
 without any is of a LiDAR alone.
 """
 
@@ -60,9 +60,9 @@ class FrameWriter:
         Args:
             name: Unique.
             points: (N, 3) metres.
-            pixels: (N, 2) row and column in the picture.
+            pixels: (N, 2) row and column in the image.
             labels: (N,) raw ids, or None.
-            images: Paths of its pictures, relative to the folder of pictures; none of a LiDAR
+            images: Paths of its images, relative to the folder of images; none of a LiDAR
                 alone, and pixels then mean nothing.
         """
         file = f'frames/{len(self._frames):06d}.npz'
@@ -91,7 +91,7 @@ class FrameWriter:
 
 
 def export_frames(frames: CameraFrames, folder: Path | str, max_points: int | None = None) -> int:
-    """Copy a data set, pictures as PNG beside the archives.
+    """Copy a data set, images as PNG beside the archives.
 
     Args:
         frames: What to copy.
@@ -125,7 +125,7 @@ def exported_frames(
     Args:
         folder: With the index.
         task: Name in ``class_maps.TASKS``.
-        images: Folder of pictures; the same folder when None.
+        images: Folder of images; the same folder when None.
 
     Raises:
         DataError: The index is missing or damaged, or names a file outside of its folder.

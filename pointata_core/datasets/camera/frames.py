@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture and the LiDAR points that it shows, and data sets of such frames."""
+"""An image and the LiDAR points that it shows, and data sets of such frames."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from pointata_core.datasets.errors import DataError, damaged, missing
 
 @dataclass(frozen=True, eq=False)
 class CameraFrame:
-    """One picture with the points that lie in it.
+    """One image with the points that lie in it.
 
     Args:
         name: Which one, unique in its data set.
         image: (H, W, 3) uint8, or None where there is no camera.
         points: (N, 3) float32 metres in the LiDAR's frame: x forward, y left, z up.
-        pixels: (N, 2) float32 row and column, in the picture; without a meaning where there is
+        pixels: (N, 2) float32 row and column, in the image; without a meaning where there is
             none.
         labels: (N,) int64 raw ids of the data set or, from ``CameraFrames``, classes of the task;
             None without labels.
 
     Raises:
-        ValueError: Shapes disagree, or a pixel lies outside of the picture.
+        ValueError: Shapes disagree, or a pixel lies outside of the image.
     """
 
     name: str
@@ -68,7 +68,7 @@ class CameraFrames:
         split: Which one.
         task: Name in `class_maps.TASKS`.
         label_set: Whose ids the raw labels are.
-        readers: Frame name -> what reads it, in order. A reader may draw (a picture's weather, say)
+        readers: Frame name -> what reads it, in order. A reader may draw (an image's weather, say)
             from the generator that it is given.
 
     Raises:
@@ -101,7 +101,7 @@ class CameraFrames:
         """Names of all frames, in order."""
         return tuple(name for name, _ in self._readers)
 
-    def without_pictures(self) -> CameraFrames:
+    def without_images(self) -> CameraFrames:
         """The same frames as a LiDAR alone has them."""
         readers = [(name, partial(_blind, reader)) for name, reader in self._readers]
         return CameraFrames(self.name, self.split, self.task, self.label_set, readers)
@@ -134,7 +134,7 @@ def seen(
     pixels: NDArray,
     labels: NDArray | None = None,
 ) -> CameraFrame:
-    """Make a frame of those points whose pixels lie in the picture (N rows in all)."""
+    """Make a frame of those points whose pixels lie in the image (N rows in all)."""
     # Rounding to float32 may carry a pixel over the edge, so it comes first.
     pixels = pixels.astype(np.float32)
     kept = visible(pixels, *image.shape[:2])
@@ -148,7 +148,7 @@ def seen(
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read a picture, (H, W, 3) uint8.
+    """Read an image, (H, W, 3) uint8.
 
     Raises:
         DataError: It is missing, damaged, or pillow is not installed.
@@ -157,15 +157,15 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         from PIL import Image, UnidentifiedImageError
     except ModuleNotFoundError as error:
         raise DataError(
-            'pictures need the package pillow', 'Install it: pip install pillow'
+            'images need the package pillow', 'Install it: pip install pillow'
         ) from error
     if not path.is_file():
-        raise missing(path, 'a picture')
+        raise missing(path, 'an image')
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert('RGB'))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise damaged(path, error, 'a picture') from error
+        raise damaged(path, error, 'an image') from error
 
 
 def resize_image(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

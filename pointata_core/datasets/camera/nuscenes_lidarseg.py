@@ -2,8 +2,8 @@
 """nuScenes-lidarseg with its front camera (Caesar et al., CVPR 2020; Fong et al., RA-L 2022).
 
 Layout: the tables ``VERSION/*.json``, ``samples/LIDAR_TOP/*.pcd.bin``, ``samples/CAM_FRONT/*.jpg``
-and ``lidarseg/VERSION/*_lidarseg.bin``. Scan and picture have times of their own, so a point goes
-from the LiDAR to the vehicle then, to the map, to the vehicle when the picture was taken, and to
+and ``lidarseg/VERSION/*_lidarseg.bin``. Scan and image have times of their own, so a point goes
+from the LiDAR to the vehicle then, to the map, to the vehicle when the image was taken, and to
 the camera.
 """
 
@@ -166,7 +166,7 @@ def _coarse_table(categories: list[dict[str, Any]]) -> NDArray[np.int64]:
 def _camera_of(
     lidar: dict, camera: dict, mounted: dict, poses: dict
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Intrinsic matrix, and LiDAR at its time into camera at the picture's time."""
+    """Intrinsic matrix, and LiDAR at its time into camera at the image's time."""
 
     def placed(row: dict[str, Any]) -> NDArray[np.float64]:
         return rigid(row['translation'], row['rotation'])
@@ -182,7 +182,7 @@ def _camera_of(
 def _read(
     name: str,
     scan: Path,
-    picture: Path,
+    image: Path,
     label_file: Path | None,
     camera: NDArray,
     transform: NDArray,
@@ -200,4 +200,4 @@ def _read(
         if len(labels) != len(points):
             raise damaged(label_file, f'{len(labels)} labels', f'{len(points)}, as in {scan}')
     pixels, _ = project(points, camera, transform)
-    return seen(name, read_image(picture), points, pixels, labels)
+    return seen(name, read_image(image), points, pixels, labels)

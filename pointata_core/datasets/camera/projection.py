@@ -71,14 +71,14 @@ def visible(pixels: NDArray, height: int, width: int) -> NDArray[np.bool_]:
 def distort(
     pixels: NDArray, undistorted: NDArray, original: NDArray, coefficients: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Where pixels of a rectified image lie in the picture that the lens made.
+    """Where pixels of a rectified image lie in the image that the lens made.
 
     The polynomial model of Brown and Conrady: k1, k2, p1, p2, k3.
 
     Args:
         pixels: (N, 2) row and column in the rectified image.
         undistorted: (3, 3) intrinsic matrix of the rectified image.
-        original: (3, 3) intrinsic matrix of the picture.
+        original: (3, 3) intrinsic matrix of the image.
         coefficients: Five numbers; missing ones are 0.
 
     Returns:

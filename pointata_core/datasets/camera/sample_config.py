@@ -16,8 +16,8 @@ class SampleConfig:
     Args:
         voxel_m: Edge of a voxel, metres.
         grid: Voxels along each axis.
-        resize: Width and height of the picture, or None to leave it.
-        bottom_crop: Width and height of a crop from the picture's lower edge at a random place, or
+        resize: Width and height of the image, or None to leave it.
+        bottom_crop: Width and height of a crop from the image's lower edge at a random place, or
             None. Not together with ``resize``.
         crop_points: A crop counts only with more points than this.
         points: Points drawn from each frame, or None for all.
@@ -26,7 +26,7 @@ class SampleConfig:
         rotate: Turn about the vertical by any angle.
         shift: Move within the grid at random; else the cloud starts at its corner.
         jitter: Largest change of brightness, contrast and saturation.
-        mirror: Mirror the picture half of the time; points stay, they are linked by index.
+        mirror: Mirror the image half of the time; points stay, they are linked by index.
 
     Raises:
         ConfigError: A value out of range.
@@ -58,7 +58,7 @@ class SampleConfig:
             raise ConfigError(f'points is {self.points}, expected at least 1')
 
     def without_chance(self) -> SampleConfig:
-        """For evaluation: whole pictures, all points, nothing random."""
+        """For evaluation: whole images, all points, nothing random."""
         return replace(
             self, bottom_crop=None, points=None, noise=0.0, flip_axis=None, rotate=False,
             shift=False, jitter=0.0, mirror=False,
@@ -72,4 +72,4 @@ PUBLISHED = {
     'virtual_kitti': SampleConfig(bottom_crop=(480, 302), points=10_000),
     'simulated': SampleConfig(resize=(320, 192)),
 }
-"""Settings for training, by data set; for our own simulator, pictures as they are."""
+"""Settings for training, by data set; for our own simulator, images as they are."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames as a network takes them: resized or cropped pictures, voxel coordinates, augmentation.
+"""Frames as a network takes them: resized or cropped images, voxel coordinates, augmentation.
 
 As published with xMUDA and FtD++, except that points outside of the voxel grid are dropped
 together with their pixels and labels, and that a frame of which no crop holds enough points gives
@@ -139,7 +139,7 @@ def make_sample(
         image, pixels = _resized(image, pixels, *config.resize)
     cells = np.floor(pixels).astype(np.int64)
     if image is not None:
-        image, cells = _picture(image, cells, config, rng)
+        image, cells = _image(image, cells, config, rng)
     coordinates, inside = voxelise(frame.points[chosen], config, rng)
     if not inside.any():
         return None
@@ -202,7 +202,7 @@ def _bottom_crop(
     across, down = config.bottom_crop
     if across > width or down > height:
         raise DataError(
-            f'a crop of {across} x {down} does not fit a picture of {width} x {height}',
+            f'a crop of {across} x {down} does not fit an image of {width} x {height}',
             'Give a smaller bottom_crop',
         )
     top = height - down
@@ -216,10 +216,10 @@ def _bottom_crop(
     return None
 
 
-def _picture(
+def _image(
     image: NDArray[np.uint8], cells: NDArray, config: SampleConfig, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray]:
-    """The picture as (3, H, W) with colours changed and sides swapped by chance, and its cells."""
+    """The image as (3, H, W) with colours changed and sides swapped by chance, and its cells."""
     colours = _jittered(image.astype(np.float32) / 255, config.jitter, rng)
     if config.mirror and rng.random() < 0.5:
         colours = colours[:, ::-1]

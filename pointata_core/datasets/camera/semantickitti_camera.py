@@ -94,7 +94,7 @@ def _read(
         if len(labels) != len(points):
             raise damaged(path, f'{len(labels)} labels', f'{len(points)}, as points in {scan}')
     image = read_image(folder / 'image_2' / f'{scan.stem}.png')
-    # What lies beside or behind the sensor may project into the picture from the other side.
+    # What lies beside or behind the sensor may project into the image from the other side.
     ahead = points[:, 0] > 0
     pixels, _ = project(points[ahead], camera, transform)
     return seen(name, image, points[ahead], pixels, None if labels is None else labels[ahead])

@@ -3,7 +3,7 @@
 
 Layout: ``vkitti3d_npy/SCENE/FFFFF.npy`` (N, 7: x, y, z, red, green, blue, class) and
 ``vkitti_1.3.1_rgb/SCENE/WEATHER/FFFFF.png``. The clouds come from depth images, so every point is
-seen; weather changes the picture alone.
+seen; weather changes the image alone.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ def virtual_kitti(
     readers = []
     for scene in SCENES:
         clouds = require_folder([root / 'vkitti3d_npy' / scene], 'clouds of a scene, FFFFF.npy')
-        pictures = require_folder([root / 'vkitti_1.3.1_rgb' / scene], 'pictures of a scene')
+        images = require_folder([root / 'vkitti_1.3.1_rgb' / scene], 'images of a scene')
         for cloud in sorted(clouds.glob('*.npy')):
             name = f'{scene}/{cloud.stem}'
-            readers.append((name, partial(_read, name, cloud, pictures, weather)))
+            readers.append((name, partial(_read, name, cloud, images, weather)))
     if not readers:
         raise damaged(root / 'vkitti3d_npy', 'no clouds', 'SCENE/FFFFF.npy')
     return CameraFrames('virtual_kitti', split, task, 'virtual_kitti', readers)
 
 
 def _read(
-    name: str, cloud: Path, pictures: Path, weather: str, rng: np.random.Generator
+    name: str, cloud: Path, images: Path, weather: str, rng: np.random.Generator
 ) -> CameraFrame:
     try:
         rows = np.load(cloud, allow_pickle=False)
@@ -71,7 +71,7 @@ def _read(
     if rows.ndim != 2 or rows.shape[1] != 7:
         raise damaged(cloud, f'an array {rows.shape}', '(N, 7): x y z, colour, class')
     chosen = WEATHERS[rng.integers(len(WEATHERS))] if weather == 'random' else weather
-    image = read_image(pictures / chosen / f'{cloud.stem}.png')
+    image = read_image(images / chosen / f'{cloud.stem}.png')
     points = rows[:, :3].astype(np.float32)
     pixels, _ = project(points, CAMERA, TO_CAMERA)
     return seen(name, image, points, pixels, rows[:, 6].astype(np.int64))

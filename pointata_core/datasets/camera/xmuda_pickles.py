@@ -99,7 +99,7 @@ def _virtual_images(frame: dict[str, Any]) -> list[str]:
     ]
 
 
-def _picture(frame: dict[str, Any]) -> list[str]:
+def _image(frame: dict[str, Any]) -> list[str]:
     return [frame['camera_path']]
 
 
@@ -109,10 +109,10 @@ def _scan(frame: dict[str, Any]) -> str:
 
 ORIGINS = {
     'nuscenes_lidarseg': _Origin(
-        'nuscenes', lambda f: f'{f["scene_name"]}/{f["sample_token"]}', _picture, _stored_pixels
+        'nuscenes', lambda f: f'{f["scene_name"]}/{f["sample_token"]}', _image, _stored_pixels
     ),
-    'semantickitti': _Origin('semantickitti', _scan, _picture, _stored_pixels),
-    'a2d2': _Origin('a2d2', _scan, _picture, _stored_pixels),
+    'semantickitti': _Origin('semantickitti', _scan, _image, _stored_pixels),
+    'a2d2': _Origin('a2d2', _scan, _image, _stored_pixels),
     'virtual_kitti': _Origin(
         'virtual_kitti',
         lambda f: f'{f["scene_id"]}/{f["frame_id"]}',
@@ -124,7 +124,7 @@ ORIGINS = {
 
 
 def import_split(path: Path | str, dataset: str, split: str, folder: Path | str) -> int:
-    """Write a pickled split in our own format; pictures stay where they are.
+    """Write a pickled split in our own format; images stay where they are.
 
     Args:
         path: ``SPLIT.pkl``.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""KITTI scans with pictures of one camera as a recording: clouds, images, calibration, transforms.
+"""KITTI scans with images of one camera as a recording: clouds, images, calibration, transforms.
 
-Layout: ``velodyne/*.bin`` (x, y, z, reflectance, float32), pictures of the same names in
+Layout: ``velodyne/*.bin`` (x, y, z, reflectance, float32), images of the same names in
 ``image_02`` or ``image_2`` and ``calib.txt``: either that of a raw drive (``P_rect_02``,
 ``R_rect_00``, ``Tr_velo_to_cam``) or that of a sequence of the odometry benchmark and SemanticKITTI
 (``P2``, ``Tr``). Labels of SemanticKITTI (``labels/*.label``) are taken along if they are there.
@@ -32,7 +32,7 @@ PERIOD_NS = 100_000_000
 START_NS = 1_317_042_000_000_000_000
 """26 September 2011, the day of the drives."""
 
-_PICTURES = ('image_02', 'image_2')
+_IMAGES = ('image_02', 'image_2')
 
 
 def read_calibration(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -68,7 +68,7 @@ def write_kitti_bag(folder: str | Path, output: str | Path, storage: str = 'mcap
     """Write a recording.
 
     Args:
-        folder: With scans, pictures and calibration.
+        folder: With scans, images and calibration.
         output: Folder of the recording; must not exist.
         storage: ``mcap`` or ``sqlite3``.
 
@@ -83,9 +83,9 @@ def write_kitti_bag(folder: str | Path, output: str | Path, storage: str = 'mcap
     scans = sorted((folder / 'velodyne').glob('*.bin'))
     if not scans:
         raise BagError(f'{folder}: found no velodyne/*.bin', 'Name the folder that holds velodyne/')
-    pictures = next((folder / name for name in _PICTURES if (folder / name).is_dir()), None)
-    if pictures is None:
-        raise BagError(f'{folder}: found neither {" nor ".join(_PICTURES)}')
+    images = next((folder / name for name in _IMAGES if (folder / name).is_dir()), None)
+    if images is None:
+        raise BagError(f'{folder}: found neither {" nor ".join(_IMAGES)}')
     projection, camera_from_lidar = read_calibration(folder / 'calib.txt')
     # The camera beside the first one: its offset is in the projection, and in ROS in the transform.
     camera_from_lidar[:3, 3] += np.linalg.solve(projection[:, :3], projection[:, 3])
@@ -94,10 +94,10 @@ def write_kitti_bag(folder: str | Path, output: str | Path, storage: str = 'mcap
         bag.write('/tf_static', _mounting(bag.types, camera_from_lidar), START_NS)
         for number, scan in enumerate(scans):
             stamp_ns = START_NS + number * PERIOD_NS
-            colours = _read_picture(pictures / f'{scan.stem}.png')
+            colours = _read_image(images / f'{scan.stem}.png')
             matrix = projection[:, :3]
             info = camera_info(bag.types, stamp_ns, CAMERA_FRAME, matrix, colours.shape[:2])
-            # As a driver does it: the picture is there before the scan is complete.
+            # As a driver does it: the image is there before the scan is complete.
             bag.write(INFO_TOPIC, info, stamp_ns)
             bag.write(IMAGE_TOPIC, image(bag.types, stamp_ns, CAMERA_FRAME, colours), stamp_ns)
             bag.write(CLOUD_TOPIC, _cloud(bag.types, stamp_ns, scan, folder), stamp_ns)
@@ -111,14 +111,14 @@ def _mounting(types: dict[str, Any], camera_from_lidar: NDArray) -> Any:
     return transform(types, START_NS, CLOUD_FRAME, CAMERA_FRAME, place[:3, 3], turn)
 
 
-def _read_picture(path: Path) -> NDArray[np.uint8]:
+def _read_image(path: Path) -> NDArray[np.uint8]:
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert('RGB'))
+        with Image.open(path) as image:
+            return np.asarray(image.convert('RGB'))
     except (OSError, ValueError, SyntaxError) as error:
-        raise BagError(f'{path}: cannot be read as a picture ({error})', 'Copy it again') from error
+        raise BagError(f'{path}: cannot be read as an image ({error})', 'Copy it again') from error
 
 
 def _cloud(types: dict[str, Any], stamp_ns: int, scan: Path, folder: Path) -> Any:

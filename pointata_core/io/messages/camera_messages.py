@@ -48,7 +48,7 @@ def camera_info(
 
     Args:
         types: Of the recording.
-        stamp_ns: Time of the picture.
+        stamp_ns: Time of the image.
         frame_id: Optical frame.
         matrix: (3, 3) K; also that of P, as for a single camera.
         size: Height and width.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decode ``sensor_msgs/Image`` and ``CompressedImage`` of rclpy, rosbags or anything alike.
 
-As with clouds, nothing here raises for a malformed message: the answer is a picture or a reason.
+As with clouds, nothing here raises for a malformed message: the answer is an image or a reason.
 Sizes are checked in Python's integers before a byte is touched.
 """
 
@@ -94,11 +94,11 @@ def decode_compressed_image(message: Any) -> NDArray[np.uint8] | RejectedImage:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             # Only two decoders are let near foreign bytes; the size is known before they unpack.
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
-                width, height = picture.size
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                width, height = image.size
                 if refused := _refused_size(height, width):
                     return refused
-                return np.asarray(picture.convert('RGB'))
+                return np.asarray(image.convert('RGB'))
     except Exception as error:  # what a decoder makes of damaged bytes is its own affair
         return RejectedImage(
             ImageRejectReason.DAMAGED,

@@ -77,7 +77,7 @@ class CameraLidarOutput:
 
     Attributes:
         image: Main head of the camera; has seen the fusion where there is one. None without a
-            picture.
+            image.
         image_mimic: Mimic head of the camera, which has not; None likewise.
         cloud: Main head of the LiDAR.
         cloud_mimic: Mimic head of the LiDAR.
@@ -173,7 +173,7 @@ class CameraLidarNetwork(nn.Module):
         self.cloud_mimic = nn.Linear(point, classes)
 
     def forward(self, batch: CameraLidarBatch) -> CameraLidarOutput:
-        """Answer for every point; without a picture, by the LiDAR's heads alone."""
+        """Answer for every point; without an image, by the LiDAR's heads alone."""
         cloud = self.cloud_net(batch.coordinates, batch.features)
         if batch.answered is not None:
             cloud = cloud[batch.answered]

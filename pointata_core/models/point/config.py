@@ -63,7 +63,7 @@ class GeometryConfig:
             uniformly in space, as object models do.
         tube_radius: A token continues the nearest token of the frame before within this distance.
         context_neighbours: Neighbours per token in the context encoder.
-        pillar_sizes: Ground-plane cells of the segmentation head's local feature.
+        pillar_sizes: Ground-plane voxels of the segmentation head's local feature.
     """
 
     tokens: int = 64
@@ -110,9 +110,9 @@ class NetworkConfig:
         readout: ``convolution``; ``pooled`` to also take mean and max of its answers over
             ``readout_frames``, for clips whose action may be over at their end; or ``linear``, a
             plain linear classifier of the mean.
-        place_width: Width of what a second stream of the action head reads off the token centres;
+        position_width: Width of what a second stream of the action head reads off the token centres;
             0 for no such stream.
-        place_share: Share of every training batch that only the places answer; the tokens answer
+        position_share: Share of every training batch that only the places answer; the tokens answer
             the rest as well. From 0, where all clips go through the adapted blocks, to below 1.
         token_weight: What the tokens' opinion counts beside that of the places, from 0 to 1.
         actor_class: Segmentation class whose points form an extra descriptor for the action head
@@ -139,8 +139,8 @@ class NetworkConfig:
     readout_width: int = 128
     readout_frames: int = 16
     readout: Readout = 'convolution'
-    place_width: int = 0
-    place_share: float = 0.5
+    position_width: int = 0
+    position_share: float = 0.5
     token_weight: float = 0.5
     actor_class: str = ''
     dropout: float = 0.1
@@ -158,10 +158,10 @@ class NetworkConfig:
             raise ConfigError(
                 f"readout is '{self.readout}', expected one of {', '.join(get_args(Readout))}"
             )
-        if self.place_width < 0:
-            raise ConfigError(f'place_width is {self.place_width}, expected 0 or more')
-        if not 0 <= self.place_share < 1:
-            raise ConfigError(f'place_share is {self.place_share}, expected 0 to below 1')
+        if self.position_width < 0:
+            raise ConfigError(f'position_width is {self.position_width}, expected 0 or more')
+        if not 0 <= self.position_share < 1:
+            raise ConfigError(f'position_share is {self.position_share}, expected 0 to below 1')
         if not 0 <= self.token_weight <= 1:
             raise ConfigError(f'token_weight is {self.token_weight}, expected 0 to 1')
         if self.embedder_frames not in (1, 2):

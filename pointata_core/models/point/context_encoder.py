@@ -21,12 +21,12 @@ class Neighbourhood(NamedTuple):
     """What a frame's tokens have around them, the same for every block.
 
     Attributes:
-        places: ``(F, G, k, r)``, where the neighbours lie, encoded.
+        positions: ``(F, G, k, r)``, where the neighbours lie, encoded.
         rows: ``(F * G * k,)``, their rows among the tokens of all frames.
         missing: ``(F, G, k, 1)``, true where there is none; ``None`` where none is missing.
     """
 
-    places: Tensor
+    positions: Tensor
     rows: Tensor
     missing: Tensor | None
 
@@ -47,13 +47,13 @@ class ContextEncoder(nn.Module):
         self.position = nn.Sequential(nn.Linear(3, bottleneck), nn.GELU())
         self.own = nn.Linear(bottleneck, bottleneck, bias=False)
         self.edge = nn.Linear(bottleneck, bottleneck, bias=False)
-        self.place = nn.Linear(bottleneck, bottleneck)
+        self.position_out = nn.Linear(bottleneck, bottleneck)
         self.up = nn.Linear(bottleneck, width)
         self.gates = nn.Parameter(torch.ones(depth))
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
 
-    def places(self, centres: Tensor, index: Tensor) -> Neighbourhood:
+    def positions(self, centres: Tensor, index: Tensor) -> Neighbourhood:
         """Prepare what all blocks need of a frame.
 
         Args:
@@ -65,7 +65,7 @@ class ContextEncoder(nn.Module):
         first = tokens * torch.arange(frames, device=index.device).view(-1, 1, 1)
         missing = (index < 0).unsqueeze(-1)
         return Neighbourhood(
-            places=self.place(self.position(offsets)),
+            positions=self.position_out(self.position(offsets)),
             rows=(index.clamp_min(0) + first).flatten(),
             missing=missing if bool(missing.any()) else None,
         )
@@ -75,7 +75,7 @@ class ContextEncoder(nn.Module):
 
         Args:
             x: ``(F, 1 + G, D)``; the class token takes no part.
-            around: From :meth:`places`.
+            around: From :meth:`positions`.
             block: Which block asks.
 
         Returns:
@@ -84,7 +84,7 @@ class ContextEncoder(nn.Module):
         latents = self.down(self.norm(x[:, 1:]))
         edge = self.edge(latents)
         neighbours = edge.flatten(0, 1).index_select(0, around.rows)
-        edges = neighbours.view_as(around.places) + around.places
+        edges = neighbours.view_as(around.positions) + around.positions
         edges = gelu(edges.add_((self.own(latents) - edge).unsqueeze(2)))
         if around.missing is not None:
             edges = edges.masked_fill(around.missing, float('-inf'))

@@ -55,7 +55,7 @@ class FrameNetwork(NetworkParts):
         geometry: TokenGeometry,
         past: Callable[[int, Tensor], list[Tensor]],
         prefix: Tensor | None = None,
-        cues: Tensor | None = None,
+        auxiliary: Tensor | None = None,
     ) -> list[Tensor]:
         """Run all blocks; return the normed streams after the tapped blocks and the last one."""
         backbone, context, first = self.backbone, self.context, self.config.first_adapted
@@ -69,14 +69,14 @@ class FrameNetwork(NetworkParts):
         mask = backbone.attention_mask(geometry.token_mask)
         around = None
         if context is not None:
-            around = context.places(geometry.centres, geometry.context_index)
+            around = context.positions(geometry.centres, geometry.context_index)
         taps = []
         for number in range(first if prefix is not None else 0, len(backbone.blocks)):
             own = number - first
             if own == 0 and self.class_offset is not None:
                 x, position = (_with_offset(v, o) for v, o in zip((x, position), self.class_offset))
-            if own == 0 and self.cues is not None:
-                x = _with_cues(x, self.cues(cues, geometry.token_mask))
+            if own == 0 and self.auxiliary is not None:
+                x = _with_auxiliary(x, self.auxiliary(auxiliary, geometry.token_mask))
             x = x + position
             if own >= 0 and self.adapters:
                 latents = self.adapters[own].latents(x)
@@ -98,13 +98,13 @@ class FrameNetwork(NetworkParts):
         geometry: TokenGeometry,
         taps: list[Tensor],
         described: Callable[[], DescribedPoints] | None = None,
-        cues: Tensor | None = None,
+        auxiliary: Tensor | None = None,
     ) -> tuple[Tensor | None, Tensor | None]:
         head = self.segmentation_head
         if head is None:
             return None, None
         known = described() if described else head.describe(points, features, geometry)
-        logits = head.classify_points(known, [t[:, 1:] for t in taps[:-1]], cues)
+        logits = head.classify_points(known, [t[:, 1:] for t in taps[:-1]], auxiliary)
         if self.actor is None:
             return logits, None
         column = self.config.segmentation_classes.index(self.config.actor_class)
@@ -118,16 +118,16 @@ class FrameNetwork(NetworkParts):
         head, last = self.action_head, taps[-1]
         if head is None:
             return None
-        mask, places = geometry.token_mask, places_of(geometry, steps)
-        return head.describe(head.collect(last[:, 0], last[:, 1:], mask, actor, places))
+        mask, positions = geometry.token_mask, token_positions(geometry, steps)
+        return head.describe(head.collect(last[:, 0], last[:, 1:], mask, actor, positions))
 
 
-def places_of(geometry: TokenGeometry, steps: Tensor) -> Tensor:
+def token_positions(geometry: TokenGeometry, steps: Tensor) -> Tensor:
     """Where tokens lie and how they came, ``(F, G, 3 + C)``.
 
     Args:
         geometry: Of the F frames.
-        steps: ``(F, G, C)``, from ``tube_steps`` or the tokens' cues.
+        steps: ``(F, G, C)``, from ``tube_steps`` or the auxiliary token features.
     """
     return torch.cat([geometry.centres, steps], dim=-1)
 
@@ -137,9 +137,9 @@ def _with_offset(stream: Tensor, offset: Tensor) -> Tensor:
     return torch.cat([stream[:, :1] + offset, stream[:, 1:]], dim=1)
 
 
-def _with_cues(stream: Tensor, cues: Tensor) -> Tensor:
+def _with_auxiliary(stream: Tensor, auxiliary: Tensor) -> Tensor:
     """Add to the patch slots only."""
-    return torch.cat([stream[:, :1], stream[:, 1:] + cues], dim=1)
+    return torch.cat([stream[:, :1], stream[:, 1:] + auxiliary], dim=1)
 
 
 def _bind_context(

@@ -54,7 +54,7 @@ class FrameGeometry(TokenGeometry):
     Attributes:
         interpolation_index: ``(F, N, 3)`` into the tokens.
         interpolation_weight: ``(F, N, 3)``.
-        pillars: ``(F, S, N)`` cell of each point at S pillar sizes, numbered within a frame.
+        pillars: ``(F, S, N)`` voxel of each point at S pillar sizes, numbered within a frame.
     """
 
     interpolation_index: Tensor
@@ -116,14 +116,14 @@ def point_geometry(
 
 def _pillars(points: Tensor, mask: Tensor | None, sizes: tuple[float, ...]) -> Tensor:
     frames, slots = points.shape[:2]
-    cells = points.new_full((frames, len(sizes), slots), -1, dtype=torch.int64)
+    voxels = points.new_full((frames, len(sizes), slots), -1, dtype=torch.int64)
     ground = points.clone()
     ground[..., 2] = 0.0
     for f in range(frames):
         keep = slice(None) if mask is None else mask[f]
         for s, size in enumerate(sizes):
-            cells[f, s, keep] = voxel_grid(ground[f][keep], size).cell_of_point
-    return cells
+            voxels[f, s, keep] = voxel_grid(ground[f][keep], size).voxel_of_point
+    return voxels
 
 
 def tube_parents(

@@ -18,7 +18,7 @@ from pointata_core.models.point.heads.actor_pooling import ActorPooling
 from pointata_core.models.point.heads.linear_readout import LinearReadout
 from pointata_core.models.point.heads.segmentation_head import SegmentationHead
 from pointata_core.models.point.heads.two_stream_head import TwoStreamHead
-from pointata_core.models.point.token_features import CueEmbedding, cue_width
+from pointata_core.models.point.token_features import AuxiliaryEmbedding, auxiliary_width
 from pointata_core.models.point.video_adapter import VideoAdapter
 
 Stage = Literal['align', 'adapt', 'probe', 'full']
@@ -47,8 +47,8 @@ class NetworkParts(nn.Module):
             ContextEncoder(width, config.context_width, adapted) if config.context_width else None
         )
         # Without adapters nobody in the blocks could listen to them.
-        listens = cue_width(config) and config.adapter_width and adapted
-        self.cues = CueEmbedding(cue_width(config), width) if listens else None
+        listens = auxiliary_width(config) and config.adapter_width and adapted
+        self.auxiliary = AuxiliaryEmbedding(auxiliary_width(config), width) if listens else None
         # Token and position; belongs to the skill, so that the backbone stays as it is.
         self.class_offset = (
             nn.Parameter(torch.zeros(2, 1, 1, width)) if config.class_offset else None
@@ -70,7 +70,7 @@ class NetworkParts(nn.Module):
             config.segmentation_width,
             len(config.segmentation_classes),
             config.dropout,
-            cue_width(config),
+            auxiliary_width(config),
         )
 
     def _build_action_head(self) -> ActionHead | TwoStreamHead | LinearReadout | None:
@@ -93,11 +93,11 @@ class NetworkParts(nn.Module):
             config.readout == 'pooled',
         )
         width = config.backbone.width
-        if config.place_width:
-            places = config.place_width
-            cues = cue_width(config)
-            shares = config.place_share, config.token_weight
-            return TwoStreamHead(width, actor_width, places, cues, *sizes, *shares)
+        if config.position_width:
+            positions = config.position_width
+            auxiliary = auxiliary_width(config)
+            shares = config.position_share, config.token_weight
+            return TwoStreamHead(width, actor_width, positions, auxiliary, *sizes, *shares)
         return ActionHead(width, actor_width, *sizes)
 
     # ------------------------------------------------------------------ training
@@ -110,12 +110,12 @@ class NetworkParts(nn.Module):
     def set_stage(self, stage: Stage) -> None:
         """Choose what gradients reach.
 
-        ``align``: the align embedder. ``adapt``: adapters, context encoder, cues, the skill's
+        ``align``: the align embedder. ``adapt``: adapters, context encoder, auxiliary, the skill's
         class token and heads. ``probe``: heads only. ``full``: everything, the backbone included.
         """
         groups = {
             'align': [self.embedder],
-            'adapt': [self.adapters, self.context, self.cues, *self._heads()],
+            'adapt': [self.adapters, self.context, self.auxiliary, *self._heads()],
             'probe': self._heads(),
             'full': [self],
         }
@@ -161,7 +161,7 @@ class NetworkParts(nn.Module):
         return {
             'backbone': count(self.backbone),
             'embedder': count(self.embedder),
-            'adapters': count(self.adapters, self.cues),
+            'adapters': count(self.adapters, self.auxiliary),
             'context': count(self.context),
             'heads': count(*heads),
             'total': count(self),

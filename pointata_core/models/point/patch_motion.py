@@ -4,7 +4,7 @@
 Token centres are sampled anew in every frame and jump by as much as a hand or a car moves, so steps
 along tubes hardly tell motion. Points do: what stands still lies where earlier frames have points,
 the sensor's motion taken out; what moves does not, and the more clearly the longer ago they are.
-The way from the nearest point of an earlier frame needs one neighbour search and nothing learned,
+The displacement from the nearest point of an earlier frame needs one neighbour search and nothing learned,
 and is the same in a clip and in a stream.
 """
 
@@ -21,12 +21,12 @@ from pointata_core.models.point.geometry import TokenGeometry
 from pointata_core.models.point.tubes import shift_frames
 from pointata_core.ops import gather, knn
 
-WAY_WIDTH = 6
-"""Columns per lag: the centre's way and distance, the patch's mean distance, and whether there was
+DISPLACEMENT_WIDTH = 6
+"""Columns per lag: the centre's displacement and distance, the patch's mean distance, and whether there was
 such a frame with points."""
 
 
-class Trail(NamedTuple):
+class PointHistory(NamedTuple):
     """The points of the last P frames of B streams, newest first.
 
     Attributes:
@@ -42,20 +42,20 @@ class Trail(NamedTuple):
     @classmethod
     def empty(
         cls, frames: int, batch: int, device: torch.device | str, dtype: torch.dtype
-    ) -> Trail:
-        """The trail before the first frame."""
+    ) -> PointHistory:
+        """The history before the first frame."""
         return cls(
             torch.zeros(frames, batch, 0, 3, dtype=dtype, device=device),
             torch.zeros(frames, batch, 0, dtype=torch.bool, device=device),
             torch.eye(4, dtype=dtype, device=device).repeat(frames, batch, 1, 1),
         )
 
-    def moved(self, motion: Tensor | None) -> Trail:
+    def moved(self, motion: Tensor | None) -> PointHistory:
         """The same seen from the next frame, where ``motion (B, 4, 4)`` leads; ``None`` at rest."""
         return self if motion is None else self._replace(motion=motion @ self.motion)
 
-    def followed_by(self, points: Tensor, mask: Tensor | None) -> Trail:
-        """Put a frame before those of a trail that has :meth:`moved` to it.
+    def followed_by(self, points: Tensor, mask: Tensor | None) -> PointHistory:
+        """Put a frame before those of a history that has :meth:`moved` to it.
 
         Args:
             points: ``(B, N, 3)``.
@@ -74,29 +74,29 @@ class Trail(NamedTuple):
         at_rest = torch.eye(4, dtype=points.dtype, device=points.device).expand(
             1, len(points), 4, 4
         )
-        return Trail(
+        return PointHistory(
             newest(points, self.points, 1),
             newest(mask, self.mask, 0),
             torch.cat([at_rest, self.motion])[: len(self.motion)],
         )
 
-    def ways(
+    def displacements(
         self, points: Tensor, geometry: TokenGeometry, lags: Sequence[int], reach: float
     ) -> Tensor:
-        """The ways of the patches of the frame that the trail has :meth:`moved` to.
+        """The displacements of the patches of the frame that the history has :meth:`moved` to.
 
         Args:
             points: ``(B, N, 3)`` of that frame.
             geometry: Of its tokens.
             lags: How many frames back to look.
-            reach: See :func:`patch_ways`.
+            reach: See :func:`patch_displacements`.
 
         Returns:
             ``(B, G, 6 * lags)``.
         """
         return torch.cat(
             [
-                patch_ways(
+                patch_displacements(
                     points, geometry, moved_points(self.points[lag - 1], self.motion[lag - 1]),
                     self.mask[lag - 1], reach,
                 )
@@ -106,7 +106,7 @@ class Trail(NamedTuple):
         )  # fmt: skip
 
 
-def clip_ways(
+def clip_displacements(
     points: Tensor,
     mask: Tensor | None,
     geometry: TokenGeometry,
@@ -114,7 +114,7 @@ def clip_ways(
     lags: Sequence[int],
     reach: float,
 ) -> Tensor:
-    """The ways of all patches of whole clips.
+    """The displacements of all patches of whole clips.
 
     Args:
         points: ``(B, T, N, 3)``.
@@ -122,7 +122,7 @@ def clip_ways(
         geometry: Of the ``B * T`` frames.
         motion: ``(B, T, 4, 4)`` taking the frame before into each; ``None`` for a sensor at rest.
         lags: How many frames back to look.
-        reach: See :func:`patch_ways`.
+        reach: See :func:`patch_displacements`.
 
     Returns:
         ``(B * T, G, 6 * lags)``.
@@ -136,11 +136,13 @@ def clip_ways(
         if lag in lags:
             before = moved_points(shift_frames(points, lag), since).flatten(0, 1)
             before_mask = shift_frames(mask, lag, False).flatten(0, 1)
-            found[lag] = patch_ways(points.flatten(0, 1), geometry, before, before_mask, reach)
+            found[lag] = patch_displacements(
+                points.flatten(0, 1), geometry, before, before_mask, reach
+            )
     return torch.cat([found[lag] for lag in lags], dim=-1)
 
 
-def patch_ways(
+def patch_displacements(
     points: Tensor, geometry: TokenGeometry, before: Tensor, before_mask: Tensor, reach: float
 ) -> Tensor:
     """How the points of each patch lie to the nearest points of an earlier frame.
@@ -153,9 +155,9 @@ def patch_ways(
         reach: Ways are in this unit, and no longer than it: beyond, nothing is near.
 
     Returns:
-        ``(F, G, 6)``, see ``WAY_WIDTH``; zeros where the earlier frame has no points or there is
+        ``(F, G, 6)``, see ``DISPLACEMENT_WIDTH``; zeros where the earlier frame has no points or there is
         no token. The centre speaks for itself, for tokens lie at hands and corners, and a mean
-        over what is around them blurs their way; of surfaces that are sampled ever anew the mean
+        over what is around them blurs their displacement; of surfaces that are sampled ever anew the mean
         distance is the steadier witness.
     """
     frames, tokens = geometry.centre_index.shape
@@ -165,13 +167,15 @@ def patch_ways(
     here = gather(points, index)
     there = before_mask.any(dim=1)
     if not before.shape[1]:
-        return points.new_zeros(frames, tokens, WAY_WIDTH)
+        return points.new_zeros(frames, tokens, DISPLACEMENT_WIDTH)
     asked = (index >= 0) & there.unsqueeze(1)
     nearest = knn(here.detach(), before.detach(), 1, before_mask, asked).index[..., 0]
     known = (nearest >= 0).unsqueeze(-1)
-    way = (here - gather(before, nearest)) * known / reach
-    length = torch.linalg.vector_norm(way, dim=-1, keepdim=True)
-    columns = torch.cat([way / length.clamp_min(1.0), length.clamp_max(1.0), known], dim=-1)
+    displacement = (here - gather(before, nearest)) * known / reach
+    length = torch.linalg.vector_norm(displacement, dim=-1, keepdim=True)
+    columns = torch.cat(
+        [displacement / length.clamp_min(1.0), length.clamp_max(1.0), known], dim=-1
+    )
     columns = columns.view(frames, tokens, size, -1)
     own, patch = columns[:, :, 0], columns[:, :, 1:].sum(2)
     mean = patch[..., 3:4] / patch[..., 4:].clamp_min(1.0)
@@ -185,18 +189,18 @@ def moved_points(points: Tensor, motion: Tensor | None) -> Tensor:
     return points @ motion[..., :3, :3].transpose(-1, -2) + motion[..., None, :3, 3]
 
 
-def turned_ways(ways: Tensor, matrix: Tensor) -> Tensor:
+def rotated_displacements(displacements: Tensor, matrix: Tensor) -> Tensor:
     """Ways of clips of which everything is turned and scaled (augmentation).
 
     Args:
-        ways: ``(B, X, G, 6 * lags)``.
+        displacements: ``(B, X, G, 6 * lags)``.
         matrix: ``(B, 3, 3)`` for row vectors.
 
     Returns:
         The same shape; distances grow as the cube root of the volume does.
     """
-    columns = ways.unflatten(-1, (-1, WAY_WIDTH))
-    way = (columns[..., :3].flatten(1, -2) @ matrix).view(*columns.shape[:-1], 3)
-    size = torch.linalg.det(matrix.float()).abs().pow(1 / 3).to(ways.dtype)
+    columns = displacements.unflatten(-1, (-1, DISPLACEMENT_WIDTH))
+    displacement = (columns[..., :3].flatten(1, -2) @ matrix).view(*columns.shape[:-1], 3)
+    size = torch.linalg.det(matrix.float()).abs().pow(1 / 3).to(displacements.dtype)
     distances = columns[..., 3:5] * size.view(-1, *[1] * (columns.dim() - 1))
-    return torch.cat([way, distances, columns[..., 5:]], dim=-1).flatten(-2)
+    return torch.cat([displacement, distances, columns[..., 5:]], dim=-1).flatten(-2)

@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pointata_core.models.point.frame_network import FrameNetwork, places_of
+from pointata_core.models.point.frame_network import FrameNetwork, token_positions
 from pointata_core.models.point.geometry import (
     FrameGeometry,
     TokenGeometry,
@@ -32,7 +32,7 @@ from pointata_core.models.point.stream_state import (
     last_points,
     newest_latents,
 )
-from pointata_core.models.point.token_features import clip_cues, step_cues
+from pointata_core.models.point.token_features import clip_auxiliary, step_auxiliary
 from pointata_core.models.point.tubes import (
     ancestors,
     clip_ancestors,
@@ -83,7 +83,7 @@ class PointATA(FrameNetwork):
         motion: Tensor | None = None,
         geometry: FrameGeometry | None = None,
         prefix: Tensor | None = None,
-        cues: Tensor | None = None,
+        auxiliary: Tensor | None = None,
     ) -> NetworkOutput:
         """Run whole clips.
 
@@ -97,7 +97,7 @@ class PointATA(FrameNetwork):
             geometry: Of the ``B * T`` frames, when computed before.
             prefix: What :meth:`encode_prefix` gave for the same clips; needs ``geometry``, and
                 no segmentation head that taps the prefix.
-            cues: What :meth:`clip_cues` gives for the same clips, when computed before.
+            auxiliary: What :meth:`clip_auxiliary` gives for the same clips, when computed before.
 
         Returns:
             Logits for every frame.
@@ -116,11 +116,13 @@ class PointATA(FrameNetwork):
             clip = latents.unflatten(0, (batch, frames))
             return [follow(_fold(shift_frames(clip, j + 1)), a) for j, a in enumerate(chain)]
 
-        if cues is None:
-            cues = self.clip_cues(points, features, mask, motion, geometry)
-        taps = self._run_blocks(tokens, geometry, past, prefix, cues)
-        logits, actor = self._segment(flat, flat_features, flat_mask, geometry, taps, cues=cues)
-        steps = self._clip_steps(geometry, motion, parents) if cues is None else cues
+        if auxiliary is None:
+            auxiliary = self.clip_auxiliary(points, features, mask, motion, geometry)
+        taps = self._run_blocks(tokens, geometry, past, prefix, auxiliary)
+        logits, actor = self._segment(
+            flat, flat_features, flat_mask, geometry, taps, auxiliary=auxiliary
+        )
+        steps = self._clip_steps(geometry, motion, parents) if auxiliary is None else auxiliary
         descriptors = self._describe(taps, geometry, actor, steps)
         action = None
         if descriptors is not None:
@@ -156,7 +158,7 @@ class PointATA(FrameNetwork):
         return x
 
     @torch.no_grad()
-    def clip_cues(
+    def clip_auxiliary(
         self,
         points: Tensor,
         features: Tensor | None,
@@ -170,7 +172,7 @@ class PointATA(FrameNetwork):
             ``(B * T, G, C)``: ways of the patches, then fields; ``None`` without either.
         """
         fields = _fold(features)
-        return clip_cues(self.config, points, fields, mask, motion, geometry)
+        return clip_auxiliary(self.config, points, fields, mask, motion, geometry)
 
     def _embed_clips(
         self,
@@ -214,20 +216,20 @@ class PointATA(FrameNetwork):
         before = moved_points(shift_frames(centres, 1), motion)
         return tube_steps(geometry.centres, _fold(before), _fold(parents))
 
-    def answer_by_places(
+    def predict_from_positions(
         self,
         geometry: FrameGeometry,
         batch: int,
         motion: Tensor | None = None,
-        cues: Tensor | None = None,
+        auxiliary: Tensor | None = None,
     ) -> Tensor:
-        """Answer whole clips by the head's stream of places alone; no token is computed.
+        """Answer whole clips by the head's stream of positions alone; no token is computed.
 
         Args:
             geometry: Of the ``B * T`` frames.
             batch: B.
             motion: See :meth:`forward`.
-            cues: From :meth:`clip_cues`, which a network with cues needs.
+            auxiliary: From :meth:`clip_auxiliary`, which a network with auxiliary needs.
 
         Returns:
             Action logits ``(B, T, classes)``.
@@ -237,11 +239,13 @@ class PointATA(FrameNetwork):
         """
         mask = geometry.token_mask
         frames = len(mask) // batch
-        if cues is None:
+        if auxiliary is None:
             parents = self._clip_parents(geometry, motion, batch, frames)
-            cues = self._clip_steps(geometry, motion, parents)
-        places = places_of(geometry, cues)
-        return self.action_head.answer_by_places(places, mask, mask.any(1).view(batch, frames))
+            auxiliary = self._clip_steps(geometry, motion, parents)
+        positions = token_positions(geometry, auxiliary)
+        return self.action_head.predict_from_positions(
+            positions, mask, mask.any(1).view(batch, frames)
+        )
 
     # ------------------------------------------------------------------ streams
 
@@ -325,9 +329,11 @@ class PointATA(FrameNetwork):
             latents_now.append(latents)
             return [tap[block] for tap in older]
 
-        cues, state = step_cues(self.config, points, features, mask, motion, geometry, state)
-        taps = self._run_blocks(tokens, geometry, past, cues=cues)
-        steps = tube_steps(geometry.centres, before, parents) if cues is None else cues
+        auxiliary, state = step_auxiliary(
+            self.config, points, features, mask, motion, geometry, state
+        )
+        taps = self._run_blocks(tokens, geometry, past, auxiliary=auxiliary)
+        steps = tube_steps(geometry.centres, before, parents) if auxiliary is None else auxiliary
         state = replace(
             state,
             centres=geometry.centres,

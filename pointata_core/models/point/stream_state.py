@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pointata_core.models.point.config import NetworkConfig
-from pointata_core.models.point.patch_motion import Trail
+from pointata_core.models.point.patch_motion import PointHistory
 
 
 class ReadoutMemory(NamedTuple):
@@ -39,9 +39,9 @@ class StreamState:
         points: ``(B, N, 3)`` of the last frame, kept for a two-frame embedder only.
         features: ``(B, N, C)`` likewise.
         point_mask: ``(B, N)`` likewise.
-        trail_points: Of the last frames, see :class:`~pointata_core.models.point.patch_motion.Trail`.
-        trail_mask: Likewise.
-        trail_motion: Likewise.
+        history_points: Of the last frames, see :class:`~pointata_core.models.point.patch_motion.PointHistory`.
+        history_mask: Likewise.
+        history_motion: Likewise.
     """
 
     centres: Tensor
@@ -53,19 +53,22 @@ class StreamState:
     points: Tensor
     features: Tensor
     point_mask: Tensor
-    trail_points: Tensor
-    trail_mask: Tensor
-    trail_motion: Tensor
+    history_points: Tensor
+    history_mask: Tensor
+    history_motion: Tensor
 
     @property
-    def trail(self) -> Trail:
+    def history(self) -> PointHistory:
         """The points that patches are compared with."""
-        return Trail(self.trail_points, self.trail_mask, self.trail_motion)
+        return PointHistory(self.history_points, self.history_mask, self.history_motion)
 
-    def with_trail(self, trail: Trail) -> StreamState:
+    def with_history(self, history: PointHistory) -> StreamState:
         """The same state but for the points that patches are compared with."""
         return replace(
-            self, trail_points=trail.points, trail_mask=trail.mask, trail_motion=trail.motion
+            self,
+            history_points=history.points,
+            history_mask=history.mask,
+            history_motion=history.motion,
         )
 
     @property
@@ -113,7 +116,7 @@ def empty_state(
     def zeros(*shape: int, kind: torch.dtype = dtype) -> Tensor:
         return torch.zeros(shape, dtype=kind, device=device)
 
-    trail = Trail.empty(max(config.motion_lags, default=0), batch, device, dtype)
+    history = PointHistory.empty(max(config.motion_lags, default=0), batch, device, dtype)
     return StreamState(
         centres=zeros(batch, tokens, 3),
         token_mask=zeros(batch, tokens, kind=torch.bool),
@@ -124,9 +127,9 @@ def empty_state(
         points=zeros(batch, 0, 3),
         features=zeros(batch, 0, len(config.features)),
         point_mask=zeros(batch, 0, kind=torch.bool),
-        trail_points=trail.points,
-        trail_mask=trail.mask,
-        trail_motion=trail.motion,
+        history_points=history.points,
+        history_mask=history.mask,
+        history_motion=history.motion,
     )
 
 

@@ -2,7 +2,7 @@
 """What a frozen 3D embedder cannot say of a token: how it moves, and what else the sensor measured.
 
 The embedder knows shapes. Ways from the points of earlier frames and the sensor's fields (velocity,
-intensity) are cues beside its tokens: added to them where the adapted blocks begin, and read by the
+intensity) are auxiliary beside its tokens: added to them where the adapted blocks begin, and read by the
 heads as they are. No trained weight has a part in them.
 """
 
@@ -14,25 +14,25 @@ from torch.nn import functional as F
 
 from pointata_core.models.point.config import NetworkConfig
 from pointata_core.models.point.geometry import TokenGeometry
-from pointata_core.models.point.patch_motion import WAY_WIDTH, clip_ways
+from pointata_core.models.point.patch_motion import DISPLACEMENT_WIDTH, clip_displacements
 from pointata_core.models.point.stream_state import StreamState
 from pointata_core.ops import gather
 
 _HIDDEN = 32
 
 
-def way_width(config: NetworkConfig) -> int:
-    """Columns of the ways, the first of the cues."""
-    return WAY_WIDTH * len(config.motion_lags)
+def displacement_width(config: NetworkConfig) -> int:
+    """Columns of the displacements, the first of the auxiliary."""
+    return DISPLACEMENT_WIDTH * len(config.motion_lags)
 
 
-def cue_width(config: NetworkConfig) -> int:
-    """Columns of the cues; 0 for none."""
-    return way_width(config) + (len(config.features) if config.token_fields else 0)
+def auxiliary_width(config: NetworkConfig) -> int:
+    """Columns of the auxiliary; 0 for none."""
+    return displacement_width(config) + (len(config.features) if config.token_fields else 0)
 
 
 @torch.no_grad()
-def clip_cues(
+def clip_auxiliary(
     config: NetworkConfig,
     points: Tensor,
     features: Tensor | None,
@@ -51,17 +51,17 @@ def clip_cues(
         geometry: Of the ``B * T`` frames.
 
     Returns:
-        ``(B * T, G, cues)``: ways of the patches, then fields; ``None`` without any.
+        ``(B * T, G, auxiliary)``: displacements of the patches, then fields; ``None`` without any.
     """
-    ways = None
+    displacements = None
     if config.motion_lags:
         lags, reach = config.motion_lags, config.motion_reach
-        ways = clip_ways(points, mask, geometry, motion, lags, reach)
-    return _with_fields(config, ways, features, geometry)
+        displacements = clip_displacements(points, mask, geometry, motion, lags, reach)
+    return _with_fields(config, displacements, features, geometry)
 
 
 @torch.no_grad()
-def step_cues(
+def step_auxiliary(
     config: NetworkConfig,
     points: Tensor,
     features: Tensor | None,
@@ -82,40 +82,45 @@ def step_cues(
         state: Before this frame.
 
     Returns:
-        ``(B, G, cues)`` as :func:`clip_cues`, and the state that remembers the points.
+        ``(B, G, auxiliary)`` as :func:`clip_auxiliary`, and the state that remembers the points.
     """
-    ways = None
+    displacements = None
     if config.motion_lags:
-        trail = state.trail.moved(motion)
-        ways = trail.ways(points, geometry, config.motion_lags, config.motion_reach)
-        state = state.with_trail(trail.followed_by(points, mask))
-    return _with_fields(config, ways, features, geometry), state
+        history = state.history.moved(motion)
+        displacements = history.displacements(
+            points, geometry, config.motion_lags, config.motion_reach
+        )
+        state = state.with_history(history.followed_by(points, mask))
+    return _with_fields(config, displacements, features, geometry), state
 
 
 def _with_fields(
-    config: NetworkConfig, ways: Tensor | None, features: Tensor | None, geometry: TokenGeometry
+    config: NetworkConfig,
+    displacements: Tensor | None,
+    features: Tensor | None,
+    geometry: TokenGeometry,
 ) -> Tensor | None:
     if not config.token_fields:
-        return ways
+        return displacements
     fields = gather(features, geometry.centre_index)
-    return fields if ways is None else torch.cat([ways, fields], dim=-1)
+    return fields if displacements is None else torch.cat([displacements, fields], dim=-1)
 
 
-class CueEmbedding(nn.Module):
+class AuxiliaryEmbedding(nn.Module):
     """Cues to what is added to the tokens where the adapted blocks begin; zero until trained.
 
     Args:
-        cues: Columns.
+        auxiliary: Columns.
         width: Token width D.
     """
 
-    def __init__(self, cues: int, width: int) -> None:
+    def __init__(self, auxiliary: int, width: int) -> None:
         super().__init__()
-        self.lift = nn.Linear(cues, _HIDDEN)
+        self.lift = nn.Linear(auxiliary, _HIDDEN)
         self.up = nn.Linear(_HIDDEN, width)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
 
-    def forward(self, cues: Tensor, token_mask: Tensor) -> Tensor:
+    def forward(self, auxiliary: Tensor, token_mask: Tensor) -> Tensor:
         """Map ``(F, G, C)`` to ``(F, G, D)``, zero where there is no token."""
-        return self.up(F.gelu(self.lift(cues))) * token_mask.unsqueeze(-1)
+        return self.up(F.gelu(self.lift(auxiliary))) * token_mask.unsqueeze(-1)

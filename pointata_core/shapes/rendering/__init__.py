@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of shapes: cameras, rendering, point-to-pixel maps, shards, contact sheets.
+"""Images of shapes: cameras, rendering, point-to-pixel maps, shards, contact sheets.
 
 ```python
-from pointata_core.shapes.rendering import PictureSettings, procedural_sources, write_pictures
+from pointata_core.shapes.rendering import RenderSettings, procedural_sources, write_renderings
 
-folder = write_pictures('pictures', procedural_sources(10_000, seed=0), PictureSettings(size=96))
-shape = folder[0]                          # PicturedShape: points, grey, pixels, cameras, ...
+folder = write_renderings('images', procedural_sources(10_000, seed=0), RenderSettings(size=96))
+shape = folder[0]                          # RenderedShape: points, grey, pixels, cameras, ...
 shape.cells(stride=32)                     # (views, points) cell of a feature map, -1 = hidden
 ```
 """
@@ -20,17 +20,17 @@ from pointata_core.shapes.rendering.cameras import (
 )
 from pointata_core.shapes.rendering.contact_sheets import (
     contact_sheet,
-    picture_of_parts,
-    picture_of_points,
+    image_of_parts,
+    image_of_points,
     write_png,
 )
 from pointata_core.shapes.rendering.correspondence import pixel_cells, point_pixels
-from pointata_core.shapes.rendering.folders import PictureFolder, write_pictures
+from pointata_core.shapes.rendering.folders import RenderingFolder, write_renderings
 from pointata_core.shapes.rendering.ray_casting import Hits, RayCaster
-from pointata_core.shapes.rendering.rendered_shape import PicturedShape, picture_shape
+from pointata_core.shapes.rendering.rendered_shape import RenderedShape, render_shape
 from pointata_core.shapes.rendering.rendering import Renderings, render
-from pointata_core.shapes.rendering.settings import PictureSettings
-from pointata_core.shapes.rendering.shards import PictureShard, PictureShardError
+from pointata_core.shapes.rendering.settings import RenderSettings
+from pointata_core.shapes.rendering.shards import RenderingShard, RenderingShardError
 from pointata_core.shapes.rendering.sources import (
     ProceduralSource,
     Source,
@@ -40,11 +40,11 @@ from pointata_core.shapes.rendering.sources import (
 __all__ = [
     'Cameras',
     'Hits',
-    'PictureFolder',
-    'PictureSettings',
-    'PictureShard',
-    'PictureShardError',
-    'PicturedShape',
+    'RenderingFolder',
+    'RenderSettings',
+    'RenderingShard',
+    'RenderingShardError',
+    'RenderedShape',
     'ProceduralSource',
     'RayCaster',
     'Renderings',
@@ -54,14 +54,14 @@ __all__ = [
     'fibonacci_sphere',
     'look_at',
     'perspective',
-    'picture_of_parts',
-    'picture_of_points',
-    'picture_shape',
+    'image_of_parts',
+    'image_of_points',
+    'render_shape',
     'pixel_cells',
     'point_pixels',
     'procedural_sources',
     'render',
     'viewpoints',
-    'write_pictures',
+    'write_renderings',
     'write_png',
 ]

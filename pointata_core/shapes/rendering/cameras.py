@@ -3,7 +3,7 @@
 
 Conventions of OpenGL: a camera looks along its -z with y up; clip coordinates are
 ``projection @ view @ (x, y, z, 1)``, and their w is the depth in front of the camera. Pixels count
-from the top left corner of a picture: u to the right, v down, pixel (row, column) covers
+from the top left corner of an image: u to the right, v down, pixel (row, column) covers
 ``column <= u < column + 1`` and ``row <= v < row + 1``.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pointata_core.shapes.rendering.settings import PictureSettings
+from pointata_core.shapes.rendering.settings import RenderSettings
 
 Floats = NDArray[np.float64]
 _GOLDEN = (1 + 5**0.5) / 2
@@ -27,7 +27,7 @@ class Cameras:
     Args:
         view: (V, 4, 4) float64, world to camera.
         projection: (4, 4) float64, camera to clip coordinates.
-        size: Width and height of the square pictures in pixels.
+        size: Width and height of the square images in pixels.
     """
 
     view: Floats
@@ -70,7 +70,7 @@ class Cameras:
         return camera @ self.view[index, :3, :3]
 
 
-def cameras_around(settings: PictureSettings) -> Cameras:
+def cameras_around(settings: RenderSettings) -> Cameras:
     """Cameras at the viewpoints of the settings, all looking at the origin with z upwards."""
     eyes = settings.radius * viewpoints(settings.views)
     return Cameras(
@@ -104,7 +104,7 @@ def fibonacci_sphere(count: int) -> Floats:
 def look_at(eye: ArrayLike) -> Floats:
     """View matrix (4, 4) of a camera at ``eye`` that looks at the origin.
 
-    Its picture's up is the world's z; seen from straight above or below, it is x.
+    Its image's up is the world's z; seen from straight above or below, it is x.
     """
     eye = np.asarray(eye, np.float64)
     back = eye / np.linalg.norm(eye)
@@ -118,7 +118,7 @@ def look_at(eye: ArrayLike) -> Floats:
 
 
 def perspective(fov_degrees: float, near: float, far: float) -> Floats:
-    """Projection matrix (4, 4) of a square picture."""
+    """Projection matrix (4, 4) of a square image."""
     focal = 1 / np.tan(np.radians(fov_degrees) / 2)
     matrix = np.zeros((4, 4))
     matrix[0, 0] = matrix[1, 1] = focal

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many small pictures on one sheet, to look at: views, parts, visible points."""
+"""Many small images on one sheet, to look at: views, parts, visible points."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointata_core.shapes.rendering.cameras import Cameras
-from pointata_core.shapes.rendering.rendered_shape import PicturedShape
+from pointata_core.shapes.rendering.rendered_shape import RenderedShape
 from pointata_core.shapes.rendering.rendering import render
-from pointata_core.shapes.rendering.settings import PictureSettings
+from pointata_core.shapes.rendering.settings import RenderSettings
 from pointata_core.shapes.shape import Shape
 
 # Okabe and Ito's palette, told apart by colour-blind readers, and two greys.
@@ -26,49 +26,47 @@ PART_COLOURS = np.array(
 )  # fmt: skip
 
 
-def contact_sheet(pictures: Sequence[NDArray[np.uint8]], columns: int = 0) -> NDArray[np.uint8]:
-    """Lay pictures out row by row.
+def contact_sheet(images: Sequence[NDArray[np.uint8]], columns: int = 0) -> NDArray[np.uint8]:
+    """Lay images out row by row.
 
     Args:
-        pictures: Of equal size, (H, W) grey or (H, W, 3) colours each.
-        columns: Pictures in a row; 0 makes the sheet about square.
+        images: Of equal size, (H, W) grey or (H, W, 3) colours each.
+        columns: Images in a row; 0 makes the sheet about square.
 
     Returns:
-        (H * rows, W * columns, 3) uint8, white where no picture is.
+        (H * rows, W * columns, 3) uint8, white where no image is.
     """
-    columns = columns or int(np.ceil(np.sqrt(len(pictures))))
-    rows = -(-len(pictures) // columns)
-    height, width = pictures[0].shape[:2]
+    columns = columns or int(np.ceil(np.sqrt(len(images))))
+    rows = -(-len(images) // columns)
+    height, width = images[0].shape[:2]
     sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
-    for index, picture in enumerate(pictures):
+    for index, image in enumerate(images):
         row, column = index // columns * height, index % columns * width
-        grey = picture if picture.ndim == 3 else picture[..., None]
+        grey = image if image.ndim == 3 else image[..., None]
         sheet[row : row + height, column : column + width] = grey
     return sheet
 
 
-def picture_of_parts(
-    shape: Shape, cameras: Cameras, settings: PictureSettings
-) -> NDArray[np.uint8]:
+def image_of_parts(shape: Shape, cameras: Cameras, settings: RenderSettings) -> NDArray[np.uint8]:
     """Render a shape with a colour per part: (V, S, S, 3) uint8."""
-    pictures = render(shape, cameras, settings)
-    shade = pictures.grey[..., None] / (255 * settings.albedo)
+    images = render(shape, cameras, settings)
+    shade = images.grey[..., None] / (255 * settings.albedo)
     colours = PART_COLOURS[shape.face_part % len(PART_COLOURS)]
-    seen = pictures.face[..., None] >= 0
-    return np.where(seen, shade * colours[pictures.face], 255).astype(np.uint8)
+    seen = images.face[..., None] >= 0
+    return np.where(seen, shade * colours[images.face], 255).astype(np.uint8)
 
 
-def picture_of_points(pictured: PicturedShape, view: int) -> NDArray[np.uint8]:
+def image_of_points(rendered: RenderedShape, view: int) -> NDArray[np.uint8]:
     """One view with the pixels of its visible points in their parts' colours: (S, S, 3) uint8."""
-    picture = np.repeat(pictured.grey[view][..., None], 3, axis=-1)
-    seen = pictured.visible[view]
-    rows, columns = pictured.pixels[view, seen].T
-    picture[rows, columns] = PART_COLOURS[pictured.part[seen] % len(PART_COLOURS)]
-    return picture
+    image = np.repeat(rendered.grey[view][..., None], 3, axis=-1)
+    seen = rendered.visible[view]
+    rows, columns = rendered.pixels[view, seen].T
+    image[rows, columns] = PART_COLOURS[rendered.part[seen] % len(PART_COLOURS)]
+    return image
 
 
 def write_png(path: str | Path, sheet: NDArray[np.uint8]) -> Path:
-    """Write a picture (H, W, 3) as PNG; the file appears when it is complete."""
+    """Write an image (H, W, 3) as PNG; the file appears when it is complete."""
     from matplotlib.image import imsave  # slow to import
 
     path = Path(path)

@@ -28,7 +28,7 @@ def point_pixels(
         tolerance: How far behind the surface that its ray meets a point still counts as seen.
 
     Returns:
-        (V, M, 2) row and column; ``HIDDEN`` where the point is not seen or outside the picture.
+        (V, M, 2) row and column; ``HIDDEN`` where the point is not seen or outside the image.
     """
     uv, depth = cameras.project(points)
     pixels = np.full((*depth.shape, 2), HIDDEN, np.int16)
@@ -50,7 +50,7 @@ def pixel_cells(pixels: NDArray[np.int16], stride: int, size: int) -> NDArray[np
     Args:
         pixels: (..., 2) row and column, or ``HIDDEN``.
         stride: Pixels per cell of the feature map in both directions.
-        size: Width and height of the picture; a rest that fills no cell joins the last one.
+        size: Width and height of the image; a rest that fills no cell joins the last one.
 
     Returns:
         (...) cell index below ``(size // stride) ** 2``; ``HIDDEN`` for hidden points.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder of picture shards: written by several processes, read as one sequence."""
+"""A folder of image shards: written by several processes, read as one sequence."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pointata_core.shapes.mesh_files import BrokenMesh
 from pointata_core.shapes.rendering.cameras import Cameras
-from pointata_core.shapes.rendering.rendered_shape import PicturedShape
-from pointata_core.shapes.rendering.settings import PictureSettings
+from pointata_core.shapes.rendering.rendered_shape import RenderedShape
+from pointata_core.shapes.rendering.settings import RenderSettings
 from pointata_core.shapes.rendering.shards import (
-    PictureShard,
-    PictureShardError,
-    write_picture_shard,
+    RenderingShard,
+    RenderingShardError,
+    write_rendering_shard,
 )
 from pointata_core.shapes.rendering.sources import Source
 
-_PATTERN = 'pictures-*.npz'
+_PATTERN = 'images-*.npz'
 
 
-class PictureFolder(Sequence[PicturedShape]):
+class RenderingFolder(Sequence[RenderedShape]):
     """All shapes of a folder of shards; works as a map-style PyTorch data set.
 
     Args:
-        folder: Where ``write_pictures`` wrote.
+        folder: Where ``write_renderings`` wrote.
 
     Attributes:
         shards: The shards in order.
-        settings: How the pictures were made, the same in all shards.
+        settings: How the images were made, the same in all shards.
         cameras: The same in all shards.
         names: Name of every shape.
         families: Family of every shape.
         broken: Meshes that were skipped.
 
     Raises:
-        PictureShardError: There is no shard, one is damaged, or settings differ between shards.
+        RenderingShardError: There is no shard, one is damaged, or settings differ between shards.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.shards = [PictureShard(path) for path in sorted(self.folder.glob(_PATTERN))]
+        self.shards = [RenderingShard(path) for path in sorted(self.folder.glob(_PATTERN))]
         if not self.shards:
-            raise PictureShardError(
-                f'{self.folder} holds no {_PATTERN}', 'Give a folder of picture shards'
+            raise RenderingShardError(
+                f'{self.folder} holds no {_PATTERN}', 'Give a folder of image shards'
             )
-        self.settings: PictureSettings = self.shards[0].settings
+        self.settings: RenderSettings = self.shards[0].settings
         self.cameras: Cameras = self.shards[0].cameras
         for shard in self.shards:
             if shard.settings != self.settings:
-                raise PictureShardError(
+                raise RenderingShardError(
                     f'{shard.path} and {self.shards[0].path} were made with different settings',
                     'Keep shards of one kind in one folder',
                 )
@@ -72,7 +72,7 @@ class PictureFolder(Sequence[PicturedShape]):
         """Number of shapes."""
         return self._starts[-1]
 
-    def __getitem__(self, index: int) -> PicturedShape:  # type: ignore[override]
+    def __getitem__(self, index: int) -> RenderedShape:  # type: ignore[override]
         """Read one shape."""
         if not -len(self) <= index < len(self):
             raise IndexError(f'shape {index} of {len(self)}')
@@ -81,21 +81,21 @@ class PictureFolder(Sequence[PicturedShape]):
         return self.shards[shard][index - self._starts[shard]]
 
 
-def write_pictures(
+def write_renderings(
     folder: str | Path,
     sources: Sequence[Source],
-    settings: PictureSettings,
+    settings: RenderSettings,
     *,
     shard_size: int = 64,
     processes: int = 1,
     progress: bool = True,
-) -> PictureFolder:
-    """Picture many shapes; shards that are complete already are kept, so a killed run continues.
+) -> RenderingFolder:
+    """Image many shapes; shards that are complete already are kept, so a killed run continues.
 
     Args:
         folder: Created if missing.
         sources: Shapes of the generator (``procedural_sources``) or files (``find_meshes``).
-        settings: Pictures and points.
+        settings: Images and points.
         shard_size: Shapes per shard.
         processes: Worker processes; 1 works in this one.
         progress: Show a bar.
@@ -104,17 +104,17 @@ def write_pictures(
         The folder, opened. Broken meshes are named in its ``broken``.
 
     Raises:
-        PictureShardError: The folder holds shards of other shapes or settings.
+        RenderingShardError: The folder holds shards of other shapes or settings.
     """
     folder = Path(folder)
     jobs = [
-        (folder / f'pictures-{start // shard_size:05d}.npz', sources[start : start + shard_size])
+        (folder / f'images-{start // shard_size:05d}.npz', sources[start : start + shard_size])
         for start in range(0, len(sources), shard_size)
     ]
     expected = {path for path, _ in jobs}
     others = [path for path in folder.glob(_PATTERN) if path not in expected]
     if others:
-        raise PictureShardError(
+        raise RenderingShardError(
             f'{min(others)} does not belong to these {len(sources)} shapes',
             'Choose another folder or delete it',
         )
@@ -124,22 +124,22 @@ def write_pictures(
         task = bar.add_task('', total=len(sources))
         for count in _written(jobs, settings, processes):
             bar.advance(task, count)
-    return PictureFolder(folder)
+    return RenderingFolder(folder)
 
 
 def _written(
-    jobs: Sequence[tuple[Path, Sequence[Source]]], settings: PictureSettings, processes: int
+    jobs: Sequence[tuple[Path, Sequence[Source]]], settings: RenderSettings, processes: int
 ) -> Iterator[int]:
     """Write all shards and yield the number of sources of each one done."""
     if processes <= 1:
         for path, sources in jobs:
-            write_picture_shard(path, sources, settings)
+            write_rendering_shard(path, sources, settings)
             yield len(sources)
         return
     # spawn: a forked child would inherit the locks of a parent that already runs threads.
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        futures = [pool.submit(write_picture_shard, *job, settings) for job in jobs]
+        futures = [pool.submit(write_rendering_shard, *job, settings) for job in jobs]
         try:
             for future, (_, sources) in zip(futures, jobs, strict=True):
                 future.result()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One shape with its points, its pictures and the map between the two."""
+"""One shape with its points, its images and the map between the two."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pointata_core.shapes.rendering.cameras import Cameras, cameras_around
 from pointata_core.shapes.rendering.correspondence import pixel_cells, point_pixels
 from pointata_core.shapes.rendering.ray_casting import RayCaster
 from pointata_core.shapes.rendering.rendering import render
-from pointata_core.shapes.rendering.settings import PictureSettings
+from pointata_core.shapes.rendering.settings import RenderSettings
 from pointata_core.shapes.sampling import sample_surface
 from pointata_core.shapes.shape import Shape
 
 
 @dataclass(frozen=True, eq=False)
-class PicturedShape:
+class RenderedShape:
     """What pre-training needs of one shape.
 
     Args:
         points: (M, 3) float32 surface points in random order, inside the unit sphere.
         normals: (M, 3) float32 unit normals.
         part: (M,) uint8 index into ``part_names``.
-        grey: (V, S, S) uint8 pictures, white background.
+        grey: (V, S, S) uint8 images, white background.
         pixels: (V, M, 2) int16 row and column of every point, -1 where it is hidden.
         cameras: V cameras with view and projection matrices.
         family: Label of the shape.
@@ -56,9 +56,9 @@ class PicturedShape:
         return pixel_cells(self.pixels, stride, self.cameras.size)
 
 
-def picture_shape(
-    shape: Shape, settings: PictureSettings, cameras: Cameras | None = None
-) -> PicturedShape:
+def render_shape(
+    shape: Shape, settings: RenderSettings, cameras: Cameras | None = None
+) -> RenderedShape:
     """Sample a shape's surface, render it and find every point in every view.
 
     The points depend on the shape's name and the settings' seed only.
@@ -72,7 +72,7 @@ def picture_shape(
     rng = np.random.default_rng([zlib.crc32(shape.name.encode()), settings.seed])
     samples = sample_surface(shape, settings.points, rng)
     caster = RayCaster(shape)
-    return PicturedShape(
+    return RenderedShape(
         points=samples.points,
         normals=samples.normals,
         part=samples.part,

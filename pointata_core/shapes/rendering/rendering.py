@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shaded pictures and depth maps of a shape, one ray per pixel.
+"""Shaded images and depth maps of a shape, one ray per pixel.
 
 Grey surfaces on white, lit by a lamp at the camera (Lambert) and by even light. Both sides of a
 face are lit: meshes of public data sets are often turned inside out.
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pointata_core.shapes.rendering.cameras import Cameras
 from pointata_core.shapes.rendering.ray_casting import RayCaster
-from pointata_core.shapes.rendering.settings import PictureSettings
+from pointata_core.shapes.rendering.settings import RenderSettings
 from pointata_core.shapes.rendering.shading import corner_normals
 from pointata_core.shapes.shape import Shape
 
@@ -23,7 +23,7 @@ BACKGROUND = 255
 
 @dataclass(frozen=True, eq=False)
 class Renderings:
-    """V square pictures of one shape.
+    """V square images of one shape.
 
     Args:
         grey: (V, S, S) uint8, white where nothing is.
@@ -37,7 +37,7 @@ class Renderings:
 
 
 def render(
-    shape: Shape, cameras: Cameras, settings: PictureSettings, caster: RayCaster | None = None
+    shape: Shape, cameras: Cameras, settings: RenderSettings, caster: RayCaster | None = None
 ) -> Renderings:
     """Render a shape from all cameras.
 

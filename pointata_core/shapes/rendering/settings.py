@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that decides what the pictures of a shape look like."""
+"""Everything that decides what the images of a shape look like."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pointata_core.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class PictureSettings:
+class RenderSettings:
     """Cameras, shading and the points whose pixels are recorded.
 
     The defaults follow what is published of Pic@Point (Herzog and Suwelack, arXiv 2410.09519) where
@@ -20,7 +20,7 @@ class PictureSettings:
 
     Args:
         views: Number of cameras; 6, 12, 20 and 30 are regular, others spread evenly.
-        size: Width and height of a picture in pixels.
+        size: Width and height of an image in pixels.
         points: Surface points per shape whose pixel in every view is kept.
         radius: Distance of the cameras from the origin; shapes fill the unit sphere.
         fov_degrees: Full angle of view; 50 takes in the unit sphere from a distance of 2.5.
@@ -70,7 +70,7 @@ class PictureSettings:
         for name, holds, expected in rules:
             if not holds:
                 raise ConfigError(
-                    f'{name} of the picture settings is {getattr(self, name)}, expected {expected}',
+                    f'{name} of the image settings is {getattr(self, name)}, expected {expected}',
                     'Correct the value',
                 )
 

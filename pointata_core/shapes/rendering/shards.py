@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictured shapes on disk: compressed ``.npz`` shards, written atomically, read shape by shape.
+"""Rendered shapes on disk: compressed ``.npz`` shards, written atomically, read shape by shape.
 
 A shard holds plain arrays and a JSON text, nothing that unpickling could execute. The arrays of
 shape 7 are called ``0007/points`` and so on, so that one shape is read without unpacking the rest.
@@ -20,19 +20,19 @@ import numpy as np
 from pointata_core.errors import PointataError
 from pointata_core.shapes.mesh_files import BrokenMesh, MeshError
 from pointata_core.shapes.rendering.cameras import Cameras, cameras_around
-from pointata_core.shapes.rendering.rendered_shape import PicturedShape, picture_shape
-from pointata_core.shapes.rendering.settings import PictureSettings
+from pointata_core.shapes.rendering.rendered_shape import RenderedShape, render_shape
+from pointata_core.shapes.rendering.settings import RenderSettings
 from pointata_core.shapes.rendering.sources import Source, describe
 
 FORMAT = 1
 
 
-class PictureShardError(PointataError):
+class RenderingShardError(PointataError):
     """A shard cannot be read, or belongs to another data set."""
 
 
-class PictureShard:
-    """A shard on disk: a sequence of ``PicturedShape``, each read when asked for.
+class RenderingShard:
+    """A shard on disk: a sequence of ``RenderedShape``, each read when asked for.
 
     Args:
         path: The ``.npz`` file.
@@ -45,7 +45,7 @@ class PictureShard:
         broken: Meshes that were skipped.
 
     Raises:
-        PictureShardError: Not a shard, or one of another format version.
+        RenderingShardError: Not a shard, or one of another format version.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -58,11 +58,11 @@ class PictureShard:
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
             raise _damaged(self.path, error) from error
         if found != FORMAT:
-            raise PictureShardError(
+            raise RenderingShardError(
                 f'{self.path} has format {found}, expected {FORMAT}', 'Delete and rewrite it'
             )
         self.metadata: dict[str, Any] = metadata
-        self.settings = PictureSettings(**metadata['settings'])
+        self.settings = RenderSettings(**metadata['settings'])
         self.cameras = Cameras(view, projection, self.settings.size)
         self.names = tuple(shape['name'] for shape in metadata['shapes'])
         self.families = tuple(shape['family'] for shape in metadata['shapes'])
@@ -72,12 +72,12 @@ class PictureShard:
         """Number of shapes."""
         return len(self.names)
 
-    def __getitem__(self, index: int) -> PicturedShape:
+    def __getitem__(self, index: int) -> RenderedShape:
         """Read one shape.
 
         Raises:
             IndexError: There is no such shape.
-            PictureShardError: The file is cut or damaged.
+            RenderingShardError: The file is cut or damaged.
         """
         if not -len(self) <= index < len(self):
             raise IndexError(f'shape {index} of {len(self)}')
@@ -90,7 +90,7 @@ class PictureShard:
             raise _damaged(self.path, error) from error
         normals = arrays['normals'].astype(np.float32)
         description = self.metadata['shapes'][index]
-        return PicturedShape(
+        return RenderedShape(
             points=arrays['points'],
             normals=normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1),
             part=arrays['part'],
@@ -107,15 +107,15 @@ class PictureShard:
 _ARRAYS = ('points', 'normals', 'part', 'grey', 'pixels')
 
 
-def write_picture_shard(
-    path: str | Path, sources: Sequence[Source], settings: PictureSettings
+def write_rendering_shard(
+    path: str | Path, sources: Sequence[Source], settings: RenderSettings
 ) -> Path:
-    """Make and picture the shapes of one shard, unless the very same shard exists already.
+    """Make and image the shapes of one shard, unless the very same shard exists already.
 
     Broken meshes are skipped and named in the shard. The file appears when it is complete.
 
     Raises:
-        PictureShardError: A shard of other shapes or settings lies there.
+        RenderingShardError: A shard of other shapes or settings lies there.
     """
     path = Path(path)
     identity = {'settings': settings.to_dict(), 'sources': [describe(s) for s in sources]}
@@ -133,11 +133,11 @@ def write_picture_shard(
             where = str(getattr(source, 'path', ''))
             broken.append({'name': source.name, 'path': where, 'reason': error.message})
             continue
-        pictured = picture_shape(shape, settings, cameras)
+        rendered = render_shape(shape, settings, cameras)
         key = f'{len(shapes):04d}'
         for name in _ARRAYS:
-            arrays[f'{key}/{name}'] = getattr(pictured, name)
-        arrays[f'{key}/normals'] = np.rint(127 * pictured.normals).astype(np.int8)
+            arrays[f'{key}/{name}'] = getattr(rendered, name)
+        arrays[f'{key}/normals'] = np.rint(127 * rendered.normals).astype(np.int8)
         shapes.append(
             {
                 'name': shape.name,
@@ -160,17 +160,17 @@ def write_picture_shard(
 
 
 def _require_same(path: Path, identity: dict[str, Any]) -> None:
-    metadata = PictureShard(path).metadata
+    metadata = RenderingShard(path).metadata
     # Through JSON, as the stored side went: tuples become lists.
     for key, expected in json.loads(json.dumps(identity)).items():
         if metadata.get(key) != expected:
-            raise PictureShardError(
+            raise RenderingShardError(
                 f'{path} was written with other {key}', 'Choose another folder or delete it'
             )
 
 
-def _damaged(path: Path, error: Exception) -> PictureShardError:
-    return PictureShardError(
-        f'{path} is not a complete picture shard ({type(error).__name__}: {error})',
+def _damaged(path: Path, error: Exception) -> RenderingShardError:
+    return RenderingShardError(
+        f'{path} is not a complete image shard ({type(error).__name__}: {error})',
         'Delete it and write it again',
     )

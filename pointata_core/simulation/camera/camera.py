@@ -27,8 +27,8 @@ class CameraModel:
     """An undistorted camera, mounted on the LiDAR.
 
     Attributes:
-        width: Columns of the picture.
-        height: Rows of the picture.
+        width: Columns of the image.
+        height: Rows of the image.
         view_deg: Horizontal field of view, degrees.
         position: Of the camera in the LiDAR's frame, metres.
         roll_deg: Of the mounting, degrees.
@@ -72,7 +72,7 @@ class CameraModel:
 
     @property
     def intrinsics(self) -> np.ndarray:
-        """(3, 3) camera matrix; the principal point is the picture's middle."""
+        """(3, 3) camera matrix; the principal point is the image's middle."""
         return np.array(
             [[self.focal, 0, self.width / 2], [0, self.focal, self.height / 2], [0, 0, 1]]
         )
@@ -92,7 +92,7 @@ class CameraModel:
     def grid(self) -> SensorModel:
         """The rays through the middles of all pixels; rows from the bottom up, columns to the left.
 
-        Its frame is the camera's body; `upright` brings what it sees into the picture's order.
+        Its frame is the camera's body; `upright` brings what it sees into the image's order.
         """
         rows = (np.arange(self.height) + 0.5 - self.height / 2) / self.focal
         return SensorModel(
@@ -121,12 +121,12 @@ class CameraModel:
         return np.stack([row, column], axis=1), depth
 
     def inside(self, pixels: np.ndarray) -> np.ndarray:
-        """(N,) bool: which pixels (N, 2) lie in the picture; NaN does not."""
+        """(N,) bool: which pixels (N, 2) lie in the image; NaN does not."""
         # Strictly above zero, as the loaders of recorded data have it.
         with np.errstate(invalid='ignore'):
             return ((pixels > 0) & (pixels < (self.height, self.width))).all(axis=1)
 
 
 def upright(grid: np.ndarray) -> np.ndarray:
-    """Turn (rows, columns, ...) of the ray grid into the order of a picture, top left first."""
+    """Turn (rows, columns, ...) of the ray grid into the order of an image, top left first."""
     return grid[::-1, ::-1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LiDAR frames with the picture of a calibrated camera, taken at the same instant."""
+"""LiDAR frames with the image of a calibrated camera, taken at the same instant."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _VEGETATION, _CAR = class_id('vegetation'), class_id('car')
 
 @dataclass(frozen=True, eq=False)
 class SimulatedCameraFrame:
-    """A LiDAR frame with N points, and a picture of H rows and W columns.
+    """A LiDAR frame with N points, and an image of H rows and W columns.
 
     Attributes:
         lidar: The scan with its truth.
@@ -39,7 +39,7 @@ class SimulatedCameraFrame:
         classes: (H, W) uint8 class of what the middle of each pixel shows; ``SKY`` for nothing.
         depth: (H, W) float32 metres along the ray; inf for nothing.
         pixels: (N, 2) row and column of each point; NaN behind the camera.
-        visible: (N,) bool: in the picture, and nothing stands between the point and the camera.
+        visible: (N,) bool: in the image, and nothing stands between the point and the camera.
     """
 
     lidar: SimulatedFrame
@@ -97,7 +97,7 @@ def photograph(
     seed: int,
     rng: np.random.Generator,
 ) -> SimulatedCameraFrame:
-    """Take the picture that belongs to a scan.
+    """Take the image that belongs to a scan.
 
     Args:
         world: The scene.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Light, weather and the sensor's faults: from colours under white light to a picture.
+"""Light, weather and the sensor's faults: from colours under white light to an image.
 
 Flat shading: a surface is as bright as its normal, the sun (or the lamps) and its distance say;
 nothing casts a shadow. All random choices come from the generator of the frame, those of the scene
@@ -36,7 +36,7 @@ class Style:
         wet: 0..1, how much ground is darkened and mirrors the sky.
         streaks: Rain streaks per thousand pixels.
         noise: Standard deviation of the sensor's noise at mid-grey.
-        blur: Standard deviation of blur, as a share of the picture's width.
+        blur: Standard deviation of blur, as a share of the image's width.
     """
 
     sun: float
@@ -90,7 +90,7 @@ def develop(
     seed: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Light a scene and take its picture.
+    """Light a scene and take its image.
 
     Args:
         surfaces: Hits of the camera's rays.
@@ -116,10 +116,10 @@ def develop(
     if style.wet:
         lit = _wetted(lit, surfaces, style, seed)
     haze = np.exp(-surfaces.distance / style.haze_m)[:, None]
-    picture = sky
-    picture[surfaces.ray] = lit * haze + np.array(style.horizon) * (1 - haze)
-    picture = upright(picture.reshape(camera.height, camera.width, 3))
-    return _exposed(picture, style, rng)
+    image = sky
+    image[surfaces.ray] = lit * haze + np.array(style.horizon) * (1 - haze)
+    image = upright(image.reshape(camera.height, camera.width, 3))
+    return _exposed(image, style, rng)
 
 
 def _sky(directions: np.ndarray, style: Style, seed: int) -> np.ndarray:
@@ -198,21 +198,21 @@ def _wetted(lit: np.ndarray, surfaces: Surfaces, style: Style, seed: int) -> np.
     return lit * darker[:, None] * (1 - mirror) + np.array(style.horizon) * mirror
 
 
-def _exposed(picture: np.ndarray, style: Style, rng: np.random.Generator) -> np.ndarray:
-    height, width = picture.shape[:2]
+def _exposed(image: np.ndarray, style: Style, rng: np.random.Generator) -> np.ndarray:
+    height, width = image.shape[:2]
     if style.lamps:  # a longer exposure, within limits: lamps burn out
-        picture = 1 - np.exp(-2.2 * picture)
-    picture = gaussian_filter(picture, (style.blur * width, style.blur * width, 0))
+        image = 1 - np.exp(-2.2 * image)
+    image = gaussian_filter(image, (style.blur * width, style.blur * width, 0))
     if style.streaks:
-        picture = _with_streaks(picture, round(style.streaks * height * width / 1000), rng)
-    grain = rng.standard_normal((height, width, 1)) + 0.7 * rng.standard_normal(picture.shape)
-    picture = picture + style.noise * grain * np.sqrt(np.clip(picture, 0, 1) + 0.1)
-    return (np.clip(picture, 0, 1) ** (1 / 1.4) * 255 + 0.5).astype(np.uint8)
+        image = _with_streaks(image, round(style.streaks * height * width / 1000), rng)
+    grain = rng.standard_normal((height, width, 1)) + 0.7 * rng.standard_normal(image.shape)
+    image = image + style.noise * grain * np.sqrt(np.clip(image, 0, 1) + 0.1)
+    return (np.clip(image, 0, 1) ** (1 / 1.4) * 255 + 0.5).astype(np.uint8)
 
 
-def _with_streaks(picture: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def _with_streaks(image: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Short bright lines, a little aslant, drawn pixel by pixel."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     veil = np.zeros((height, width))
     length = rng.uniform(0.02, 0.09, count) * height
     row, column = rng.uniform(0, height, count), rng.uniform(0, width, count)
@@ -224,4 +224,4 @@ def _with_streaks(picture: np.ndarray, count: int, rng: np.random.Generator) -> 
         seen = (r < height) & (c >= 0) & (c < width)
         np.maximum.at(veil, (r[seen], c[seen]), strength[seen])
     veil = gaussian_filter(veil, 0.5)[..., None]
-    return picture * (1 - veil) + 0.85 * veil
+    return image * (1 - veil) + 0.85 * veil

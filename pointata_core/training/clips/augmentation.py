@@ -2,7 +2,7 @@
 """Other looks of the same clip, made before sampling and neighbour search.
 
 Every frame of a clip is changed alike: what moves stays what moves. As the change comes first,
-everything computed from it (cells, tokens, frozen features) is what a live stream would give.
+everything computed from it (voxels, tokens, frozen features) is what a live stream would give.
 """
 
 from __future__ import annotations

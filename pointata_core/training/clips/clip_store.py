@@ -2,7 +2,7 @@
 """Clips of a data set as the network sees them, prepared once and kept on disk.
 
 Everything that no trained weight has a part in is done here: reading, choosing frames, augmenting,
-cells, tokens, patches. The folder is named by what it depends on, so a changed setting prepares
+voxels, tokens, patches. The folder is named by what it depends on, so a changed setting prepares
 anew and an interrupted preparation goes on.
 """
 
@@ -55,7 +55,7 @@ class StoreRecipe:
         sampling: How recordings become clips.
         variants: Copies of each clip; the first is not augmented.
         task: Which labels are kept.
-        preparation: Cells and normalisation.
+        preparation: Voxels and normalisation.
         augmentation: How copies differ.
         geometry: Tokens and patches.
         limit: Largest number of clips; 0 for all.

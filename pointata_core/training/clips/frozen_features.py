@@ -3,7 +3,7 @@
 
 No trained weight lies before it, so every epoch would compute the same numbers again. They are
 kept as float16 in one memory-mapped file beside the clips, shared by all runs on one backbone; in
-another, the tokens' cues, which depend on no weight at all.
+another, the auxiliary token features, which depend on no weight at all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import Tensor
 from pointata_core.models.point.config import NetworkConfig
 from pointata_core.models.point.geometry import FrameGeometry
 from pointata_core.models.point.pointata import PointATA
-from pointata_core.models.point.token_features import cue_width
+from pointata_core.models.point.token_features import auxiliary_width
 from pointata_core.training.clips.clip_store import ClipStore
 from pointata_core.training.clips.prepared_clips import ClipBatch
 
@@ -35,13 +35,13 @@ class FrozenFeatures:
     Args:
         store: The prepared clips.
         prefix: ``(count, variants, T, 1 + G, D)`` float16, memory-mapped.
-        cues: ``(count, variants, T, G, C)`` likewise, for a network that has any.
+        auxiliary: ``(count, variants, T, G, C)`` likewise, for a network that has any.
     """
 
     def __init__(
-        self, store: ClipStore, prefix: np.ndarray, cues: np.ndarray | None = None
+        self, store: ClipStore, prefix: np.ndarray, auxiliary: np.ndarray | None = None
     ) -> None:
-        self.store, self.prefix, self.cues = store, prefix, cues
+        self.store, self.prefix, self.auxiliary = store, prefix, auxiliary
         self.variants, self.classes = store.variants, store.classes
         self.actions, self.videos = store.actions, store.videos
         shape = (len(store), store.variants)
@@ -85,7 +85,7 @@ class FrozenFeatures:
             action=torch.from_numpy(rows['action']),
             geometry=geometry,
             prefix=kept(self.prefix),
-            cues=None if self.cues is None else kept(self.cues),
+            auxiliary=None if self.auxiliary is None else kept(self.auxiliary),
             motion=torch.from_numpy(rows['motion']) if 'motion' in rows else None,
         )
 
@@ -113,8 +113,8 @@ def freeze_features(
                 batch.points, batch.features, batch.mask, batch.motion, batch.geometry
             )
 
-    def cues(batch: ClipBatch) -> Tensor:
-        return network.clip_cues(
+    def auxiliary(batch: ClipBatch) -> Tensor:
+        return network.clip_auxiliary(
             batch.points, batch.features, batch.mask, batch.motion, batch.geometry
         )
 
@@ -123,11 +123,11 @@ def freeze_features(
     shape = (config.geometry.tokens + 1, config.backbone.width)
     _keep(network, store, prefix, path, shape, device, progress)
     features = np.load(path, mmap_mode='r')
-    if not cue_width(config):
+    if not auxiliary_width(config):
         return FrozenFeatures(store, features)
-    path = folder / f'cues_{cue_key(config)}.npy'
-    shape = (config.geometry.tokens, cue_width(config))
-    _keep(network, store, cues, path, shape, device, progress)
+    path = folder / f'auxiliary_{auxiliary_key(config)}.npy'
+    shape = (config.geometry.tokens, auxiliary_width(config))
+    _keep(network, store, auxiliary, path, shape, device, progress)
     return FrozenFeatures(store, features, np.load(path, mmap_mode='r'))
 
 
@@ -154,11 +154,11 @@ def prefix_key(network: PointATA, autocast: bool) -> str:
     return digest.hexdigest()[:16]
 
 
-def cue_key(config: NetworkConfig) -> str:
-    """Name everything that cues depend on beside the prepared clips."""
+def auxiliary_key(config: NetworkConfig) -> str:
+    """Name everything that auxiliary depend on beside the prepared clips."""
     lags = '_'.join(map(str, config.motion_lags))
     fields = '_fields' if config.token_fields else ''
-    return f'{cue_width(config)}_{lags}_{config.motion_reach:g}{fields}'
+    return f'{auxiliary_width(config)}_{lags}_{config.motion_reach:g}{fields}'
 
 
 @torch.no_grad()

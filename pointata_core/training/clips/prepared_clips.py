@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled clips, prepared once: cells, their labels and their geometry, kept in one file a clip.
+"""Labelled clips, prepared once: voxels, their labels and their geometry, kept in one file a clip.
 
 Sampling and neighbour search cost more than a training step's arithmetic and do not change under
 rotation, reflection or small scaling about the sensor. So they are done once, by the very functions
@@ -24,7 +24,7 @@ from pointata_core.models.point.geometry import FrameGeometry, frame_geometry
 from pointata_core.models.point.pointata import PointATA
 
 IGNORED = 255
-"""Label of a cell that takes no part in the loss."""
+"""Label of a voxel that takes no part in the loss."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class ClipBatch:
     Attributes:
         points: ``(B, T, M, 3)`` normalised.
         mask: ``(B, T, M)``.
-        label: ``(B, T, M)`` int64, ``IGNORED`` for padding and unlabelled cells.
+        label: ``(B, T, M)`` int64, ``IGNORED`` for padding and unlabelled voxels.
         action: ``(B, T)`` int64; negative for none to learn.
         geometry: Of the ``B * T`` frames.
         features: ``(B, T, M, C)`` or ``None``.
         prefix: ``(B * T, 1 + G, D)`` from :meth:`PointATA.encode_prefix`, or ``None``.
         motion: ``(B, T, 4, 4)`` taking the frame before into each frame, normalised, or ``None``.
-        cues: ``(B * T, G, C)`` from :meth:`PointATA.clip_cues`, where they are kept, or ``None``.
+        auxiliary: ``(B * T, G, C)`` from :meth:`PointATA.clip_auxiliary`, where they are kept, or ``None``.
     """
 
     points: Tensor
@@ -70,7 +70,7 @@ class ClipBatch:
     features: Tensor | None = None
     prefix: Tensor | None = None
     motion: Tensor | None = None
-    cues: Tensor | None = None
+    auxiliary: Tensor | None = None
 
     def take(self, clips: Tensor) -> ClipBatch:
         """Cut some clips out, given by their numbers ``(n,)``."""
@@ -87,7 +87,7 @@ class ClipBatch:
             features=None if self.features is None else self.features[clips],
             prefix=None if self.prefix is None else own(self.prefix),
             motion=None if self.motion is None else self.motion[clips],
-            cues=None if self.cues is None else own(self.cues),
+            auxiliary=None if self.auxiliary is None else own(self.auxiliary),
         )
 
     def at_frames(self, numbers: Tensor) -> ClipBatch:
@@ -125,7 +125,7 @@ class ClipBatch:
             geometry=self.geometry.map(own),
             features=None if self.features is None else clipwise(self.features),
             prefix=None if self.prefix is None else own(self.prefix),
-            cues=None if self.cues is None else own(self.cues),
+            auxiliary=None if self.auxiliary is None else own(self.auxiliary),
         )
 
     def to(self, device: torch.device | str) -> ClipBatch:
@@ -139,24 +139,26 @@ class ClipBatch:
         return ClipBatch(**moved)
 
 
-def with_cues(network: nn.Module, batch: ClipBatch) -> ClipBatch:
-    """The same batch with its tokens' cues, where the network has any.
+def with_auxiliary(network: nn.Module, batch: ClipBatch) -> ClipBatch:
+    """The same batch with its auxiliary token features, where the network has any.
 
     They follow from the points, so a batch without points must have brought them.
     """
-    if batch.cues is not None or not isinstance(network, PointATA):
+    if batch.auxiliary is not None or not isinstance(network, PointATA):
         return batch
-    cues = network.clip_cues(batch.points, batch.features, batch.mask, batch.motion, batch.geometry)
-    return replace(batch, cues=cues)
+    auxiliary = network.clip_auxiliary(
+        batch.points, batch.features, batch.mask, batch.motion, batch.geometry
+    )
+    return replace(batch, auxiliary=auxiliary)
 
 
-def cell_labels(
-    label: np.ndarray, cell_of_point: np.ndarray, cells: int, classes: int
+def voxel_labels(
+    label: np.ndarray, voxel_of_point: np.ndarray, voxels: int, classes: int
 ) -> np.ndarray:
-    """Return each cell's majority label ``(M,)`` uint8; ``IGNORED`` where no point has one."""
-    use = (cell_of_point >= 0) & (label < classes)
-    votes = np.bincount(cell_of_point[use] * classes + label[use], minlength=cells * classes)
-    votes = votes.reshape(cells, classes)
+    """Return each voxel's majority label ``(M,)`` uint8; ``IGNORED`` where no point has one."""
+    use = (voxel_of_point >= 0) & (label < classes)
+    votes = np.bincount(voxel_of_point[use] * classes + label[use], minlength=voxels * classes)
+    votes = votes.reshape(voxels, classes)
     return np.where(votes.any(axis=1), votes.argmax(axis=1), IGNORED).astype(np.uint8)
 
 
@@ -170,7 +172,7 @@ def prepare_clip(
 
     Args:
         frames: In order of time; the clip begins as a stream does.
-        preparer: Cells and normalisation.
+        preparer: Voxels and normalisation.
         geometry: Tokens and patches.
         classes: Number of segmentation classes; 0 leaves out what only their head needs.
     """
@@ -182,11 +184,11 @@ def prepare_clip(
     sizes, actions, origin = [], [], None
     for frame in frames:
         prepared = preparer.prepare(frame.points, frame.features, origin)
-        cells = len(prepared.points)
-        if cells:
+        voxels = len(prepared.points)
+        if voxels:
             origin = prepared.origin
         layout = frame_geometry(prepared.points.unsqueeze(0), None, geometry)
-        sizes.append(cells)
+        sizes.append(voxels)
         actions.append(frame.action)
         put('points', prepared.points.numpy())
         if frame.motion is not None:
@@ -197,7 +199,7 @@ def prepare_clip(
             put(name, getattr(layout, name).short().numpy())
         if classes:
             label = np.full(len(frame.points), IGNORED) if frame.label is None else frame.label
-            put('label', cell_labels(label, prepared.cell_of_point, cells, classes))
+            put('label', voxel_labels(label, prepared.voxel_of_point, voxels, classes))
             put('interpolation_index', layout.interpolation_index[0].short().numpy())
             put('interpolation_weight', layout.interpolation_weight[0].numpy())
             put('pillars', layout.pillars[0].short().numpy().T)
@@ -245,14 +247,14 @@ class PreparedClips(torch.utils.data.Dataset):
 
 
 _DENSE = ('label', 'interpolation_index', 'interpolation_weight', 'pillars')
-_PER_CELL = ('points', 'features', *_DENSE)
+_PER_VOXEL = ('points', 'features', *_DENSE)
 _PER_FRAME = ('centre_index', 'patch_index', 'context_index', 'action', 'motion')
 
 
 def frame_of(clip: Mapping[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
     """Cut one frame out of a prepared clip."""
     first, last = clip['offsets'][number : number + 2]
-    cut = {name: clip[name][first:last] for name in _PER_CELL if name in clip}
+    cut = {name: clip[name][first:last] for name in _PER_VOXEL if name in clip}
     cut.update({name: clip[name][number] for name in _PER_FRAME if name in clip})
     return cut
 

@@ -62,7 +62,7 @@ def prepare_jobs(
     Args:
         directory: Where the prepared clips go.
         jobs: What to simulate.
-        preparation: Cells and normalisation.
+        preparation: Voxels and normalisation.
         geometry: Tokens and patches.
         classes: Number of segmentation classes.
         processes: Worker processes.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is changed anew in every training step, on top of the prepared copies of a clip.
 
-Prepared clips and frozen features cost too much to compute again; token centres, the ways of their
+Prepared clips and frozen features cost too much to compute again; token centres, the displacements of their
 patches and the order of frames do not. Where the points are there as well, they move along.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pointata_core.models.point.patch_motion import turned_ways
+from pointata_core.models.point.patch_motion import rotated_displacements
 from pointata_core.training.clips.prepared_clips import ClipBatch
 from pointata_core.training.skill.settings import OptimiserSettings
 
@@ -21,7 +21,7 @@ def augment_step(
     batch: ClipBatch,
     settings: OptimiserSettings,
     up_axis: str,
-    ways: int,
+    displacements: int,
     seed: int,
     part: int = 0,
     parts: int = 1,
@@ -32,7 +32,7 @@ def augment_step(
         batch: Clips of one process.
         settings: How far.
         up_axis: Vertical axis of the sensor frame.
-        ways: How many of the cues are ways, which turn along.
+        displacements: How many of the auxiliary are displacements, which turn along.
         seed: Of this step.
         part: Which part of the batch of all processes this is.
         parts: Number of processes: any number of them changes a clip alike.
@@ -50,7 +50,7 @@ def augment_step(
         scale = 1 + settings.centre_scale * drawn[:, 1:]
         matrix = _about(angle, up_axis) * scale.unsqueeze(1)
         device = batch.points.device
-        batch = _moved(batch, matrix.to(device), shift.to(device).unsqueeze(1), ways)
+        batch = _moved(batch, matrix.to(device), shift.to(device).unsqueeze(1), displacements)
     if settings.time_warp:
         drawn = torch.rand(clips * parts, 2, generator=generator)[own]
         speed = 1 + settings.time_warp * (2 * drawn[:, 0] - 1)
@@ -75,7 +75,7 @@ def warped_frames(frames: int, speed: Tensor, pivot: Tensor) -> Tensor:
     return (warped * (frames - 1)).round().long()
 
 
-def _moved(batch: ClipBatch, matrix: Tensor, shift: Tensor, ways: int) -> ClipBatch:
+def _moved(batch: ClipBatch, matrix: Tensor, shift: Tensor, displacements: int) -> ClipBatch:
     """Apply ``x @ matrix + shift`` to everything in the clips, ``(B, 3, 3)`` and ``(B, 1, 3)``."""
     clips = len(batch.points)
 
@@ -83,17 +83,19 @@ def _moved(batch: ClipBatch, matrix: Tensor, shift: Tensor, ways: int) -> ClipBa
         moved = places.reshape(clips, -1, 3) @ matrix + shift
         return moved.view_as(places) * mask.unsqueeze(-1)
 
-    layout, motion, cues = batch.geometry, batch.motion, batch.cues
+    layout, motion, auxiliary = batch.geometry, batch.motion, batch.auxiliary
     layout = replace(layout, centres=move(layout.centres, layout.token_mask))
     if motion is not None:
         around = torch.eye(4, device=matrix.device).repeat(clips, 1, 1, 1)
         around[:, 0, :3, :3], around[:, 0, :3, 3] = matrix.transpose(1, 2), shift.squeeze(1)
         motion = around @ motion @ torch.linalg.inv(around)
-    if cues is not None and ways:
-        way = turned_ways(cues[..., :ways].unflatten(0, (clips, -1)), matrix).flatten(0, 1)
-        cues = torch.cat([way, cues[..., ways:]], dim=-1)
+    if auxiliary is not None and displacements:
+        displacement = rotated_displacements(
+            auxiliary[..., :displacements].unflatten(0, (clips, -1)), matrix
+        ).flatten(0, 1)
+        auxiliary = torch.cat([displacement, auxiliary[..., displacements:]], dim=-1)
     points = move(batch.points, batch.mask)
-    return replace(batch, geometry=layout, points=points, motion=motion, cues=cues)
+    return replace(batch, geometry=layout, points=points, motion=motion, auxiliary=auxiliary)
 
 
 def _about(angle: Tensor, axis: str) -> Tensor:

@@ -41,7 +41,7 @@ def open_frames(domain: Domain, task: str) -> CameraFrames:
         DataError: Something is missing or damaged.
     """
     if domain.dataset == 'exported':
-        return exported_frames(domain.root, task, domain.pictures)
+        return exported_frames(domain.root, task, domain.images)
     if domain.dataset not in _OPEN:
         raise ConfigError(
             f"no camera data set is called '{domain.dataset}'",
@@ -84,17 +84,17 @@ def collate(samples: Sequence[CameraSample]) -> CameraLidarBatch:
     """Put samples into one batch.
 
     Raises:
-        ConfigError: Their pictures differ in size, or some have one and some have none.
+        ConfigError: Their images differ in size, or some have one and some have none.
     """
     sizes = {None if sample.image is None else sample.image.shape[1:] for sample in samples}
     if len(sizes) > 1 and None in sizes:
         raise ConfigError(
-            'some frames of one batch have a picture and some have none',
-            'Set training.pictures to false, and the LiDAR learns alone',
+            'some frames of one batch have an image and some have none',
+            'Set training.images to false, and the LiDAR learns alone',
         )
     if len(sizes) > 1:
         raise ConfigError(
-            f'pictures of one batch have sizes {sorted(sizes)}',
+            f'images of one batch have sizes {sorted(sizes)}',
             'Set the same bottom_crop or resize for all, or a batch of 1',
         )
 

@@ -74,9 +74,9 @@ class StyleConfig:
     Args:
         image: ``fourier``, ``mixup``, a fair coin between the two for each batch, or ``none``.
         fourier_share: Edge of the exchanged low frequencies, as a share of the shorter image side.
-        mixup_share: How much of the target's picture is mixed in.
+        mixup_share: How much of the target's image is mixed in.
         cloud: Whether clouds take the target's density.
-        pupil_share: How much of the target's picture the *pupil's* source images get; 0 for none.
+        student_share: How much of the target's image the *student's* source images get; 0 for none.
 
     Raises:
         ConfigError: A share outside of [0, 1] (0.5 for the frequencies), or an unknown style.
@@ -86,11 +86,11 @@ class StyleConfig:
     fourier_share: float = 0.1
     mixup_share: float = 0.05
     cloud: bool = True
-    pupil_share: float = 0.0
+    student_share: float = 0.0
 
     def __post_init__(self) -> None:
         if self.image not in ('fourier', 'mixup', 'either', 'none'):
             raise ConfigError(f'unknown image style {self.image!r}')
-        for name, top in (('fourier_share', 0.5), ('mixup_share', 1), ('pupil_share', 1)):
+        for name, top in (('fourier_share', 0.5), ('mixup_share', 1), ('student_share', 1)):
             if not 0 <= getattr(self, name) <= top:
                 raise ConfigError(f'{name} is {getattr(self, name)}, expected 0 to {top}')

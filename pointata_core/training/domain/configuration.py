@@ -28,14 +28,14 @@ class Domain:
             ``simulated``, or ``exported`` for our own format.
         root: Its folder.
         split: Of a public data set; our own format knows its own.
-        pictures: Folder of pictures of our own format, if they lie elsewhere.
+        images: Folder of images of our own format, if they lie elsewhere.
         samples: How frames become samples; as published for the data set if left out.
     """
 
     dataset: str
     root: str
     split: str = ''
-    pictures: str | None = None
+    images: str | None = None
     samples: SampleConfig | None = None
 
 
@@ -49,7 +49,7 @@ class DomainAdaptationConfig:
         setting: Published pair of domains whose weights and schedule are taken.
         second_stage: Write pseudo-labels with the first network, then train a new one on them.
         pseudo_label_mode: How they are damped.
-        pictures: False trains the LiDAR alone: frames need no pictures, and those that have one
+        images: False trains the LiDAR alone: frames need no images, and those that have one
             are used without. For the methods without cross-modal terms.
         target_statistics: Take the statistics of the sparse network's normalisation from the
             target's clouds when a stage has been trained (AdaBN).
@@ -82,7 +82,7 @@ class DomainAdaptationConfig:
     setting: str = 'usa_to_singapore'
     second_stage: bool = False
     pseudo_label_mode: PseudoLabelMode | None = None
-    pictures: bool = True
+    images: bool = True
     target_statistics: bool = False
     answer_points: int | None = None
     fusion: bool | None = None
@@ -108,9 +108,9 @@ class DomainAdaptationConfig:
     def __post_init__(self) -> None:
         # Raises for unknown names, and for a second stage where there is none.
         loss_weights(self.method, self.setting, second_stage=self.second_stage)
-        if not self.pictures and (self.method in ('ftd++', 'xmuda') or self.with_fusion):
+        if not self.images and (self.method in ('ftd++', 'xmuda') or self.with_fusion):
             raise ConfigError(
-                f'training.pictures is false, but {self.method} compares cloud and picture',
+                f'training.images is false, but {self.method} compares cloud and image',
                 "Choose method 'pseudo_labels', 'min_entropy' or 'source_only', without fusion",
             )
         schedule = self.schedule
@@ -154,7 +154,7 @@ class DomainAdaptationConfig:
         style = SETTINGS[self.setting].style
         if 'style' in self.without:
             return StyleConfig(image='none', cloud=False)
-        return style if self.method == 'ftd++' else replace(style, pupil_share=0.0)
+        return style if self.method == 'ftd++' else replace(style, student_share=0.0)
 
     @property
     def with_fusion(self) -> bool:

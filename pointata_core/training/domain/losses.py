@@ -2,7 +2,7 @@
 """Loss terms of xMUDA (Jaritz et al., TPAMI 2022) and FtD++ (Wu et al., TCSVT 2025).
 
 All take class scores before softmax, ``(N, K)``, and return a scalar: the mean over points, zero
-where there are none. A *teacher* passes no gradient on; a *pupil* does.
+where there are none. A *teacher* passes no gradient on; a *student* does.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ def segmentation_loss(
     return F.cross_entropy(scores, labels, class_weights, ignore_index=IGNORE)
 
 
-def divergence(teacher: Tensor, pupil: Tensor) -> Tensor:
+def divergence(teacher: Tensor, student: Tensor) -> Tensor:
     """KL divergence ``sum_k p_k log(p_k / q_k)`` of each point, ``(N,)``.
 
     Args:
         teacher: Probabilities p ``(N, K)``; they pass no gradient on.
-        pupil: Scores whose softmax is q.
+        student: Scores whose softmax is q.
     """
     teacher = teacher.detach()
-    return F.kl_div(F.log_softmax(pupil, dim=1), teacher, reduction='none').sum(dim=1)
+    return F.kl_div(F.log_softmax(student, dim=1), teacher, reduction='none').sum(dim=1)
 
 
 def mean_over_points(values: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ def source_terms(
     weights: LossWeights,
     class_weights: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """Weighted terms of a labelled batch, by name; without a picture, those of the LiDAR.
+    """Weighted terms of a labelled batch, by name; without an image, those of the LiDAR.
 
     Args:
         output: Answers on the source.
@@ -79,7 +79,7 @@ def domain_terms(
 
     Args:
         stylised: The teacher's answers on the source in the target's style.
-        source: The pupil's answers on the same points of the source.
+        source: The student's answers on the same points of the source.
         weights: A weight of zero leaves its term out.
     """
     terms = {}

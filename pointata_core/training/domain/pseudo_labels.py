@@ -49,7 +49,7 @@ class Answers:
 def answers_of(output: CameraLidarOutput, counts: Iterable[int]) -> list[tuple[Answers, Answers]]:
     """Labels and probabilities of both main heads, 2D first, for each sample of a batch.
 
-    Without a picture both are the LiDAR's.
+    Without an image both are the LiDAR's.
     """
     counts = list(counts)
     image = output.cloud if output.image is None else output.image

@@ -89,10 +89,10 @@ class Domains:
         few = None if labelled is None else open_frames(labelled, task)
         return Domains(*frames, tested, (*samples, last), few)
 
-    def without_pictures(self) -> Domains:
+    def without_images(self) -> Domains:
         """The same data as a LiDAR alone has it."""
         frames = {name: getattr(self, name) for name in _PARTS}
-        blind = {name: f.without_pictures() for name, f in frames.items() if f is not None}
+        blind = {name: f.without_images() for name, f in frames.items() if f is not None}
         return replace(self, **blind)
 
     def weights(self) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -160,8 +160,8 @@ def run_domain_adaptation(
     """
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    if not config.pictures:
-        domains = domains.without_pictures()
+    if not config.images:
+        domains = domains.without_images()
     if domains.labelled is not None and config.schedule.batch % 2:
         raise ConfigError(
             f'training.batch is {config.schedule.batch}, and half of it is to be of the target',
@@ -201,8 +201,8 @@ def new_network(config: DomainAdaptationConfig, classes: int, grid: int) -> Came
     for part in network.cloud_net.modules():
         if isinstance(part, torch.nn.BatchNorm1d):
             part.momentum = config.statistics_rate
-    if not config.pictures:
-        # Whoever shows it a picture all the same gets the LiDAR's answer: all classes alike from
+    if not config.images:
+        # Whoever shows it an image all the same gets the LiDAR's answer: all classes alike from
         # the camera change nothing in the mean of both.
         torch.nn.init.zeros_(network.image_heads.main.weight)
         torch.nn.init.zeros_(network.image_heads.main.bias)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How good a network is on a split, and its answers there as pseudo-labels.
 
-One frame at a time, whole pictures, nothing random. Three answers are scored: the camera's main
+One frame at a time, whole images, nothing random. Three answers are scored: the camera's main
 head (``image``, which has seen both sensors where there is a fusion), the LiDAR's (``cloud``), and
-the mean of both probabilities (``ensemble``). Frames without pictures have the LiDAR's only.
+the mean of both probabilities (``ensemble``). Frames without images have the LiDAR's only.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def score_network(
     samples: SampleConfig,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Score all three answers, or the LiDAR's where there are no pictures.
+    """Score all three answers, or the LiDAR's where there are no images.
 
     Args:
         network: Put into evaluation mode.

@@ -60,7 +60,7 @@ _KITTI = LossWeights(modality_source=0.1, modality_target=0.02, domain_same=0.1,
 SETTINGS: dict[str, Setting] = {
     'day_to_night': Setting(
         _NUSCENES,
-        StyleConfig(image='fourier', pupil_share=0.2),
+        StyleConfig(image='fourier', student_share=0.2),
         Schedule(100_000, (80_000, 90_000), image_rate=1e-3),
     ),
     'usa_to_singapore': Setting(_NUSCENES, StyleConfig(), Schedule(60_000)),
@@ -73,7 +73,7 @@ SETTINGS: dict[str, Setting] = {
     ),
     'a2d2_to_semantickitti': Setting(
         _KITTI,
-        StyleConfig(image='fourier', pupil_share=0.05),
+        StyleConfig(image='fourier', student_share=0.05),
         Schedule(200_000, (160_000, 180_000), batch=4),
         xmuda=(0.1, 0.01),
     ),

@@ -2,7 +2,7 @@
 """Statistics of the target in the normalisation of a trained network (AdaBN).
 
 Another sensor or place gives other densities and shapes, and with them other means and variances of
-every channel. Taking these from clouds of the target needs no labels, no pictures and no training
+every channel. Taking these from clouds of the target needs no labels, no images and no training
 (Li et al., "Adaptive Batch Normalization for practical domain adaptation", Pattern Recognition
 2018).
 """
@@ -36,7 +36,7 @@ def take_statistics(network: SparseUNet, frames: CameraFrames, samples: SampleCo
     norms = [part for part in network.modules() if isinstance(part, VoxelNorm)]
     rates = [norm.momentum for norm in norms]
     device = next(network.parameters()).device
-    clouds = CameraSamples(frames.without_pictures(), samples.without_chance())
+    clouds = CameraSamples(frames.without_images(), samples.without_chance())
     network.train()
     for norm in norms:
         norm.reset_running_stats()

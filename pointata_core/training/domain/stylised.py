@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The source in the target's style (MMST of FtD++): same content and labels, foreign looks.
 
-Images take the target's low frequencies (FDA, Yang & Soatto, CVPR 2020) or a little of its picture;
+Images take the target's low frequencies (FDA, Yang & Soatto, CVPR 2020) or a little of its image;
 clouds are scaled to the target's density.
 """
 
@@ -139,13 +139,13 @@ def stylise(
     return batch, answered
 
 
-def mixed_for_pupil(
+def mixed_for_student(
     source: CameraLidarBatch, target: CameraLidarBatch, config: StyleConfig
 ) -> CameraLidarBatch:
-    """The source as the pupil sees it, with ``pupil_share`` of the target's pictures."""
-    if not config.pupil_share:
+    """The source as the student sees it, with ``student_share`` of the target's images."""
+    if not config.student_share:
         return source
-    return replace(source, image=mixup(source.image, target.image, config.pupil_share))
+    return replace(source, image=mixup(source.image, target.image, config.student_share))
 
 
 def _restyled(

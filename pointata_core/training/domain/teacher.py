@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A teacher that is the moving average of its pupil (Tarvainen & Valpola, NeurIPS 2017)."""
+"""A teacher that is the moving average of its student (Tarvainen & Valpola, NeurIPS 2017)."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ class MovingAverageTeacher(nn.Module):
     step weighs both alike and the start is soon forgotten.
 
     Args:
-        pupil: The network to copy; it is not kept.
+        student: The network to copy; it is not kept.
         decay: Largest a.
         mode: ``train`` answers with the statistics of the batch and with dropout, as published.
-            ``eval`` answers with running statistics, which then follow the pupil's as well.
+            ``eval`` answers with running statistics, which then follow the student's as well.
     """
 
     step: torch.Tensor
 
-    def __init__(self, pupil: nn.Module, decay: float = 0.999, mode: TeacherMode = 'train') -> None:
+    def __init__(
+        self, student: nn.Module, decay: float = 0.999, mode: TeacherMode = 'train'
+    ) -> None:
         super().__init__()
         if not 0 <= decay < 1:
             raise ValueError(f'decay must lie in [0, 1), found {decay}')
         if mode not in ('train', 'eval'):
             raise ValueError(f"mode must be 'train' or 'eval', found {mode!r}")
         self.decay, self.mode = decay, mode
-        self.network = copy.deepcopy(pupil).requires_grad_(False)
+        self.network = copy.deepcopy(student).requires_grad_(False)
         self.register_buffer('step', torch.zeros((), dtype=torch.int64))
         self.train()
 
@@ -50,13 +52,13 @@ class MovingAverageTeacher(nn.Module):
         return self.network(*inputs)
 
     @torch.no_grad()
-    def follow(self, pupil: nn.Module) -> float:
-        """Move towards the pupil after one of its steps; returns the weight a of the past."""
+    def follow(self, student: nn.Module) -> float:
+        """Move towards the student after one of its steps; returns the weight a of the past."""
         self.step += 1
         past = min(1 - 1 / (int(self.step) + 1), self.decay)
-        for own, new in zip(self.network.parameters(), pupil.parameters(), strict=True):
+        for own, new in zip(self.network.parameters(), student.parameters(), strict=True):
             own.lerp_(new, 1 - past)
         if self.mode == 'eval':
-            for own, new in zip(self.network.buffers(), pupil.buffers(), strict=True):
+            for own, new in zip(self.network.buffers(), student.buffers(), strict=True):
                 own.lerp_(new, 1 - past) if own.is_floating_point() else own.copy_(new)
         return past

@@ -19,7 +19,7 @@ from pointata_core.training.domain.objective import (
     source_terms,
     target_terms,
 )
-from pointata_core.training.domain.stylised import mixed_for_pupil, stylise
+from pointata_core.training.domain.stylised import mixed_for_student, stylise
 from pointata_core.training.domain.teacher import MovingAverageTeacher
 
 
@@ -28,7 +28,7 @@ class CrossModalModule(lightning.LightningModule):
 
     Args:
         config: Every choice.
-        network: The pupil.
+        network: The student.
         weights: Of the loss terms of this stage.
         class_weights: ``(K,)`` for the cross-entropy on the source, or None.
         labelled_weights: ``(K,)`` for that on labelled frames of the target domain, or None.
@@ -77,7 +77,7 @@ class CrossModalModule(lightning.LightningModule):
         if config.answer_points is not None:
             source, target = (answered_at(part, config.answer_points) for part in pair[:2])
             pair = pair._replace(source=source, target=target)
-        source = mixed_for_pupil(pair.source, pair.target, config.style)
+        source = mixed_for_student(pair.source, pair.target, config.style)
         answers = self.network(source)
         if pair.mixed:
             of_target = source.samples % 2 == 1

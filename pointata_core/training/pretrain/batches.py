@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of clouds with pictures, a pure function of (seed, step): resuming needs no state.
+"""Batches of clouds with images, a pure function of (seed, step): resuming needs no state.
 
 Points keep their place in the point-to-pixel map when the cloud is moved, by index. A cloud moved
 by T belongs with the view matrix V T^-1, which gives the same pixels and tells the pose encoder how
@@ -16,14 +16,14 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from pointata_core.errors import ConfigError
-from pointata_core.training.pretrain.image_bank import PictureBank
+from pointata_core.training.pretrain.image_bank import ImageBank
 from pointata_core.training.pretrain.settings import PretrainingConfig
 
 _LEAST_VISIBLE = 0.125
 """A view that shows less of the points is drawn again (8 of 64 regions)."""
 
 
-class PictureClouds(Dataset):
+class ImageClouds(Dataset):
     """Shapes as training sees them, keyed by (draw, shape).
 
     Args:
@@ -35,12 +35,12 @@ class PictureClouds(Dataset):
         ConfigError: The bank has fewer points or views than are asked for.
     """
 
-    def __init__(self, bank: PictureBank, config: PretrainingConfig, augment: bool = True) -> None:
+    def __init__(self, bank: ImageBank, config: PretrainingConfig, augment: bool = True) -> None:
         for name, have in (('points', bank.points.shape[1]), ('views', bank.views)):
             if getattr(config, name) > have:
                 raise ConfigError(
-                    f'training.{name} is {getattr(config, name)}, the pictures have {have}',
-                    'Lower it, or write pictures with more',
+                    f'training.{name} is {getattr(config, name)}, the images have {have}',
+                    'Lower it, or write images with more',
                 )
         self.bank = bank
         self.config = config
@@ -55,7 +55,7 @@ class PictureClouds(Dataset):
         return len(self.bank)
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
-        """One cloud and its pictures.
+        """One cloud and its images.
 
         Returns:
             ``points (N, 3)``, ``grey (W, H, H)`` uint8, ``cell (W, N)`` int64, ``view (W, 4, 4)``,
@@ -141,7 +141,7 @@ class StepBatches(Sampler[list[tuple[int, int]]]):
         return self.steps[1] - self.steps[0]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        """Yield lists of keys for `PictureClouds`."""
+        """Yield lists of keys for `ImageClouds`."""
         per_step = self.batch * self.processes
         for step in range(*self.steps):
             first = step * per_step + self.rank * self.batch

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""InfoNCE between points and pictures, with several positives and neutral pairs.
+"""InfoNCE between points and images, with several positives and neutral pairs.
 
 InfoNCE (van den Oord et al., 2018) classifies the true partner among candidates. Between regions
 and cells two things are special. Several regions may lie in one cell: seen from the cell they are
@@ -80,14 +80,14 @@ def local_contrast(
         cells: ``(B, W, H, d)``.
         cell_of_region: ``(B, W, G)`` int64, -1 where a region is hidden.
         temperature: Divides the cosines.
-        negatives: Whether cells of all pictures or of the region's own compete.
+        negatives: Whether cells of all images or of the region's own compete.
     """
     batch, views, _, _ = regions.shape
     visible = cell_of_region >= 0
-    picture = torch.arange(batch * views, device=regions.device).view(batch, views, 1)
-    place = (picture * cells.shape[2] + cell_of_region)[visible]
+    image = torch.arange(batch * views, device=regions.device).view(batch, views, 1)
+    place = (image * cells.shape[2] + cell_of_region)[visible]
     occupied, owner = place.unique(return_inverse=True)
-    of_region = picture.expand_as(visible)[visible][:, None]
+    of_region = image.expand_as(visible)[visible][:, None]
     of_cell = occupied.div(cells.shape[2], rounding_mode='floor')[None]
     allowed = of_region == of_cell
     if negatives == 'batch':
@@ -95,10 +95,10 @@ def local_contrast(
     return info_nce(regions[visible], cells.flatten(0, 2)[occupied], owner, allowed, temperature)
 
 
-def overall_contrast(shapes: Tensor, pictures: Tensor, temperature: float) -> Contrast:
-    """Contrast shapes ``(B, d)`` with their pictures ``(B, W, d)``."""
-    batch, views, width = pictures.shape
+def overall_contrast(shapes: Tensor, images: Tensor, temperature: float) -> Contrast:
+    """Contrast shapes ``(B, d)`` with their images ``(B, W, d)``."""
+    batch, views, width = images.shape
     anchors = shapes.unsqueeze(1).expand(-1, views, -1).reshape(-1, width)
     owner = torch.arange(batch * views, device=shapes.device)
     allowed = (owner[:, None] // views) != (owner[None] // views)
-    return info_nce(anchors, pictures.flatten(0, 1), owner, allowed, temperature)
+    return info_nce(anchors, images.flatten(0, 1), owner, allowed, temperature)

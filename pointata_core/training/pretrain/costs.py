@@ -43,7 +43,7 @@ def cost_facts(wall: float, processor: float, **counts: int) -> dict[str, Any]:
     Args:
         wall: Seconds by the clock.
         processor: Seconds of processor.
-        **counts: How much was done, such as ``pictures=640``.
+        **counts: How much was done, such as ``images=640``.
     """
     facts: dict[str, Any] = {'wall_s': round(wall, 1), 'processor_s': round(processor, 1)}
     for name, count in counts.items():
@@ -121,11 +121,11 @@ def _plain(metrics: dict[str, Any]) -> dict[str, float]:
 def describe_cost(name: str, facts: dict[str, Any]) -> str:
     """One line for people: ``training: 480 shapes in 12 s (11 s of processor), 40 a second``."""
     counts = [
-        f'{facts[key]:,} {key} in' for key in ('pictures', 'shapes') if facts.get(key) is not None
+        f'{facts[key]:,} {key} in' for key in ('images', 'shapes') if facts.get(key) is not None
     ]
     rates = [
         f'{facts[f"{key}_per_processor_s"]} {key} per second of processor'
-        for key in ('pictures', 'shapes')
+        for key in ('images', 'shapes')
         if facts.get(f'{key}_per_processor_s') is not None
     ]
     peak = facts.get('peak_memory_bytes') or 0

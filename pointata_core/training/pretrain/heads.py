@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Heads that bring points and pictures into one space, and the encoder of the camera's pose.
+"""Heads that bring points and images into one space, and the encoder of the camera's pose.
 
 Layout after Pic@Point (Herzog and Suwelack, arXiv 2410.09519): 1D convolutions for regions of the
-cloud, 2D convolutions for cells of the picture, MLPs for whole shapes and pictures; the pose, from
+cloud, 2D convolutions for cells of the image, MLPs for whole shapes and images; the pose, from
 view and projection matrix, is 64 wide and joins the local point head. Where exactly is not
 published: it must be followed by a non-linearity, since added linearly it shifts the score of a
 cell by the same amount for all regions of a view. All outputs have unit length.
@@ -77,7 +77,7 @@ class LocalPointHead(nn.Module):
         return F.normalize(x, dim=1).transpose(1, 2).unflatten(0, (batch, views))
 
 
-class LocalPictureHead(nn.Module):
+class LocalImageHead(nn.Module):
     """Cells of a feature map, each by itself.
 
     Args:
@@ -100,7 +100,7 @@ class LocalPictureHead(nn.Module):
 
 
 class OverallHead(nn.Module):
-    """Whole shapes or whole pictures.
+    """Whole shapes or whole images.
 
     Args:
         width: Channels in.

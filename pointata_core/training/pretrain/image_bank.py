@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All pictures, points and point-to-pixel maps of a folder, unpacked once into memory.
+"""All images, points and point-to-pixel maps of a folder, unpacked once into memory.
 
 Training looks at every shape many times; unpacking shards again for each look would cost more than
-the picture network. A shape of 20 views at 64 x 64 with 2,048 points takes about 270 kB.
+the image encoder. A shape of 20 views at 64 x 64 with 2,048 points takes about 270 kB.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointata_core.errors import ConfigError
-from pointata_core.shapes.rendering import Cameras, PictureFolder, pixel_cells
+from pointata_core.shapes.rendering import Cameras, RenderingFolder, pixel_cells
 
 
 @dataclass(frozen=True, eq=False)
-class PictureBank:
+class ImageBank:
     """S shapes with V views each.
 
     Attributes:
@@ -37,7 +37,7 @@ class PictureBank:
     cameras: Cameras
 
     @classmethod
-    def read(cls, folder: PictureFolder) -> PictureBank:
+    def read(cls, folder: RenderingFolder) -> ImageBank:
         """Unpack a whole folder."""
         shapes = list(folder)
         families = tuple(sorted({shape.family for shape in shapes}))
@@ -63,12 +63,12 @@ class PictureBank:
         """``(S, V, M)`` cell of every point in a feature map of this stride, -1 where hidden.
 
         Raises:
-            ConfigError: The pictures do not divide into such cells.
+            ConfigError: The images do not divide into such cells.
         """
         size = self.grey.shape[-1]
         if size % stride:
             raise ConfigError(
-                f'map_stride is {stride}, pictures are {size} pixels wide',
-                'Choose a stride that divides the pictures',
+                f'map_stride is {stride}, images are {size} pixels wide',
+                'Choose a stride that divides the images',
             )
         return pixel_cells(self.pixels, stride, size)

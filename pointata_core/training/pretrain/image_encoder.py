@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frozen picture network: grey pictures in, one feature map and one vector out.
+"""The frozen image encoder: grey images in, one feature map and one vector out.
 
 Pic@Point (Herzog and Suwelack, arXiv 2410.09519) takes a frozen ResNet-18. Its last map is 32
-times coarser than the picture, 7 x 7 at 224 pixels. Small pictures need finer maps: at stride s the
+times coarser than the image, 7 x 7 at 224 pixels. Small images need finer maps: at stride s the
 map is all stages from s on, the coarser ones repeated (hypercolumns, Hariharan et al., CVPR 2015),
 which at stride 32 is the last stage alone, as published.
 """
@@ -24,21 +24,21 @@ STRIDES = (4, 8, 16, 32)
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as its weights expect
 
 
-class PictureFeatures(NamedTuple):
-    """``cells (P, C, h, h)`` and ``overall (P, 512)`` of P pictures."""
+class ImageFeatures(NamedTuple):
+    """``cells (P, C, h, h)`` and ``overall (P, 512)`` of P images."""
 
     cells: Tensor
     overall: Tensor
 
 
-def normalise_pictures(grey: Tensor) -> Tensor:
-    """Grey pictures ``(P, H, W)`` uint8 as the ``(P, 3, H, W)`` float input of a ResNet."""
+def normalise_images(grey: Tensor) -> Tensor:
+    """Grey images ``(P, H, W)`` uint8 as the ``(P, 3, H, W)`` float input of a ResNet."""
     values = (grey.float() / 255).unsqueeze(1)
     mean, std = (torch.tensor(v, device=grey.device).view(1, 3, 1, 1) for v in (_MEAN, _STD))
     return (values - mean) / std
 
 
-class FrozenPictureNetwork(nn.Module):
+class FrozenImageEncoder(nn.Module):
     """A ResNet that gives features and never changes, batch statistics included.
 
     Args:
@@ -58,24 +58,24 @@ class FrozenPictureNetwork(nn.Module):
         """Channels C of the map."""
         return sum(WIDTHS[self.first :])
 
-    def train(self, mode: bool = True) -> FrozenPictureNetwork:
+    def train(self, mode: bool = True) -> FrozenImageEncoder:
         """Stay in evaluation mode: batch statistics would drift otherwise."""
         return super().train(False)
 
     @torch.no_grad()
-    def forward(self, grey: Tensor) -> PictureFeatures:
-        """Look at pictures ``(P, H, H)`` uint8."""
-        stages = self.trunk.maps(normalise_pictures(grey))[1:]
+    def forward(self, grey: Tensor) -> ImageFeatures:
+        """Look at images ``(P, H, H)`` uint8."""
+        stages = self.trunk.maps(normalise_images(grey))[1:]
         finest = stages[self.first]
         columns = [finest]
         columns += [
             F.interpolate(stage, size=finest.shape[-2:]) for stage in stages[self.first + 1 :]
         ]
-        return PictureFeatures(torch.cat(columns, dim=1), stages[-1].mean(dim=(2, 3)))
+        return ImageFeatures(torch.cat(columns, dim=1), stages[-1].mean(dim=(2, 3)))
 
 
-def read_picture_network(path: str | Path, stride: int) -> FrozenPictureNetwork:
-    """Read a frozen picture network; the file's tensors tell whether it is a ResNet-18 or -34.
+def read_image_encoder(path: str | Path, stride: int) -> FrozenImageEncoder:
+    """Read a frozen image encoder; the file's tensors tell whether it is a ResNet-18 or -34.
 
     Args:
         path: ``.safetensors`` of ``pretrain-image``, or ``.pth`` as published for torchvision.
@@ -93,5 +93,5 @@ def read_picture_network(path: str | Path, stride: int) -> FrozenPictureNetwork:
         except CheckpointError as error:
             failed = failed or error
             continue
-        return FrozenPictureNetwork(trunk, stride)
+        return FrozenImageEncoder(trunk, stride)
     raise failed

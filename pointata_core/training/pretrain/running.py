@@ -24,16 +24,16 @@ from torch.utils.data import DataLoader
 from pointata_core.errors import ConfigError
 from pointata_core.evaluation.environment import machine, versions
 from pointata_core.models.checkpoints.files import sha256_of
-from pointata_core.training.pretrain.batches import PictureClouds, StepBatches, split_shapes
+from pointata_core.training.pretrain.batches import ImageClouds, StepBatches, split_shapes
 from pointata_core.training.pretrain.costs import RunRecord
 from pointata_core.training.pretrain.exporting import BACKBONE, CHECKPOINT, RESOLVED, export_encoder
-from pointata_core.training.pretrain.image_bank import PictureBank
-from pointata_core.training.pretrain.image_encoder import FrozenPictureNetwork, read_picture_network
+from pointata_core.training.pretrain.image_bank import ImageBank
+from pointata_core.training.pretrain.image_encoder import FrozenImageEncoder, read_image_encoder
 from pointata_core.training.pretrain.settings import PretrainingConfig
 from pointata_core.training.pretrain.training import PicPointModule
 
 
-class PictureData(lightning.LightningDataModule):
+class ImageData(lightning.LightningDataModule):
     """Batches for one epoch of ``epoch_steps``; built anew for each, so it can start anywhere.
 
     Args:
@@ -41,7 +41,7 @@ class PictureData(lightning.LightningDataModule):
         config: Of the run.
     """
 
-    def __init__(self, bank: PictureBank, config: PretrainingConfig) -> None:
+    def __init__(self, bank: ImageBank, config: PretrainingConfig) -> None:
         super().__init__()
         self.bank = bank
         self.config = config
@@ -59,7 +59,7 @@ class PictureData(lightning.LightningDataModule):
             trainer.global_rank,
             trainer.world_size,
         )
-        dataset = PictureClouds(self.bank, config)
+        dataset = ImageClouds(self.bank, config)
         return DataLoader(dataset, batch_sampler=batches, num_workers=config.workers)
 
     def val_dataloader(self) -> DataLoader:
@@ -70,14 +70,14 @@ class PictureData(lightning.LightningDataModule):
             [(0, int(shape)) for shape in self.held_back[i * config.batch : (i + 1) * config.batch]]
             for i in range(min(whole, 4))
         ]
-        return DataLoader(PictureClouds(self.bank, config, augment=False), batch_sampler=batches)
+        return DataLoader(ImageClouds(self.bank, config, augment=False), batch_sampler=batches)
 
 
 def run_pretraining(
     output: str | Path,
     config: PretrainingConfig,
-    bank: PictureBank,
-    picture_weights: str | Path | None,
+    bank: ImageBank,
+    image_weights: str | Path | None,
     *,
     provenance: dict[str, Any] | None = None,
     trainer_options: dict[str, Any] | None = None,
@@ -87,9 +87,9 @@ def run_pretraining(
     Args:
         output: The run's folder.
         config: Every choice.
-        bank: Pictures to learn from.
-        picture_weights: Weights of a ResNet-18 or -34; None only without contrasts.
-        provenance: Of data and picture network, for the manifest.
+        bank: Images to learn from.
+        image_weights: Weights of a ResNet-18 or -34; None only without contrasts.
+        provenance: Of data and image encoder, for the manifest.
         trainer_options: Passed to Lightning (devices, precision, strategy, ...).
 
     Returns:
@@ -100,14 +100,14 @@ def run_pretraining(
     """
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    facts = _resolved(config, bank, picture_weights, trainer_options or {})
+    facts = _resolved(config, bank, image_weights, trainer_options or {})
     require_same_run(output / RESOLVED, facts)
     if (output / BACKBONE).with_suffix('.json').is_file():
         return output / BACKBONE
     lightning.seed_everything(config.seed, verbose=False)
-    module = PicPointModule(config, _picture_network(config, picture_weights), _radius(bank))
+    module = PicPointModule(config, _image_encoder(config, image_weights), _radius(bank))
     trainer = _trainer(output, config, trainer_options or {})
-    _fit(trainer, module, PictureData(bank, config), output / CHECKPOINT)
+    _fit(trainer, module, ImageData(bank, config), output / CHECKPOINT)
     if trainer.is_global_zero:
         record = next(one for one in trainer.callbacks if isinstance(one, RunRecord))
         provenance = dict(provenance or {})
@@ -122,7 +122,7 @@ def run_pretraining(
 
 
 def _fit(
-    trainer: lightning.Trainer, module: PicPointModule, data: PictureData, checkpoint: Path
+    trainer: lightning.Trainer, module: PicPointModule, data: ImageData, checkpoint: Path
 ) -> None:
     """Train to the last step, from a checkpoint if there is one.
 
@@ -154,7 +154,7 @@ def require_same_run(path: Path, facts: dict[str, Any]) -> None:
         part.replace(path)
         return
     before = json.loads(path.read_text())
-    for section in ('training', 'pictures', 'picture_network'):
+    for section in ('training', 'images', 'image_encoder'):
         old, new = before.get(section, {}), plain[section]
         for name in sorted(old.keys() | new.keys()):
             if old.get(name) != new.get(name):
@@ -195,7 +195,7 @@ def _trainer(output: Path, config: PretrainingConfig, options: dict[str, Any]) -
 
 def _resolved(
     config: PretrainingConfig,
-    bank: PictureBank,
+    bank: ImageBank,
     weights: str | Path | None,
     options: dict[str, Any],
 ) -> dict[str, Any]:
@@ -203,38 +203,38 @@ def _resolved(
     if weights is not None and config.contrasts:
         if not Path(weights).is_file():
             raise ConfigError(
-                f'{weights}: found no weights of a picture network',
+                f'{weights}: found no weights of a image encoder',
                 'Train one with pointata pretrain-image, or give ImageNet weights of ResNet-18',
             )
         network = {'sha256': sha256_of(weights), 'name': Path(weights).name}
     return {
         'training': asdict(config),
-        'pictures': {
+        'images': {
             'shapes': len(bank),
             'views': bank.views,
             'size': int(bank.grey.shape[-1]),
             'points': int(bank.points.shape[1]),
             'families': list(bank.families),
         },
-        'picture_network': network,
+        'image_encoder': network,
         'trainer': {k: v for k, v in options.items() if isinstance(v, str | int)},
         'machine': machine(),
         'versions': versions(),
     }
 
 
-def _picture_network(
+def _image_encoder(
     config: PretrainingConfig, weights: str | Path | None
-) -> FrozenPictureNetwork | None:
+) -> FrozenImageEncoder | None:
     if not config.contrasts:
         return None
     if weights is None:
         raise ConfigError(
-            'a contrast with pictures needs a picture network',
+            'a contrast with images needs a image encoder',
             'Train one with pointata pretrain-image, or give ImageNet weights of ResNet-18',
         )
-    return read_picture_network(weights, config.map_stride)
+    return read_image_encoder(weights, config.map_stride)
 
 
-def _radius(bank: PictureBank) -> float:
+def _radius(bank: ImageBank) -> float:
     return float(torch.from_numpy(bank.cameras.eyes).norm(dim=1).mean())

@@ -13,7 +13,7 @@ from typing import Literal
 from pointata_core.errors import ConfigError
 
 PoseJoin = Literal['none', 'input', 'mid']
-Negatives = Literal['batch', 'picture']
+Negatives = Literal['batch', 'image']
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class PretrainingConfig:
         tokens: Patches per cloud (transformer), or points with a local feature (DGCNN).
         patch_size: Points per patch, or neighbours in DGCNN's graphs.
         points: Points per cloud and step.
-        views: Pictures per shape and step, drawn anew each time.
-        view_pool: Pictures to draw from, evenly spread over those stored; 0 for all.
+        views: Images per shape and step, drawn anew each time.
+        view_pool: Images to draw from, evenly spread over those stored; 0 for all.
         latent: Width d of the shared space.
-        map_stride: Pixels per cell of the picture network's map.
+        map_stride: Pixels per cell of the image encoder's map.
         pose_join: Where the pose enters the local point head; ``none`` leaves it out.
-        train_picture_heads: Whether the heads behind the frozen picture network learn.
+        train_image_heads: Whether the heads behind the frozen image encoder learn.
         temperature: Of both contrasts.
-        negatives: Cells of the whole batch compete, or those of a region's own picture.
-        overall_weight: Of the contrast of shapes and pictures; 0 switches it off.
+        negatives: Cells of the whole batch compete, or those of a region's own image.
+        overall_weight: Of the contrast of shapes and images; 0 switches it off.
         local_weight: Of the contrast of regions and cells; 0 switches it off.
         masked_weight: Of masked patch reconstruction (transformer only); 0 switches it off.
         mask_ratio: Share of patches hidden for reconstruction.
@@ -65,7 +65,7 @@ class PretrainingConfig:
     latent: int = 512
     map_stride: int = 32
     pose_join: PoseJoin = 'mid'
-    train_picture_heads: bool = True
+    train_image_heads: bool = True
     temperature: float = 0.1
     negatives: Negatives = 'batch'
     overall_weight: float = 1.0
@@ -121,7 +121,7 @@ class PretrainingConfig:
 
     @property
     def contrasts(self) -> bool:
-        """Whether pictures are looked at."""
+        """Whether images are looked at."""
         return self.overall_weight > 0 or self.local_weight > 0
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which procedural families train and which are kept away for probing.
 
-A picture network taught with family names passes those names on to the point encoder, so a probe on
+A image encoder taught with family names passes those names on to the point encoder, so a probe on
 the same families would flatter. Fourteen families, two of each group, are never trained on.
 """
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture network of our own, taught to name the family of a rendered shape.
+"""A image encoder of our own, taught to name the family of a rendered shape.
 
-ImageNet weights cannot be had everywhere, and a frozen random network would make point-picture
-contrast meaningless. So a ResNet-18 learns on the rendered pictures themselves. What it knows are
+ImageNet weights cannot be had everywhere, and a frozen random network would make point-image
+contrast meaningless. So a ResNet-18 learns on the rendered images themselves. What it knows are
 family names: a point encoder that imitates it has indirectly seen them, which is why probes use
 families that neither was shown.
 """
@@ -25,21 +25,21 @@ from pointata_core.errors import ConfigError
 from pointata_core.models.camera.resnet import BLOCKS, ResNet
 from pointata_core.models.checkpoints.files import sha256_of
 from pointata_core.training.pretrain.costs import Stopwatch, cost_facts
-from pointata_core.training.pretrain.image_bank import PictureBank
-from pointata_core.training.pretrain.image_encoder import normalise_pictures
+from pointata_core.training.pretrain.image_bank import ImageBank
+from pointata_core.training.pretrain.image_encoder import normalise_images
 
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """How the picture network is taught.
+    """How the image encoder is taught.
 
     Attributes:
         steps: Optimiser steps.
-        batch: Pictures per step.
+        batch: Images per step.
         learning_rate: Peak of one cosine with warm-up.
         weight_decay: Of AdamW.
         smoothing: Label smoothing.
-        shift: Largest shift of a picture in pixels, as a share of its width.
+        shift: Largest shift of an image in pixels, as a share of its width.
         held_back: Every so many-th shape is kept to measure accuracy.
         seed: Of weights, order and augmentation.
         depth: 18 or 34, as in ResNet-18.
@@ -64,14 +64,14 @@ class TeacherConfig:
 
 
 def train_teacher(
-    bank: PictureBank,
+    bank: ImageBank,
     config: TeacherConfig,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[ResNet, dict[str, Any]]:
     """Teach a ResNet the families of a bank.
 
     Returns:
-        The network in evaluation mode, and facts: accuracy on pictures of shapes held back (None
+        The network in evaluation mode, and facts: accuracy on images of shapes held back (None
         without any), chance, costs.
     """
     torch.manual_seed(config.seed)
@@ -91,21 +91,21 @@ def train_teacher(
     for step in range(config.steps):
         grey, label = _draw(bank, shapes, config, rng)
         loss = F.cross_entropy(
-            network(normalise_pictures(grey)), label, label_smoothing=config.smoothing
+            network(normalise_images(grey)), label, label_smoothing=config.smoothing
         )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         scheduler.step()
         progress(step + 1, config.steps)
-    costs = cost_facts(*watch.lap(), pictures=config.steps * config.batch)
+    costs = cost_facts(*watch.lap(), images=config.steps * config.batch)
     network.eval()
     accuracy = teacher_accuracy(network, bank, np.flatnonzero(kept))
     facts = {
         'accuracy': None if accuracy is None else round(accuracy, 4),
         'chance': round(1 / len(bank.families), 4),
         'families': list(bank.families),
-        'picture_size': int(bank.grey.shape[-1]),
+        'image_size': int(bank.grey.shape[-1]),
         'shapes': len(shapes),
         'costs': costs,
         'config': asdict(config),
@@ -114,13 +114,13 @@ def train_teacher(
 
 
 @torch.no_grad()
-def teacher_accuracy(network: ResNet, bank: PictureBank, shapes: np.ndarray) -> float | None:
-    """Share of pictures of these shapes whose family the network names; None without shapes."""
+def teacher_accuracy(network: ResNet, bank: ImageBank, shapes: np.ndarray) -> float | None:
+    """Share of images of these shapes whose family the network names; None without shapes."""
     if not len(shapes):
         return None
     right = 0
     for shape in shapes:
-        scores = network(normalise_pictures(torch.from_numpy(bank.grey[shape])))
+        scores = network(normalise_images(torch.from_numpy(bank.grey[shape])))
         right += int((scores.argmax(1) == int(bank.label[shape])).sum())
     return right / (len(shapes) * bank.views)
 
@@ -133,12 +133,12 @@ def save_teacher(path: str | Path, network: ResNet, facts: dict[str, Any]) -> No
     part = path.with_name(f'.{path.name}.part')
     save_file({k: v for k, v in state.items() if not k.startswith('fc.')}, part)
     part.replace(path)
-    facts = {'kind': 'picture network', 'depth': network.depth, 'sha256': sha256_of(path), **facts}
+    facts = {'kind': 'image encoder', 'depth': network.depth, 'sha256': sha256_of(path), **facts}
     path.with_suffix('.json').write_text(json.dumps(facts, indent=2) + '\n')
 
 
 def _draw(
-    bank: PictureBank, shapes: np.ndarray, config: TeacherConfig, rng: np.random.Generator
+    bank: ImageBank, shapes: np.ndarray, config: TeacherConfig, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     chosen = rng.choice(shapes, config.batch, replace=len(shapes) < config.batch)
     grey = bank.grey[chosen, rng.integers(bank.views, size=config.batch)]
@@ -147,11 +147,10 @@ def _draw(
     padded = np.pad(grey, ((0, 0), (most, most), (most, most)), constant_values=255)
     row, column = rng.integers(2 * most + 1, size=(2, config.batch))
     shifted = [
-        picture[r : r + side, c : c + side]
-        for picture, r, c in zip(padded, row, column, strict=True)
+        image[r : r + side, c : c + side] for image, r, c in zip(padded, row, column, strict=True)
     ]
     turned = [
-        picture[:, ::-1] if mirror else picture
-        for picture, mirror in zip(shifted, rng.random(config.batch) < 0.5, strict=True)
+        image[:, ::-1] if mirror else image
+        for image, mirror in zip(shifted, rng.random(config.batch) < 0.5, strict=True)
     ]
     return torch.from_numpy(np.stack(turned)), torch.from_numpy(bank.label[chosen])

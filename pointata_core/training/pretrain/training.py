@@ -21,12 +21,12 @@ from pointata_core.models.point.encoders import (
 )
 from pointata_core.training.pretrain.contrast import local_contrast, overall_contrast
 from pointata_core.training.pretrain.heads import (
-    LocalPictureHead,
+    LocalImageHead,
     LocalPointHead,
     OverallHead,
     PoseEncoder,
 )
-from pointata_core.training.pretrain.image_encoder import FrozenPictureNetwork
+from pointata_core.training.pretrain.image_encoder import FrozenImageEncoder
 from pointata_core.training.pretrain.masked import MaskedReconstruction
 from pointata_core.training.pretrain.monitors import alignment, effective_rank, uniformity
 from pointata_core.training.pretrain.settings import PretrainingConfig
@@ -35,7 +35,7 @@ COLLAPSED = -0.2
 """Uniformity above which shapes count as indistinct: their mean cosine is then about 0.95."""
 
 _WATCH_EVERY = 10
-_FROZEN = 'pictures.'
+_FROZEN = 'images.'
 
 
 class CollapseWarning(UserWarning):
@@ -51,35 +51,35 @@ def new_encoder(config: PretrainingConfig) -> TransformerEncoder | DgcnnEncoder:
 
 
 class PicPointModule(lightning.LightningModule):
-    """Trains a 3D backbone, heads and pose encoder; the picture network stays as it is.
+    """Trains a 3D backbone, heads and pose encoder; the image encoder stays as it is.
 
     Args:
         config: Objectives and optimiser.
-        pictures: The frozen picture network, or None when only patches are reconstructed.
+        images: The frozen image encoder, or None when only patches are reconstructed.
         camera_radius: Distance of the cameras.
     """
 
     def __init__(
-        self, config: PretrainingConfig, pictures: FrozenPictureNetwork | None, camera_radius: float
+        self, config: PretrainingConfig, images: FrozenImageEncoder | None, camera_radius: float
     ) -> None:
         super().__init__()
         # Checkpoints leave the frozen network out; it comes from its own file.
         self.strict_loading = False
         self.config = config
         self.encoder = new_encoder(config)
-        self.pictures = pictures if config.contrasts else None
+        self.images = images if config.contrasts else None
         heads: dict[str, nn.Module] = {}
         if config.overall_weight:
             heads['shape'] = OverallHead(self.encoder.overall_width, config.latent)
-            heads['picture'] = OverallHead(WIDTHS[-1], config.latent)
+            heads['image'] = OverallHead(WIDTHS[-1], config.latent)
         if config.local_weight:
             heads['region'] = LocalPointHead(
                 self.encoder.local_width, config.latent, config.pose_join
             )
-            heads['cell'] = LocalPictureHead(pictures.width, config.latent)
+            heads['cell'] = LocalImageHead(images.width, config.latent)
             heads['pose'] = PoseEncoder(camera_radius)
         self.heads = nn.ModuleDict(heads)
-        for name in () if config.train_picture_heads else {'picture', 'cell'} & heads.keys():
+        for name in () if config.train_image_heads else {'image', 'cell'} & heads.keys():
             self.heads[name].requires_grad_(False)
         self.masked = None
         if config.masked_weight:
@@ -111,7 +111,7 @@ class PicPointModule(lightning.LightningModule):
     def objectives(
         self, batch: dict[str, Tensor], watch: bool = False
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute the weighted sum of all objectives of a batch (see `PictureClouds`).
+        """Compute the weighted sum of all objectives of a batch (see `ImageClouds`).
 
         Args:
             batch: Tensors with a leading batch dimension.
@@ -128,7 +128,7 @@ class PicPointModule(lightning.LightningModule):
         if config.contrasts:
             encoder = self.encoder
             features = encoder(points) if patches is None else encoder.encode(patches)
-            seen = self.pictures(batch['grey'].flatten(0, 1))
+            seen = self.images(batch['grey'].flatten(0, 1))
             if config.overall_weight:
                 loss = loss + config.overall_weight * self._overall(features, seen, facts, watch)
             if config.local_weight:
@@ -142,12 +142,12 @@ class PicPointModule(lightning.LightningModule):
 
     def _overall(self, features: PointFeatures, seen: Any, facts: dict, watch: bool) -> Tensor:
         shapes = self.heads['shape'](features.overall)
-        pictures = self.heads['picture'](seen.overall).unflatten(0, (len(shapes), -1))
-        contrast = overall_contrast(shapes, pictures, self.config.temperature)
+        images = self.heads['image'](seen.overall).unflatten(0, (len(shapes), -1))
+        contrast = overall_contrast(shapes, images, self.config.temperature)
         facts['overall_loss'] = contrast.loss.detach()
         facts['overall_retrieval'] = contrast.retrieval
         if watch:
-            facts['alignment'] = alignment(shapes, pictures[:, 0])
+            facts['alignment'] = alignment(shapes, images[:, 0])
             facts['uniformity'] = uniformity(shapes)
         return contrast.loss
 
@@ -212,7 +212,7 @@ class PicPointModule(lightning.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave the frozen picture network out."""
+        """Leave the frozen image encoder out."""
         state = checkpoint['state_dict']
         checkpoint['state_dict'] = {k: v for k, v in state.items() if not k.startswith(_FROZEN)}
 

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from pointata_core.models.point.heads.two_stream_head import TwoStreamHead
 from pointata_core.models.point.network_output import NetworkOutput
 from pointata_core.models.point.pointata import PointATA
-from pointata_core.models.point.token_features import way_width
-from pointata_core.training.clips.prepared_clips import IGNORED, ClipBatch, with_cues
+from pointata_core.models.point.token_features import displacement_width
+from pointata_core.training.clips.prepared_clips import IGNORED, ClipBatch, with_auxiliary
 from pointata_core.training.clips.step_augmentation import augment_step
 from pointata_core.training.engine.batches import EpochBatches
 from pointata_core.training.skill.settings import OptimiserSettings, Task
@@ -48,7 +48,9 @@ class AdaptTraining(lightning.LightningModule):
         self.network, self.task, self.optimiser = network, task, optimiser
         self.clips, self.seed, self.up_axis = clips, seed, up_axis
         self.register_buffer('class_weights', class_weights, persistent=False)
-        self.ways = way_width(network.config) if isinstance(network, PointATA) else 0
+        self.displacements = (
+            displacement_width(network.config) if isinstance(network, PointATA) else 0
+        )
         # Lightning leaves every module in the mode it finds it in.
         network.train()
 
@@ -71,10 +73,10 @@ class AdaptTraining(lightning.LightningModule):
     def training_step(self, batch: ClipBatch, number: int) -> Tensor:
         """Return the loss of one batch."""
         batch = augment_step(
-            with_cues(self.network, batch),
+            with_auxiliary(self.network, batch),
             self.optimiser,
             self.up_axis,
-            self.ways,
+            self.displacements,
             self.seed * 2**32 + self.global_step,
             self.trainer.global_rank,
             self.trainer.world_size,
@@ -83,11 +85,11 @@ class AdaptTraining(lightning.LightningModule):
         head = getattr(self.network, 'action_head', None)
         if isinstance(head, TwoStreamHead):
             # Places cost next to nothing: all clips train them, some the tokens.
-            places = self.network.answer_by_places(
-                batch.geometry, len(batch.points), batch.motion, batch.cues
+            positions = self.network.predict_from_positions(
+                batch.geometry, len(batch.points), batch.motion, batch.auxiliary
             )
-            loss = self._loss(*logits_and_truth(self.task, NetworkOutput(None, places), batch))
-            part = batch.take(self._heard(len(batch.points), 1 - head.place_share))
+            loss = self._loss(*logits_and_truth(self.task, NetworkOutput(None, positions), batch))
+            part = batch.take(self._token_rows(len(batch.points), 1 - head.position_share))
         output = self.network(
             part.points,
             part.features,
@@ -95,7 +97,7 @@ class AdaptTraining(lightning.LightningModule):
             part.motion,
             geometry=part.geometry,
             prefix=part.prefix,
-            cues=part.cues,
+            auxiliary=part.auxiliary,
         )
         logits, truth = logits_and_truth(self.task, output, part)
         loss = loss + self._loss(logits, truth)
@@ -111,11 +113,11 @@ class AdaptTraining(lightning.LightningModule):
         self.log_dict(values, prog_bar=True, batch_size=len(batch.points))
         return loss
 
-    def _heard(self, clips: int, share: float) -> Tensor:
-        """Numbers of the clips whose tokens are heard, evenly over the batch of all processes."""
-        place = torch.arange(clips) + self.trainer.global_rank * clips
-        heard = ((place + 1) * share + 1e-6).floor() > (place * share + 1e-6).floor()
-        rows = heard.nonzero().flatten()
+    def _token_rows(self, clips: int, share: float) -> Tensor:
+        """Numbers of the clips whose tokens are chosen, evenly over the batch of all processes."""
+        position = torch.arange(clips) + self.trainer.global_rank * clips
+        chosen = ((position + 1) * share + 1e-6).floor() > (position * share + 1e-6).floor()
+        rows = chosen.nonzero().flatten()
         return rows if len(rows) else torch.arange(1)
 
     def _loss(self, logits: Tensor, truth: Tensor) -> Tensor:

@@ -250,7 +250,7 @@ class _Gauge:
         if not extent > 0:
             raise ConfigError(
                 'the patches of the clips have no extent: every token stands for a single point',
-                'Lower preparation.cell_size_m or network.geometry.tokens, '
+                'Lower preparation.voxel_size_m or network.geometry.tokens, '
                 'or set align.match_extent to false',
             )
         return extent

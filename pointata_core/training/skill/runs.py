@@ -29,7 +29,12 @@ from pointata_core.training.skill.scoring import SkillScore, score_clips
 from pointata_core.training.skill.settings import TrainingSettings, write_settings
 from pointata_core.training.skill.skill_network import build_network
 from pointata_core.training.skill.supervised import class_weights
-from pointata_core.training.skill.tuning import apply_mode, finished, prefix_is_frozen, tuning_mode
+from pointata_core.training.skill.tuning import (
+    apply_mode,
+    merge_and_freeze,
+    prefix_is_frozen,
+    tuning_mode,
+)
 
 Reporter = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
 
@@ -102,7 +107,7 @@ def run_adapt(
     watch.lap('train')
     if not trainer.is_global_zero:
         return None
-    done = finished(network)
+    done = merge_and_freeze(network)
     with progress('scoring') as report:
         score = score_clips(done, held_out, settings.task, device, progress=report)
     watch.lap('score')

@@ -15,7 +15,7 @@ from pointata_core.evaluation.metrics import ConfusionMatrix
 from pointata_core.models.point.heads.two_stream_head import TwoStreamHead
 from pointata_core.models.point.network_output import NetworkOutput
 from pointata_core.models.point.pointata import PointATA
-from pointata_core.training.clips.prepared_clips import IGNORED, ClipBatch, with_cues
+from pointata_core.training.clips.prepared_clips import IGNORED, ClipBatch, with_auxiliary
 from pointata_core.training.skill.settings import Task
 
 
@@ -105,7 +105,7 @@ class _Frames:
 
 
 class _Points:
-    """IoU over cells; every frame of a clip counts where it has labels."""
+    """IoU over voxels; every frame of a clip counts where it has labels."""
 
     def __init__(self, classes: tuple[str, ...]) -> None:
         self.classes = classes
@@ -121,7 +121,7 @@ class _Points:
         score = self.matrix.score()
         metrics = {'miou': score.miou, 'accuracy': score.accuracy}
         counts = self.matrix.counts
-        facts = {'iou': score.iou, 'cells': score.points}
+        facts = {'iou': score.iou, 'voxels': score.points}
         return SkillScore(
             'points',
             metrics,
@@ -148,7 +148,7 @@ def score_clips(
     """Score a network on all clips and variants of a store.
 
     Clips run whole, which gives the same numbers as streaming them frame by frame. A head of two
-    streams is also scored by its places and by its tokens alone (``places_accuracy``,
+    streams is also scored by its positions and by its tokens alone (``positions_accuracy``,
     ``tokens_accuracy``), to tell what either adds.
 
     Args:
@@ -163,14 +163,14 @@ def score_clips(
     network = network.to(device).eval()
     scorer = _SCORERS[task](clips.classes)
     head = getattr(network, 'action_head', None)
-    by_places = by_tokens = None
+    by_positions = by_tokens = None
     if task == 'clip' and isinstance(head, TwoStreamHead):
-        by_places = _Clips(clips.classes)
+        by_positions = _Clips(clips.classes)
         by_tokens = _Clips(clips.classes) if head.token_weight else None
     pairs = list(np.ndindex(len(clips), clips.variants))
     for start in range(0, len(pairs), batch):
         chosen = pairs[start : start + batch]
-        data = with_cues(network, clips[chosen].to(device))
+        data = with_auxiliary(network, clips[chosen].to(device))
         output = network(
             data.points,
             data.features,
@@ -178,21 +178,23 @@ def score_clips(
             data.motion,
             geometry=data.geometry,
             prefix=data.prefix,
-            cues=data.cues,
+            auxiliary=data.auxiliary,
         )
         videos = clips.videos[[clip for clip, _ in chosen]]
         scorer.add(data, output, videos)
-        if by_places is not None:
-            places = network.answer_by_places(data.geometry, len(chosen), data.motion, data.cues)
-            by_places.add(data, NetworkOutput(None, places), videos)
+        if by_positions is not None:
+            positions = network.predict_from_positions(
+                data.geometry, len(chosen), data.motion, data.auxiliary
+            )
+            by_positions.add(data, NetworkOutput(None, positions), videos)
             if by_tokens is not None:
-                tokens = head.tokens_opinion(output.action, places)
+                tokens = head.token_logits(output.action, positions)
                 by_tokens.add(data, NetworkOutput(None, tokens), videos)
         if progress is not None:
             progress(start + len(chosen), len(pairs))
     network.train(was_training)
     score = scorer.score()
-    for name, alone in (('places_accuracy', by_places), ('tokens_accuracy', by_tokens)):
+    for name, alone in (('positions_accuracy', by_positions), ('tokens_accuracy', by_tokens)):
         if alone is not None:
             score.metrics[name] = alone.score().metrics['accuracy']
     return score

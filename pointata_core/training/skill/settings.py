@@ -92,8 +92,8 @@ class NetworkSettings:
     readout_width: int = 128
     readout_frames: int = 16
     readout: Readout = 'pooled'
-    place_width: int = 0
-    place_share: float = 0.5
+    position_width: int = 0
+    position_share: float = 0.5
     token_weight: float = 0.5
     dropout: float = 0.3
 

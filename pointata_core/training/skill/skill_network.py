@@ -92,8 +92,8 @@ def network_config(
         readout_width=net.readout_width,
         readout_frames=net.readout_frames,
         readout=mode.readout or net.readout,
-        place_width=net.place_width if mode.readout != 'linear' else 0,
-        place_share=net.place_share,
+        position_width=net.position_width if mode.readout != 'linear' else 0,
+        position_share=net.position_share,
         token_weight=net.token_weight,
         dropout=net.dropout,
     )

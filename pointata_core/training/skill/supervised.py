@@ -41,7 +41,7 @@ class SupervisedConfig:
 
 
 class SupervisedTraining(lightning.LightningModule):
-    """Cross-entropy on cells and frames.
+    """Cross-entropy on voxels and frames.
 
     Args:
         network: The network to train.

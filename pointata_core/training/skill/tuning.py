@@ -22,7 +22,7 @@ from pointata_core.models.point.pointata import PointATA
 # The embedder took its place: the backbone's own is kept for the next skill, and is never run.
 _UNUSED = ('backbone.patch_encoder.', 'backbone.reduce.')
 _HEADS = ('segmentation_head.', 'actor.', 'action_head.')
-_SKILL = ('adapters.', 'context.', 'cues.', 'class_offset', *_HEADS)
+_SKILL = ('adapters.', 'context.', 'auxiliary.', 'class_offset', *_HEADS)
 _LORA_SCALE = 2.0
 
 
@@ -158,7 +158,7 @@ class LowRank(nn.Module):
         return weight + _LORA_SCALE * (self.b @ self.a)
 
 
-def finished(network: PointATA) -> PointATA:
+def merge_and_freeze(network: PointATA) -> PointATA:
     """Return a copy as it is served: low-rank updates merged, no gradients, evaluating."""
     state = {k: v for k, v in network.state_dict().items() if '.parametrizations.' not in k}
     for name, module in network.named_modules():

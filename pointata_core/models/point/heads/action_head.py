@@ -81,7 +81,7 @@ class ActionHead(nn.Module):
         tokens: Tensor,
         token_mask: Tensor,
         actor: Tensor | None,
-        places: Tensor | None = None,
+        positions: Tensor | None = None,
     ) -> Tensor:
         """Gather what a frame says: ``[class token ; max over tokens ; actor]``.
 
@@ -90,7 +90,7 @@ class ActionHead(nn.Module):
             tokens: ``(F, G, D)``.
             token_mask: ``(F, G)``.
             actor: ``(F, A)``, its trace last, or ``None``.
-            places: Where the tokens lie and how they came; of no use here.
+            positions: Where the tokens lie and how they came; of no use here.
 
         Returns:
             ``(F, 2 D + A)``.

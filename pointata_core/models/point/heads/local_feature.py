@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A light local feature per point: where it stands in the ground-plane cells around it.
+"""A light local feature per point: where it stands in the pillars around it.
 
 Tokens describe a few hundred places; whether a point belongs to the kerb or the road beside it is
-decided at the point. Vertical statistics of cells at several sizes, and one learned max per cell,
+decided at the point. Vertical statistics of voxels at several sizes, and one learned max per voxel,
 say that at the price of a few scatter operations and without any neighbour search.
 """
 
@@ -41,7 +41,7 @@ class LocalFeature(nn.Module):
         Args:
             points: ``(F, N, 3)`` normalised.
             features: ``(F, N, C)`` or ``None``.
-            pillars: ``(F, S, N)`` cells; ``-1`` for padding.
+            pillars: ``(F, S, N)`` voxels; ``-1`` for padding.
 
         Returns:
             ``(F, N, H)``.
@@ -89,8 +89,8 @@ def _bins(pillars: Tensor) -> tuple[Tensor, int]:
     used = int(pillars.max()) + 1 if pillars.is_cpu and pillars.numel() else slots
     count = (frames - 1) * slots + used + 1
     offsets = slots * torch.arange(frames, device=pillars.device).view(-1, 1, 1)
-    cells = torch.where(pillars < 0, count - 1, pillars + offsets).transpose(0, 1).flatten(1)
-    return cells + count * torch.arange(kinds, device=pillars.device).unsqueeze(1), count
+    voxels = torch.where(pillars < 0, count - 1, pillars + offsets).transpose(0, 1).flatten(1)
+    return voxels + count * torch.arange(kinds, device=pillars.device).unsqueeze(1), count
 
 
 def pillar_statistics(

@@ -40,7 +40,7 @@ class SegmentationHead(nn.Module):
         hidden: Hidden width H.
         classes: Number of classes.
         dropout: Before the last layer.
-        cues: Columns of the tokens' cues, which are heard beside the tokens; 0 for none.
+        auxiliary: Columns of the auxiliary token features, which are heard beside the tokens; 0 for none.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class SegmentationHead(nn.Module):
         hidden: int,
         classes: int,
         dropout: float,
-        cues: int = 0,
+        auxiliary: int = 0,
     ) -> None:
         super().__init__()
         self.local = LocalFeature(features, pillar_sizes, hidden)
         self.project = nn.ModuleList(nn.Linear(width, hidden, bias=False) for _ in range(taps))
-        self.hear = nn.Linear(cues, hidden, bias=False) if cues else None
+        self.hear = nn.Linear(auxiliary, hidden, bias=False) if auxiliary else None
         self.fuse = nn.Linear(2 * hidden, hidden)
         self.refine = nn.Linear(hidden, hidden)
         self.dropout = nn.Dropout(dropout)
@@ -69,7 +69,7 @@ class SegmentationHead(nn.Module):
         features: Tensor | None,
         geometry: FrameGeometry,
         tokens: list[Tensor],
-        cues: Tensor | None = None,
+        auxiliary: Tensor | None = None,
     ) -> Tensor:
         """Classify every point.
 
@@ -78,12 +78,12 @@ class SegmentationHead(nn.Module):
             features: ``(F, N, C)`` or ``None``.
             geometry: Of the same frames.
             tokens: Per tap ``(F, G, D)`` patch tokens.
-            cues: ``(F, G, C)`` of the tokens, if there are any.
+            auxiliary: ``(F, G, C)`` of the tokens, if there are any.
 
         Returns:
             Logits ``(F, N, classes)``.
         """
-        return self.classify_points(self.describe(points, features, geometry), tokens, cues)
+        return self.classify_points(self.describe(points, features, geometry), tokens, auxiliary)
 
     def describe(
         self, points: Tensor, features: Tensor | None, geometry: FrameGeometry
@@ -96,12 +96,12 @@ class SegmentationHead(nn.Module):
         return DescribedPoints(own, geometry.interpolation)
 
     def classify_points(
-        self, described: DescribedPoints, tokens: list[Tensor], cues: Tensor | None = None
+        self, described: DescribedPoints, tokens: list[Tensor], auxiliary: Tensor | None = None
     ) -> Tensor:
         """Classify points that :meth:`describe` described; the rest as for :meth:`forward`."""
         projected = sum(layer(t) for layer, t in zip(self.project, tokens, strict=True))
         if self.hear is not None:
-            projected = projected + self.hear(cues)
+            projected = projected + self.hear(auxiliary)
         # The second half, at the tokens, of which there are fewer than points.
         weight = self.fuse.weight[:, described.own.shape[-1] :]
         context = interpolate(F.linear(projected, weight), described.interpolation)

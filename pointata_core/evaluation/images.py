@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bird's-eye pictures of labelled clouds.
+"""Bird's-eye images of labelled clouds.
 
 Points are rasterised here instead of being handed to a scatter plot one by one: of several points
 in a pixel the highest is seen, as from above, and 124k points take milliseconds.
@@ -42,7 +42,7 @@ def rasterise(
         points: ``(N, 3)`` metres; non-finite ones are left out.
         colours: ``(N, 3)`` uint8.
         extent_m: Half the width of the view around the origin.
-        pixels: Width and height of the picture.
+        pixels: Width and height of the image.
 
     Returns:
         ``(pixels, pixels, 4)`` uint8 RGBA, x up and y to the left, transparent where nothing is.
