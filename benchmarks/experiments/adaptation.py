@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""PointATA against its baselines on the same clips: methods x seeds x label fractions.
 
-    python benchmarks/experiments/adaptation.py --root datasets/UTD-MHAD                      # the whole matrix
-    python benchmarks/experiments/adaptation.py --root DIR --config benchmarks/adaptation_matrix/radhar.yaml
-    python benchmarks/experiments/adaptation.py --root DIR --methods pointata probe --seeds 0
-    python benchmarks/experiments/adaptation.py --root DIR --methods no-align design-wide --output other.json \
+    python -m benchmarks.experiments.adaptation --root datasets/UTD-MHAD                      # the whole matrix
+    python -m benchmarks.experiments.adaptation --root DIR --config benchmarks/adaptation_matrix/radhar.yaml
+    python -m benchmarks.experiments.adaptation --root DIR --methods pointata probe --seeds 0
+    python -m benchmarks.experiments.adaptation --root DIR --methods no-align design-wide --output other.json \
         --set data.options='{subjects: [1, 3, 5]}'              # judged by the last of them
-    python benchmarks/experiments/adaptation.py --list --root DIR                             # what is missing
-    python benchmarks/experiments/adaptation.py --report                                      # table and plots
+    python -m benchmarks.experiments.adaptation --list --root DIR                             # what is missing
+    python -m benchmarks.experiments.adaptation --report                                      # table and plots
 
 Runs follow one another, each in a process of its own, so that its peak memory is its own. A
 finished run is written at once to ``benchmarks/results/adaptation.json``, with a table

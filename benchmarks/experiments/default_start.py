@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a pre-trained backbone is worth to the default bundle: one short training, four starts.
 
-    OMP_NUM_THREADS=1 python benchmarks/experiments/default_start.py --backbone runs/tiny/backbone.safetensors
-    python benchmarks/experiments/default_start.py --report          # the table alone
+    OMP_NUM_THREADS=1 python -m benchmarks.experiments.default_start --backbone runs/tiny/backbone.safetensors
+    python -m benchmarks.experiments.default_start --report          # the table alone
 
 The first phase of ``tools/train_default_bundle.py``, shortened: single frames of simulated streets,
 yards and rooms, the same in the same order for every start. ``random, trained`` trains all weights
@@ -116,7 +116,7 @@ def table(store: ResultStore) -> str:
     lines = [
         '# What the default bundle begins with',
         '',
-        'Written by `python benchmarks/experiments/default_start.py`; do not edit. Mean IoU in per cent on',
+        'Written by `python -m benchmarks.experiments.default_start`; do not edit. Mean IoU in per cent on',
         f'held-out simulated scenes after {settings["steps"]} steps of {settings["batch"]} frames',
         f'each from {settings["scenes"]} scenes, last step: mean (lowest to highest seed).',
         '',

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """FtD++, xMUDA and their bounds on two pairs of simulated domains: variants x pairs x seeds.
 
-    python benchmarks/experiments/domain_adaptation.py                                    # methods and bounds
-    python benchmarks/experiments/domain_adaptation.py --variants without_mpd --seeds 1   # an ablation
-    python benchmarks/experiments/domain_adaptation.py --list                             # what is missing
-    python benchmarks/experiments/domain_adaptation.py --report                           # the table alone
-    python benchmarks/experiments/domain_adaptation.py --role val --seeds 100 --output runs/tuning.json
+    python -m benchmarks.experiments.domain_adaptation                                    # methods and bounds
+    python -m benchmarks.experiments.domain_adaptation --variants without_mpd --seeds 1   # an ablation
+    python -m benchmarks.experiments.domain_adaptation --list                             # what is missing
+    python -m benchmarks.experiments.domain_adaptation --report                           # the table alone
+    python -m benchmarks.experiments.domain_adaptation --role val --seeds 100 --output runs/tuning.json
 
 Frames are simulated when a pair is first opened. A finished run is written at once to
 ``benchmarks/results/domain_adaptation.json``, with a table beside it; stopped at any moment, the

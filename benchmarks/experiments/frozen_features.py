@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What frozen backbones say about people in motion, before any head or adapter is trained.
 
-    python benchmarks/experiments/frozen_features.py --utd datasets/UTD-MHAD --backbone masked a0.safetensors
+    python -m benchmarks.experiments.frozen_features --utd datasets/UTD-MHAD --backbone masked a0.safetensors
 
 Six frames of each training video of UTD-MHAD go through a frozen backbone in two preparations: like
 its pre-training shapes (1,024 points in the unit sphere, 32 patches of 32), and as the small action
@@ -135,7 +135,7 @@ def table(runs: list[dict]) -> str:
     lines = [
         '# Frozen features of people in motion',
         '',
-        'Written by `python benchmarks/experiments/frozen_features.py`; do not edit. UTD-MHAD, judged on',
+        'Written by `python -m benchmarks.experiments.frozen_features`; do not edit. UTD-MHAD, judged on',
         'subject 7: accuracy in per cent, chance 3.7; mean (lowest to highest file).',
         '',
         f'| preparation | backbone | files | {" | ".join(MEASURES.values())} |',

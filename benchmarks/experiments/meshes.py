@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a folder of meshes in ShapeNet's layout to a probed backbone, by the commands alone.
 
-    OMP_NUM_THREADS=1 python benchmarks/experiments/meshes.py [--per-category 12] [--steps 20]
+    OMP_NUM_THREADS=1 python -m benchmarks.experiments.meshes [--per-category 12] [--steps 20]
 
 Writes sound meshes of five categories as OBJ, OFF, PLY and GLB, under the names of ShapeNetCore v1
 and v2, y up, and beside them meshes that are broken in ten ways; then runs ``pointata pretrain
@@ -132,7 +132,7 @@ def main() -> None:
         # The folder is gone afterwards, and its name is nobody's business.
         measured = json.loads(json.dumps(measured).replace(f'{folder}/', ''))
     result = {
-        'command': 'OMP_NUM_THREADS=1 python benchmarks/experiments/meshes.py '
+        'command': 'OMP_NUM_THREADS=1 python -m benchmarks.experiments.meshes '
         f'--per-category {arguments.per_category} --steps {arguments.steps}',
         'machine': machine(),
         'versions': versions(),

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each part of pre-training is worth: equal runs that differ in one choice, then probed.
 
-    OMP_NUM_THREADS=1 python benchmarks/experiments/pretraining.py [--images DIR] [--teacher FILE] [--seeds 3]
-    OMP_NUM_THREADS=1 python benchmarks/experiments/pretraining.py --groups teacher  # a deeper one?
-    OMP_NUM_THREADS=1 python benchmarks/experiments/pretraining.py --groups views    # how many?
+    OMP_NUM_THREADS=1 python -m benchmarks.experiments.pretraining [--images DIR] [--teacher FILE] [--seeds 3]
+    OMP_NUM_THREADS=1 python -m benchmarks.experiments.pretraining --groups teacher  # a deeper one?
+    OMP_NUM_THREADS=1 python -m benchmarks.experiments.pretraining --groups views    # how many?
 
 Groups of arms. ``parts``: untrained, overall contrast alone, local alone, both, both without pose,
 masked patches alone, masked and both; ``both`` with fewer views to draw from. ``teacher``: both,
@@ -226,7 +226,7 @@ def write_results(arguments: argparse.Namespace) -> None:
     runs = [json.loads(path.read_text()) for path in sorted(arguments.output.glob(pattern))]
     runs = [entry for entry in runs if entry['seed'] < arguments.seeds]
     result = {
-        'command': f'OMP_NUM_THREADS=1 python benchmarks/experiments/pretraining.py --steps {arguments.steps} '
+        'command': f'OMP_NUM_THREADS=1 python -m benchmarks.experiments.pretraining --steps {arguments.steps} '
         f'--seeds {arguments.seeds} --per-family {arguments.per_family}',
         'machine': machine(),
         'versions': versions(),

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """From simulated streets to recorded ones, with a LiDAR alone and with a camera beside it.
 
-    python benchmarks/experiments/simulation_to_real.py --data datasets             # everything missing
-    python benchmarks/experiments/simulation_to_real.py --arms lidar --seeds 1            # a part
-    python benchmarks/experiments/simulation_to_real.py --list                            # what is missing
-    python benchmarks/experiments/simulation_to_real.py --report                          # the tables alone
-    python benchmarks/experiments/simulation_to_real.py --overlays runs/overlays          # answers, drawn
+    python -m benchmarks.experiments.simulation_to_real --data datasets             # everything missing
+    python -m benchmarks.experiments.simulation_to_real --arms lidar --seeds 1            # a part
+    python -m benchmarks.experiments.simulation_to_real --list                            # what is missing
+    python -m benchmarks.experiments.simulation_to_real --report                          # the tables alone
+    python -m benchmarks.experiments.simulation_to_real --overlays runs/overlays          # answers, drawn
 
 ``--data`` holds two recordings of an HDL-64E: ``semantickitti00_range_21f`` (21 frames of
 SemanticKITTI's sequence 00, with labels) and ``kitti_raw_10f`` (10 scans of KITTI raw, with

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does time pay in semantic segmentation? One recipe with one frame and with eight.
 
-    python benchmarks/experiments/temporal_context.py --root datasets/semantickitti00   # everything missing
-    python benchmarks/experiments/temporal_context.py --tasks simulated --arms single motion --seeds 0
-    python benchmarks/experiments/temporal_context.py --backbone my_backbone.safetensors --output other.json
-    python benchmarks/experiments/temporal_context.py --list                            # what is missing
-    python benchmarks/experiments/temporal_context.py --report                          # the tables alone
-    python benchmarks/experiments/temporal_context.py --evidence                        # before any training
+    python -m benchmarks.experiments.temporal_context --root datasets/semantickitti00   # everything missing
+    python -m benchmarks.experiments.temporal_context --tasks simulated --arms single motion --seeds 0
+    python -m benchmarks.experiments.temporal_context --backbone my_backbone.safetensors --output other.json
+    python -m benchmarks.experiments.temporal_context --list                            # what is missing
+    python -m benchmarks.experiments.temporal_context --report                          # the tables alone
+    python -m benchmarks.experiments.temporal_context --evidence                        # before any training
 
 ``simulated``: streets with traffic, some of which is held up, so that a single frame cannot know
 what moves. Networks see the last frame of a clip alone or all eight, with or without the sensor's

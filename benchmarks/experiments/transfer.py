@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What pre-training is worth for a skill: stage 2 on frozen backbones, tasks x ways x seeds.
 
-    python benchmarks/experiments/transfer.py --utd datasets/UTD-MHAD      # after benchmarks/experiments/pretraining.py
-    python benchmarks/experiments/transfer.py --tasks simulated --ways head --seeds 0
-    python benchmarks/experiments/transfer.py --masked a0.safetensors a1.safetensors --pic-point b0.safetensors
-    python benchmarks/experiments/transfer.py --list                       # what is missing
-    python benchmarks/experiments/transfer.py --report                     # the table alone
+    python -m benchmarks.experiments.transfer --utd datasets/UTD-MHAD      # after benchmarks/experiments/pretraining.py
+    python -m benchmarks.experiments.transfer --tasks simulated --ways head --seeds 0
+    python -m benchmarks.experiments.transfer --masked a0.safetensors a1.safetensors --pic-point b0.safetensors
+    python -m benchmarks.experiments.transfer --list                       # what is missing
+    python -m benchmarks.experiments.transfer --report                     # the table alone
 
 Backbones: random weights, masked reconstruction, point-image contrast (Pic@Point) of the same
 length, and one that was trained to the end (``--full``, the same for every seed), all of one shape
@@ -166,7 +166,7 @@ def write_table(store: ResultStore, path: Path) -> Path:
     lines = [
         '# Transfer: one recipe on frozen backbones',
         '',
-        'Written by `python benchmarks/experiments/transfer.py`; do not edit. Per cent after the last epoch:',
+        'Written by `python -m benchmarks.experiments.transfer`; do not edit. Per cent after the last epoch:',
         'mean (lowest to highest seed). UTD-MHAD: video accuracy on subject 7, chance 3.7.',
         'Simulated scenes: mean IoU over cells of held-out scenes.',
         '',

@@ -7,8 +7,8 @@ the decoder a message reaches and goes on from those that reached new ones. The 
 the same (``test/hostile_clouds.py``). ``pip install atheris`` beside the package; it is no
 dependency. A message that breaks a promise is left in ``--crashes`` as a file of bytes:
 
-    python benchmarks/robustness/fuzz_atheris.py --minutes 5
-    python benchmarks/robustness/fuzz_atheris.py --show crashes/crash-0123
+    python -m benchmarks.robustness.fuzz_atheris --minutes 5
+    python -m benchmarks.robustness.fuzz_atheris --show crashes/crash-0123
 
 The fuzzer ends its process by force, so it runs in one of its own, which writes its counts as it
 goes.

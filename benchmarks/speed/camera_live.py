@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a cloud costs a camera bundle: without an image, with one, and with a second thread.
 
-    python benchmarks/speed/camera_live.py [--repeats 5] [--device cpu]
+    python -m benchmarks.speed.camera_live [--repeats 5] [--device cpu]
 
 Networks with random weights (the values do not matter for the time) answer one simulated scan of 64
 rings, all around, together with a random image that shows the part of it ahead: the full network

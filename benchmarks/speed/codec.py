@@ -109,7 +109,7 @@ def main() -> None:
             )
         )
     report = {
-        'command': 'python benchmarks/speed/codec.py',
+        'command': 'python -m benchmarks.speed.codec',
         'points': POINTS,
         'repeats': REPEATS,
         'machine': {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the time of one cloud goes, offline and live, and whether the node keeps up with a sensor.
 
-    python benchmarks/speed/node.py --bag BAG [--rate 10] [--minutes 10] [--offline 200]
+    python -m benchmarks.speed.node --bag BAG [--rate 10] [--minutes 10] [--offline 200]
                               [--parameter num_threads:=1] [--tree OTHER_CHECKOUT] [--label NAME]
 
 * ``offline``: the clouds of a recording through a :class:`StreamingSession` in this process:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long the point operators take at the sizes the network uses.
 
-    python benchmarks/speed/operators.py [--device cpu] [--repeats 15] [--threads 1]
+    python -m benchmarks.speed.operators [--device cpu] [--repeats 15] [--threads 1]
 
 Each row is the median of repeated calls after one warm-up call; the timer holds the call alone (on
 an accelerator up to the end of its work). ``CPU`` is the processor time the process spent in it,

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parameters and FLOPs of 3D backbones and image encoders, beside published ones.
 
-    python benchmarks/speed/pretraining_costs.py
+    python -m benchmarks.speed.pretraining_costs
 
 Counted by ``torch.utils.flop_counter`` on one cloud or image, a multiplication and its addition
 as two FLOPs; sampling, searches for neighbours, norms and activations are not counted. Figures are
@@ -117,7 +117,7 @@ def table(sizes: list[Size]) -> str:
     lines = [
         '# What backbones and image encoders cost',
         '',
-        'Written by `python benchmarks/speed/pretraining_costs.py`; do not edit.',
+        'Written by `python -m benchmarks.speed.pretraining_costs`; do not edit.',
         '',
         '| network | input | parameters | GFLOPs (2 per multiply-add) | G multiply-adds |',
         '|---|---|---|---|---|',
@@ -139,7 +139,7 @@ def main() -> None:
     torch.manual_seed(0)
     sizes = measure()
     result = {
-        'command': 'python benchmarks/speed/pretraining_costs.py',
+        'command': 'python -m benchmarks.speed.pretraining_costs',
         'torch': torch.__version__,
         'sizes': [asdict(size) for size in sizes],
         'published': [dict(zip(('network', 'parameters_millions', 'gflops', 'source'), row,

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a second sensor costs in memory: in the node that is there, or as a second node.
 
-    python benchmarks/speed/second_sensor.py [--points 27000] [--clouds 40]
+    python -m benchmarks.speed.second_sensor [--points 27000] [--clouds 40]
 
 Three situations, each with fresh ``perception_node`` processes that answer scattered clouds over
 DDS, all sensors in turn, before they are measured at rest: one node with one input, one node with

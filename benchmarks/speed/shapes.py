@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shapes per minute and images per second of the pre-training data, on one core.
 
-    OMP_NUM_THREADS=1 python benchmarks/speed/shapes.py [--shapes 140] [--rendered 14]
+    OMP_NUM_THREADS=1 python -m benchmarks.speed.shapes [--shapes 140] [--rendered 14]
 
 Shapes are drawn from all families in turn. The timer of ``images`` holds rendering and nothing
 else, the one of ``maps`` the point-to-pixel maps of 8,192 points; ``shard`` is the whole way from
@@ -111,7 +111,7 @@ def main() -> None:
     if hasattr(os, 'sched_setaffinity'):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, really
     result = {
-        'command': 'OMP_NUM_THREADS=1 python benchmarks/speed/shapes.py '
+        'command': 'OMP_NUM_THREADS=1 python -m benchmarks.speed.shapes '
         f'--shapes {arguments.shapes} --rendered {arguments.rendered}',
         'cores_used': 1,
         'load_average_1min': round(os.getloadavg()[0], 1),

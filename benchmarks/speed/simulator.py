@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rays per second of the LiDAR simulator on one core.
 
-    OMP_NUM_THREADS=1 python benchmarks/speed/simulator.py [--frames 8] [--scenes 4]
+    OMP_NUM_THREADS=1 python -m benchmarks.speed.simulator [--frames 8] [--scenes 4]
 
 A ray counts once per frame, whether it returns or not. Wall time and CPU time of the process are
 both given; the second is the one to compare on a machine that does other work, too. The timers hold
@@ -83,7 +83,7 @@ def main() -> None:
             f'M rays per CPU second, {row["points_per_frame"]:8d} points'
         )
     result = {
-        'command': 'OMP_NUM_THREADS=1 python benchmarks/speed/simulator.py',
+        'command': 'OMP_NUM_THREADS=1 python -m benchmarks.speed.simulator',
         'cores_used': 1,
         'load_average_1min': round(os.getloadavg()[0], 1),
         'machine': machine(),

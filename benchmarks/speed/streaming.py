@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a stream saves: the cost of one `step` against recomputing a window, same weights, one run.
 
-    python benchmarks/speed/streaming.py [--preset tiny] [--tokens 128] [--points 8192] [--window 24]
+    python -m benchmarks.speed.streaming [--preset tiny] [--tokens 128] [--points 8192] [--window 24]
 
 A network without state must run its whole window again for every new frame. Timed here, after one
 warm-up, for every repeat in turn so that both sides meet the same machine:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the alignment losses cost: the source once, then every step forward and backward.
 
-    python benchmarks/speed/transport.py [--device cpu] [--source 5000] [--target 128] [--classes 27]
+    python -m benchmarks.speed.transport [--device cpu] [--source 5000] [--target 128] [--classes 27]
 
 The source has clusters for classes and the target is moved away from it. ``source`` is done once
 per training; ``forward`` and ``backward`` are medians of repeated calls after one warm-up call; the

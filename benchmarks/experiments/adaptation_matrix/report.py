@@ -121,7 +121,7 @@ def write_report(store: ResultStore, folder: Path) -> list[Path]:
 _ABOUT = """\
 # Adaptation: the same clips, the same budget, different methods
 
-Written by `python benchmarks/experiments/adaptation.py`; do not edit. Video accuracy on held-out training
+Written by `python -m benchmarks.experiments.adaptation`; do not edit. Video accuracy on held-out training
 subjects, or mean IoU over the cells of held-out scenes, after the last epoch (nothing is selected
 on them), mean ± sample standard deviation over seeds. Trainable parameters are those of the last
 stage, in brackets without the classifying head. Memory is the highest peak of the process,

@@ -14,7 +14,7 @@ from pointata_core.datasets.camera.class_maps import task_named
 _HEAD = """\
 # From simulated to recorded streets
 
-Written by `python benchmarks/experiments/simulation_to_real.py`; do not edit. mIoU (%) of the LiDAR's head,
+Written by `python -m benchmarks.experiments.simulation_to_real`; do not edit. mIoU (%) of the LiDAR's head,
 which needs no image, over the six classes of the task after the last step, mean ± sample standard
 deviation over seeds. *street*: frames 16 to 20 of SemanticKITTI's sequence 00, whole turns; *gain*:
 there, over `source_only` of the same seed.

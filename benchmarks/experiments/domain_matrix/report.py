@@ -13,7 +13,7 @@ _ANSWERS = {'image': '2D', 'cloud': '3D', 'ensemble': 'xM'}
 _HEAD = """\
 # Domain adaptation on simulated pairs
 
-Written by `python benchmarks/experiments/domain_adaptation.py`; do not edit. mIoU (%) over the six classes of
+Written by `python -m benchmarks.experiments.domain_adaptation`; do not edit. mIoU (%) over the six classes of
 the task on test scenes of the target after the last step, mean ± sample standard deviation over
 seeds. 2D is the camera's main head, 3D the LiDAR's, xM the mean of both probabilities. Time is
 processor time of one run on one core; that of variants with pseudo-labels is without the first

@@ -19,7 +19,7 @@ RECORDED = {
 
 _HEAD = """# Time in semantic segmentation
 
-Written by `python benchmarks/experiments/temporal_context.py`; do not edit. IoU (%) over cells of the last
+Written by `python -m benchmarks.experiments.temporal_context`; do not edit. IoU (%) over cells of the last
 frames of clips, which are the same frames whatever is seen before them; after the last epoch; mean
 ± sample standard deviation over seeds. All arms of a table take the same number of steps over the
 same clips. Time is processor time of one core, preparation of the clips excluded.
