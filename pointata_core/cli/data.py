@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``pointata data``: which data sets can be read, is a download whole, make a fast copy."""
+"""``pointata data``: which data sets can be read, is a download whole, make a recording of one."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ if TYPE_CHECKING:
     from pointata_core.datasets.registry import DatasetInfo
 
 NAME = 'data'
-SUMMARY = 'List public data sets, check or cache a download, make a recording of one.'
+SUMMARY = 'List public data sets, check a download, make a recording of one.'
 
 _EXAMPLES = """\
 examples:
   pointata data list
   pointata data check utd_mhad --root datasets/UTD-MHAD
   pointata data check msr_action3d --root datasets/MSR --split train --deep
-  pointata data cache utd_mhad --root datasets/UTD-MHAD --output cache/utd --workers 2
   pointata data bag night --output night_bag
   pointata data bag kitti --root 2011_09_26_drive_0001 --output drive_bag"""
 
@@ -40,13 +39,12 @@ def parser() -> ArgumentParser:
         'list   what can be read, its licence and where it comes from\n'
         'check  count what is there and compare it with what was published; exit status 1 if '
         'files are missing or damaged or there are fewer than published\n'
-        'cache  copy recordings to memory-mapped shards; interrupted, it goes on where it was\n'
         'bag    write a rosbag2 recording with a camera: KITTI scans and images (NAME kitti), or '
         'a simulated drive (NAME day, night, rain or city_b)',
         _EXAMPLES,
     )
     # jsonargparse takes no second level of commands below one that is added whole.
-    new.add_argument('what', type=Literal['list', 'check', 'cache', 'bag'], help='What to do.')
+    new.add_argument('what', type=Literal['list', 'check', 'bag'], help='What to do.')
     new.add_argument(
         'name', type=str | None, nargs='?', metavar='NAME', help='Data set, as "list" names it.'
     )
@@ -59,44 +57,29 @@ def parser() -> ArgumentParser:
         action='store_true',
         help='check: read every file, rather than headers and lists.',
     )
-    new.add_argument(
-        '--output',
-        type=str | None,
-        metavar='DIR',
-        help='cache: one folder per split goes in here; bag: is it.',
-    )
-    new.add_argument(
-        '--encoding',
-        type=Literal['int16', 'float16', 'float32'],
-        default='int16',
-        help='cache: how coordinates are stored.',
-    )
-    new.add_argument(
-        '--points', type=int | None, metavar='N', help='cache: at most so many per frame.'
-    )
+    new.add_argument('--output', type=str | None, metavar='DIR', help='bag: where it goes.')
     new.add_argument(
         '--frames', type=int, default=20, metavar='N', help='bag: frames of a simulated drive.'
     )
-    new.add_argument('--workers', type=int, default=1, metavar='N', help='cache: processes.')
     add_json_option(new)
     return new
 
 
 def run(arguments: Any) -> int:
-    """List, check or cache."""
+    """List, check or make a bag."""
     if arguments.what == 'list':
         return _list(arguments)
     needed = {'name': 'NAME', 'root': '--root'}
     if arguments.what == 'bag' and arguments.name != KITTI:
         del needed['root']
-    if arguments.what in ('cache', 'bag'):
+    if arguments.what == 'bag':
         needed['output'] = '--output'
     for name, word in needed.items():
         if getattr(arguments, name) is None:
             raise ConfigError(
                 f'pointata data {arguments.what} lacks {word}', 'See: pointata data --help'
             )
-    return {'check': _check, 'cache': _cache, 'bag': _bag}[arguments.what](arguments)
+    return {'check': _check, 'bag': _bag}[arguments.what](arguments)
 
 
 def _list(arguments: Any) -> int:
@@ -129,31 +112,6 @@ def _check(arguments: Any) -> int:
     else:
         _print_check(info, outcomes)
     return 0 if ok else 1
-
-
-def _cache(arguments: Any) -> int:
-    from pathlib import Path
-
-    from pointata_core.cli.console import note, progress
-    from pointata_core.datasets.cache import CacheConfig, require_cacheable, write_cache
-    from pointata_core.datasets.registry import dataset_info
-
-    info = dataset_info(arguments.name)
-    config = CacheConfig(encoding=arguments.encoding, points=arguments.points)
-    facts = {}
-    for split in _splits(info, arguments.split):
-        dataset = require_cacheable(info.open(arguments.root, split))
-        target = Path(arguments.output) / split
-        with progress(f'caching {split} (shards)') as report:
-            write_cache(dataset, target, config, workers=arguments.workers, progress=report)
-        size = sum(path.stat().st_size for path in target.rglob('*') if path.is_file())
-        facts[split] = {
-            'path': str(target), 'recordings': len(dataset.recordings), 'bytes': size,
-        }  # fmt: skip
-        note(f'{target}: {len(dataset.recordings):,} recordings, {size / 2**20:,.0f} MiB')
-    if arguments.json:
-        print(json.dumps(facts, indent=2))
-    return 0
 
 
 def _bag(arguments: Any) -> int:
