@@ -23,16 +23,17 @@ demo: env ## play a bag through the live node and write demo_output/report.html 
 test: env ## run the whole test suite (PYTEST_ARGS=...)
 	@$(python) -m pytest $(PYTEST_ARGS)
 
-lint: env ## check style and spelling
+lint: env ## check style, types and spelling
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
 	@git ls-files -z '*.py' '*.md' '*.rst' '*.xml' '*.yaml' | xargs -0 .venv/bin/codespell
 
 format: env ## format the sources
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
 
 clean: ## remove what was built or written, keep .venv
-	rm -rf build install log demo_output evaluation_output *.egg-info .pytest_cache .hypothesis .ruff_cache
+	rm -rf build install log demo_output evaluation_output *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
