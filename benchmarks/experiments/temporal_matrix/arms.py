@@ -32,8 +32,7 @@ ARMS = {
     'stream': Arm('T=8, sensor motion unknown: the node as it starts'),
     'motion': Arm('T=8, tubes follow the poses: the node with `fixed_frame`', motion=True),
     'ways': Arm(
-        'T=8, tubes follow the poses, and every patch is compared with the points of 1, 2 and 4 '
-        'frames before',
+        'T=8, tubes follow the poses, displacements of every patch from 1, 2 and 4 frames before',
         motion=True,
         overrides=('network.motion_lags=[1,2,4]', 'network.motion_reach=0.15'),
     ),
