@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from pointata_core.errors import BundleError
 
@@ -67,23 +69,44 @@ def _read_all(handle: int, size: int, path: Path) -> bytes:
     return data
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file beside its final place, flush it to the disk, then move it there."""
+def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
+    """Write a file beside its final place, flush it to the disk, then move it there.
+
+    Readers see the old file or the whole new one, whatever ends this process.
+
+    Args:
+        path: Final place; missing folders are made.
+        content: The bytes, or a function that writes them to the stream it is given. The stream's
+            ``name`` is the path of the temporary file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', dir=path.parent)
+    os.close(handle)
     try:
-        with open(handle, 'wb') as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-            # mkstemp makes files private; a bundle is read by other users, too.
-            os.fchmod(stream.fileno(), 0o644)
+        with open(temporary, 'wb') as stream:
+            if callable(content):
+                content(stream)
+            else:
+                stream.write(content)
+        # mkstemp makes files private; a bundle is read by other users, too.
+        os.chmod(temporary, 0o644)
+        _flush(Path(temporary))
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    directory = os.open(path.parent, os.O_RDONLY)
+    _flush(path.parent)
+
+
+def write_json(path: Path, value: Any, *, sort_keys: bool = False) -> None:
+    """Write a value as indented JSON, see :func:`write_atomically`."""
+    text = json.dumps(value, indent=2, sort_keys=sort_keys) + '\n'
+    write_atomically(path, text.encode())
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(handle)
     finally:
-        os.close(directory)
+        os.close(handle)

@@ -72,6 +72,7 @@ def write_config(path: Path, data: Path, backbone: Path, /, **changes: Any) -> P
         'output': str(path.parent / 'run'),
         'precision': '32',
         'device': 'cpu',
+        'checkpoint_steps': 5,
         'data': {
             'name': 'radhar',
             'root': str(data),

@@ -15,13 +15,14 @@ from pointata_core.bundles.bundle import load_bundle
 from pointata_core.errors import ConfigError
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.training.clips.clip_store import open_store, recipe_for
+from pointata_core.training.engine.settings import read_settings
 from pointata_core.training.skill.align import (
     LabelledFrames,
     align,
     pooled_features,
     store_embedder,
 )
-from pointata_core.training.skill.settings import AlignSettings, TrainingSettings, read_settings
+from pointata_core.training.skill.settings import AlignSettings, TrainingSettings
 from pointata_core.training.skill.shape_source import LabelledFeatures, source_features
 from pointata_core.training.skill.skill_network import build_network, load_embedder
 from pointata_core.transport import OtddConfig
@@ -35,7 +36,7 @@ def settings(tmp_path_factory) -> TrainingSettings:
     write_radar(folder / 'data', recordings=3, frames=8)
     write_backbone(folder / 'backbone')
     config = write_config(folder / 'small.yaml', folder / 'data', folder / 'backbone')
-    return read_settings(config)
+    return read_settings(TrainingSettings, config)
 
 
 @pytest.fixture(scope='module')

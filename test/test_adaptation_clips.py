@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import chain
 
 import numpy as np
 import pytest
@@ -30,7 +29,7 @@ from pointata_core.training.clips.augmentation import (
 from pointata_core.training.clips.clip_store import open_store, recipe_for
 from pointata_core.training.clips.frozen_features import freeze_features
 from pointata_core.training.clips.prepared_clips import with_auxiliary
-from pointata_core.training.engine.batches import EpochBatches
+from pointata_core.training.skill.adapt import clip_key
 from pointata_core.training.skill.settings import DataSettings, TrainingSettings
 
 PREPARATION = PreparationConfig(
@@ -160,41 +159,14 @@ def test_dropped_points_take_their_rows_along() -> None:
     np.testing.assert_array_equal(kept, cloud[rows])
 
 
-@given(
-    clips=st.integers(4, 40),
-    variants=st.integers(1, 4),
-    share=st.integers(1, 4),
-    processes=st.integers(1, 3),
-    epoch=st.integers(0, 50),
-)
-def test_processes_share_the_batches_of_one(clips, variants, share, processes, epoch) -> None:
-    batch = share * processes
-    if batch > clips:
-        return
-    whole = EpochBatches(clips, variants, batch, seed=7)
-    parts = [EpochBatches(clips, variants, batch, 7, rank, processes) for rank in range(processes)]
-    for sampler in (whole, *parts):
-        sampler.set_epoch(epoch)
-    together = [[*chain(*pieces)] for pieces in zip(*parts, strict=True)]
-    assert together == list(whole)
-    seen = [clip for pairs in whole for clip, _ in pairs]
-    assert len(seen) == len(set(seen)) == clips // batch * batch
-
-
-@given(variants=st.integers(1, 5), epoch=st.integers(0, 20))
-def test_copies_take_turns(variants, epoch) -> None:
-    sampler = EpochBatches(6, variants, 6, seed=1)
-    seen = {clip: set() for clip in range(6)}
-    for step in range(variants):
-        sampler.set_epoch(epoch + step)
-        for clip, variant in next(iter(sampler)):
-            seen[clip].add(variant)
+@given(st.integers(1, 9), st.integers(1, 5), st.integers(0, 20))
+def test_copies_of_every_clip_take_turns(clips, variants, start) -> None:
+    key = clip_key(clips, variants, seed=1)
+    seen = {clip: set() for clip in range(clips)}
+    for draw in range(start * clips, (start + variants) * clips):
+        clip, variant = key(draw)
+        seen[clip].add(variant)
     assert all(found == set(range(variants)) for found in seen.values())
-
-
-def test_a_batch_that_cannot_be_divided_is_refused() -> None:
-    with pytest.raises(ConfigError, match='3 processes'):
-        EpochBatches(20, 1, 4, 0, 0, 3)
 
 
 def test_some_clips_of_a_batch_are_those_clips(settings) -> None:

@@ -17,7 +17,8 @@ from pointata_core.datasets.scenes.s3dis import CLASSES
 from pointata_core.datasets.scenes.single_frames import SingleFrames
 from pointata_core.errors import ConfigError
 from pointata_core.training.clips.clip_store import open_store, recipe_for
-from pointata_core.training.skill.settings import TrainingSettings, read_settings
+from pointata_core.training.engine.settings import read_settings
+from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.training import run_train
 
 RECIPE = Path(__file__).resolve().parents[1] / 'config' / 'training' / 's3dis.yaml'
@@ -40,7 +41,7 @@ def write_rooms(root: Path) -> Path:
 
 @pytest.fixture
 def settings(tmp_path) -> TrainingSettings:
-    return read_settings(
+    return read_settings(TrainingSettings,
         RECIPE,
         [
             f'data.root={write_rooms(tmp_path / "rooms")}', f'data.cache={tmp_path / "cache"}',
@@ -85,7 +86,9 @@ def test_the_recipe_trains_scores_and_writes_a_bundle(settings, tmp_path):
 
 
 def test_single_frames_are_not_cut_into_clips(settings):
-    cut = read_settings(RECIPE, [f'data.root={settings.data.root}', 'data.sampling.frames=4'])
+    cut = read_settings(
+        TrainingSettings, RECIPE, [f'data.root={settings.data.root}', 'data.sampling.frames=4']
+    )
     with pytest.raises(ConfigError, match='s3dis has single frames') as caught:
         open_store(recipe_for(cut, 'train', training=True), {}, settings.data.cache)
     assert 'data.sampling to null' in str(caught.value)

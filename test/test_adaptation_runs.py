@@ -23,8 +23,9 @@ from pointata_core.datasets.registry import open_dataset
 from pointata_core.errors import ConfigError
 from pointata_core.inference.session import StreamingSession
 from pointata_core.training.clips.clip_store import open_store, recipe_for
+from pointata_core.training.engine.settings import read_settings
 from pointata_core.training.skill.runs import run_adapt
-from pointata_core.training.skill.settings import read_settings
+from pointata_core.training.skill.settings import TrainingSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -67,7 +68,7 @@ def wait_for(path: Path, process: subprocess.Popen, seconds: float = 240) -> Non
 def unbroken(folder, config) -> Path:
     """A run of 12 epochs in this process."""
     output = folder / 'unbroken'
-    run_adapt(read_settings(config, [f'output={output}', 'optimiser.epochs=12']))
+    run_adapt(read_settings(TrainingSettings, config, [f'output={output}', 'optimiser.epochs=12']))
     return output
 
 
@@ -83,7 +84,7 @@ def test_a_killed_run_resumes_to_the_same_weights(folder, config, unbroken) -> N
         process.send_signal(signal.SIGKILL)
         process.wait()
     checkpoint = torch.load(output / 'last.ckpt', weights_only=True)
-    assert checkpoint['epoch'] < 11, 'the kill came too late to show anything'
+    assert checkpoint['global_step'] < 12 * 6, 'the kill came too late to show anything'
     assert not (output / 'bundle').exists()
     done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
@@ -96,7 +97,7 @@ def test_a_killed_run_resumes_to_the_same_weights(folder, config, unbroken) -> N
 def test_two_processes_learn_what_one_learns(folder, config) -> None:
     overrides = ['optimiser.epochs=2', 'network.dropout=0', 'optimiser.batch=4']
     one, two = folder / 'one', folder / 'two'
-    run_adapt(read_settings(config, [f'output={one}', *overrides]))
+    run_adapt(read_settings(TrainingSettings, config, [f'output={one}', *overrides]))
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
@@ -132,12 +133,14 @@ def run_start(folder: Path, config: Path) -> dict[str, torch.Tensor]:
     from pointata_core.datasets.actions.radhar import CLASSES
     from pointata_core.training.skill.runs import prepared_network
 
-    network, _ = prepared_network(read_settings(config, ['network.dropout=0']), CLASSES)
+    network, _ = prepared_network(
+        read_settings(TrainingSettings, config, ['network.dropout=0']), CLASSES
+    )
     return network.state_dict()
 
 
 def test_the_bundle_streams_to_the_answers_that_were_scored(folder, config, unbroken) -> None:
-    settings = read_settings(config)
+    settings = read_settings(TrainingSettings, config)
     bundle = load_bundle(unbroken / 'bundle')
     results = json.loads((unbroken / 'results.json').read_text())
     store = open_store(recipe_for(settings, 'validation', False), {}, settings.data.cache)
@@ -183,4 +186,6 @@ def test_learning_happens(unbroken) -> None:
 
 def test_a_folder_of_another_run_is_refused(config, unbroken) -> None:
     with pytest.raises(ConfigError, match='other settings'):
-        run_adapt(read_settings(config, [f'output={unbroken}', 'optimiser.epochs=3']))
+        run_adapt(
+            read_settings(TrainingSettings, config, [f'output={unbroken}', 'optimiser.epochs=3'])
+        )

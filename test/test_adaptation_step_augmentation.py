@@ -16,7 +16,8 @@ from pointata_core.models.point.geometry import frame_geometry
 from pointata_core.models.point.patch_motion import DISPLACEMENT_WIDTH, clip_displacements
 from pointata_core.training.clips.prepared_clips import ClipBatch
 from pointata_core.training.clips.step_augmentation import augment_step, warped_frames
-from pointata_core.training.skill.settings import OptimiserSettings, TrainingSettings, read_settings
+from pointata_core.training.engine.settings import read_settings
+from pointata_core.training.skill.settings import OptimiserSettings, TrainingSettings
 
 GEOMETRY = GeometryConfig(tokens=5, patch_size=4, tube_radius=0.5, context_neighbours=2)
 DISPLACEMENTS = 2 * DISPLACEMENT_WIDTH
@@ -135,4 +136,4 @@ def test_such_settings_are_refused_before_anything_is_prepared():
     with pytest.raises(ConfigError, match=r'time_warp is 0\.5 and data\.motion is on'):
         TrainingSettings(data=moving, optimiser=WARP)
     with pytest.raises(ConfigError, match=r'data\.motion is on'):
-        read_settings(None, ['data.motion=true', 'optimiser.time_warp=0.2'])
+        read_settings(TrainingSettings, None, ['data.motion=true', 'optimiser.time_warp=0.2'])

@@ -15,9 +15,10 @@ from pointata_core.bundles.bundle import load_bundle
 from pointata_core.inference.session import StreamingSession
 from pointata_core.models.point.network_output import NetworkOutput
 from pointata_core.training.clips.prepared_clips import IGNORED, collate, frame_of
+from pointata_core.training.engine.settings import read_settings
 from pointata_core.training.skill.runs import run_adapt
 from pointata_core.training.skill.scoring import score_clips
-from pointata_core.training.skill.settings import read_settings
+from pointata_core.training.skill.settings import TrainingSettings
 
 scene_datasets = pytest.importorskip('scene_datasets', reason='HOI4D files need h5py')
 
@@ -50,7 +51,7 @@ def run(folder: Path, task: str, name: str):
         optimiser={'epochs': 1, 'batch': 2, 'class_weight_power': 0.5},
         preparation={'origin': 'first_frame', 'voxel_size_m': 0.02, 'max_range_m': 2000.0},
     )  # fmt: skip
-    settings = read_settings(config)
+    settings = read_settings(TrainingSettings, config)
     return settings, run_adapt(settings)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import lightning
 import pytest
 import torch
 from small_training import BACKBONE, GEOMETRY
@@ -16,13 +15,13 @@ from pointata_core.models.point.config import NetworkConfig
 from pointata_core.models.point.geometry import frame_geometry
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.training.clips.prepared_clips import ClipBatch
-from pointata_core.training.skill.adapt import AdaptTraining
-from pointata_core.training.skill.settings import OptimiserSettings
+from pointata_core.training.engine.optimiser import parameter_groups
+from pointata_core.training.skill.adapt import train_skill
+from pointata_core.training.skill.settings import OptimiserSettings, TrainingSettings
 from pointata_core.training.skill.tuning import (
     MODES,
     apply_mode,
     merge_and_freeze,
-    parameter_groups,
     prefix_is_frozen,
     tuning_mode,
 )
@@ -60,7 +59,8 @@ def clip(seed: int = 0) -> torch.Tensor:
 
 
 def train_a_step(network: PointATA, steps: int = 2) -> None:
-    optimizer = torch.optim.AdamW(parameter_groups(network, 0.05, 0.05))
+    groups = parameter_groups(network, learning_rate=0.05, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(groups)
     for _ in range(steps):
         loss = network(clip()).action[:, -1].square().sum() + network(clip()).action.sum()
         optimizer.zero_grad()
@@ -138,7 +138,7 @@ def test_low_rank_updates_merge_into_the_weights() -> None:
 
 def test_biases_norms_and_tokens_do_not_decay() -> None:
     network = network_for('pointata')
-    groups = parameter_groups(network, 0.05, 0.1)
+    groups = parameter_groups(network, learning_rate=0.1, weight_decay=0.05, keep=('class_offset',))
     decays, keeps = ({id(p) for p in group['params']} for group in groups)
     names = {id(p): n for n, p in network.named_parameters()}
     assert {names[i] for i in keeps} >= {
@@ -202,7 +202,13 @@ def test_skills_without_adapters_stream_exactly(name: str, positions: int) -> No
 
 def test_a_trained_backbone_may_go_slower_than_what_is_new() -> None:
     network = network_for('full')
-    groups = parameter_groups(network, 0.05, 0.1, backbone_rate=0.25)
+    groups = parameter_groups(
+        network,
+        learning_rate=0.1,
+        weight_decay=0.05,
+        slow=('backbone.', 'embedder.'),
+        slow_share=0.25,
+    )
     rates = {id(p): group['lr'] for group in groups for p in group['params']}
     trained = {n: p for n, p in network.named_parameters() if p.requires_grad}
     assert len(rates) == len(trained) == sum(len(group['params']) for group in groups)
@@ -255,18 +261,17 @@ class TwelveClips:
 
 
 @pytest.mark.parametrize(('share', 'expected'), [(0.0, 8), (0.25, 6), (0.75, 2), (0.99, 1)])
-def test_all_clips_train_the_places_and_a_share_of_them_the_tokens(share, expected) -> None:
+def test_all_clips_train_the_places_and_a_share_of_them_the_tokens(
+    tmp_path, share, expected
+) -> None:
     network = PointATA(replace(CONFIG, position_width=5, position_share=share))
     heard: dict[str, int] = {}
     for name in ('positions', 'tokens'):
         getattr(network.action_head, name).register_forward_pre_hook(
             lambda _, inputs, name=name: heard.__setitem__(name, len(inputs[0]))
         )
-    trainer = lightning.Trainer(
-        accelerator='cpu', max_steps=1, logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False,
-    )  # fmt: skip
-    trainer.fit(AdaptTraining(network, 'clip', OptimiserSettings(batch=8), TwelveClips(), 0))
+    settings = TrainingSettings(device='cpu', optimiser=OptimiserSettings(batch=8, epochs=1))
+    train_skill(settings, network, TwelveClips(), None, tmp_path)
     assert heard == {'positions': 8, 'tokens': expected}
 
 

@@ -17,7 +17,8 @@ from pointata_core.bundles.verify import verify_bundle
 from pointata_core.cli.main import main
 from pointata_core.datasets.registry import dataset_info
 from pointata_core.errors import ConfigError
-from pointata_core.training.skill.settings import TrainingSettings, read_settings, write_settings
+from pointata_core.training.engine.settings import read_settings, write_settings
+from pointata_core.training.skill.settings import TrainingSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 # Other commands keep their files in the same folder.
@@ -61,8 +62,8 @@ def test_train_aligns_adapts_and_reports(config) -> None:
     scaled = facts['align']['offsets_scaled']
     assert scaled != 1 and f'"align.offsets_scaled">{scaled:.4f}<' in page
     assert 'src="http' not in page and 'href="http' not in page
-    saved = read_settings(Path(facts['report']).parent / 'settings.yaml')
-    assert saved == read_settings(config, ['align.epochs=2'])
+    saved = read_settings(TrainingSettings, Path(facts['report']).parent / 'settings.yaml')
+    assert saved == read_settings(TrainingSettings, config, ['align.epochs=2'])
 
 
 @pytest.mark.parametrize(
@@ -94,32 +95,33 @@ def test_shipped_recipes_are_found_from_anywhere_and_own_files_come_first(
     tmp_path, monkeypatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert read_settings('config/training/radhar.yaml').name == 'radhar'
+    assert read_settings(TrainingSettings, 'config/training/radhar.yaml').name == 'radhar'
     own = tmp_path / 'config' / 'training' / 'radhar.yaml'
     own.parent.mkdir(parents=True)
     own.write_text('name: mine\n')
-    assert read_settings('config/training/radhar.yaml').name == 'mine'
+    assert read_settings(TrainingSettings, 'config/training/radhar.yaml').name == 'mine'
 
 
 def test_settings_survive_a_round_trip(config, tmp_path) -> None:
-    settings = read_settings(config, ['seed=7', 'augmentation.scale=[0.8, 1.1]'])
+    settings = read_settings(TrainingSettings, config, ['seed=7', 'augmentation.scale=[0.8, 1.1]'])
     assert settings.seed == 7 and tuple(settings.augmentation.scale) == (0.8, 1.1)
     write_settings(settings, tmp_path / 'again.yaml')
-    assert read_settings(tmp_path / 'again.yaml') == settings
+    assert read_settings(TrainingSettings, tmp_path / 'again.yaml') == settings
 
 
 def test_overrides_beat_the_file_and_the_file_beats_the_defaults(config) -> None:
     assert TrainingSettings().optimiser.epochs == 30
-    assert read_settings(config).optimiser.epochs == 3
-    changed = read_settings(config, ['optimiser.epochs=4'])
+    assert read_settings(TrainingSettings, config).optimiser.epochs == 3
+    changed = read_settings(TrainingSettings, config, ['optimiser.epochs=4'])
     assert changed == replace(
-        read_settings(config), optimiser=replace(read_settings(config).optimiser, epochs=4)
+        read_settings(TrainingSettings, config),
+        optimiser=replace(read_settings(TrainingSettings, config).optimiser, epochs=4),
     )
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
 def test_recipes_can_be_read_and_fit_their_data_sets(path: Path) -> None:
-    settings = read_settings(path)
+    settings = read_settings(TrainingSettings, path)
     info = dataset_info(settings.data.name)
     # Single frames are clips of length one; nothing can be sampled from them.
     assert info.kind == 'clips' or settings.data.sampling is None
@@ -129,11 +131,15 @@ def test_recipes_can_be_read_and_fit_their_data_sets(path: Path) -> None:
 
 
 def test_there_are_recipes_for_all_kinds_of_tasks() -> None:
-    assert {read_settings(path).task for path in RECIPES} == {'clip', 'frames', 'points'}
+    assert {read_settings(TrainingSettings, path).task for path in RECIPES} == {
+        'clip',
+        'frames',
+        'points',
+    }
 
 
 def test_an_unfinished_stage_cannot_be_asked_for(config) -> None:
     from pointata_core.training.skill.training import run_align
 
     with pytest.raises(ConfigError, match='objective is none'):
-        run_align(read_settings(config, ['align.objective=none']))
+        run_align(read_settings(TrainingSettings, config, ['align.objective=none']))

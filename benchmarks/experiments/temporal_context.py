@@ -47,7 +47,8 @@ from benchmarks.experiments.temporal_matrix.single_run import (  # noqa: E402
 from pointata_core.errors import ConfigError  # noqa: E402
 from pointata_core.models.checkpoints.files import sha256_of  # noqa: E402
 from pointata_core.simulation import ShardJob, write_shards  # noqa: E402
-from pointata_core.training.skill.settings import TrainingSettings, read_settings  # noqa: E402
+from pointata_core.training.engine.settings import read_settings  # noqa: E402
+from pointata_core.training.skill.settings import TrainingSettings  # noqa: E402
 
 RESULTS = HERE.parent / 'results' / 'temporal_context.json'
 TASKS = (SIMULATED, *RECORDED)
@@ -91,7 +92,7 @@ class Bench:
         else:
             name, root = 'recorded', arguments.root
         words += [f'data.root={root}', *arguments.settings, *overrides]
-        return read_settings(HERE / 'temporal_tasks' / f'{name}.yaml', words)
+        return read_settings(TrainingSettings, HERE / 'temporal_tasks' / f'{name}.yaml', words)
 
     def clips(self, task: str) -> Clips:
         """Prepare the clips of a task; runs share them."""

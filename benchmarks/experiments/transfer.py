@@ -42,8 +42,9 @@ from pointata_core.evaluation.environment import machine, versions  # noqa: E402
 from pointata_core.models.checkpoints.files import sha256_of  # noqa: E402
 from pointata_core.simulation import ShardJob, write_shards  # noqa: E402
 from pointata_core.training.engine.provenance import commit  # noqa: E402
+from pointata_core.training.engine.settings import read_settings  # noqa: E402
 from pointata_core.training.skill.runs import open_stores  # noqa: E402
-from pointata_core.training.skill.settings import TrainingSettings, read_settings  # noqa: E402
+from pointata_core.training.skill.settings import TrainingSettings  # noqa: E402
 from pointata_core.training.skill.training import run_train  # noqa: E402
 
 RESULTS = HERE.parent / 'results' / 'transfer.json'
@@ -81,6 +82,7 @@ def settings_of(task: str, arguments: argparse.Namespace, *overrides: str) -> Tr
     """Settings of a task, the data in place."""
     root = arguments.scenes if task == 'simulated' else arguments.utd
     return read_settings(
+        TrainingSettings,
         HERE / 'transfer_tasks' / f'{task}.yaml',
         [f'data.root={root}', f'data.cache={arguments.work / "cache"}', *overrides],
     )

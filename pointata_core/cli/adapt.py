@@ -49,10 +49,11 @@ def parser() -> ArgumentParser:
 def run(arguments: Any) -> int:
     """Train, score, store."""
     from pointata_core.cli.console import err, note, out, progress
+    from pointata_core.training.engine.settings import read_settings
     from pointata_core.training.skill.runs import run_adapt
-    from pointata_core.training.skill.settings import read_settings
+    from pointata_core.training.skill.settings import TrainingSettings
 
-    settings = read_settings(arguments.config, arguments.overrides or ())
+    settings = read_settings(TrainingSettings, arguments.config, arguments.overrides or ())
     quiet = not err().is_terminal
     result = run_adapt(settings, progress=progress, quiet=quiet)
     if result is None:

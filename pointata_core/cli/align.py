@@ -37,10 +37,11 @@ def parser() -> ArgumentParser:
 def run(arguments: Any) -> int:
     """Train and store the embedder."""
     from pointata_core.cli.console import note, out, progress
-    from pointata_core.training.skill.settings import read_settings
+    from pointata_core.training.engine.settings import read_settings
+    from pointata_core.training.skill.settings import TrainingSettings
     from pointata_core.training.skill.training import run_align
 
-    settings = read_settings(arguments.config, arguments.overrides or ())
+    settings = read_settings(TrainingSettings, arguments.config, arguments.overrides or ())
     result, path = run_align(settings, progress=progress)
     if arguments.json:
         print(json.dumps({'embedder': str(path), **asdict(result)}))

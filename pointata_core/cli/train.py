@@ -37,10 +37,11 @@ def parser() -> ArgumentParser:
 def run(arguments: Any) -> int:
     """Train, score, report."""
     from pointata_core.cli.console import err, note, out, progress
-    from pointata_core.training.skill.settings import read_settings
+    from pointata_core.training.engine.settings import read_settings
+    from pointata_core.training.skill.settings import TrainingSettings
     from pointata_core.training.skill.training import run_train
 
-    settings = read_settings(arguments.config, arguments.overrides or ())
+    settings = read_settings(TrainingSettings, arguments.config, arguments.overrides or ())
     result = run_train(settings, progress=progress, quiet=not err().is_terminal)
     if result is None:
         return 0

@@ -11,7 +11,8 @@ from typing import Any
 from benchmarks.experiments.adaptation_matrix.methods import PASSES, method
 from benchmarks.experiments.adaptation_matrix.store import Run
 from pointata_core.datasets.registry import open_dataset
-from pointata_core.training.skill.settings import TrainingSettings, read_settings
+from pointata_core.training.engine.settings import read_settings
+from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.skill_network import find_backbone
 
 
@@ -30,7 +31,7 @@ def base_settings(
     overrides = [f'data.root={root}', f'data.cache={work / "cache"}', *words]
     if backbone:
         overrides.append(f'network.backbone={backbone}')
-    return read_settings(config, overrides)
+    return read_settings(TrainingSettings, config, overrides)
 
 
 def shared_facts(settings: TrainingSettings) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def settings_of(
         *words,
         *method(run.method).overrides,
     ]
-    settings = read_settings(config, overrides)
+    settings = read_settings(TrainingSettings, config, overrides)
     data, optimiser = settings.data, settings.optimiser
     epochs = optimiser.epochs
     if method(run.method).longer:

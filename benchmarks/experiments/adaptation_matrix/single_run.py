@@ -22,9 +22,10 @@ from benchmarks.experiments.baselines.p4transformer import P4Transformer, small_
 from pointata_core.evaluation.environment import machine, peak_rss_bytes, versions
 from pointata_core.models.point.network_output import NetworkOutput
 from pointata_core.training.engine.provenance import commit
-from pointata_core.training.engine.trainer import chosen_device, fit, make_trainer
-from pointata_core.training.skill.adapt import AdaptTraining
-from pointata_core.training.skill.runs import claim_folder, loss_weights, open_stores
+from pointata_core.training.engine.run_folder import claim
+from pointata_core.training.engine.trainer import chosen_device
+from pointata_core.training.skill.adapt import train_skill
+from pointata_core.training.skill.runs import loss_weights, open_stores
 from pointata_core.training.skill.scoring import SkillScore, score_clips
 from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.training import run_train
@@ -128,17 +129,13 @@ class P4TransformerOnClips(nn.Module):
 
 def _train_p4transformer(settings: TrainingSettings) -> dict[str, Any]:
     """The same clips, batches, optimiser, schedule and scoring as for our network."""
-    folder = claim_folder(settings)
+    folder = claim(settings.output, settings.to_dict())
     train, validation = open_stores(settings)
     torch.manual_seed(settings.seed)
     preparation, anchors = settings.preparation, settings.network.geometry.tokens
     fields = len(preparation.features)
     network = P4TransformerOnClips(len(train.classes), fields, anchors, preparation.scale_m)
-    module = AdaptTraining(
-        network, settings.task, settings.optimiser, train, settings.seed,
-        loss_weights(settings, train),
-    )  # fmt: skip
-    fit(make_trainer(settings, folder, settings.optimiser.epochs, quiet=True), module, folder)
+    train_skill(settings, network, train, loss_weights(settings, train), folder)
     score = score_clips(network, validation, settings.task, chosen_device(settings))
     size = sum(p.numel() for p in network.parameters())
     head = sum(p.numel() for p in network.network.classify.parameters())

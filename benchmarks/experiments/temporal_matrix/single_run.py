@@ -24,9 +24,10 @@ from pointata_core.models.point.pointata import PointATA
 from pointata_core.training.clips.clip_store import ClipStore, open_store, recipe_for
 from pointata_core.training.clips.prepared_clips import ClipBatch, collate, frame_of
 from pointata_core.training.engine.provenance import commit
-from pointata_core.training.engine.trainer import chosen_device, fit, make_trainer, uses_bf16
-from pointata_core.training.skill.adapt import AdaptTraining
-from pointata_core.training.skill.runs import claim_folder, loss_weights, prepared_network
+from pointata_core.training.engine.run_folder import claim
+from pointata_core.training.engine.trainer import chosen_device, uses_bf16
+from pointata_core.training.skill.adapt import train_skill
+from pointata_core.training.skill.runs import loss_weights, prepared_network
 from pointata_core.training.skill.scoring import SkillScore, score_clips
 from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.tuning import merge_and_freeze
@@ -117,12 +118,8 @@ def train_and_score(
         take_over(network, begin)
     train = LastFrames(clips.train, arm.frames, arm.motion)
     if learn:
-        module = AdaptTraining(
-            network, settings.task, settings.optimiser, train, settings.seed,
-            loss_weights(settings, clips.train),  # of whole clips, so that arms weigh alike
-        )  # fmt: skip
-        trainer = make_trainer(settings, folder, settings.optimiser.epochs, quiet=True)
-        fit(trainer, module, folder)
+        # Class weights of whole clips, so that arms weigh alike.
+        train_skill(settings, network, train, loss_weights(settings, clips.train), folder)
     done = merge_and_freeze(network)
     test = LastFrames(clips.test, arm.frames, arm.motion)
     device = chosen_device(settings)
@@ -151,7 +148,7 @@ def train_and_score(
 def _fresh_folder(settings: TrainingSettings) -> Path:
     # A resumed run would not tell its time.
     shutil.rmtree(settings.output, ignore_errors=True)
-    return claim_folder(settings)
+    return claim(settings.output, settings.to_dict())
 
 
 def take_over(network: PointATA, path: Path) -> None:

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import lightning
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pointata_core.models.point.heads.two_stream_head import TwoStreamHead
@@ -16,9 +19,15 @@ from pointata_core.models.point.pointata import PointATA
 from pointata_core.models.point.token_features import displacement_width
 from pointata_core.training.clips.prepared_clips import IGNORED, ClipBatch, with_auxiliary
 from pointata_core.training.clips.step_augmentation import augment_step
-from pointata_core.training.engine.batches import EpochBatches
-from pointata_core.training.skill.settings import OptimiserSettings, Task
-from pointata_core.training.skill.tuning import parameter_groups
+from pointata_core.training.engine.optimiser import (
+    cosine,
+    make_optimiser,
+    parameter_groups,
+    require_finite,
+)
+from pointata_core.training.engine.sampler import SampleOrder
+from pointata_core.training.engine.trainer import StepData, train
+from pointata_core.training.skill.settings import OptimiserSettings, Task, TrainingSettings
 
 
 class AdaptTraining(lightning.LightningModule):
@@ -28,43 +37,31 @@ class AdaptTraining(lightning.LightningModule):
         network: The network, a tuning mode applied.
         task: What is learned.
         optimiser: How.
-        clips: A clip store or frozen features.
-        seed: Of order and dropout.
+        steps: Of the whole run.
+        seed: Of dropout and augmentation.
         class_weights: ``(classes,)`` weights of the loss, or ``None``.
         up_axis: Vertical axis of the sensor frame.
     """
 
     def __init__(
         self,
-        network: PointATA,
+        network: nn.Module,
         task: Task,
         optimiser: OptimiserSettings,
-        clips: torch.utils.data.Dataset,
+        steps: int,
         seed: int,
         class_weights: Tensor | None = None,
         up_axis: str = 'z',
     ) -> None:
         super().__init__()
         self.network, self.task, self.optimiser = network, task, optimiser
-        self.clips, self.seed, self.up_axis = clips, seed, up_axis
+        self.steps, self.seed, self.up_axis = steps, seed, up_axis
         self.register_buffer('class_weights', class_weights, persistent=False)
         self.displacements = (
             displacement_width(network.config) if isinstance(network, PointATA) else 0
         )
         # Lightning leaves every module in the mode it finds it in.
         network.train()
-
-    def train_dataloader(self) -> torch.utils.data.DataLoader:
-        """Every process takes its share of the same batches."""
-        sampler = EpochBatches(
-            len(self.clips),
-            self.clips.variants,
-            self.optimiser.batch,
-            self.seed,
-            self.trainer.global_rank,
-            self.trainer.world_size,
-        )
-        return torch.utils.data.DataLoader(self.clips, sampler=sampler, batch_size=None)
 
     def on_train_batch_start(self, batch: ClipBatch, number: int) -> None:
         """Tie dropout to the step, so that a resumed run drops what an unbroken one drops."""
@@ -101,12 +98,7 @@ class AdaptTraining(lightning.LightningModule):
         )
         logits, truth = logits_and_truth(self.task, output, part)
         loss = loss + self._loss(logits, truth)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f'the loss is {loss.item()} at step {self.global_step}: lower '
-                f'optimiser.learning_rate ({self.optimiser.learning_rate}) or look for '
-                'non-finite input'
-            )
+        require_finite(loss, self.global_step)
         with torch.no_grad():
             right = (logits.argmax(1) == truth).float().mean()
         values = {'loss': loss, 'accuracy': right}
@@ -124,28 +116,18 @@ class AdaptTraining(lightning.LightningModule):
         smoothing = self.optimiser.label_smoothing
         return F.cross_entropy(logits, truth, self.class_weights, label_smoothing=smoothing)
 
-    def configure_optimizers(self):
+    def configure_optimizers(self) -> dict[str, Any]:
         """AdamW, a linear warm-up and one cosine to zero, stepped per batch."""
         settings = self.optimiser
-        optimizer = torch.optim.AdamW(
-            parameter_groups(
-                self.network, settings.weight_decay, settings.learning_rate, settings.backbone_rate
-            )
+        groups = parameter_groups(
+            self.network,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            slow=('backbone.', 'embedder.'),
+            slow_share=settings.backbone_rate,
+            keep=('class_offset',),
         )
-        steps = settings.epochs * (len(self.clips) // min(settings.batch, len(self.clips)))
-        warmup = round(settings.warmup * steps)
-
-        def factor(step: int) -> float:
-            if step < warmup:
-                return (step + 1) / warmup
-            done = (step - warmup) / max(steps - warmup, 1)
-            return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {
-            'optimizer': optimizer,
-            'lr_scheduler': {'scheduler': scheduler, 'interval': 'step'},
-        }
+        return make_optimiser(groups, cosine(self.steps, settings.warmup)).for_lightning()
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         """Leave out what is not trained: it comes from the backbone's file."""
@@ -165,9 +147,53 @@ class AdaptTraining(lightning.LightningModule):
             raise RuntimeError(f'the checkpoint lacks {sorted(missing)[0]}')
         return super().load_state_dict(state_dict, strict=False, assign=assign)
 
-    def transfer_batch_to_device(self, batch: ClipBatch, device, dataloader_idx: int) -> ClipBatch:
-        """Move a batch, its geometry included."""
-        return batch.to(device)
+
+def train_skill(
+    settings: TrainingSettings,
+    network: nn.Module,
+    clips: Any,
+    class_weights: Tensor | None,
+    folder: Path,
+    *,
+    quiet: bool = True,
+) -> lightning.Trainer:
+    """Train a network on clips, or go on where the folder's checkpoint ends.
+
+    Args:
+        settings: Of the run.
+        network: A tuning mode applied; trained in place.
+        clips: A clip store or frozen features.
+        class_weights: ``(classes,)`` weights of the loss, or ``None``.
+        folder: Of the run.
+        quiet: Show no progress bar.
+    """
+    optimiser = settings.optimiser
+    batch = min(optimiser.batch, len(clips))
+    steps = optimiser.epochs * (len(clips) // batch)
+    module = AdaptTraining(
+        network,
+        settings.task,
+        optimiser,
+        steps,
+        settings.seed,
+        class_weights,
+        settings.augmentation.up_axis,
+    )
+    key = clip_key(len(clips), clips.variants, settings.seed)
+    data = StepData(clips.__getitem__, key, batch, settings)
+    return train(module, data, folder, steps=steps, clip=optimiser.clip, quiet=quiet)
+
+
+def clip_key(clips: int, variants: int, seed: int) -> Callable[[int], tuple[int, int]]:
+    """Clip and copy of every draw: each pass takes the next copy, each clip from another start."""
+    order = SampleOrder(clips, seed)
+    start = np.random.default_rng(seed).integers(0, variants, clips)
+
+    def key(draw: int) -> tuple[int, int]:
+        clip = order[draw]
+        return clip, int((start[clip] + draw // clips) % variants)
+
+    return key
 
 
 def logits_and_truth(task: Task, output: NetworkOutput, batch: ClipBatch) -> tuple[Tensor, Tensor]:

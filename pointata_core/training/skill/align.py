@@ -12,8 +12,6 @@ those of shapes, and an embedder that sees them so says little else but that.
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -26,8 +24,10 @@ from torch import Tensor
 
 from pointata_core.errors import ConfigError
 from pointata_core.models.point.pointata import PointATA
+from pointata_core.safe_files import write_atomically, write_json
 from pointata_core.training.clips.clip_store import ClipStore
 from pointata_core.training.clips.prepared_clips import IGNORED, ClipBatch, collate, frame_of
+from pointata_core.training.engine.optimiser import constant, make_optimiser, require_finite
 from pointata_core.training.skill.settings import AlignSettings, Task
 from pointata_core.training.skill.shape_source import LabelledFeatures
 from pointata_core.transport import OtddConfig, OtddLoss, alignment_loss
@@ -166,8 +166,8 @@ def align(
     loss = alignment_loss(
         settings.objective, source.features.to(device), source.labels.to(device), settings.otdd
     )
-    optimizer = torch.optim.AdamW(
-        network.embedder.parameters(), lr=settings.learning_rate, weight_decay=0.0
+    optimiser = make_optimiser(
+        network.embedder.parameters(), constant, learning_rate=settings.learning_rate
     )
     for epoch in range(settings.epochs):
         generator = np.random.default_rng((seed, epoch))
@@ -175,16 +175,11 @@ def align(
         for weight, rows, last in _batches(frames, settings, generator):
             batch, labels = frames.batch(rows)
             part = weight * loss(pooled_features(network, batch.to(device)), labels.to(device))
-            if not torch.isfinite(part):
-                raise FloatingPointError(
-                    f'the alignment loss is {part.item()} in epoch {epoch}: '
-                    f'lower align.learning_rate ({settings.learning_rate})'
-                )
+            require_finite(part, epoch)
             part.backward()
             total += float(part.detach())
             if last:
-                optimizer.step()
-                optimizer.zero_grad()
+                optimiser.step()
         losses.append(round(total, 6))
         if progress is not None:
             progress(epoch + 1, settings.epochs)
@@ -297,11 +292,8 @@ def _label_of(arrays: dict[str, np.ndarray], t: int, task: Task) -> int:
 
 def store_embedder(network: PointATA, result: AlignResult, folder: Path) -> Path:
     """Write ``embedder.safetensors`` and ``align.json``; each appears whole."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / 'embedder.safetensors'
     state = {k: v.detach().cpu().contiguous() for k, v in network.embedder.state_dict().items()}
-    partial = path.with_suffix(f'.{os.getpid()}.part')
-    safetensors.torch.save_file(state, partial)
-    (folder / 'align.json').write_text(json.dumps(asdict(result), indent=2) + '\n')
-    partial.replace(path)
+    write_json(folder / 'align.json', asdict(result))
+    write_atomically(path, safetensors.torch.save(state))
     return path

@@ -3,12 +3,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +14,17 @@ from torch import Tensor
 
 from pointata_core.bundles.bundle import save_bundle
 from pointata_core.bundles.manifest import Manifest
-from pointata_core.errors import ConfigError
 from pointata_core.models.point.pointata import PointATA
+from pointata_core.safe_files import write_json
+from pointata_core.stopwatch import Stopwatch
 from pointata_core.training.clips.clip_store import ClipStore, open_store, recipe_for
 from pointata_core.training.clips.frozen_features import FrozenFeatures, freeze_features
 from pointata_core.training.engine.provenance import provenance
-from pointata_core.training.engine.trainer import chosen_device, fit, make_trainer, uses_bf16
-from pointata_core.training.skill.adapt import AdaptTraining
+from pointata_core.training.engine.run_folder import RESULTS, cache_lock, claim
+from pointata_core.training.engine.trainer import chosen_device, uses_bf16
+from pointata_core.training.skill.adapt import train_skill
 from pointata_core.training.skill.scoring import SkillScore, score_clips
-from pointata_core.training.skill.settings import TrainingSettings, write_settings
+from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.skill_network import build_network
 from pointata_core.training.skill.supervised import class_weights
 from pointata_core.training.skill.tuning import (
@@ -83,8 +81,8 @@ def run_adapt(
         ConfigError: Settings do not fit each other, or the folder holds another run.
         PointataError: Data or backbone cannot be read.
     """
-    folder = folder or claim_folder(settings)
-    watch = _Phases()
+    folder = folder or claim(settings.output, settings.to_dict())
+    watch = Stopwatch()
     train, validation = open_stores(settings, progress)
     watch.lap('prepare')
     network, origin = prepared_network(settings, train.classes)
@@ -93,17 +91,8 @@ def run_adapt(
     if cached:
         clips, held_out = frozen_pair(settings, network, train, validation, progress)
         watch.lap('freeze')
-    module = AdaptTraining(
-        network,
-        settings.task,
-        settings.optimiser,
-        clips,
-        settings.seed,
-        loss_weights(settings, train),
-        settings.augmentation.up_axis,
-    )
-    trainer = make_trainer(settings, folder, settings.optimiser.epochs, quiet=quiet)
-    fit(trainer, module, folder)
+    weights = loss_weights(settings, train)
+    trainer = train_skill(settings, network, clips, weights, folder, quiet=quiet)
     watch.lap('train')
     if not trainer.is_global_zero:
         return None
@@ -123,9 +112,7 @@ def run_adapt(
         'bf16': uses_bf16(settings, device),
     }
     store_skill(settings, done, score, training)
-    (folder / 'results.json').write_text(
-        json.dumps({'score': score.to_dict(), 'training': training}, indent=2) + '\n'
-    )
+    write_json(folder / RESULTS, {'score': score.to_dict(), 'training': training})
     return AdaptResult(folder / 'bundle', score, training)
 
 
@@ -149,7 +136,7 @@ def open_stores(
     stores = []
     for split, training in ((settings.data.train, True), (settings.data.validation, False)):
         recipe = recipe_for(settings, split, training)
-        with alone(settings), progress(f'preparing {split}') as report:
+        with cache_lock(settings.data.cache), progress(f'preparing {split}') as report:
             stores.append(open_store(recipe, settings.data.options, settings.data.cache, report))
     return stores[0], stores[1]
 
@@ -170,7 +157,7 @@ def frozen_pair(
     device = chosen_device(settings)
     found = []
     for store, what in ((train, 'training'), (validation, 'validation')):
-        with alone(settings), progress(f'frozen features, {what}') as report:
+        with cache_lock(settings.data.cache), progress(f'frozen features, {what}') as report:
             found.append(
                 freeze_features(network, store, device, uses_bf16(settings, device), report)
             )
@@ -209,57 +196,13 @@ def store_skill(
         network.config.to_dict(),
         preparation=settings.preparation.to_dict(),
         licence=settings.licence,
-        provenance=provenance(settings, **facts),
+        provenance=provenance(settings.to_dict(), **facts),
     )
     path = Path(settings.output) / 'bundle'
     save_bundle(path, network.cpu(), manifest, half=settings.half, self_contained=True)
     return path
 
 
-def claim_folder(settings: TrainingSettings) -> Path:
-    """Make the run's folder, or make sure that it holds this very run.
-
-    Raises:
-        ConfigError: It holds another run.
-    """
-    folder = Path(settings.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    text = folder / 'settings.yaml'
-    fresh = folder / f'settings.{os.getpid()}.yaml'
-    write_settings(settings, fresh)
-    if text.exists() and text.read_text() != fresh.read_text():
-        fresh.unlink()
-        raise ConfigError(
-            f'{folder} holds a run with other settings (settings.yaml)',
-            'Choose another output=FOLDER, or delete that one',
-        )
-    fresh.replace(text)
-    return folder
-
-
-@contextmanager
-def alone(settings: TrainingSettings) -> Iterator[None]:
-    """Prepare in one process at a time; the others then find everything prepared."""
-    folder = Path(settings.data.cache)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / '.lock').open('w') as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _rate(settings: TrainingSettings, clips, seconds: float) -> float:
     epochs = settings.optimiser.epochs
     return round(epochs * len(clips) / seconds, 2) if seconds > 0 else 0.0
-
-
-class _Phases:
-    """Seconds by phase."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, phase: str) -> None:
-        now = time.perf_counter()
-        self.seconds[phase] = round(now - self._last, 2)
-        self._last = now

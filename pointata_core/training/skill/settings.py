@@ -6,20 +6,15 @@ The resolved values are saved with every run and in every bundle, so that a run 
 
 from __future__ import annotations
 
-from argparse import ArgumentError
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
-
-from jsonargparse import ArgumentParser, Namespace
 
 from pointata_core.bundles.preparation_config import PreparationConfig
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.errors import ConfigError
 from pointata_core.models.point.config import GeometryConfig, Readout
-from pointata_core.resources import ResourceError, resource_path
 from pointata_core.training.clips.augmentation import AugmentationConfig
+from pointata_core.training.engine.options import RunOptions
 from pointata_core.transport import OtddConfig
 
 Task = Literal['clip', 'frames', 'points']
@@ -196,17 +191,13 @@ class AlignSettings:
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
-    """A whole run.
+class TrainingSettings(RunOptions):
+    """A whole run; seed, device, precision and checkpoints as in :class:`RunOptions`.
 
     Args:
         name: Name of the skill; letters, digits, dot, dash, underscore.
         output: Folder of the run: checkpoint, logs, report and ``bundle``.
         task: ``clip`` (one action per clip), ``frames`` (one per frame), ``points`` (semantics).
-        seed: Of everything random.
-        precision: ``auto`` is bf16 where the device computes it fast, else 32.
-        device: ``auto``, ``cpu`` or ``gpu``.
-        checkpoint_epochs: Epochs between checkpoints.
         half: Store the bundle as float16.
         licence: Licence of the weights; depends on the data they were trained on.
     """
@@ -214,10 +205,6 @@ class TrainingSettings:
     name: str = 'skill'
     output: str = 'runs/skill'
     task: Task = 'clip'
-    seed: int = 0
-    precision: Literal['auto', '32', 'bf16'] = 'auto'
-    device: Literal['auto', 'cpu', 'gpu'] = 'auto'
-    checkpoint_epochs: int = 1
     half: bool = False
     licence: str = 'Apache-2.0'
     data: DataSettings = field(default_factory=DataSettings)
@@ -239,76 +226,6 @@ class TrainingSettings:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON-ready values."""
         return asdict(self)
-
-
-def read_settings(path: str | Path | None, overrides: Sequence[str] = ()) -> TrainingSettings:
-    """Read settings from YAML, then apply overrides.
-
-    Args:
-        path: YAML file, from here or of those that ship with the package; ``None`` for the
-            defaults.
-        overrides: Words like ``optimiser.epochs=10``.
-
-    Raises:
-        ConfigError: The file cannot be read, or a value has no such name or type.
-    """
-    words = []
-    if path is not None:
-        words += ['--config', str(_find(Path(path)))]
-    for override in overrides:
-        if '=' not in override:
-            raise ConfigError(f"'{override}' is no override", 'Write it as name.of.field=value')
-        words.append(f'--{override}')
-    parser = _parser()
-    try:
-        # Renamed in jsonargparse 4.49.
-        instantiate = getattr(parser, 'instantiate', None) or parser.instantiate_classes
-        return _without_config(instantiate(parser.parse_args(words)))
-    except (ArgumentError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f'{path or "settings"}: {" ".join(str(error).split())}',
-            'See docs/training.md for names and types',
-        ) from error
-
-
-def write_settings(settings: TrainingSettings, path: Path) -> None:
-    """Write resolved settings as YAML that :func:`read_settings` reads."""
-    import yaml
-
-    plain = _plain(settings.to_dict())
-    path.write_text(yaml.safe_dump(plain, sort_keys=False), encoding='utf-8')
-
-
-def _find(path: Path) -> Path:
-    if path.is_file():
-        return path
-    try:
-        return resource_path(path)
-    except ResourceError as error:
-        raise ConfigError(
-            f'{path}: no such file here or in the package', 'Name a file of config/training'
-        ) from error
-
-
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog='settings', exit_on_error=False)
-    parser.add_argument('--config', action='config')
-    parser.add_class_arguments(TrainingSettings)
-    return parser
-
-
-def _without_config(parsed: Namespace) -> TrainingSettings:
-    values = dict(parsed.__dict__)
-    values.pop('config', None)
-    return TrainingSettings(**values)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
 
 
 def _at_least(settings: Any, least: int, *names: str) -> None:

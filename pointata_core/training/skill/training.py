@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pointata_core.errors import ConfigError
 from pointata_core.training.clips.clip_store import open_store, recipe_for
+from pointata_core.training.engine.run_folder import cache_lock, claim
 from pointata_core.training.engine.trainer import chosen_device
 from pointata_core.training.skill.align import (
     AlignResult,
@@ -20,8 +21,6 @@ from pointata_core.training.skill.align import (
 from pointata_core.training.skill.runs import (
     AdaptResult,
     Reporter,
-    alone,
-    claim_folder,
     run_adapt,
     silent,
 )
@@ -56,10 +55,10 @@ def run_align(
     """
     if settings.align.objective == 'none':
         raise ConfigError('align.objective is none', 'Choose otdd, mmd or l2')
-    folder = (folder or claim_folder(settings)) / 'align'
+    folder = (folder or claim(settings.output, settings.to_dict())) / 'align'
     path = folder / 'embedder.safetensors'
     # One process of several trains; the others find its result.
-    with alone(settings):
+    with cache_lock(settings.data.cache):
         if not path.exists():
             recipe = recipe_for(settings, settings.data.train, True)
             with progress(f'preparing {settings.data.train}') as report:
@@ -100,7 +99,7 @@ def run_train(
     """
     from pointata_core.training.skill.training_report import write_training_report
 
-    folder = claim_folder(settings)
+    folder = claim(settings.output, settings.to_dict())
     aligned, adapting = None, settings
     if settings.align.objective != 'none':
         aligned, path = run_align(settings, folder=folder, progress=progress)

@@ -168,32 +168,3 @@ def merge_and_freeze(network: PointATA) -> PointATA:
     done = PointATA(network.config)
     done.load_state_dict({k: v.detach().clone() for k, v in state.items()})
     return done.requires_grad_(False).eval()
-
-
-def parameter_groups(
-    network: nn.Module, weight_decay: float, rate: float, backbone_rate: float = 1.0
-) -> list[dict]:
-    """Split trained parameters by decay and learning rate.
-
-    Args:
-        network: Its trained parameters are dealt out.
-        weight_decay: On matrices; biases, norms, gates and tokens do not decay.
-        rate: Learning rate.
-        backbone_rate: That of backbone and embedder over ``rate``.
-    """
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        tokens = ('class_offset', '_token', '_position')
-        decays = parameter.dim() > 1 and not name.endswith(tokens)
-        old = backbone_rate != 1 and name.startswith(('backbone.', 'embedder.'))
-        groups.setdefault((decays, old), []).append(parameter)
-    return [
-        {
-            'params': parameters,
-            'weight_decay': weight_decay if decays else 0.0,
-            'lr': rate * (backbone_rate if old else 1.0),
-        }
-        for (decays, old), parameters in sorted(groups.items(), key=lambda g: g[0], reverse=True)
-    ]

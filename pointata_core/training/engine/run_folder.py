@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of a run, alike for every kind of training.
+
+* ``settings.yaml``: what the run began with; started again with other values it is refused;
+* ``last.ckpt``: state after the last checkpoint, and ``logs/``: one attempt for each start;
+* ``results.json``: outcome, once the run is complete.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pointata_core.errors import ConfigError
+from pointata_core.training.engine.settings import plain, write_yaml
+
+SETTINGS, CHECKPOINT, RESULTS = 'settings.yaml', 'last.ckpt', 'results.json'
+
+FREE = frozenset({'output', 'cache', 'device', 'workers', 'checkpoint_steps'})
+"""Settings that do not change what is learned; they may change while a run goes on."""
+
+
+def claim(
+    folder: str | Path, settings: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> Path:
+    """Make a run's folder, or make sure that it holds this very run.
+
+    Args:
+        folder: Of the run.
+        settings: Resolved values, and whatever else tells runs apart.
+        defaults: What a run began with that was started before a setting existed.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigError: It holds a run with other settings; names the fields that differ.
+    """
+    folder, settings = Path(folder), plain(dict(settings))
+    path = folder / SETTINGS
+    if not path.is_file():
+        write_yaml(settings, path)
+        return folder
+    before = _filled(read_claim(folder), plain(dict(defaults or {})))
+    other = list(differences(before, settings))
+    if other:
+        raise ConfigError(
+            f'{path}: the run in this folder has other settings: {"; ".join(other[:8])}',
+            'Choose another output=FOLDER, or the settings the run began with',
+        )
+    return folder
+
+
+def read_claim(folder: str | Path) -> dict[str, Any]:
+    """What a run began with.
+
+    Raises:
+        ConfigError: The folder holds no run.
+    """
+    import yaml
+
+    path = Path(folder) / SETTINGS
+    if not path.is_file():
+        raise ConfigError(f'{folder}: found no {SETTINGS} of a run', 'Start a run there')
+    return yaml.safe_load(path.read_text(encoding='utf-8'))
+
+
+def differences(before: Any, now: Any, name: str = '') -> Iterator[str]:
+    """Name the fields that differ, as ``training.steps is 10, now 20``."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in [*now, *(before.keys() - now.keys())]:
+            if key not in FREE:
+                field = f'{name}.{key}' if name else str(key)
+                yield from differences(before.get(key), now.get(key), field)
+    elif before != now:
+        yield f'{name} is {before!r}, now {now!r}'
+
+
+def _filled(values: Any, defaults: Any) -> Any:
+    if not isinstance(values, dict) or not isinstance(defaults, dict):
+        return values
+    filled = {key: _filled(item, defaults.get(key)) for key, item in values.items()}
+    return {**defaults, **filled}
+
+
+@contextmanager
+def cache_lock(folder: str | Path) -> Iterator[None]:
+    """Let one process at a time prepare a folder; the others then find everything prepared."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / '.lock').open('w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

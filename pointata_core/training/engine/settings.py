@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of any run: read from YAML and overrides, checked, written as plain values."""
+
+from __future__ import annotations
+
+from argparse import ArgumentError
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pointata_core.errors import ConfigError
+from pointata_core.resources import ResourceError, resource_path
+from pointata_core.safe_files import write_atomically
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Settings = TypeVar('Settings')
+
+
+def read_settings(
+    kind: type[Settings], path: str | Path | None, overrides: Sequence[str] = ()
+) -> Settings:
+    """Read settings from YAML, then apply overrides.
+
+    Args:
+        kind: Dataclass of the settings; its fields may be dataclasses.
+        path: YAML file, from here or of those that ship with the package; ``None`` for the
+            defaults.
+        overrides: Words like ``optimiser.epochs=10``.
+
+    Raises:
+        ConfigError: The file cannot be read, or a value has no such name or type.
+    """
+    from jsonargparse import ArgumentParser
+
+    words = []
+    if path is not None:
+        words += ['--config', str(_find(Path(path)))]
+    for override in overrides:
+        if '=' not in override:
+            raise ConfigError(f"'{override}' is no override", 'Write it as name.of.field=value')
+        words.append(f'--{override}')
+    parser = ArgumentParser(prog='settings', exit_on_error=False)
+    parser.add_argument('--config', action='config')
+    parser.add_class_arguments(kind)
+    try:
+        # Renamed in jsonargparse 4.49.
+        instantiate = getattr(parser, 'instantiate', None) or parser.instantiate_classes
+        values = dict(instantiate(parser.parse_args(words)).__dict__)
+        values.pop('config')
+        return kind(**values)
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f'{path or "settings"}: {" ".join(str(error).split())}',
+            'See docs/training.md for names and types',
+        ) from error
+
+
+def write_settings(settings: DataclassInstance, path: Path) -> None:
+    """Write resolved settings as YAML that :func:`read_settings` reads."""
+    write_yaml(plain(asdict(settings)), path)
+
+
+def write_yaml(values: dict[str, Any], path: Path) -> None:
+    """Write plain values as YAML, in their order; the file appears whole."""
+    import yaml
+
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    write_atomically(path, text.encode())
+
+
+def plain(value: Any) -> Any:
+    """Dictionaries, lists and scalars, as YAML and JSON have them; paths become text."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def require(settings: object, rules: Iterable[tuple[str, bool, str]], prefix: str = '') -> None:
+    """Check values that their types cannot.
+
+    Args:
+        settings: Whose attributes are checked.
+        rules: Name of the attribute, whether its value is good, and what is expected.
+        prefix: Where the settings stand among others, such as ``training.``.
+
+    Raises:
+        ConfigError: A rule does not hold; names field, value and expectation.
+    """
+    for name, holds, expected in rules:
+        if not holds:
+            raise ConfigError(
+                f'{prefix}{name} is {getattr(settings, name)}, expected {expected}',
+                'Correct the value in the configuration',
+            )
+
+
+def _find(path: Path) -> Path:
+    if path.is_file():
+        return path
+    try:
+        return resource_path(path)
+    except ResourceError as error:
+        raise ConfigError(
+            f'{path}: no such file here or in the package', 'Name a file of config/training'
+        ) from error
