@@ -14,7 +14,7 @@ pytest.importorskip('lightning', reason='training needs the extra `train`')
 from pointata_core.datasets.protocol import ClipDataset
 from pointata_core.datasets.registry import open_dataset
 from pointata_core.datasets.scenes.s3dis import CLASSES
-from pointata_core.datasets.scenes.single_frames import SingleFrames
+from pointata_core.datasets.single_frames import SingleFrames
 from pointata_core.errors import ConfigError
 from pointata_core.training.clips.clip_store import open_store, recipe_for
 from pointata_core.training.engine.settings import read_settings

@@ -33,8 +33,8 @@ from pointata_core.datasets.scenes.kitti_raw import write_kitti_bag
 from pointata_core.errors import BagError
 from pointata_core.evaluation.bag_evaluation import evaluate_bag
 from pointata_core.evaluation.label_digest import LabelDigest
-from pointata_core.evaluation.metrics import ConfusionMatrix
-from pointata_core.evaluation.report import write_report
+from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
+from pointata_core.evaluation.report.page import write_report
 from pointata_core.inference.camera_pairing import RecentImages
 from pointata_core.inference.camera_session import CameraSession
 from pointata_core.io.bags.reader import BagReader
@@ -132,7 +132,7 @@ def test_points_are_drawn_where_the_camera_sees_them_in_the_colours_of_their_cla
     from matplotlib.image import imread
 
     from pointata_core.evaluation.colours import colour_of
-    from pointata_core.evaluation.overlays import overlay
+    from pointata_core.evaluation.report.overlays import overlay
 
     grey = np.full((30, 40, 3), 100, np.uint8)
     pixels = np.array([[5, 6], [20, 30], [20, 30]])

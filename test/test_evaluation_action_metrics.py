@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointata_core.evaluation.action_metrics import (
+from pointata_core.evaluation.metrics.actions import (
     Segment,
     TimelineScores,
     action_score,

@@ -11,8 +11,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 from report_samples import sample_results
 
-from pointata_core.evaluation.charts import LIGHT, action_chart, confusion_chart
-from pointata_core.evaluation.report import write_report
+from pointata_core.evaluation.report.charts import LIGHT, action_chart, confusion_chart
+from pointata_core.evaluation.report.page import write_report
 from pointata_core.evaluation.results import ActionSegment
 
 

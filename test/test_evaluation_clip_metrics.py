@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointata_core.evaluation.clip_metrics import VideoScores
+from pointata_core.evaluation.metrics.clips import VideoScores
 
 
 def logits_of(*shares):

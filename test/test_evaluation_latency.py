@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointata_core.evaluation.latency import LatencyLog, summarise_latency
+from pointata_core.evaluation.metrics.latency import LatencyLog, summarise_latency
 
 samples = st.lists(st.floats(0.0, 1e4), min_size=1, max_size=300)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pointata_core.evaluation.metrics import ConfusionMatrix
+from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.taxonomy import UNLABELLED
 
 CLASSES = ('road', 'car', 'person')

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from report_samples import sample_results
 
-from pointata_core.evaluation.report import write_report
+from pointata_core.evaluation.report.page import write_report
 
 BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
 # Quiet: no sandbox (containers), no network, no first-run pages.

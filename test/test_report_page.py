@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 from report_samples import empty_results, sample_results
 
-from pointata_core.evaluation.report import write_report
+from pointata_core.evaluation.report.page import write_report
 
 PNG = b'\x89PNG\r\n\x1a\n'
 

@@ -42,7 +42,7 @@ from pointata_core.bundles.bundle import load_bundle, save_bundle
 from pointata_core.bundles.manifest import Manifest
 from pointata_core.bundles.preparation_config import PreparationConfig
 from pointata_core.errors import PointataError
-from pointata_core.evaluation.metrics import ConfusionMatrix
+from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.inference.session import StreamingSession
 from pointata_core.models.point.config import GeometryConfig, NetworkConfig, preset_config
 from pointata_core.models.point.pointata import PointATA

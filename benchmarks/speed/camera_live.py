@@ -35,9 +35,9 @@ from pointata_core.inference.camera_calibration import Camera  # noqa: E402
 from pointata_core.inference.camera_session import CameraSession, CameraView  # noqa: E402
 from pointata_core.models.camera.camera_lidar import CameraLidarNetwork  # noqa: E402
 from pointata_core.models.camera.sparse_unet import PLANES  # noqa: E402
-from pointata_core.simulation.camera.camera import CameraModel  # noqa: E402
 from pointata_core.simulation.camera.domains import get_domain  # noqa: E402
 from pointata_core.simulation.camera.frames import simulate_camera  # noqa: E402
+from pointata_core.simulation.camera.model import CameraModel  # noqa: E402
 
 RESULTS = ROOT / 'benchmarks/results/camera_live.json'
 CLASSES = ('vehicle', 'driveable_surface', 'sidewalk', 'terrain', 'manmade', 'vegetation')

@@ -71,7 +71,7 @@ def measure_offline(bag: Path, clouds: int, threads: int, overlap: bool) -> dict
     import torch
 
     from pointata_core.bundles.bundle import load_bundle
-    from pointata_core.evaluation.latency import LatencyLog
+    from pointata_core.evaluation.metrics.latency import LatencyLog
     from pointata_core.inference.session import StreamingSession
     from pointata_core.io.bags.reader import BagReader
     from pointata_core.resources import resource_path
@@ -278,7 +278,7 @@ def measure_live(arguments: argparse.Namespace) -> dict[str, Any]:
 def _account(
     listener: Listener, fed: dict[str, Any], warm: list[dict[str, float]], busy_s: float
 ) -> dict[str, Any]:
-    from pointata_core.evaluation.latency import LatencyLog
+    from pointata_core.evaluation.metrics.latency import LatencyLog
 
     log = LatencyLog()
     for timings in warm:

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 
 import pointata_core
-from pointata_core.cli import (
+from pointata_core.cli.arguments import new_parser
+from pointata_core.cli.commands import (
     adapt,
     align,
     bundle,
@@ -25,7 +26,6 @@ from pointata_core.cli import (
     simulate,
     train,
 )
-from pointata_core.cli.arguments import new_parser
 from pointata_core.errors import PointataError
 
 COMMANDS = (

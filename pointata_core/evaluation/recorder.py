@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from pointata_core.evaluation import environment
-from pointata_core.evaluation.action_metrics import ActionScore, action_score
 from pointata_core.evaluation.label_digest import LabelDigest
-from pointata_core.evaluation.latency import LatencyLog
-from pointata_core.evaluation.metrics import ConfusionMatrix
+from pointata_core.evaluation.metrics.actions import ActionScore, action_score
+from pointata_core.evaluation.metrics.latency import LatencyLog
+from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.evaluation.results import CameraImage, EvaluationResults, Snapshot, Trace
 from pointata_core.evaluation.timeline import NO_ANSWER, action_segments
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from pointata_core.evaluation.action_metrics import ActionScore
-from pointata_core.evaluation.latency import LatencySummary
-from pointata_core.evaluation.metrics import SegmentationScore
+from pointata_core.evaluation.metrics.actions import ActionScore
+from pointata_core.evaluation.metrics.latency import LatencySummary
+from pointata_core.evaluation.metrics.segmentation import SegmentationScore
 
 FORMAT = 1
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pointata_core.evaluation.action_metrics import segments
+from pointata_core.evaluation.metrics.actions import segments
 from pointata_core.evaluation.results import ActionSegment
 
 NO_ANSWER = -1

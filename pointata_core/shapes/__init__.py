@@ -9,14 +9,14 @@ samples = sample_surface(shape, 8192, np.random.default_rng(0))
 ```
 """
 
-from pointata_core.shapes.generator import (
+from pointata_core.shapes.meshes.files import BrokenMesh, MeshError, read_mesh
+from pointata_core.shapes.meshes.folders import MeshFile, find_meshes, read_meshes
+from pointata_core.shapes.procedural.generator import (
     FAMILIES,
     balanced_plan,
     generate,
     generate_many,
 )
-from pointata_core.shapes.mesh_files import BrokenMesh, MeshError, read_mesh
-from pointata_core.shapes.mesh_folders import MeshFile, find_meshes, read_meshes
 from pointata_core.shapes.sampling import SurfaceSamples, sample_surface
 from pointata_core.shapes.shape import Shape
 

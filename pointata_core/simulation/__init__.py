@@ -2,6 +2,7 @@
 """A LiDAR simulator: drawn scenes, cast rays, true labels; our licence-free data."""
 
 from pointata_core.simulation.recording import write_bag
+from pointata_core.simulation.scanning import SCENES, SimulatedFrame, simulate
 from pointata_core.simulation.sensing.sensors import SENSORS, SensorModel, get_sensor
 from pointata_core.simulation.shards import (
     Shard,
@@ -11,7 +12,6 @@ from pointata_core.simulation.shards import (
     write_shard,
     write_shards,
 )
-from pointata_core.simulation.simulation import SCENES, SimulatedFrame, simulate
 
 __all__ = [
     'SCENES',

@@ -22,8 +22,8 @@ from scipy.spatial.transform import Rotation
 
 from pointata_core.io.bags.writer import BagWriter
 from pointata_core.io.messages.cloud_encoding import encode_fields, fill_message, xyz_columns
+from pointata_core.simulation.scanning import SimulatedFrame
 from pointata_core.simulation.sensing.sensors import SensorModel, get_sensor
-from pointata_core.simulation.simulation import SimulatedFrame
 from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
 
 POINTS_TOPIC = '/points'

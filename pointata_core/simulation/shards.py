@@ -22,7 +22,7 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pointata_core.errors import PointataError
-from pointata_core.simulation.simulation import SimulatedFrame, simulate
+from pointata_core.simulation.scanning import SimulatedFrame, simulate
 
 FORMAT = 2
 _READ = (1, 2)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.time import Time
 
-from pointata_core.evaluation.latency import summarise_latency
+from pointata_core.evaluation.metrics.latency import summarise_latency
 from pointata_ros.camera.pairs import CameraSnapshot
 from pointata_ros.health.faults import Fault, Finding, findings
 from pointata_ros.health.statistics import Snapshot

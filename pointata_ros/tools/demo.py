@@ -27,7 +27,7 @@ from pointata_core.cli.console import err, note, out, progress
 from pointata_core.cli.tables import print_results
 from pointata_core.errors import PointataError
 from pointata_core.evaluation import environment
-from pointata_core.evaluation.report import write_report
+from pointata_core.evaluation.report.page import write_report
 from pointata_core.resources import resource_path
 from pointata_ros.dds import use_large_cloud_profile
 from pointata_ros.tools.demo_collector import Collector
@@ -55,7 +55,7 @@ def run(arguments: Any) -> int:
     """Run the demo.
 
     Args:
-        arguments: Options of ``pointata_core.cli.demo``.
+        arguments: Options of ``pointata_core.cli.commands.demo``.
 
     Returns:
         Exit status: 0 if anything was answered, else 1.

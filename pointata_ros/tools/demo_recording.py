@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pointata_core.cli.commands.simulate import record_bag
 from pointata_core.cli.console import note
-from pointata_core.cli.simulate import record_bag
 from pointata_core.evaluation.bag_evaluation import BagPlan, plan_bag, read_actions
 from pointata_core.io.bags.reader import BagReader
 
@@ -40,7 +40,7 @@ def choose_recording(arguments: Any, output: Path) -> Recording:
     """The bag of the user, or one that is simulated now into ``output``.
 
     Args:
-        arguments: Options of ``pointata_core.cli.demo``.
+        arguments: Options of ``pointata_core.cli.commands.demo``.
         output: Folder for a simulated bag.
 
     Raises:

@@ -47,7 +47,7 @@ def live_results(
     """Close the books of a live run.
 
     Args:
-        arguments: Options of ``pointata_core.cli.demo``.
+        arguments: Options of ``pointata_core.cli.commands.demo``.
         recording: What was played.
         collector: What was heard.
         manifest: Of the bundle.

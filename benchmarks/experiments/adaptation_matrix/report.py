@@ -18,7 +18,7 @@ from scipy.optimize import isotonic_regression
 
 from benchmarks.experiments.adaptation_matrix.store import ResultStore, Run
 from pointata_core.evaluation.colours import colour_of
-from pointata_core.evaluation.images import to_png
+from pointata_core.evaluation.report.images import to_png
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.experiments.domain_matrix.arms import Arm, load, open_frames
 from benchmarks.experiments.domain_matrix.runs import Run
-from pointata_core.evaluation.overlays import overlay
+from pointata_core.evaluation.report.overlays import overlay
 from pointata_core.training.domain.scoring import answer_frames
 
 SHOWN = {'source_only': 'cloud', 'ftd++': 'cloud', 'ftd++_pl': 'ensemble'}

@@ -19,9 +19,9 @@ from PIL import Image
 from pointata_core.datasets.camera.exported import INDEX, FrameWriter
 from pointata_core.datasets.camera.projection import project, visible
 from pointata_core.datasets.scenes.kitti_raw import read_calibration
-from pointata_core.simulation.camera.camera import CameraModel
 from pointata_core.simulation.camera.domains import CameraDomain
 from pointata_core.simulation.camera.frames import SimulatedCameraFrame, simulate_camera
+from pointata_core.simulation.camera.model import CameraModel
 from pointata_core.simulation.sensing.sensors import SENSORS
 
 LABELLED, RENDERED = 'semantickitti00_range_21f', 'kitti_raw_10f'

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from benchmarks.experiments.temporal_matrix.arms import Arm
 from pointata_core.datasets.scenes.simulated_clips import MOVABLE_CLASSES
 from pointata_core.evaluation.environment import machine, versions
-from pointata_core.evaluation.metrics import ConfusionMatrix
+from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.models.checkpoints.files import sha256_of
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.training.clips.clip_store import ClipStore, open_store, recipe_for

@@ -26,7 +26,7 @@ from pointata_core.io.messages.camera_messages import camera_info, cloud, header
 from pointata_core.io.messages.cloud_encoding import encode_fields, xyz_columns
 from pointata_core.simulation.camera.domains import get_domain
 from pointata_core.simulation.camera.frames import SimulatedCameraFrame, simulate_camera
-from pointata_core.simulation.simulation import FIRST_STAMP_NS
+from pointata_core.simulation.scanning import FIRST_STAMP_NS
 
 TASK = 'nuscenes_lidarseg'
 SEED = 990_001

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pointata_core.datasets.errors import DataError, damaged, missing
 from pointata_core.datasets.protocol import Frame
 from pointata_core.datasets.sampling import ClipSampling
-from pointata_core.datasets.scenes.scan_clips import CAUSAL_CLIPS, ScanClips
+from pointata_core.datasets.scan_clips import CAUSAL_CLIPS, ScanClips
 from pointata_core.errors import ConfigError
 from pointata_core.simulation import (
     Shard,

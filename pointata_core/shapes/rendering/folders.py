@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pointata_core.shapes.mesh_files import BrokenMesh
+from pointata_core.shapes.meshes.files import BrokenMesh
 from pointata_core.shapes.rendering.cameras import Cameras
 from pointata_core.shapes.rendering.rendered_shape import RenderedShape
 from pointata_core.shapes.rendering.settings import RenderSettings

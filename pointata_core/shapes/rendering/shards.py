@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pointata_core.errors import PointataError
-from pointata_core.shapes.mesh_files import BrokenMesh, MeshError
+from pointata_core.shapes.meshes.files import BrokenMesh, MeshError
 from pointata_core.shapes.rendering.cameras import Cameras, cameras_around
 from pointata_core.shapes.rendering.rendered_shape import RenderedShape, render_shape
 from pointata_core.shapes.rendering.settings import RenderSettings

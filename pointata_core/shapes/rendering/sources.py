@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from pointata_core.shapes.generator import FAMILIES, balanced_plan, generate
+from pointata_core.shapes.procedural.generator import FAMILIES, balanced_plan, generate
 from pointata_core.shapes.shape import Shape
 
 

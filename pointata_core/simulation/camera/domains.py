@@ -14,9 +14,9 @@ from types import MappingProxyType
 import numpy as np
 
 from pointata_core.errors import ConfigError
-from pointata_core.simulation.camera.camera import CameraModel
 from pointata_core.simulation.camera.light import Style, get_style
 from pointata_core.simulation.camera.materials import PALETTES, Palette
+from pointata_core.simulation.camera.model import CameraModel
 from pointata_core.simulation.scenes.street_plan import City
 from pointata_core.simulation.sensing.sensors import SENSORS, SensorModel
 

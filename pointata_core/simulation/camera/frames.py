@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pointata_core.errors import ConfigError
-from pointata_core.simulation.camera.camera import CameraModel, upright
 from pointata_core.simulation.camera.domains import CameraDomain, get_domain
 from pointata_core.simulation.camera.light import develop
 from pointata_core.simulation.camera.materials import albedo
+from pointata_core.simulation.camera.model import CameraModel, upright
 from pointata_core.simulation.camera.surfaces import look
+from pointata_core.simulation.scanning import SimulatedFrame, scan
 from pointata_core.simulation.scenes.street import street
 from pointata_core.simulation.scenes.world import World
 from pointata_core.simulation.sensing.ray_casting import first_hits
-from pointata_core.simulation.simulation import SimulatedFrame, scan
 from pointata_core.simulation.solids import Shapes, Surface
 from pointata_core.taxonomy import class_id
 

@@ -15,8 +15,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from pointata_core.errors import ConfigError
-from pointata_core.simulation.camera.camera import CameraModel, upright
 from pointata_core.simulation.camera.materials import POLE, ROAD, SIDEWALK, hashed, noise
+from pointata_core.simulation.camera.model import CameraModel, upright
 from pointata_core.simulation.camera.surfaces import GROUND, Surfaces
 from pointata_core.simulation.solids import ShapeKind, Shapes
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pointata_core.simulation.camera.camera import CameraModel
+from pointata_core.simulation.camera.model import CameraModel
 from pointata_core.simulation.scenes.world import World
 from pointata_core.simulation.sensing.ray_casting import HitBuffer, cast
 from pointata_core.simulation.sensing.returns import on_pane

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pointata_core.simulation.objects.furniture import PIECES
 from pointata_core.simulation.people.performance import (
     EMPTY_ALONE_COMPANY,
     Performance,
     wander,
     write_script,
 )
-from pointata_core.simulation.scenes.furniture import PIECES
 from pointata_core.simulation.scenes.seats import place_seats
 from pointata_core.simulation.scenes.street import draw_body
 from pointata_core.simulation.scenes.world import EgoPath, World

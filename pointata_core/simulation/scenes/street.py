@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pointata_core.simulation.objects import plants, structures, vehicles
 from pointata_core.simulation.people.body import Body
 from pointata_core.simulation.people.performance import (
     Performance,
@@ -19,7 +20,6 @@ from pointata_core.simulation.people.performance import (
     wander,
     write_script,
 )
-from pointata_core.simulation.scenes import plants, structures, vehicles
 from pointata_core.simulation.scenes.ground import Ground
 from pointata_core.simulation.scenes.street_plan import SIGHT, City, StreetPlan, draw_plan
 from pointata_core.simulation.scenes.world import EgoPath, Mover, World, smooth_speed

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from pointata_core.simulation.objects import plants, structures, vehicles
 from pointata_core.simulation.people.performance import (
     EMPTY_ALONE_COMPANY,
     Performance,
     wander,
     write_script,
 )
-from pointata_core.simulation.scenes import plants, structures, vehicles
 from pointata_core.simulation.scenes.ground import Ground
 from pointata_core.simulation.scenes.seats import place_seats
 from pointata_core.simulation.scenes.street import draw_body

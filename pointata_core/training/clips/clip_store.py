@@ -21,7 +21,7 @@ from pointata_core.bundles.preparation_config import PreparationConfig
 from pointata_core.datasets.protocol import Clip, ClipDataset
 from pointata_core.datasets.registry import dataset_info, open_dataset
 from pointata_core.datasets.sampling import ClipSampling, generator_for
-from pointata_core.datasets.scenes.single_frames import SingleFrames
+from pointata_core.datasets.single_frames import SingleFrames
 from pointata_core.errors import ConfigError
 from pointata_core.inference.preparation import FramePreparer
 from pointata_core.models.point.config import GeometryConfig

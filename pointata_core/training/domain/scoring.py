@@ -19,7 +19,7 @@ from pointata_core.datasets.camera.frames import CameraFrames
 from pointata_core.datasets.camera.sample_config import SampleConfig
 from pointata_core.datasets.camera.samples import CameraSample, make_sample
 from pointata_core.errors import ConfigError
-from pointata_core.evaluation.metrics import ConfusionMatrix
+from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.models.camera.camera_lidar import CameraLidarNetwork, CameraLidarOutput
 from pointata_core.training.domain.batches import collate
 from pointata_core.training.domain.pseudo_labels import PseudoLabelWriter, answers_of

@@ -7,7 +7,7 @@ the same families would flatter. Fourteen families, two of each group, are never
 
 from __future__ import annotations
 
-from pointata_core.shapes.generator import FAMILIES
+from pointata_core.shapes.procedural.generator import FAMILIES
 
 HELD_OUT_FAMILIES = (
     *('knot', 'crystal', 'stool', 'sofa', 'helicopter', 'motorcycle', 'wrench', 'axe'),

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from pointata_core.evaluation.action_metrics import TimelineScores
-from pointata_core.evaluation.metrics import ConfusionMatrix
+from pointata_core.evaluation.metrics.actions import TimelineScores
+from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.models.point.heads.two_stream_head import TwoStreamHead
 from pointata_core.models.point.network_output import NetworkOutput
 from pointata_core.models.point.pointata import PointATA

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pointata_core import evaluation
+from pointata_core.evaluation.report.page import page_style
 from pointata_core.training.skill.align import AlignResult
 from pointata_core.training.skill.runs import AdaptResult
 from pointata_core.training.skill.settings import TrainingSettings
@@ -34,18 +34,16 @@ def write_training_report(
         Path of the page.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
 
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined
     )
-    style = (Path(evaluation.__file__).parent / 'report.css').read_text(encoding='utf-8')
     page = environment.get_template('training_report.html.j2').render(
         name=settings.name,
         data=settings.data.name,
         validation=settings.data.validation,
         seed=settings.seed,
-        css=Markup(style),  # our own file
+        css=page_style(),
         score=adapted.score,
         training=adapted.training,
         align=None if aligned is None else asdict(aligned),
@@ -87,7 +85,7 @@ def _curve(losses: list[tuple[int, float]]) -> str:
 
 
 def _confusion(adapted: AdaptResult) -> str:
-    from pointata_core.evaluation.charts import LIGHT, confusion_chart
+    from pointata_core.evaluation.report.charts import LIGHT, confusion_chart
 
     counts = np.array(adapted.score.confusion)
     if not counts.size:

@@ -10,7 +10,7 @@ import pytest
 
 from pointata_core.errors import ConfigError
 from pointata_core.simulation import SCENES, SENSORS, SensorModel, simulate
-from pointata_core.simulation.simulation import ACTOR_RANGE, scan
+from pointata_core.simulation.scanning import ACTOR_RANGE, scan
 from pointata_core.simulation.solids import ShapeKind
 from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, class_id
 

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pointata_core.evaluation.colours import colour_of
-from pointata_core.evaluation.images import to_png
-from pointata_core.evaluation.latency import LatencySummary
+from pointata_core.evaluation.metrics.latency import LatencySummary
+from pointata_core.evaluation.report.images import to_png
 from pointata_core.evaluation.results import ActionSegment
 
 _SHORTEST_MS = 0.01
@@ -153,7 +153,7 @@ def confusion_chart(counts: np.ndarray, classes: Sequence[str], theme: Theme) ->
 
     Args:
         counts: ``(C, C)``, rows true classes and columns answers, or ``(C, C + 1)`` with "no
-            answer" last, as :class:`~pointata_core.evaluation.metrics.ConfusionMatrix` has it.
+            answer" last, as :class:`~pointata_core.evaluation.metrics.segmentation.ConfusionMatrix` has it.
         classes: C names.
         theme: Colours.
 

@@ -89,7 +89,7 @@ def test_a_shape_depends_on_family_and_seed_alone():
 def test_another_process_draws_the_same_shapes():
     program = (
         'import sys; sys.path[:0] = sys.argv[1:3]\n'
-        'from test_pretraining_shapes_generator import digest, generate\n'
+        'from test_shapes_generator import digest, generate\n'
         'print(digest(generate("quadruped", 7)), digest(generate("carved", 2)))\n'
     )
     command = [sys.executable, '-c', program, str(ROOT), str(ROOT / 'test')]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pointata_core.datasets.bags.index import BagIndex, labels_of
 from pointata_core.datasets.errors import DataError
-from pointata_core.datasets.scenes.bag_index import BagIndex, labels_of
 from pointata_core.errors import BagError
 from pointata_core.io.bags.reader import BagReader
 from pointata_core.io.messages.point_cloud2 import Cloud, decode

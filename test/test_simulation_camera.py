@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from pointata_core.datasets.camera.projection import project
 from pointata_core.errors import ConfigError
-from pointata_core.simulation.camera.camera import CameraModel, upright
 from pointata_core.simulation.camera.domains import DOMAINS, CameraDomain, rings
 from pointata_core.simulation.camera.frames import SKY, photograph, simulate_camera
 from pointata_core.simulation.camera.light import STYLES
 from pointata_core.simulation.camera.materials import PALETTES, albedo, hashed, noise
+from pointata_core.simulation.camera.model import CameraModel, upright
 from pointata_core.simulation.camera.surfaces import look
+from pointata_core.simulation.scanning import scan
 from pointata_core.simulation.scenes.street_plan import City
 from pointata_core.simulation.scenes.world import EgoPath, World
 from pointata_core.simulation.sensing.ray_casting import cast, first_hits
-from pointata_core.simulation.simulation import scan
 from pointata_core.simulation.solids import EMPTY, ShapeBuilder, concatenate, rotation_from_rpy
 from pointata_core.taxonomy import SEGMENTATION_CLASSES, class_id
 

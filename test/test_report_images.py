@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from pointata_core.evaluation.colours import colours_of_labels, palette
-from pointata_core.evaluation.images import (
+from pointata_core.evaluation.report.images import (
     bird_eye_view,
     common_extent,
     nice_length,

@@ -119,7 +119,7 @@ def run(arguments: Any) -> int:
     """Evaluate, print, write."""
     from pointata_core.cli.console import note, out
     from pointata_core.cli.tables import print_results
-    from pointata_core.evaluation.report import write_report
+    from pointata_core.evaluation.report.page import write_report
 
     if (arguments.bag is None) == (arguments.semantickitti is None):
         raise ConfigError(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pointata_core.errors import ConfigError
-from pointata_core.shapes.mesh_files import (
+from pointata_core.shapes.meshes.files import (
     SUFFIXES,
     BrokenMesh,
     MeshError,

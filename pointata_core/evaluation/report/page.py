@@ -107,11 +107,11 @@ def _render(
     environment.filters.update(
         count=_count, percent=_percent, ms=_ms, score=_score, bytes=_bytes, short=_short
     )
-    return environment.get_template('report.html.j2').render(
+    return environment.get_template('page.html.j2').render(
         r=results,
         kind=_KINDS.get(results.kind, results.kind),
         source_name=Path(results.source).name or results.source,
-        css=_style(),
+        css=page_style(),
         clouds=clouds,
         truths=truths,
         overlays=overlays,
@@ -122,14 +122,15 @@ def _render(
     )
 
 
-def _style() -> Any:
+def page_style() -> Any:
+    """The style sheet that the reports of evaluation and training share, as safe markup."""
     from markupsafe import Markup
 
-    return Markup((_HERE / 'report.css').read_text(encoding='utf-8'))  # our own file
+    return Markup((_HERE / 'page.css').read_text(encoding='utf-8'))  # our own file
 
 
 def _cloud_images(results: EvaluationResults) -> tuple[list[Image], list[Image]]:
-    from pointata_core.evaluation.images import bird_eye_view, common_extent
+    from pointata_core.evaluation.report.images import bird_eye_view, common_extent
 
     snapshots = results.trace.snapshots
     classes = results.bundle.get('segmentation_classes', [])
@@ -161,7 +162,7 @@ def _camera_images(results: EvaluationResults) -> list[list[Image]]:
     """What the camera saw, with the answers and, beside it, the truth."""
     import numpy as np
 
-    from pointata_core.evaluation.overlays import overlay
+    from pointata_core.evaluation.report.overlays import overlay
 
     classes = results.bundle.get('segmentation_classes', [])
     pairs = []
@@ -197,7 +198,7 @@ def _as_labels(truth: Any) -> Any:
 
 
 def _timeline_image(results: EvaluationResults) -> Image | None:
-    from pointata_core.evaluation.charts import DARK, LIGHT, action_chart
+    from pointata_core.evaluation.report.charts import DARK, LIGHT, action_chart
 
     if not results.action_timeline:
         return None
@@ -211,7 +212,7 @@ def _timeline_image(results: EvaluationResults) -> Image | None:
 
 
 def _latency_image(results: EvaluationResults) -> Image | None:
-    from pointata_core.evaluation.charts import DARK, LIGHT, latency_chart
+    from pointata_core.evaluation.report.charts import DARK, LIGHT, latency_chart
 
     samples = results.trace.latency_ms
     if not any(samples.values()):
@@ -221,7 +222,7 @@ def _latency_image(results: EvaluationResults) -> Image | None:
 
 
 def _confusion_image(results: EvaluationResults) -> Image | None:
-    from pointata_core.evaluation.charts import DARK, LIGHT, confusion_chart
+    from pointata_core.evaluation.report.charts import DARK, LIGHT, confusion_chart
 
     counts = results.trace.confusion
     if counts is None:

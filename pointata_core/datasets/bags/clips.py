@@ -22,12 +22,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pointata_core.datasets.bags.index import BagIndex, BagSettings, index_bag
+from pointata_core.datasets.bags.scans import BagScans
 from pointata_core.datasets.errors import DataError, missing
 from pointata_core.datasets.protocol import IGNORE, Frame
 from pointata_core.datasets.sampling import ClipSampling
-from pointata_core.datasets.scenes.bag_index import BagIndex, BagSettings, index_bag
-from pointata_core.datasets.scenes.bag_scans import BagScans
-from pointata_core.datasets.scenes.scan_clips import CAUSAL_CLIPS, ScanClips
+from pointata_core.datasets.scan_clips import CAUSAL_CLIPS, ScanClips
 from pointata_core.errors import ConfigError
 from pointata_core.taxonomy import (
     ACTION_CLASSES,

@@ -9,8 +9,8 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from pointata_core.cli.adapt import add_training_options
 from pointata_core.cli.arguments import new_parser
+from pointata_core.cli.commands.adapt import add_training_options
 
 NAME = 'train'
 SUMMARY = 'Align, then adapt: train a skill, score it, write bundle and report.'

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser
 
 from pointata_core.cli.arguments import add_json_option, new_parser
-from pointata_core.cli.pretrain_image import (
+from pointata_core.cli.commands.pretrain_image import (
     add_image_options,
     image_costs,
     image_source,

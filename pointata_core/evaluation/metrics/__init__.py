@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of segmentation, actions and clips, and latency percentiles."""
