@@ -15,8 +15,9 @@ from dataset_samples import depth_video, write_msr_raw
 from pointata_core.datasets.actions.catalogue import ACTION_DATASETS
 from pointata_core.datasets.actions.msr_action3d import msr_action3d
 from pointata_core.datasets.errors import DataError, require_folder
+from pointata_core.datasets.info import DatasetInfo
 from pointata_core.datasets.protocol import Clip, ClipDataset, Frame
-from pointata_core.datasets.registry import DatasetInfo, dataset_info, datasets, open_dataset
+from pointata_core.datasets.registry import DATASETS, dataset_info, open_dataset
 from pointata_core.datasets.sampling import ClipSampling
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,7 +72,7 @@ def test_names_are_unique_and_unknown_ones_are_answered_with_those_there_are():
         dataset_info('imagenet')
     with pytest.raises(DataError, match='train, test'):
         open_dataset('utd_mhad', '.', 'holdout')
-    assert all(name == info.name for name, info in datasets().items())
+    assert all(name == info.name for name, info in DATASETS.items())
 
 
 def test_a_missing_root_says_what_it_should_hold_and_where_to_get_it(tmp_path):
@@ -93,10 +94,10 @@ def test_a_library_that_is_not_installed_is_named(tmp_path):
 def test_listing_data_sets_imports_no_loader_and_nothing_slow():
     probe = (
         'import sys\n'
-        'from pointata_core.datasets.registry import datasets\n'
-        'datasets()\n'
+        'from pointata_core.datasets.registry import DATASETS\n'
+        'assert DATASETS\n'
         'print([m for m in ("torch", "scipy", "h5py", "rosbags", "pointata_core.datasets.'
-        'utd_mhad") if m in sys.modules])\n'
+        'actions.utd_mhad") if m in sys.modules])\n'
     )
     run = subprocess.run(
         [sys.executable, '-c', probe], capture_output=True, text=True, cwd=ROOT, check=True

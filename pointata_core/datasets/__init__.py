@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Public data sets behind two protocols: clips of point-cloud video, and single frames.
 
-``protocol`` says what a clip, a frame and a data set are, ``registry`` finds one by name,
-``sampling`` cuts sequences into clips and clouds into a fixed number of points, ``errors`` says
-what is missing. Every data set has one module; it is imported when it is opened.
+* ``protocol`` defines clips, frames and data sets.
+* ``registry`` opens a data set by name.
+* ``sampling`` cuts recordings into clips and reduces clouds to a fixed number of points.
+* ``errors`` reports missing and damaged files.
+
+Every data set has one module, which is imported when the data set is opened.
 """

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pointata_core.datasets.errors import DataError
+from pointata_core.datasets.info import DatasetInfo
 from pointata_core.datasets.protocol import ClipDataset, FrameDataset
-from pointata_core.datasets.registry import DatasetInfo
 
 Progress = Callable[[int, int], None]
 

@@ -15,7 +15,7 @@ from pointata_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from pointata_core.datasets.check import SplitCheck
-    from pointata_core.datasets.registry import DatasetInfo
+    from pointata_core.datasets.info import DatasetInfo
 
 NAME = 'data'
 SUMMARY = 'List public data sets, check a download, make a recording of one.'
@@ -83,9 +83,9 @@ def run(arguments: Any) -> int:
 
 
 def _list(arguments: Any) -> int:
-    from pointata_core.datasets.registry import datasets
+    from pointata_core.datasets.registry import DATASETS
 
-    known = list(datasets().values())
+    known = list(DATASETS.values())
     if arguments.json:
         print(json.dumps([asdict(info) for info in known], indent=2))
     else:

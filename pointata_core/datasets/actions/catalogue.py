@@ -7,7 +7,7 @@ clips could be counted, and hold for the options in ``check_options``.
 
 from __future__ import annotations
 
-from pointata_core.datasets.registry import DatasetInfo
+from pointata_core.datasets.info import DatasetInfo
 from pointata_core.datasets.splits import SPLITS
 
 _HERE = 'pointata_core.datasets.actions'

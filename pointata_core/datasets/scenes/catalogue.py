@@ -1,38 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts about data sets of labelled scenes and of shapes."""
+"""Facts about data sets of labelled scenes and recordings."""
 
 from __future__ import annotations
 
-from pointata_core.datasets.registry import DatasetInfo
+from pointata_core.datasets.info import DatasetInfo
 
-_SCENES = 'pointata_core.datasets.scenes'
-_SHAPES = 'pointata_core.datasets.shapes'
+_HERE = 'pointata_core.datasets.scenes'
 _TOLERANT = {'strict': False}
-_HOI4D = {
-    'download': 'https://hoi4d.github.io (challenge data)',
-    'licence': 'CC BY-NC 4.0',
-    'citation': 'Liu et al., CVPR 2022',
-    'library': 'h5py',
-}
+_HOI4D_DOWNLOAD = 'https://hoi4d.github.io (challenge data)'
 _LIDAR_AXES = 'metres; x forward, y left, z up'
-_OBJECT_AXES = 'no unit; axes of the files'
-_SCAN_OBJECTS = {
-    'kind': 'frames',
-    'splits': ('train', 'test'),
-    'classes': 15,
-    'download': 'https://hkust-vgd.github.io/scanobjectnn/ (form)',
-    'licence': 'research only, by request',
-    'citation': 'Uy et al., ICCV 2019',
-    'axes': _OBJECT_AXES,
-    'library': 'h5py',
-}
 
 SCENE_DATASETS: tuple[DatasetInfo, ...] = (
     DatasetInfo(
         name='hoi4d_actions',
         title='HOI4D action segmentation',
         kind='clips',
-        factory=f'{_SCENES}.hoi4d:Hoi4dActions',
+        factory=f'{_HERE}.hoi4d:Hoi4dActions',
         splits=('train', 'test', 'fit', 'validation', 'test_unlabelled'),
         published={
             'train': {'sequences': 2971},
@@ -42,13 +25,16 @@ SCENE_DATASETS: tuple[DatasetInfo, ...] = (
         classes=19,
         layout='train1.h5 .. train4.h5; test1.h5, test2.h5; test_wolabel.h5',
         check_options=_TOLERANT,
-        **_HOI4D,
+        download=_HOI4D_DOWNLOAD,
+        licence='CC BY-NC 4.0',
+        citation='Liu et al., CVPR 2022',
+        library='h5py',
     ),
     DatasetInfo(
         name='hoi4d_semantics',
         title='HOI4D semantic segmentation',
         kind='clips',
-        factory=f'{_SCENES}.hoi4d:Hoi4dSemantics',
+        factory=f'{_HERE}.hoi4d:Hoi4dSemantics',
         splits=('train', 'test', 'fit', 'validation'),
         published={
             'train': {'sequences': 2971, 'clips': 297_100},
@@ -57,13 +43,16 @@ SCENE_DATASETS: tuple[DatasetInfo, ...] = (
         classes=49,
         layout='train1.h5 .. train4.h5; test1_right.h5, test2_right.h5',
         check_options=_TOLERANT,
-        **_HOI4D,
+        download=_HOI4D_DOWNLOAD,
+        licence='CC BY-NC 4.0',
+        citation='Liu et al., CVPR 2022',
+        library='h5py',
     ),
     DatasetInfo(
         name='synthia4d',
         title='Synthia 4D',
         kind='clips',
-        factory=f'{_SCENES}.synthia4d:Synthia4d',
+        factory=f'{_HERE}.synthia4d:Synthia4d',
         splits=('train', 'validation', 'test', 'trainval'),
         published={
             'train': {'sequences': 21, 'frames': 19_888},
@@ -82,7 +71,7 @@ SCENE_DATASETS: tuple[DatasetInfo, ...] = (
         name='semantickitti',
         title='SemanticKITTI',
         kind='clips',
-        factory=f'{_SCENES}.semantickitti_clips:semantickitti_clips',
+        factory=f'{_HERE}.semantickitti_clips:semantickitti_clips',
         splits=('train', 'validation', 'test', 'trainval', 'all'),
         published={
             'train': {'sequences': 10, 'scans': 19_130},
@@ -116,7 +105,7 @@ SCENE_DATASETS: tuple[DatasetInfo, ...] = (
         name='simulated',
         title='Simulated LiDAR recordings',
         kind='clips',
-        factory=f'{_SCENES}.simulated_clips:simulated_clips',
+        factory=f'{_HERE}.simulated_clips:simulated_clips',
         splits=('all', 'train', 'validation', 'test'),
         published={},
         classes=15,
@@ -127,96 +116,10 @@ SCENE_DATASETS: tuple[DatasetInfo, ...] = (
         axes=_LIDAR_AXES,
     ),
     DatasetInfo(
-        name='shapenet55',
-        title='ShapeNet-55',
-        kind='frames',
-        factory=f'{_SHAPES}.shapenet55:ShapeNet55',
-        splits=('train', 'test'),
-        published={'train': {'shapes': 41_952}, 'test': {'shapes': 10_518}},
-        classes=55,
-        layout='ShapeNet55-34/shapenet_pc/*.npy and ShapeNet55-34/ShapeNet-55/{train,test}.txt',
-        download='https://github.com/yuxumin/PoinTr (ShapeNet55-34)',
-        licence='research only, by registration with ShapeNet',
-        citation='Chang et al., arXiv:1512.03012; Yu et al., CVPR 2022',
-        axes=_OBJECT_AXES,
-    ),
-    DatasetInfo(
-        name='modelnet40',
-        title='ModelNet40, resampled',
-        kind='frames',
-        factory=f'{_SHAPES}.modelnet40:ModelNet40Text',
-        splits=('train', 'test'),
-        published={'train': {'shapes': 9_843}, 'test': {'shapes': 2_468}},
-        classes=40,
-        layout='modelnet40_normal_resampled with modelnet40_{shape_names,train,test}.txt',
-        download='https://shapenet.cs.stanford.edu/media/modelnet40_normal_resampled.zip',
-        licence='research use',
-        citation='Wu et al., CVPR 2015; Qi et al., NIPS 2017',
-        axes=_OBJECT_AXES,
-    ),
-    DatasetInfo(
-        name='modelnet40_hdf5',
-        title='ModelNet40, HDF5',
-        kind='frames',
-        factory=f'{_SHAPES}.modelnet40:ModelNet40Hdf5',
-        splits=('train', 'test'),
-        published={'train': {'shapes': 9_840}, 'test': {'shapes': 2_468}},
-        classes=40,
-        layout='modelnet40_ply_hdf5_2048 with {train,test}_files.txt and shape_names.txt',
-        download='https://shapenet.cs.stanford.edu/media/modelnet40_ply_hdf5_2048.zip',
-        licence='research use',
-        citation='Wu et al., CVPR 2015; Qi et al., CVPR 2017',
-        axes=_OBJECT_AXES,
-        library='h5py',
-    ),
-    DatasetInfo(
-        name='scanobjectnn',
-        title='ScanObjectNN, PB-T50-RS',
-        factory=f'{_SHAPES}.scanobjectnn:ScanObjectNN',
-        published={'train': {'shapes': 11_416}, 'test': {'shapes': 2_882}},
-        layout='main_split/{training,test}_objectdataset_augmentedrot_scale75.h5',
-        **_SCAN_OBJECTS,
-    ),
-    DatasetInfo(
-        name='scanobjectnn_obj_bg',
-        title='ScanObjectNN, OBJ-BG',
-        factory=f'{_SHAPES}.scanobjectnn:with_background',
-        published={'train': {'shapes': 2_309}, 'test': {'shapes': 581}},
-        layout='main_split/{training,test}_objectdataset.h5',
-        **_SCAN_OBJECTS,
-    ),
-    DatasetInfo(
-        name='scanobjectnn_obj_only',
-        title='ScanObjectNN, OBJ-ONLY',
-        factory=f'{_SHAPES}.scanobjectnn:without_background',
-        published={'train': {'shapes': 2_309}, 'test': {'shapes': 581}},
-        layout='main_split_nobg/{training,test}_objectdataset.h5',
-        **_SCAN_OBJECTS,
-    ),
-    DatasetInfo(
-        name='shapenet_part',
-        title='ShapeNetPart',
-        kind='frames',
-        factory=f'{_SHAPES}.shapenet_part:ShapeNetPart',
-        splits=('train', 'val', 'test', 'trainval'),
-        published={
-            'train': {'shapes': 12_137},
-            'val': {'shapes': 1_870},
-            'test': {'shapes': 2_874},
-        },
-        classes=50,
-        layout='shapenetcore_partanno_segmentation_benchmark_v0_normal with train_test_split',
-        download='https://shapenet.cs.stanford.edu/media/ '
-        '(shapenetcore_partanno_segmentation_benchmark_v0_normal.zip)',
-        licence='research only, by registration with ShapeNet',
-        citation='Yi et al., SIGGRAPH Asia 2016; Qi et al., NIPS 2017',
-        axes=_OBJECT_AXES,
-    ),
-    DatasetInfo(
         name='s3dis',
         title='S3DIS, aligned',
         kind='frames',
-        factory=f'{_SCENES}.s3dis:S3dis',
+        factory=f'{_HERE}.s3dis:S3dis',
         splits=(
             'train',
             'fit',
