@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Degraded operation of a live node, row by row of the table in ``docs/reliability.md``."""
+"""Degraded operation of a live node, row by row of the table in ``docs/troubleshooting.md``."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ _STOP_TIMEOUT_S = 10.0
 
 
 class PerceptionNode(LifecycleNode):
-    """See the module's text and ``docs/interfaces.md``.
+    """See the module's text and ``docs/node.md``.
 
     Args:
         name: Node name.

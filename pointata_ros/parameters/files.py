@@ -43,27 +43,26 @@ def markdown_text() -> str:
         '',
         f'Generated from `pointata_ros/parameters/table.py` by `{_COMMAND}`; do not edit.',
         '',
-        '*Live* parameters may be changed while the node runs (`ros2 param set`); the others are '
-        'read when the node starts. A value outside the allowed range, or an integer where a '
-        'double is declared, is refused with the reason.',
+        'A *live* parameter may be changed while the node runs (`ros2 param set`). The node reads '
+        'the others when it starts. It refuses a value outside the allowed range, or an integer '
+        'where a double is declared, and gives the reason.',
         '',
-        'Quality of service can be overridden at start by the standard ROS parameters '
-        '`qos_overrides.<topic>.<publisher|subscription>.<history|depth|reliability>`.',
+        'The standard ROS parameters '
+        '`qos_overrides.<topic>.<publisher|subscription>.<history|depth|reliability>` override '
+        'quality of service at start.',
     ]
     for group, parameters in groupby(PARAMETERS, lambda one: one.specification.group):
-        lines += ['', f'## {group}', '', '| name | type | default | allowed | live | meaning |']
-        lines.append('|---|---|---|---|---|---|')
+        lines += ['', f'## {group}', '']
         for parameter in parameters:
             specification = parameter.specification
-            voxels = (
-                f'`{parameter.name}`',
-                TYPE_NAMES[parameter.kind],
-                f'`{literal(parameter.default)}`',
-                allowed(parameter).replace('|', r'\|'),
-                'yes' if specification.live else '',
-                specification.description,
-            )
-            lines.append('| ' + ' | '.join(voxels) + ' |')
+            legal = allowed(parameter)
+            facts = [TYPE_NAMES[parameter.kind], f'default `{literal(parameter.default)}`']
+            facts += [f'allowed: {legal}'] if legal else []
+            facts += ['live'] if specification.live else []
+            lines += textwrap.wrap(
+                f'* **`{parameter.name}`** ({"; ".join(facts)}). {specification.description}',
+                width=100, subsequent_indent='  ', break_long_words=False, break_on_hyphens=False,
+            )  # fmt: skip
     return '\n'.join(lines) + '\n'
 
 
