@@ -23,11 +23,11 @@ def compared(results: Results) -> str:
 
 
 def _by_seed(runs: Iterable[dict], value: Callable[[dict], object]) -> str:
-    """One value a seed; empty where no run has it, a question mark where one has not."""
+    """One value a seed; empty where no run has it, a dash where one has not."""
     found = [value(run) for run in sorted(runs, key=lambda run: run['seed'])]
     if all(one is None for one in found):
         return ''
-    return ', '.join('?' if one is None else str(one) for one in found)
+    return ', '.join('–' if one is None else str(one) for one in found)
 
 
 def _right(run: dict, share: str) -> int | None:

@@ -37,7 +37,7 @@ _NO_STAGE_1 = 'align.objective=none'
 # Point-MAE does, a quarter of what adapters and heads get.
 _GENTLE = 'optimiser.backbone_rate=0.25'
 
-# Without the head's stream of places: what the tokens tell by themselves.
+# Without the token-position stream of the head: what the tokens tell by themselves.
 _TOKENS = 'network.position_width=0'
 
 METHODS: dict[str, Method] = {
@@ -72,14 +72,14 @@ METHODS: dict[str, Method] = {
         tasks=('points',),
     ),
     'pointata-tokens': Method(
-        'pointata without the stream of places in the head', (_TOKENS,), tasks=_ACTIONS
+        'pointata without the token-position stream in the head', (_TOKENS,), tasks=_ACTIONS
     ),
     'lora': Method(
         'low-rank updates of the attention, and the head',
         ('tuning.mode=lora', _NO_STAGE_1),
     ),
     'head-tokens': Method(
-        'the temporal head without the stream of places on frozen features',
+        'the temporal head without the token-position stream on frozen features',
         ('tuning.mode=head', _NO_STAGE_1, _TOKENS),
         tasks=_ACTIONS,
     ),
