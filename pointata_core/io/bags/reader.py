@@ -8,6 +8,7 @@ that a report can say it instead of silently being about fewer frames.
 from __future__ import annotations
 
 import heapq
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
 from pointata_core.io.messages.message_types import POINT_CLOUD, make_typestore
 from pointata_core.io.messages.point_cloud2 import decode
 
-__all__ = ['BagReader', 'BagWriter', 'TopicInfo', 'frames']
+__all__ = ['BagReader', 'BagWriter', 'TopicInfo', 'frames', 'read_bag']
 
 
 @dataclass(frozen=True)
@@ -266,6 +267,40 @@ def frames(
     """Decode every message of a point-cloud topic, in the order of recording."""
     for _, _, message in reader.messages([topic]):
         yield decode(message, wanted_features=wanted_features, limits=limits)
+
+
+def read_bag(
+    path: str | Path,
+    topic: str | None = None,
+    *,
+    wanted_features: Sequence[str] = ('intensity',),
+    limits: CloudLimits = CloudLimits(),  # noqa: B008 - frozen
+) -> Iterator[Cloud]:
+    """Yield the clouds of a recording, in the order of recording.
+
+    Messages that cannot be decoded are left out with a warning; ``BagReader`` and ``frames`` give
+    them to a caller who counts them.
+
+    Args:
+        path: As for ``BagReader``.
+        topic: A PointCloud2 topic; None for the only one that has messages.
+        wanted_features: Fields to read besides the coordinates, where a cloud has them.
+        limits: What is accepted.
+
+    Raises:
+        BagError: Nothing can be read, there is no such topic, or several and none was asked for.
+    """
+    with BagReader(path) as reader:
+        for cloud in frames(
+            reader,
+            reader.select_point_topic(topic),
+            wanted_features=wanted_features,
+            limits=limits,
+        ):
+            if isinstance(cloud, Cloud):
+                yield cloud
+            else:
+                warnings.warn(f'{path}: a cloud is left out: {cloud.detail}', stacklevel=2)
 
 
 def _listing(topics: Sequence[TopicInfo]) -> str:
