@@ -11,11 +11,13 @@ import json
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from pointata_core.bundles.manifest_fields import RESTORE, inside, is_whole, wrong
 from pointata_core.bundles.strict_json import parse_object
 from pointata_core.errors import BundleError
+
+Document = TypeVar('Document', bound='SealedDocument')
 
 FORMAT_VERSION = 1
 FORMAT_MINOR = 0
@@ -35,7 +37,9 @@ class SealedDocument(ABC):
     unknown: Mapping[str, Any]
 
     @classmethod
-    def from_json(cls, text: str | bytes, source: str = 'manifest.json') -> Self:
+    def from_json(
+        cls: type[Document], text: str | bytes, source: str = 'manifest.json'
+    ) -> Document:
         """Read a sealed manifest.
 
         Args:
@@ -85,7 +89,7 @@ class SealedDocument(ABC):
 
     @classmethod
     @abstractmethod
-    def _from_fields(cls, raw: dict[str, Any]) -> Self:
+    def _from_fields(cls: type[Document], raw: dict[str, Any]) -> Document:
         """Make sense of a parsed document without its checksum."""
 
     @staticmethod
