@@ -25,7 +25,8 @@ from pointata_core.models.camera.resnet import ResNet
 from pointata_core.models.checkpoints.files import CheckpointError
 from pointata_core.shapes.rendering import RenderSettings, procedural_sources, write_renderings
 from pointata_core.training.pretrain.image_encoder import read_image_encoder
-from pointata_core.training.pretrain.teacher import TeacherConfig, save_teacher
+from pointata_core.training.pretrain.settings import TeacherConfig
+from pointata_core.training.pretrain.teacher import save_teacher
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def bench(tmp_path, monkeypatch) -> pretraining.Bench:
     arguments = argparse.Namespace(
         images=tmp_path / 'images', teacher=tmp_path / 'teacher.safetensors', output=tmp_path,
         steps=2, shapes=7, view_shapes=7, short_teacher_steps=2, per_family=11, seeds=1,
-        precision='32-true', results=tmp_path / 'results.json',
+        precision='32', results=tmp_path / 'results.json',
     )  # fmt: skip
     monkeypatch.setattr(pretraining, 'probe_sets', lambda per_family: {})
     return pretraining.Bench(arguments)

@@ -28,7 +28,7 @@ from pointata_core.models.point.backbone import Backbone
 from pointata_core.models.point.config import GeometryConfig, preset_config
 from pointata_core.training.clips.prepared_clips import prepare_clip, write_clip
 from pointata_core.training.clips.simulated_clips import simulated_frames
-from pointata_core.training.pretrain.exporting import export_encoder
+from pointata_core.training.pretrain.export import export_encoder
 from pointata_core.training.pretrain.settings import PretrainingConfig
 from pointata_core.training.skill.actor_training import ActorTrainingConfig
 from pointata_core.training.skill.supervised import SupervisedConfig

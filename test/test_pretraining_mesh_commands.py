@@ -64,8 +64,8 @@ def test_meshes_are_turned_from_y_up(folder, outcome):
 def test_other_meshes_than_those_rendered_are_refused(folder, outcome, capsys):
     other = folder / 'other'
     meshes.write_mesh(meshes.generate('mug', 1), other / 'cups' / 'a.ply')
-    words = ['pretrain', '--output', str(folder / 'run'), '--meshes', str(other), '--size', '32',
-             '--stored-views', '6']  # fmt: skip
+    words = ['pretrain', f'output={folder / "run"}', f'images.meshes={other}', 'images.size=32',
+             'images.views=6']  # fmt: skip
     assert main(words) == 2
     assert 'was written with other sources' in capsys.readouterr().err
 
@@ -74,7 +74,7 @@ def test_a_folder_of_broken_meshes_alone_is_explained(folder, capsys):
     broken = folder / 'broken' / 'cups'
     broken.mkdir(parents=True)
     (broken / 'a.off').write_text('OFF')
-    words = ['pretrain', '--output', str(folder / 'none'), '--meshes', str(broken.parent)]
+    words = ['pretrain', f'output={folder / "none"}', f'images.meshes={broken.parent}']
     assert main(words) == 2
     said = capsys.readouterr().err
     assert 'all 1 meshes are broken' in said and 'cups/a.off' in said

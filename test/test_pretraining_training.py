@@ -11,7 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -26,24 +25,26 @@ from pointata_core.models import PointATA, preset_config
 from pointata_core.models.camera.resnet import ResNet, load_resnet_weights
 from pointata_core.models.checkpoints.conversion import load_backbone
 from pointata_core.shapes.rendering import RenderSettings, procedural_sources, write_renderings
-from pointata_core.training.pretrain import running
-from pointata_core.training.pretrain.batches import ImageClouds, StepBatches, split_shapes
-from pointata_core.training.pretrain.exporting import BACKBONE, CHECKPOINT, export_checkpoint
+from pointata_core.training.engine import trainer
+from pointata_core.training.engine.run_folder import CHECKPOINT
+from pointata_core.training.pretrain import run as pretraining_run
+from pointata_core.training.pretrain.batches import ImageClouds, split_shapes
+from pointata_core.training.pretrain.export import BACKBONE, export_checkpoint
 from pointata_core.training.pretrain.image_bank import ImageBank
 from pointata_core.training.pretrain.image_encoder import FrozenImageEncoder
-from pointata_core.training.pretrain.running import run_pretraining
-from pointata_core.training.pretrain.settings import PretrainingConfig
-from pointata_core.training.pretrain.teacher import TeacherConfig, save_teacher, train_teacher
-from pointata_core.training.pretrain.training import (
+from pointata_core.training.pretrain.pic_point import (
     CollapseWarning,
     PicPointModule,
     cells_of_regions,
 )
+from pointata_core.training.pretrain.run import pretrain_backbone
+from pointata_core.training.pretrain.settings import PretrainingConfig, TeacherConfig
+from pointata_core.training.pretrain.teacher import save_teacher, train_teacher
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = PretrainingConfig(
     points=96, tokens=12, patch_size=8, views=2, latent=16, map_stride=8, batch=4, steps=4,
-    epoch_steps=2, masked_weight=1.0, held_back=5,
+    checkpoint_steps=2, device='cpu', masked_weight=1.0, held_back=5,
 )  # fmt: skip
 
 
@@ -67,8 +68,8 @@ def teacher(folder, bank) -> Path:
 
 
 @pytest.fixture(scope='module')
-def merge_and_freeze(folder, bank, teacher) -> Path:
-    return run_pretraining(folder / 'whole', SMALL, bank, teacher)
+def finished(folder, bank, teacher) -> Path:
+    return pretrain_backbone(folder / 'whole', SMALL, bank, teacher)
 
 
 def network(teacher: Path) -> FrozenImageEncoder:
@@ -104,17 +105,6 @@ def test_a_batch_is_a_function_of_its_step(bank):
     for name, value in clouds[5, 3].items():
         assert torch.equal(value, clouds[5, 3][name])
     assert not torch.equal(clouds[5, 3]['points'], clouds[6, 3]['points'])
-
-
-def test_batches_take_every_shape_once_per_pass_and_can_start_anywhere():
-    shapes = np.arange(100, 112)
-    whole = list(StepBatches(shapes, 4, (0, 6), seed=1))
-    drawn = [shape for batch in whole for _, shape in batch]
-    assert sorted(drawn[:12]) == list(shapes) == sorted(drawn[12:])
-    assert drawn[:12] != drawn[12:]
-    assert list(StepBatches(shapes, 4, (2, 6), seed=1)) == whole[2:]
-    ranks = [list(StepBatches(shapes, 2, (0, 6), 1, rank, 2)) for rank in (0, 1)]
-    assert [first + second for first, second in zip(*ranks)] == whole
 
 
 def test_shapes_held_back_are_not_trained_on():
@@ -212,13 +202,15 @@ class Stop(lightning.Callback):
 
 def stopped(stop: Stop, error: type, *arguments) -> None:
     """Start a run that comes to an early end."""
-    trainer = running._trainer
+    make = trainer.make_trainer
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            running, '_trainer', lambda *a: (t := trainer(*a), t.callbacks.append(stop))[0]
+            trainer,
+            'make_trainer',
+            lambda *a, callbacks, **k: make(*a, callbacks=[*callbacks, stop], **k),
         )
         with pytest.raises(error):
-            run_pretraining(*arguments)
+            pretrain_backbone(*arguments)
 
 
 def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(folder, bank, teacher, finished):
@@ -226,7 +218,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(folder, bank, te
     assert (folder / 'killed' / CHECKPOINT).is_file()
     assert not (folder / 'killed' / BACKBONE).exists()
     halfway = load_backbone(export_checkpoint(folder / 'killed')).state_dict['class_token']
-    resumed = run_pretraining(folder / 'killed', SMALL, bank, teacher)
+    resumed = pretrain_backbone(folder / 'killed', SMALL, bank, teacher)
     assert_same_weights(finished, resumed)
     assert not torch.equal(halfway, load_backbone(resumed).state_dict['class_token'])
     names = sorted(path.name for path in (folder / 'killed').glob('step-*'))
@@ -236,7 +228,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(folder, bank, te
 def test_a_run_may_be_stopped_at_every_boundary(folder, bank, teacher):
     """Before any checkpoint, by Ctrl-C, between epochs, in a last short epoch, before export."""
     config = dataclasses.replace(SMALL, steps=5)  # epochs of 2, 2 and 1 steps
-    whole = run_pretraining(folder / 'five', config, bank, teacher)
+    whole = pretrain_backbone(folder / 'five', config, bank, teacher)
     run = (folder / 'stopped', config, bank, teacher)
     stopped(Stop(before=1), Killed, *run)
     with kept_signals():
@@ -249,10 +241,10 @@ def test_a_run_may_be_stopped_at_every_boundary(folder, bank, teacher):
         def fail(*arguments):
             raise Killed
 
-        patch.setattr(running, 'export_encoder', fail)
+        patch.setattr(pretraining_run, 'export_encoder', fail)
         with pytest.raises(Killed):
-            run_pretraining(*run)
-    resumed = run_pretraining(*run)
+            pretrain_backbone(*run)
+    resumed = pretrain_backbone(*run)
     assert_same_weights(whole, resumed)
     expected, found = (
         json.loads(path.with_suffix('.json').read_text()) for path in (whole, resumed)
@@ -282,14 +274,14 @@ def assert_same_weights(first: Path, second: Path) -> None:
 
 def test_a_finished_run_is_left_as_it_is(folder, bank, teacher, finished):
     before = {path: path.read_bytes() for path in finished.parent.glob('*.*')}
-    assert run_pretraining(finished.parent, SMALL, bank, teacher) == finished
+    assert pretrain_backbone(finished.parent, SMALL, bank, teacher) == finished
     assert {path: path.read_bytes() for path in finished.parent.glob('*.*')} == before
 
 
 def test_a_folder_of_other_settings_is_refused(bank, teacher, finished):
     other = dataclasses.replace(SMALL, temperature=0.2)
     with pytest.raises(ConfigError, match=r'training\.temperature is 0\.1, now 0\.2'):
-        run_pretraining(finished.parent, other, bank, teacher)
+        pretrain_backbone(finished.parent, other, bank, teacher)
 
 
 def test_the_backbone_fits_a_skill_and_tells_where_it_is_from(finished, teacher):
@@ -347,8 +339,9 @@ def test_commands_pretrain_and_probe(folder, bank, teacher):
     lines = [f'  {name}: {json.dumps(value)}' for name, value in values.items()]
     settings.write_text('training:\n' + '\n'.join(lines) + '\n')
     words = (
-        'pretrain', '--config', settings, '--output', folder / 'cli', '--images',
-        folder / 'images', '--image-network', teacher, '--training.steps', '2', '--json',
+        'pretrain', '--config', settings, f'output={folder / "cli"}',
+        f'images.folder={folder / "images"}', f'image_encoder={teacher}', 'training.steps=2',
+        '--json',
     )  # fmt: skip
     run = command(*words)
     assert run.returncode == 0, run.stderr
@@ -365,9 +358,9 @@ def test_commands_pretrain_and_probe(folder, bank, teacher):
 
 def test_command_names_missing_weights(folder, bank):
     run = command(
-        'pretrain', '--output', folder / 'none', '--images', folder / 'images',
-        '--image-network', folder / 'absent.safetensors', '--training.map_stride', '8',
-        '--training.points', '96',
+        'pretrain', f'output={folder / "none"}', f'images.folder={folder / "images"}',
+        f'image_encoder={folder / "absent.safetensors"}', 'training.map_stride=8',
+        'training.points=96',
     )  # fmt: skip
     assert run.returncode == 2
     assert 'absent.safetensors' in run.stderr and 'pretrain-image' in run.stderr

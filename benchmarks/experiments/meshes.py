@@ -92,15 +92,15 @@ def end_to_end(folder: Path, per_category: int, steps: int) -> dict[str, Any]:
     sound, broken = write_shapenet(folder / 'meshes', per_category)
     batch = min(16, len(sound) // 2)
     options = {
-        'size': 32, 'stored-views': 6, 'teacher-steps': steps, 'training.steps': steps,
-        'training.epoch_steps': 10, 'training.batch': batch, 'training.points': 256,
+        'images.size': 32, 'images.views': 6, 'teacher.steps': steps, 'training.steps': steps,
+        'training.checkpoint_steps': 10, 'training.batch': batch, 'training.points': 256,
         'training.tokens': 16, 'training.patch_size': 16, 'training.latent': 64,
         'training.map_stride': 8, 'training.held_back': 5,
     }  # fmt: skip
-    words = [word for name, value in options.items() for word in (f'--{name}', value)]
+    words = [f'{name}={value}' for name, value in options.items()]
     run = pointata(
-        'pretrain', '--output', folder / 'run', '--meshes', folder / 'meshes', *words
-    )  # fmt: skip
+        'pretrain', f'output={folder / "run"}', f'images.meshes={folder / "meshes"}', *words
+    )
     named = {line.split(': ')[0]: line for line in run['broken_meshes']}
     assert sorted(named) == sorted(broken), f'named {sorted(named)}, broken are {sorted(broken)}'
     for name in broken:

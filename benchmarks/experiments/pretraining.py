@@ -40,14 +40,14 @@ from pointata_core.shapes.rendering import (
     procedural_sources,
     write_renderings,
 )
-from pointata_core.training.pretrain.costs import Stopwatch
+from pointata_core.stopwatch import Stopwatch
 from pointata_core.training.pretrain.image_bank import ImageBank
 from pointata_core.training.pretrain.probe_sets import procedural_clouds
-from pointata_core.training.pretrain.running import run_pretraining
-from pointata_core.training.pretrain.scoring import Probing, score_features, untrained
-from pointata_core.training.pretrain.settings import PretrainingConfig
+from pointata_core.training.pretrain.probes import Probing, score_features, untrained
+from pointata_core.training.pretrain.run import pretrain_backbone
+from pointata_core.training.pretrain.settings import PretrainingConfig, TeacherConfig
 from pointata_core.training.pretrain.splits import TRAINING_FAMILIES
-from pointata_core.training.pretrain.teacher import TeacherConfig, save_teacher, train_teacher
+from pointata_core.training.pretrain.teacher import save_teacher, train_teacher
 
 RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'pretraining.json'
 
@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument('--short-teacher-steps', type=int, default=150, help='group teacher')
     parser.add_argument('--view-shapes', type=int, default=464, help='group views')
     parser.add_argument('--per-family', type=int, default=20)
-    parser.add_argument('--precision', default='bf16-mixed')
+    parser.add_argument('--precision', default='bf16', choices=('bf16', '32'))
     parser.add_argument('--results', type=Path, default=RESULTS)
     parser.add_argument('--report', action='store_true', help='write the tables and stop')
     arguments = parser.parse_args()
@@ -172,7 +172,8 @@ class Bench:
         folder = arguments.output / f'{name.replace(" ", "_")}-{arguments.steps}-{seed}'
         if (folder / 'scores.json').is_file():
             return
-        config = replace(BASE, steps=arguments.steps, seed=seed, **(arm.changes or {}))
+        changes = {'precision': arguments.precision, 'device': 'cpu', **(arm.changes or {})}
+        config = replace(BASE, steps=arguments.steps, seed=seed, **changes)
         backbone, spent = self._backbone(arm, config, folder)
         encoder = TransformerEncoder(backbone, config.tokens, config.patch_size).eval()
         scores = {kind: asdict(score_features(encoder, p)) for kind, p in self.probings.items()}
@@ -194,11 +195,10 @@ class Bench:
         """The backbone of a run, and wall and processor seconds of its training."""
         if arm.changes is None:
             return untrained(preset_config(config.preset).backbone, config.seed), (0.0, 0.0)
-        options = {'accelerator': 'cpu', 'devices': 1, 'precision': self.arguments.precision}
         teacher, bank = self.teacher(arm.depth), self.bank(arm.views)
         watch = Stopwatch()
-        path = run_pretraining(folder, config, bank, teacher, trainer_options=options)
-        return load_backbone(path).build(), watch.lap()
+        path = pretrain_backbone(folder, config, bank, teacher)
+        return load_backbone(path).build(), watch.lap('training')
 
 
 def teacher_facts(path: Path) -> dict[str, Any]:

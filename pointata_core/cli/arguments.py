@@ -43,6 +43,21 @@ def add_model_options(parser: ArgumentParser) -> None:
     )
 
 
+def add_settings_options(parser: ArgumentParser) -> None:
+    """``--config``, overrides and ``--json``, alike for all commands that train."""
+    parser.add_argument(
+        '--config', type=str | None, metavar='FILE', help='YAML file, as in config/training.'
+    )
+    parser.add_argument(
+        'overrides',
+        type=str,
+        nargs='*',
+        metavar='NAME=VALUE',
+        help='Values that replace those of the file, e.g. optimiser.epochs=10 seed=1.',
+    )
+    add_json_option(parser)
+
+
 def add_json_option(parser: ArgumentParser) -> None:
     """``--json``."""
     parser.add_argument(

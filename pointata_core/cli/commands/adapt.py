@@ -8,7 +8,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from pointata_core.cli.arguments import add_json_option, new_parser
+from pointata_core.cli.arguments import add_settings_options, new_parser
 
 NAME = 'adapt'
 SUMMARY = 'Train adapters and heads on labelled clips (stage 2), or a baseline.'
@@ -20,21 +20,6 @@ examples:
   torchrun --nproc-per-node 4 -m pointata_core.cli.main adapt --config config/training/ntu60.yaml"""
 
 
-def add_training_options(new: ArgumentParser) -> None:
-    """``--config``, overrides and ``--json``, as align, adapt and train take them."""
-    new.add_argument(
-        '--config', type=str | None, metavar='FILE', help='YAML file, as in config/training.'
-    )
-    new.add_argument(
-        'overrides',
-        type=str,
-        nargs='*',
-        metavar='NAME=VALUE',
-        help='Values that replace those of the file, e.g. optimiser.epochs=10 seed=1.',
-    )
-    add_json_option(new)
-
-
 def parser() -> ArgumentParser:
     """Options of the command."""
     new = new_parser(
@@ -42,7 +27,7 @@ def parser() -> ArgumentParser:
         'an interrupted run goes on from its last checkpoint.\n\nAll settings: docs/training.md.',
         _EXAMPLES,
     )
-    add_training_options(new)
+    add_settings_options(new)
     return new
 
 

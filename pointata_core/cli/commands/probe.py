@@ -65,7 +65,7 @@ def run(arguments: Any) -> int:
     from pointata_core.models.checkpoints.conversion import load_backbone
     from pointata_core.models.point.encoders import TransformerEncoder
     from pointata_core.training.pretrain.finetuning import FineTuningConfig, fine_tune
-    from pointata_core.training.pretrain.scoring import Probing, score_features, untrained
+    from pointata_core.training.pretrain.probes import Probing, score_features, untrained
 
     loaded = load_backbone(Path(arguments.backbone))
     sizes = (arguments.tokens, arguments.patch_size)

@@ -9,8 +9,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from pointata_core.cli.arguments import new_parser
-from pointata_core.cli.commands.adapt import add_training_options
+from pointata_core.cli.arguments import add_settings_options, new_parser
 
 NAME = 'train'
 SUMMARY = 'Align, then adapt: train a skill, score it, write bundle and report.'
@@ -30,7 +29,7 @@ def parser() -> ArgumentParser:
         'All settings: docs/training.md.',
         _EXAMPLES,
     )
-    add_training_options(new)
+    add_settings_options(new)
     return new
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of clouds with images, a pure function of (seed, step): resuming needs no state.
+"""Clouds with images as training sees them, a function of seed and draw.
 
 Points keep their place in the point-to-pixel map when the cloud is moved, by index. A cloud moved
 by T belongs with the view matrix V T^-1, which gives the same pixels and tells the pose encoder how
@@ -8,12 +8,10 @@ the camera stands to the cloud as it is now.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, default_collate
 
 from pointata_core.errors import ConfigError
 from pointata_core.training.pretrain.image_bank import ImageBank
@@ -82,6 +80,10 @@ class ImageClouds(Dataset):
             'label': torch.tensor(int(self.bank.label[shape])),
         }
 
+    def batch(self, keys: list[tuple[int, int]]) -> dict[str, Tensor]:
+        """The clouds of several keys, stacked."""
+        return default_collate([self[key] for key in keys])
+
     def _views(self, shape: int, rng: np.random.Generator) -> np.ndarray:
         order = rng.permutation(self.pool)
         visible = (self.cells[shape][order] >= 0).mean(axis=1) >= _LEAST_VISIBLE
@@ -104,55 +106,6 @@ class ImageClouds(Dataset):
         cosine, sine = size * np.cos(angle), size * np.sin(angle)
         move[:3, :3] = [[cosine, -sine, 0], [sine, cosine, 0], [0, 0, size]]
         return move
-
-
-class StepBatches(Sampler[list[tuple[int, int]]]):
-    """The batches of a range of steps; every pass takes all shapes once, in a new order.
-
-    Each process of a distributed run takes its own part of every global batch.
-
-    Args:
-        shapes: Indices to draw from.
-        batch: Shapes per step and process.
-        steps: First step and the one after the last.
-        seed: Of the order.
-        rank: This process.
-        processes: Number of processes.
-    """
-
-    def __init__(
-        self,
-        shapes: np.ndarray,
-        batch: int,
-        steps: tuple[int, int],
-        seed: int,
-        rank: int = 0,
-        processes: int = 1,
-    ) -> None:
-        self.shapes = shapes
-        self.batch = batch
-        self.steps = steps
-        self.seed = seed
-        self.rank = rank
-        self.processes = processes
-
-    def __len__(self) -> int:
-        """Number of batches."""
-        return self.steps[1] - self.steps[0]
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        """Yield lists of keys for `ImageClouds`."""
-        per_step = self.batch * self.processes
-        for step in range(*self.steps):
-            first = step * per_step + self.rank * self.batch
-            yield [(place, self._shape(place)) for place in range(first, first + self.batch)]
-
-    def _shape(self, place: int) -> int:
-        sweep, position = divmod(place, len(self.shapes))
-        if getattr(self, '_sweep', None) != sweep:
-            order = np.random.default_rng([self.seed, sweep]).permutation(len(self.shapes))
-            self._sweep, self._order = sweep, order
-        return int(self.shapes[self._order[position]])
 
 
 def split_shapes(count: int, held_back: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,43 +8,23 @@ counted.
 
 from __future__ import annotations
 
-import os
-import time
 from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback
 
 from pointata_core.evaluation.environment import peak_rss_bytes
+from pointata_core.stopwatch import Lap, Stopwatch
 
 
-def processor_seconds() -> float:
-    """Processor time of this process, its threads, and those children that have ended."""
-    return sum(os.times()[:4])
-
-
-class Stopwatch:
-    """Wall and processor seconds since it was made or last read."""
-
-    def __init__(self) -> None:
-        self.lap()
-
-    def lap(self) -> tuple[float, float]:
-        """Read and start again."""
-        now = (time.perf_counter(), processor_seconds())
-        before = getattr(self, '_start', now)
-        self._start = now
-        return now[0] - before[0], now[1] - before[1]
-
-
-def cost_facts(wall: float, processor: float, **counts: int) -> dict[str, Any]:
+def cost_facts(spent: Lap, **counts: int) -> dict[str, Any]:
     """Seconds, counts, counts per second of either kind, and the peak memory of the process.
 
     Args:
-        wall: Seconds by the clock.
-        processor: Seconds of processor.
+        spent: Seconds by the clock and of the processor.
         **counts: How much was done, such as ``images=640``.
     """
+    wall, processor = spent
     facts: dict[str, Any] = {'wall_s': round(wall, 1), 'processor_s': round(processor, 1)}
     for name, count in counts.items():
         facts[name] = count
@@ -84,7 +64,7 @@ class RunRecord(Callback):
         """Add what the epoch took, before it is saved."""
         if self._watch is None or not self._trained:
             return  # resumed at the end of an epoch that an earlier process trained
-        wall, processor = self._watch.lap()
+        wall, processor = self._watch.lap('epoch')
         self.wall, self.processor = self.wall + wall, self.processor + processor
         self.shapes += self._trained
         module.log('shapes_per_second', self._trained / wall, rank_zero_only=True)
@@ -99,7 +79,7 @@ class RunRecord(Callback):
 
     def facts(self) -> dict[str, Any]:
         """Costs of training; processor time is that of the first process."""
-        facts = cost_facts(self.wall, self.processor, shapes=self.shapes)
+        facts = cost_facts(Lap(self.wall, self.processor), shapes=self.shapes)
         facts['peak_memory_bytes'] = self.peak or facts['peak_memory_bytes']
         return {**facts, 'sessions': self.sessions}
 

@@ -19,6 +19,8 @@ from torch.nn import functional as F
 from pointata_core.errors import ConfigError
 from pointata_core.models.point.encoders import PointEncoder
 from pointata_core.ops import interpolate, interpolation_weights
+from pointata_core.training.engine.optimiser import cosine, make_optimiser, train_steps
+from pointata_core.training.engine.sampler import SampleOrder
 from pointata_core.training.pretrain.probe_sets import LabelledClouds
 
 Task = Literal['classes', 'parts']
@@ -142,23 +144,23 @@ def fine_tune(
     if config.task == 'parts':
         head = PartHead(encoder, config, classes, sum(map(len, train.parts_of_class)))
     trained = [*encoder.parameters(), *head.parameters()]
-    per_epoch = len(train) // config.batch
-    optimizer = torch.optim.AdamW(trained, config.learning_rate, weight_decay=config.weight_decay)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.epochs * per_epoch, pct_start=0.1
+    steps = config.epochs * (len(train) // config.batch)
+    optimiser = make_optimiser(
+        trained,
+        cosine(steps, warmup=0.1),
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
     )
+    order = SampleOrder(len(train), config.seed)
+
+    def loss_of(step: int) -> Tensor:
+        draws = range(step * config.batch, (step + 1) * config.batch)
+        rows = np.array([order[draw] for draw in draws])
+        return _loss(encoder, head, train, rows, config, rng)
+
     encoder.train()
     head.train()
-    for _ in range(config.epochs):
-        order = rng.permutation(len(train))
-        for step in range(per_epoch):
-            rows = order[step * config.batch : (step + 1) * config.batch]
-            loss = _loss(encoder, head, train, rows, config, rng)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(trained, 10.0)
-            optimizer.step()
-            scheduler.step()
+    train_steps(optimiser, loss_of, steps, clip=10.0)
     encoder.eval()
     head.eval()
     return _score(encoder, head, test, config)

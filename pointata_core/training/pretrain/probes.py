@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much do frozen features tell? Linear SVM and few-shot classification.
+"""Probes of frozen features: linear SVM and few-shot classification.
 
 Features come from the 3D backbone before the heads. The SVM's constant is chosen on a part of the
 training set, never on the test set.
@@ -14,10 +14,16 @@ import torch
 from numpy.typing import NDArray
 
 from pointata_core.errors import ConfigError
+from pointata_core.models.point.backbone import Backbone
+from pointata_core.models.point.config import BackboneConfig
 from pointata_core.models.point.encoders import PointEncoder
+from pointata_core.training.pretrain.probe_sets import LabelledClouds
 
 CONSTANTS = (0.001, 0.01, 0.1, 1.0)
 """Values of C to choose from."""
+
+FEW_SHOT = ((5, 10), (10, 10), (10, 1))
+"""(ways, shots) of the few-shot probes; those that the data cannot fill are left out."""
 
 _HOLD_OUT = 5  # a fifth of the training samples chooses C
 
@@ -130,6 +136,44 @@ def few_shot(
     return FewShotScore(
         round(float(np.mean(scores)), 4), round(float(np.std(scores)), 4), ways, shots, draws
     )
+
+
+@dataclass(frozen=True)
+class Probing:
+    """What to fit and what to score on."""
+
+    train: LabelledClouds
+    test: LabelledClouds
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Linear accuracy, and few-shot accuracy on train and test clouds together."""
+
+    linear: ProbeScore
+    few_shot: tuple[FewShotScore, ...]
+
+
+def score_features(encoder: PointEncoder, probing: Probing, device: str = 'cpu') -> Scores:
+    """Encode both sets once and run all probes."""
+    train, test = probing.train, probing.test
+    fit = overall_features(encoder, train.points, device=device)
+    ask = overall_features(encoder, test.points, device=device)
+    features, label = np.concatenate([fit, ask]), np.concatenate([train.label, test.label])
+    counts = np.bincount(label)
+    few = tuple(
+        few_shot(features, label, ways=ways, shots=shots)
+        for ways, shots in FEW_SHOT
+        if (counts >= shots + 20).sum() >= ways
+    )
+    return Scores(linear_probe(fit, train.label, ask, test.label), few)
+
+
+def untrained(config: BackboneConfig, seed: int) -> Backbone:
+    """A backbone of this shape with random weights, evaluating."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return Backbone(config).eval()
 
 
 def _held_out(label: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every choice of a pre-training run; each field is a key of ``config/training/pretrain_*.yaml``.
+"""Settings of a pre-training run; each field is a key of ``config/training/pretrain_*.yaml``.
 
 What the paper states is the default (1,024 points, 512-dimensional space, pose joined, Adam and
 cosine, 20 views); the rest it leaves open, and is our choice.
@@ -7,18 +7,19 @@ cosine, 20 views); the rest it leaves open, and is our choice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from pointata_core.errors import ConfigError
+from pointata_core.training.engine.options import RunOptions
+from pointata_core.training.engine.settings import require
 
 PoseJoin = Literal['none', 'input', 'mid']
 Negatives = Literal['batch', 'image']
 
 
 @dataclass(frozen=True)
-class PretrainingConfig:
-    """How a 3D backbone is pre-trained.
+class PretrainingConfig(RunOptions):
+    """How a 3D backbone is pre-trained; seed, device and the like as in :class:`RunOptions`.
 
     Attributes:
         encoder: ``transformer`` (a preset of ours) or ``dgcnn``.
@@ -40,7 +41,6 @@ class PretrainingConfig:
         mask_ratio: Share of patches hidden for reconstruction.
         batch: Shapes per step and process.
         steps: Optimiser steps.
-        epoch_steps: Steps between two checkpoints.
         optimizer: ``adam`` as published, or ``adamw``.
         learning_rate: Peak rate.
         weight_decay: Of the optimiser.
@@ -51,8 +51,6 @@ class PretrainingConfig:
         jitter: Standard deviation of noise on points, clipped at five times.
         drop: Largest share of points that a cloud loses (others are repeated).
         held_back: Every so many-th shape is kept for validation.
-        workers: Processes that prepare batches; 0 prepares in the training process.
-        seed: Of everything random.
     """
 
     encoder: Literal['transformer', 'dgcnn'] = 'transformer'
@@ -74,7 +72,6 @@ class PretrainingConfig:
     mask_ratio: float = 0.6
     batch: int = 32
     steps: int = 10_000
-    epoch_steps: int = 100
     optimizer: Literal['adam', 'adamw'] = 'adam'
     learning_rate: float = 1e-3
     weight_decay: float = 1e-6
@@ -85,8 +82,6 @@ class PretrainingConfig:
     jitter: float = 0.01
     drop: float = 0.5
     held_back: int = 20
-    workers: int = 0
-    seed: int = 0
 
     def __post_init__(self) -> None:
         rules = (
@@ -105,12 +100,7 @@ class PretrainingConfig:
             ('masked_weight', self._can_mask(), '0 with encoder dgcnn, which has no patches'),
             ('overall_weight', self._has_objective(), 'an objective with a weight above 0'),
         )
-        for name, holds, expected in rules:
-            if not holds:
-                raise ConfigError(
-                    f'training.{name} is {getattr(self, name)}, expected {expected}',
-                    'Correct the value in the configuration',
-                )
+        require(self, rules, 'training.')
 
     def _can_mask(self) -> bool:
         return self.masked_weight == 0 or self.encoder == 'transformer'
@@ -125,4 +115,79 @@ class PretrainingConfig:
         return self.overall_weight > 0 or self.local_weight > 0
 
 
-_COUNTS = ('tokens', 'patch_size', 'points', 'views', 'latent', 'steps', 'epoch_steps')
+_COUNTS = ('tokens', 'patch_size', 'points', 'views', 'latent', 'steps', 'checkpoint_steps')
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """Images of shapes; they are rendered if their folder has none, or not all yet.
+
+    Attributes:
+        folder: Where they are; empty for ``images`` in the output.
+        meshes: Folder of meshes to render: ShapeNet, ModelNet, or any with .obj, .off, .ply and
+            .glb files. Broken ones are named and left out. Empty for procedural shapes.
+        up: Axis of the meshes that points up; left out, y for ShapeNet and z for others.
+        shapes: Procedural shapes to draw, families in turn.
+        size: Pixels of an image's edge.
+        views: Images per shape.
+        processes: That render.
+    """
+
+    folder: str = ''
+    meshes: str = ''
+    up: Literal['y', 'z'] | None = None
+    shapes: int = 2784
+    size: int = 64
+    views: int = 20
+    processes: int = 1
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """How an image encoder of our own is trained.
+
+    Attributes:
+        steps: Optimiser steps.
+        batch: Images per step.
+        learning_rate: Peak of one cosine with warm-up.
+        weight_decay: Of AdamW.
+        smoothing: Label smoothing.
+        shift: Largest shift of an image in pixels, as a share of its width.
+        held_back: Every so many-th shape is kept to measure accuracy.
+        seed: Of weights, order and augmentation.
+        depth: 18 or 34, as in ResNet-18.
+    """
+
+    steps: int = 900
+    batch: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    smoothing: float = 0.1
+    shift: float = 0.1
+    held_back: int = 16
+    seed: int = 0
+    depth: Literal[18, 34] = 18
+
+    def __post_init__(self) -> None:
+        least = (('steps', 1), ('batch', 2), ('held_back', 2))
+        rules = [(name, getattr(self, name) >= value, f'>= {value}') for name, value in least]
+        require(self, [*rules, ('depth', self.depth in (18, 34), '18 or 34')], 'teacher.')
+
+
+@dataclass(frozen=True)
+class PretrainingSettings:
+    """A whole run: images, image encoder and backbone.
+
+    Attributes:
+        output: Folder of the run.
+        images: What the backbone and the image encoder learn from.
+        image_encoder: Weights of a ResNet-18 or -34, by torchvision's names; empty to train one.
+        teacher: How that one is trained.
+        training: How the backbone is trained.
+    """
+
+    output: str = 'runs/pretrain'
+    images: ImageSettings = field(default_factory=ImageSettings)
+    image_encoder: str = ''
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    training: PretrainingConfig = field(default_factory=PretrainingConfig)

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save
 from torch import Tensor
 
 from pointata_core.errors import ConfigError
@@ -20,9 +20,11 @@ from pointata_core.models.checkpoints.conversion import (
 )
 from pointata_core.models.checkpoints.files import sha256_of
 from pointata_core.models.point.config import preset_config
+from pointata_core.safe_files import write_atomically, write_json
+from pointata_core.training.engine.run_folder import CHECKPOINT, read_claim
 from pointata_core.training.pretrain.settings import PretrainingConfig
 
-CHECKPOINT, RESOLVED, BACKBONE = 'last.ckpt', 'resolved.json', 'backbone.safetensors'
+BACKBONE = 'backbone.safetensors'
 _TRANSFORMER = 'backbone.'
 
 
@@ -41,9 +43,7 @@ def export_encoder(
     """
     state = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     if config.encoder == 'dgcnn':
-        from safetensors.torch import save_file
-
-        save_file(state, path, metadata={'format': 'pointata-dgcnn/1'})
+        write_atomically(path, save(state, metadata={'format': 'pointata-dgcnn/1'}))
     else:
         state = {name.removeprefix(_TRANSFORMER): value for name, value in state.items()}
         shape = preset_config(config.preset).backbone
@@ -58,7 +58,7 @@ def export_encoder(
         )
         save_backbone(path, ConvertedBackbone(state, shape, config.preset, OWN_FAMILY, report))
     manifest = {'kind': 'backbone', 'sha256': sha256_of(path), **manifest}
-    path.with_suffix('.json').write_text(json.dumps(manifest, indent=2, sort_keys=True) + '\n')
+    write_json(path.with_suffix('.json'), manifest, sort_keys=True)
 
 
 def export_checkpoint(folder: str | Path) -> Path:
@@ -71,11 +71,11 @@ def export_checkpoint(folder: str | Path) -> Path:
         ConfigError: The folder holds no checkpoint yet.
     """
     folder = Path(folder)
-    if not (folder / CHECKPOINT).is_file() or not (folder / RESOLVED).is_file():
+    if not (folder / CHECKPOINT).is_file():
         raise ConfigError(
             f'{folder}: found no {CHECKPOINT} of a run', 'Wait for the first checkpoint'
         )
-    facts = json.loads((folder / RESOLVED).read_text())
+    facts = read_claim(folder)
     checkpoint = torch.load(folder / CHECKPOINT, map_location='cpu', weights_only=True)
     encoder = {
         name.removeprefix('encoder.'): value

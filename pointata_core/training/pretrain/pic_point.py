@@ -19,6 +19,12 @@ from pointata_core.models.point.encoders import (
     TransformerEncoder,
     cut_patches,
 )
+from pointata_core.training.engine.optimiser import (
+    cosine,
+    make_optimiser,
+    parameter_groups,
+    require_finite,
+)
 from pointata_core.training.pretrain.contrast import local_contrast, overall_contrast
 from pointata_core.training.pretrain.heads import (
     LocalImageHead,
@@ -91,11 +97,7 @@ class PicPointModule(lightning.LightningModule):
     def training_step(self, batch: dict[str, Tensor], number: int) -> Tensor:
         """Return the weighted loss and log its parts."""
         loss, facts = self.objectives(batch, watch=self.global_step % _WATCH_EVERY == 0)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f'the loss is {loss.item()} at step {self.global_step}: lower the learning rate '
-                f'({self.config.learning_rate}) or look for non-finite input'
-            )
+        require_finite(loss, self.global_step)
         self.log('loss', loss, prog_bar=True)
         self.log_dict(facts)
         if 'uniformity' in facts:
@@ -186,30 +188,13 @@ class PicPointModule(lightning.LightningModule):
     def configure_optimizers(self) -> dict[str, Any]:
         """Adam or AdamW and one cosine to zero, with warm-up if wanted, stepped per batch."""
         config = self.config
-        trained = [p for p in self.parameters() if p.requires_grad]
-        groups = [
-            {'params': [p for p in trained if p.dim() > 1 and p.shape[0] > 1]},
-            {
-                'params': [p for p in trained if p.dim() <= 1 or p.shape[0] == 1],
-                'weight_decay': 0.0,
-            },
-        ]
-        kind = torch.optim.Adam if config.optimizer == 'adam' else torch.optim.AdamW
-        optimizer = kind(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
-        rise = max(1, round(config.warmup * config.steps))
-
-        def rate(step: int) -> float:
-            if config.warmup and step < rise:
-                return (step + 1) / rise
-            first = rise if config.warmup else 0
-            share = (step - first) / max(1, config.steps - first)
-            return 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * min(share, 1.0)))))
-
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-        return {
-            'optimizer': optimizer,
-            'lr_scheduler': {'scheduler': scheduler, 'interval': 'step'},
-        }
+        return make_optimiser(
+            parameter_groups(
+                self, learning_rate=config.learning_rate, weight_decay=config.weight_decay
+            ),
+            cosine(config.steps, config.warmup),
+            decoupled=config.optimizer == 'adamw',
+        ).for_lightning()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave the frozen image encoder out."""
