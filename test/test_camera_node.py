@@ -25,12 +25,20 @@ from camera_bundle_samples import (
 from geometry_msgs.msg import TransformStamped
 from hypothesis import given
 from hypothesis import strategies as st
-from node_harness import LATCHED, PERIOD_NS, RELIABLE_ALL, START_NS, Bench, cloud, wait_until
+from node_harness import Bench
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
+from benchmarks.robustness.ros_graph import (
+    LATCHED,
+    PERIOD_NS,
+    RELIABLE_ALL,
+    START_NS,
+    cloud,
+    wait_until,
+)
 from pointata_core.bundles.camera_bundle import load_camera_bundle
 from pointata_core.bundles.camera_manifest import CameraPreparation
 from pointata_core.datasets.scenes.kitti_raw import write_kitti_bag

@@ -8,7 +8,8 @@ from array import array
 
 import numpy as np
 import pytest
-from point_cloud2_messages import (
+
+from benchmarks.robustness.point_cloud2_messages import (
     FLOAT64,
     Header,
     PointCloud2,
@@ -19,7 +20,6 @@ from point_cloud2_messages import (
     xyz_fields,
     xyzi_fields,
 )
-
 from pointata_core.io.messages.point_cloud2 import (
     Cloud,
     CloudLimits,

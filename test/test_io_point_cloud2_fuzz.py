@@ -9,7 +9,8 @@ import struct
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from point_cloud2_messages import (
+
+from benchmarks.robustness.point_cloud2_messages import (
     FORMATS,
     Header,
     PointCloud2,
@@ -17,7 +18,6 @@ from point_cloud2_messages import (
     Stamp,
     reference_column,
 )
-
 from pointata_core.io.messages.point_cloud2 import (
     Cloud,
     CloudLimits,

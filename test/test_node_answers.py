@@ -8,20 +8,20 @@ import time
 
 import numpy as np
 import pytest
-from node_harness import (
-    BEST_EFFORT,
-    LATCHED,
-    PERIOD_NS,
-    START_NS,
-    Bench,
-    cloud,
-    street,
-    wait_until,
-)
+from node_harness import Bench
 from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import Classification, LabelInfo
 from visualization_msgs.msg import Marker, MarkerArray
 
+from benchmarks.robustness.ros_graph import (
+    BEST_EFFORT,
+    LATCHED,
+    PERIOD_NS,
+    START_NS,
+    cloud,
+    street,
+    wait_until,
+)
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.inference.session import StreamingSession
 from pointata_core.inference.threads import choose_threads

@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 import torch
 from builtin_interfaces.msg import Time
-from node_harness import (
-    LATCHED,
-    PATIENCE_S,
-    PERIOD_NS,
-    RELIABLE_ALL,
-    START_NS,
-    Bench,
-    cloud,
-    street,
-    wait_until,
-)
+from node_harness import Bench
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import Classification, LabelInfo
 from visualization_msgs.msg import Marker, MarkerArray
 
+from benchmarks.robustness.ros_graph import (
+    LATCHED,
+    PATIENCE_S,
+    PERIOD_NS,
+    RELIABLE_ALL,
+    START_NS,
+    cloud,
+    street,
+    wait_until,
+)
 from pointata_core.bundles.bundle import load_bundle, save_bundle
 from pointata_core.bundles.manifest import Manifest
 from pointata_core.inference.device import DeviceChoice

@@ -12,11 +12,12 @@ import subprocess
 import pytest
 import rclpy
 import yaml
-from node_harness import PATIENCE_S, ROOT, wait_until
 from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
+
+from benchmarks.robustness.ros_graph import PATIENCE_S, ROOT, wait_until
 
 pytestmark = [
     pytest.mark.ros,

@@ -9,21 +9,21 @@ import shutil
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
-from node_harness import (
-    BEST_EFFORT,
-    LATCHED,
-    PERIOD_NS,
-    START_NS,
-    Bench,
-    cloud,
-    street,
-    wait_until,
-)
+from node_harness import Bench
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import LabelInfo
 
+from benchmarks.robustness.ros_graph import (
+    BEST_EFFORT,
+    LATCHED,
+    PERIOD_NS,
+    START_NS,
+    cloud,
+    street,
+    wait_until,
+)
 from pointata_core.bundles.bundle import load_bundle, save_bundle
 from pointata_core.bundles.manifest import Manifest
 from pointata_core.io.messages.point_cloud2 import decode_labels

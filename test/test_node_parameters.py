@@ -9,13 +9,13 @@ import rclpy
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from node_harness import wait_until
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.validate_full_topic_name import validate_full_topic_name
 
+from benchmarks.robustness.ros_graph import wait_until
 from pointata_core.errors import ConfigError
 from pointata_ros.compat import listen_to_parameter_events
 from pointata_ros.parameters.files import generated

@@ -243,8 +243,10 @@ def test_every_skip_reason_of_the_session_is_a_drop_reason_of_the_node():
 @pytest.mark.skipif(importlib.util.find_spec('tf2_ros') is None, reason='tf2_ros is not installed')
 def test_transforms_from_tf_reach_the_session(untrained_bundle):
     from geometry_msgs.msg import TransformStamped
-    from node_harness import RELIABLE_ALL, Bench, cloud, street
+    from node_harness import Bench
     from tf2_msgs.msg import TFMessage
+
+    from benchmarks.robustness.ros_graph import RELIABLE_ALL, cloud, street
 
     with Bench(
         bundle=str(untrained_bundle), fixed_frame='map', policy='block', transform_timeout=5.0

@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rclpy
-from node_harness import (
+from rclpy.node import Node
+from sensor_msgs.msg import PointCloud2
+
+from benchmarks.robustness.ros_graph import (
     PATIENCE_S,
     RELIABLE_ALL,
     Peer,
@@ -21,9 +24,6 @@ from node_harness import (
     wait_until,
     write_bag,
 )
-from rclpy.node import Node
-from sensor_msgs.msg import PointCloud2
-
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.inference.session import StreamingSession
 from pointata_core.io.bags.reader import BagReader, frames

@@ -8,9 +8,17 @@ import threading
 import numpy as np
 import pytest
 import torch
-from node_harness import PATIENCE_S, PERIOD_NS, START_NS, Bench, cloud, street, wait_until
+from node_harness import Bench
 from sensor_msgs.msg import PointCloud2
 
+from benchmarks.robustness.ros_graph import (
+    PATIENCE_S,
+    PERIOD_NS,
+    START_NS,
+    cloud,
+    street,
+    wait_until,
+)
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.inference.session import StreamingSession
 from pointata_core.io.messages.point_cloud2 import decode_labels

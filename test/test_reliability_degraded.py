@@ -9,10 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from node_harness import PATIENCE_S, PERIOD_NS, START_NS, Bench, cloud, street, wait_until
+from node_harness import Bench
 from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import Classification
 
+from benchmarks.robustness.ros_graph import (
+    PATIENCE_S,
+    PERIOD_NS,
+    START_NS,
+    cloud,
+    street,
+    wait_until,
+)
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.inference.device import DeviceChoice
 from pointata_core.inference.session import StreamingSession

@@ -7,8 +7,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hostile_clouds import check, hostile_cloud, legal_cloud
 
+from benchmarks.robustness.hostile_clouds import check, hostile_cloud, legal_cloud
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.inference.session import FrameResult, Skipped, StreamingSession
 from pointata_core.io.cloud import RejectReason

@@ -11,12 +11,18 @@ import numpy as np
 import psutil
 import pytest
 import rclpy
-from node_harness import (
+from node_harness import Bench
+from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import PointCloud2
+from vision_msgs.msg import LabelInfo
+
+from benchmarks.robustness.ros_graph import (
     LATCHED,
     PERIOD_NS,
     RELIABLE_ALL,
     START_NS,
-    Bench,
     Peer,
     Process,
     cloud,
@@ -24,12 +30,6 @@ from node_harness import (
     wait_until,
     write_bag,
 )
-from rcl_interfaces.srv import SetParametersAtomically
-from rclpy.node import Node
-from rclpy.parameter import Parameter
-from sensor_msgs.msg import PointCloud2
-from vision_msgs.msg import LabelInfo
-
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 from pointata_core.taxonomy import UNLABELLED
 from pointata_ros.node import perception_node as node_module

@@ -7,7 +7,9 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from node_harness import Bench, wait_until
+from node_harness import Bench
+
+from benchmarks.robustness.ros_graph import wait_until
 
 pytestmark = pytest.mark.ros
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,21 +9,21 @@ from collections import Counter
 import numpy as np
 import pytest
 import rclpy
-from node_harness import (
-    PERIOD_NS,
-    RELIABLE_ALL,
-    START_NS,
-    Bench,
-    cloud,
-    recorded,
-    street,
-    wait_until,
-)
+from node_harness import Bench
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
 
+from benchmarks.robustness.ros_graph import (
+    PERIOD_NS,
+    RELIABLE_ALL,
+    START_NS,
+    cloud,
+    recorded,
+    street,
+    wait_until,
+)
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.inference.session import Skipped, StreamingSession
 from pointata_core.inference.time_rules import ResetReason

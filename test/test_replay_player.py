@@ -9,7 +9,14 @@ import threading
 import pytest
 import rclpy
 from geometry_msgs.msg import TransformStamped
-from node_harness import (
+from rclpy.node import Node
+from rclpy.qos import QoSReliabilityPolicy
+from rclpy.serialization import serialize_message
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import PointCloud2
+from tf2_msgs.msg import TFMessage
+
+from benchmarks.robustness.ros_graph import (
     BEST_EFFORT,
     LATCHED,
     PERIOD_NS,
@@ -21,13 +28,6 @@ from node_harness import (
     wait_until,
     write_bag,
 )
-from rclpy.node import Node
-from rclpy.qos import QoSReliabilityPolicy
-from rclpy.serialization import serialize_message
-from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import PointCloud2
-from tf2_msgs.msg import TFMessage
-
 from pointata_core.errors import BagError
 from pointata_core.io.bags.reader import BagWriter
 from pointata_ros.tools.bag_player import BagPlayer, PlayOptions

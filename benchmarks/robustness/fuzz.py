@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Throw hostile point clouds at the decoder for as long as wanted; writes ``results/fuzz.json``.
 
-The messages are those of the tests (``test/hostile_clouds.py``), from other seeds: each is made
+The messages are those of the tests (``hostile_clouds.py``), from other seeds: each is made
 from its number alone, so a crash is a number and comes back with ``check(hostile_cloud(number))``.
 ``--processes`` spreads them over cores. Memory is that of one worker, after its first tenth.
 """
@@ -20,11 +20,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / 'test')]
+import psutil
 
-import psutil  # noqa: E402 - after the path
-from hostile_clouds import check, hostile_cloud  # noqa: E402
+from benchmarks.robustness.hostile_clouds import check, hostile_cloud
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(seeds: range) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 
 Where ``fuzz.py`` draws messages by chance, atheris (libFuzzer for Python) watches which branches of
 the decoder a message reaches and goes on from those that reached new ones. The promises held to are
-the same (``test/hostile_clouds.py``). ``pip install atheris`` beside the package; it is no
+the same (``hostile_clouds.py``). ``pip install atheris`` beside the package; it is no
 dependency. A message that breaks a promise is left in ``--crashes`` as a file of bytes:
 
     python -m benchmarks.robustness.fuzz_atheris --minutes 5
@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / 'test')]
 
 _WRITE_EVERY = 2_000
 _LARGEST_INPUT = 4_096
@@ -46,7 +45,8 @@ def message_from(data: bytes) -> Any:
     checks.
     """
     import atheris
-    from point_cloud2_messages import Header, PointCloud2, PointField, Stamp
+
+    from benchmarks.robustness.point_cloud2_messages import Header, PointCloud2, PointField, Stamp
 
     source = atheris.FuzzedDataProvider(data)
 
@@ -104,7 +104,7 @@ def message_from(data: bytes) -> Any:
 
 def check_bytes(data: bytes) -> str:
     """Hold the decoder to its promises on the message of these bytes."""
-    from hostile_clouds import Hostile, check
+    from benchmarks.robustness.hostile_clouds import Hostile, check
 
     return check(Hostile(-1, message_from(data), None))
 
@@ -113,7 +113,7 @@ def run_fuzzer(counts: Path, arguments: list[str]) -> None:
     """Fuzz until libFuzzer ends the process; counts go to a file."""
     import atheris
 
-    with atheris.instrument_imports(include=['pointata_core.data']):
+    with atheris.instrument_imports(include=['pointata_core.io']):
         import pointata_core.io.messages.point_cloud2  # noqa: F401 - instrumented as it is imported
 
     outcomes: Counter[str] = Counter()

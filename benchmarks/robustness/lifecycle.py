@@ -30,15 +30,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.robustness.live_node import NAME, RESULTS, ROOT, conditions, prepare_bundles
-
-# The above prepares the environment of the middleware.
-# isort: split
-
 import numpy as np
 import rclpy
 from lifecycle_msgs.srv import ChangeState
-from node_harness import (
+from rclpy.node import Node
+from sensor_msgs.msg import PointCloud2
+
+from benchmarks.robustness.live_node import NAME, RESULTS, ROOT, conditions, prepare_bundles
+from benchmarks.robustness.process_resources import Resources, Sample, trend
+from benchmarks.robustness.ros_graph import (
     PERIOD_NS,
     RELIABLE_ALL,
     START_NS,
@@ -49,10 +49,6 @@ from node_harness import (
     wait_until,
     write_bag,
 )
-from rclpy.node import Node
-from sensor_msgs.msg import PointCloud2
-
-from benchmarks.robustness.process_resources import Resources, Sample, trend
 
 _TRANSITIONS = ('configure', 'activate', 'deactivate', 'cleanup')
 _RECORDED_CLOUDS = 600

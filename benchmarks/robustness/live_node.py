@@ -1,28 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the loops against a live node share; imported first, it prepares the middleware.
-
-Beside this folder lies ``test``, whose harness starts nodes and makes clouds.
-"""
+"""What the benchmarks of a live node share: its name, bundles good and bad, the conditions."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import benchmarks.robustness.middleware  # noqa: F401 - sets RMW_IMPLEMENTATION
+
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / 'benchmarks/results'
 NAME = '/perception_node'
-sys.path[:0] = [str(ROOT / 'test')]
-os.environ.setdefault('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp')
-os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-os.environ.setdefault(
-    'FASTRTPS_DEFAULT_PROFILES_FILE', str(ROOT / 'config/dds/fastdds_large_clouds.xml')
-)
 
 
 def prepare_bundles(bundle: Path, folder: Path) -> dict[str, Path]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The mischief of the soak: what may go wrong around a node, one function each.
 
-A fault gets the run (``soak.Soak``) and may block for a moment; what it expects of the node it
+A fault gets the run (:class:`~benchmarks.robustness.soak_session.Soak`) and may block for a moment; what it expects of the node it
 either checks at once, or leaves as an expectation that the run follows up. Faults that break a
 promise on purpose do not exist: after each the node must go on.
 """
@@ -12,15 +12,13 @@ import signal
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from typing import TYPE_CHECKING
 
 from lifecycle_msgs.msg import Transition
-from node_harness import LATCHED
 from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import LabelInfo
 
-if TYPE_CHECKING:
-    from benchmarks.robustness.soak import Soak
+from benchmarks.robustness.ros_graph import LATCHED
+from benchmarks.robustness.soak_session import Soak
 
 Lie = Callable[[PointCloud2], None]
 _FLOOD = 40

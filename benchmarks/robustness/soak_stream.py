@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from node_harness import cloud, street
 from sensor_msgs.msg import PointCloud2
 
+from benchmarks.robustness.ros_graph import cloud, street
 from pointata_core.io.cloud import Cloud
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 from pointata_core.taxonomy import UNLABELLED

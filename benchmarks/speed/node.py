@@ -28,13 +28,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 from benchmarks.robustness.live_node import NAME, RESULTS, ROOT, conditions
@@ -59,100 +57,7 @@ def options() -> argparse.Namespace:
     parser.add_argument('--label', default='', help='name of the run; default: bag and rate')
     parser.add_argument('--output', type=Path, default=OUTPUT)
     parser.add_argument('--feed', action='store_true', help=argparse.SUPPRESS)
-    parser.add_argument('--measure-offline', action='store_true', help=argparse.SUPPRESS)
     return parser.parse_args()
-
-
-# ---------------------------------------------------------------------- offline
-
-
-def measure_offline(bag: Path, clouds: int, threads: int, overlap: bool) -> dict[str, Any]:
-    """Time every stage of a session; to be run with the measured tree on the path."""
-    import torch
-
-    from pointata_core.bundles.bundle import load_bundle
-    from pointata_core.evaluation.metrics.latency import LatencyLog
-    from pointata_core.inference.session import StreamingSession
-    from pointata_core.io.bags.reader import BagReader
-    from pointata_core.resources import resource_path
-
-    if threads:
-        torch.set_num_threads(threads)
-    with BagReader(bag) as reader:
-        messages = [m for _, _, m in reader.messages([reader.select_point_topic()])]
-    # Older trees know nothing of overlapping.
-    more = {'overlap': True} if overlap else {}
-    session = StreamingSession(load_bundle(resource_path('models/default')), **more)
-    watch = _ModuleWatch(session.network)
-    log = LatencyLog()
-    points = 0
-    for number in range(clouds + 10):
-        timings, points = _one_cloud(session, messages[number % len(messages)], number, watch)
-        if number >= 10:  # the first ones wake libraries and fill caches
-            log.add(timings)
-    return {
-        'clouds': clouds,
-        'threads': torch.get_num_threads(),
-        'overlap': overlap,
-        'points': points,
-        'latency_ms': _rounded({k: asdict(v) for k, v in log.summary().items()}),
-    }
-
-
-class _ModuleWatch:
-    """Time spent inside the parts of a network, by forward hooks."""
-
-    def __init__(self, network: Any) -> None:
-        self.ms: Counter[str] = Counter()
-        heads = (network.segmentation_head, network.actor, network.action_head)
-        parts = {'tokens': [network.embedder], 'heads': [head for head in heads if head]}
-        parts['blocks'] = [*network.backbone.blocks, *network.adapters]
-        for name, modules in parts.items():
-            for module in modules:
-                module.register_forward_pre_hook(self._begin)
-                module.register_forward_hook(self._end(name))
-        self._began: list[float] = []
-
-    def _begin(self, *_: object) -> None:
-        self._began.append(perf_counter())
-
-    def _end(self, name: str) -> Callable[..., None]:
-        def hook(*_: object) -> None:
-            self.ms[name] += 1e3 * (perf_counter() - self._began.pop())
-
-        return hook
-
-
-def _one_cloud(
-    session: Any, message: Any, number: int, watch: _ModuleWatch
-) -> tuple[dict[str, float], int]:
-    from pointata_core.io.messages.point_cloud2 import decode, encode_fields, xyz_columns
-
-    watch.ms.clear()
-    began = perf_counter()
-    cloud = decode(message, wanted_features=session.bundle.manifest.features)
-    decoded = perf_counter()
-    result = session.step(cloud.points, number * 100_000_000, cloud.features)
-    stepped = perf_counter()
-    encode_fields(
-        [
-            *xyz_columns(cloud.points),
-            ('class_id', result.labels),
-            ('score', result.probabilities),
-        ]
-    )
-    encoded = perf_counter()
-    network = result.timings_ms['network']
-    return {
-        'decode': 1e3 * (decoded - began),
-        'prepare': result.timings_ms['prepare'],
-        'geometry': result.timings_ms['geometry'],
-        **{name: watch.ms[name] for name in ('tokens', 'blocks', 'heads')},
-        'rest_of_step': network - sum(watch.ms.values()),
-        'propagate': result.timings_ms['propagate'],
-        'encode': 1e3 * (encoded - stepped),
-        'total': 1e3 * (encoded - began),
-    }, len(cloud.points)
 
 
 # ---------------------------------------------------------------------- live
@@ -346,18 +251,12 @@ def _rounded(latency: dict[str, dict[str, float]]) -> dict[str, dict[str, float]
     }
 
 
-def _offline_elsewhere(arguments: argparse.Namespace) -> dict[str, Any]:
+def _measure_offline(arguments: argparse.Namespace) -> dict[str, Any]:
     """Offline figures of the tree, in a process whose path begins with it."""
-    command = [
-        sys.executable,
-        '-m',
-        'benchmarks.speed.node',
-        '--measure-offline',
-        '--bag',
-        str(arguments.bag),
-    ]
-    command += ['--offline', str(arguments.offline), '--threads', str(arguments.threads)]
-    command += ['--tree', str(arguments.tree)] + ['--overlap'] * arguments.overlap
+    script = Path(__file__).with_name('offline_stages.py')
+    command = [sys.executable, str(script), '--bag', str(arguments.bag)]
+    command += ['--clouds', str(arguments.offline), '--threads', str(arguments.threads)]
+    command += ['--overlap'] * arguments.overlap
     environment = os.environ | {'PYTHONPATH': str(arguments.tree)}
     run = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(run.stdout.splitlines()[-1])
@@ -366,20 +265,12 @@ def _offline_elsewhere(arguments: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """Measure and record."""
     arguments = options()
-    if arguments.tree != ROOT:
-        sys.path.insert(0, str(arguments.tree))
     if arguments.feed:
         feed(arguments.bag, arguments.rate, 60.0 * arguments.minutes)
         return
-    if arguments.measure_offline:
-        result = measure_offline(
-            arguments.bag, arguments.offline, arguments.threads, arguments.overlap
-        )
-        print(json.dumps(result))
-        return
     run = {'bag': arguments.bag.name, **conditions()}
     if arguments.offline:
-        run['offline'] = _offline_elsewhere(arguments)
+        run['offline'] = _measure_offline(arguments)
         print(json.dumps(run['offline'], indent=1))
     if arguments.minutes:
         run['live'] = measure_live(arguments)

@@ -17,33 +17,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import statistics
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from sensor_msgs.msg import PointCloud2
+
+from benchmarks.robustness.ros_graph import RELIABLE_ALL, Peer, Process, cloud, street, wait_until
+from pointata_core.evaluation.environment import machine, versions
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / 'test')]
-os.environ.setdefault('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp')
-os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-os.environ.setdefault(
-    'FASTRTPS_DEFAULT_PROFILES_FILE', str(ROOT / 'config/dds/fastdds_large_clouds.xml')
-)
-
-import psutil  # noqa: E402 - after the environment of the middleware
-import rclpy  # noqa: E402
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from node_harness import RELIABLE_ALL, Peer, Process, cloud, street, wait_until  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from sensor_msgs.msg import PointCloud2  # noqa: E402
-
-from pointata_core.evaluation.environment import machine, versions  # noqa: E402
-
 RESULTS = ROOT / 'benchmarks/results/second_sensor.json'
 MIB = 2**20
 _ASK_AGAIN_S = 5.0

@@ -2,7 +2,7 @@
 """An endless, repeatable supply of PointCloud2 messages: legal ones, liars and nonsense.
 
 Every message follows from its seed alone, so a failure is reported and reproduced by one number.
-Shared by ``test_reliability_fuzz.py`` and ``benchmarks/robustness/fuzz.py``.
+The fuzzers and ``test/test_reliability_fuzz.py`` share it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from point_cloud2_messages import Header, PointCloud2, PointField, Stamp
 
+from benchmarks.robustness.point_cloud2_messages import Header, PointCloud2, PointField, Stamp
 from pointata_core.io.messages.point_cloud2 import (
     Cloud,
     CloudLimits,
