@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         PointataError,
     )
     from pointata_core.evaluation.bag_evaluation import evaluate_bag
-    from pointata_core.evaluation.report import write_report
+    from pointata_core.evaluation.report.page import write_report
     from pointata_core.evaluation.sequence_evaluation import evaluate_sequence
     from pointata_core.inference.camera_session import CameraSession
     from pointata_core.inference.frame_result import FrameResult
@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     from pointata_core.models.point.heads.segmentation_head import SegmentationHead
     from pointata_core.models.point.pointata import PointATA
     from pointata_core.models.point.video_adapter import VideoAdapter
+    from pointata_core.simulation.scanning import SimulatedFrame, simulate
     from pointata_core.simulation.sensing.sensors import SENSORS, SensorModel
-    from pointata_core.simulation.simulation import SimulatedFrame, simulate
     from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, UNLABELLED
     from pointata_core.training.engine.settings import read_settings
     from pointata_core.training.pretrain.running import run_pretraining
@@ -139,7 +139,7 @@ _NAMES = {
     'pointata_core.datasets.registry': 'dataset_info open_dataset',
     'pointata_core.errors': 'BagError BundleError CloudFileError ConfigError PointataError',
     'pointata_core.evaluation.bag_evaluation': 'evaluate_bag',
-    'pointata_core.evaluation.report': 'write_report',
+    'pointata_core.evaluation.report.page': 'write_report',
     'pointata_core.evaluation.sequence_evaluation': 'evaluate_sequence',
     'pointata_core.inference.camera_session': 'CameraSession',
     'pointata_core.inference.frame_result': 'FrameResult',
@@ -161,8 +161,8 @@ _NAMES = {
     'pointata_core.models.point.heads.segmentation_head': 'SegmentationHead',
     'pointata_core.models.point.pointata': 'PointATA',
     'pointata_core.models.point.video_adapter': 'VideoAdapter',
+    'pointata_core.simulation.scanning': 'SimulatedFrame simulate',
     'pointata_core.simulation.sensing.sensors': 'SENSORS SensorModel',
-    'pointata_core.simulation.simulation': 'SimulatedFrame simulate',
     'pointata_core.taxonomy': 'ACTION_CLASSES SEGMENTATION_CLASSES UNLABELLED',
     'pointata_core.training.engine.settings': 'read_settings',
     'pointata_core.training.pretrain.running': 'run_pretraining',
