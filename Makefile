@@ -9,7 +9,7 @@ TOPIC ?=
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help env demo test lint format clean distclean
+.PHONY: help env demo test lint format docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,8 +32,11 @@ lint: env ## check style, types and spelling
 format: env ## format the sources
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
 
+docs: env ## build the documentation into site/; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
+
 clean: ## remove what was built or written, keep .venv
-	rm -rf build install log demo_output evaluation_output *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
+	rm -rf build install log site demo_output evaluation_output *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from importlib import import_module
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,17 @@ def test_every_constant_is_described_where_it_is_defined(name: str) -> None:
     }
     follower = after[name]
     assert isinstance(follower, ast.Expr) and isinstance(follower.value, ast.Constant)
+
+
+def test_every_name_is_in_the_reference_once() -> None:
+    pages = (Path(__file__).resolve().parents[1] / 'docs/api').glob('*.md')
+    listed = [
+        line.removeprefix('::: pointata_core.')
+        for page in pages
+        for line in page.read_text().splitlines()
+        if line.startswith(':::')
+    ]
+    assert sorted(listed) == NAMES
 
 
 def test_dir_lists_every_name_before_its_use() -> None:

@@ -35,7 +35,7 @@ def find_python(candidates: str) -> subprocess.CompletedProcess[str]:
 
 def test_make_alone_lists_the_targets() -> None:
     listed = {line.split()[1] for line in make().splitlines()}
-    assert {'env', 'demo', 'test', 'lint', 'clean'} <= listed
+    assert {'env', 'demo', 'test', 'lint', 'docs', 'clean'} <= listed
 
 
 def test_the_demo_is_given_bag_and_topic() -> None:

@@ -37,7 +37,7 @@ if [ -n "${ROS_DISTRO:-}" ]; then
     # Its message packages are compiled for the distribution's NumPy, which is 1.26 on Ubuntu 24.04.
     numpy=$("$venv/bin/python" -c 'import numpy; print(numpy.__version__.split(".")[0])')
     install 'setuptools>=77.0.3,<80'
-    install --no-build-isolation "numpy<$((numpy + 1))" --editable '.[train,test,lint]'
+    install --no-build-isolation "numpy<$((numpy + 1))" --editable '.[train,test,lint,docs]'
 else
     install -r requirements-dev.txt -r requirements-ros.txt
     install --no-build-isolation --no-deps --editable .
