@@ -63,8 +63,8 @@ if TYPE_CHECKING:
     from pointata_core.simulation.sensing.sensors import SENSORS, SensorModel
     from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, UNLABELLED
     from pointata_core.training.engine.settings import read_settings
-    from pointata_core.training.pretrain.running import run_pretraining
-    from pointata_core.training.pretrain.settings import PretrainingConfig
+    from pointata_core.training.pretrain.run import run_pretraining
+    from pointata_core.training.pretrain.settings import PretrainingSettings
     from pointata_core.training.skill.settings import TrainingSettings
     from pointata_core.training.skill.training import run_train
     from pointata_core.transport.alignment import alignment_loss
@@ -98,7 +98,7 @@ __all__ = [
     'OtddLoss',
     'PointATA',
     'PointataError',
-    'PretrainingConfig',
+    'PretrainingSettings',
     'Rejected',
     'SEGMENTATION_CLASSES',
     'SENSORS',
@@ -165,8 +165,8 @@ _NAMES = {
     'pointata_core.simulation.sensing.sensors': 'SENSORS SensorModel',
     'pointata_core.taxonomy': 'ACTION_CLASSES SEGMENTATION_CLASSES UNLABELLED',
     'pointata_core.training.engine.settings': 'read_settings',
-    'pointata_core.training.pretrain.running': 'run_pretraining',
-    'pointata_core.training.pretrain.settings': 'PretrainingConfig',
+    'pointata_core.training.pretrain.run': 'run_pretraining',
+    'pointata_core.training.pretrain.settings': 'PretrainingSettings',
     'pointata_core.training.skill.settings': 'TrainingSettings',
     'pointata_core.training.skill.training': 'run_train',
     'pointata_core.transport.alignment': 'alignment_loss',

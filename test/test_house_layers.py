@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import pointata_core
+
 ROOT = Path(__file__).resolve().parents[1]
 
 ROS_PACKAGES = re.compile(
@@ -100,6 +102,20 @@ def test_arrows_only_go_down() -> None:
             if name.startswith('pointata_core') and room_of(name) not in ARROWS[own] | {own}
         ]
     assert offending == []
+
+
+def test_the_public_interface_names_what_its_modules_define() -> None:
+    for name, module in pointata_core._MODULES.items():
+        body = ast.parse((ROOT / f'{module.replace(".", "/")}.py').read_text()).body
+        defined = {getattr(node, 'name', '') for node in body}
+        defined |= {
+            target.id
+            for node in body
+            if isinstance(node, (ast.Assign, ast.AnnAssign))
+            for target in getattr(node, 'targets', [getattr(node, 'target', None)])
+            if isinstance(target, ast.Name)
+        }
+        assert name in defined, f'{module} has no {name}: update pointata_core/__init__.py'
 
 
 def test_the_node_uses_only_rooms_that_it_may() -> None:
