@@ -51,7 +51,7 @@ def export_run(
 
     stage = 'second' if config.second_stage else 'first'
     samples, classes = domains.samples[2], domains.source.classes
-    described = {
+    described: dict[str, Any] = {
         'fusion': config.with_fusion,
         'depth': config.depth,
         'width': config.width,

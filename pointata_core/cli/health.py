@@ -254,7 +254,7 @@ def check_bundle(path: str | None = None) -> Check:
         report = verify_bundle(Path(path) if path else resource_path(DEFAULT_BUNDLE))
     except PointataError as error:
         return Check('bundle', PROBLEM, error.message, error.fix)
-    if not report.ok:
+    if report.manifest is None or not report.ok:
         return Check('bundle', PROBLEM, report.problem, report.fix)
     name, parameters = report.manifest.name, report.parameters
     return Check(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import pointata_core
 from pointata_core.cli.arguments import new_parser
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run(module, parsed[parsed.subcommand])
 
 
-def _run(module: object, arguments: object) -> int:
+def _run(module: Any, arguments: Any) -> int:
     from pointata_core.cli.console import print_error
 
     try:

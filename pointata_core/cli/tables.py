@@ -117,5 +117,5 @@ def _truth_during(segment: ActionSegment, truth: tuple[ActionSegment, ...]) -> s
         other: min(segment.end_s, other.end_s) - max(segment.start_s, other.start_s)
         for other in truth
     }
-    best = max(shared, key=shared.get, default=None)
+    best = max(shared, key=lambda other: shared[other], default=None)
     return best.label if best is not None and shared[best] > 0 else ''

@@ -167,13 +167,13 @@ def joined(
     poses = _all([scan.pose for scan in scans])
     points = [scan.points for scan in scans]
     if compensate and poses is not None:
-        to_last = np.linalg.inv(last.pose) @ np.stack(poses)
+        to_last = np.linalg.inv(poses[-1]) @ np.stack(poses)
         points = [
             # The last one exactly: a matrix times its inverse is only nearly nothing.
             scan.points if scan is last else moved(scan.points, motion)
             for scan, motion in zip(scans, to_last, strict=True)
         ]
-        poses = [last.pose] * len(scans)
+        poses = [poses[-1]] * len(scans)
     times = _all([scan.time_s for scan in scans])
     known = [action for action in actions if action is not None]
     return Clip(

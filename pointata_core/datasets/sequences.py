@@ -273,9 +273,7 @@ def with_fixed_points(clip: Clip, count: int, generator: np.random.Generator) ->
         for frame in source
     ]
 
-    def chosen_of(per_point: Sequence[NDArray] | None) -> list[NDArray] | None:
-        if per_point is None:
-            return None
+    def chosen_of(per_point: Sequence[NDArray]) -> list[NDArray]:
         return [
             np.zeros((count, *rows.shape[1:]), rows.dtype) if pick is None else rows[pick]
             for pick, rows in ((pick, per_point[frame]) for pick, frame in zip(chosen, source))
@@ -284,7 +282,7 @@ def with_fixed_points(clip: Clip, count: int, generator: np.random.Generator) ->
     return replace(
         clip,
         points=chosen_of(clip.points),
-        features=chosen_of(clip.features),
-        labels=chosen_of(clip.labels),
+        features=None if clip.features is None else chosen_of(clip.features),
+        labels=None if clip.labels is None else chosen_of(clip.labels),
         valid=counts > 0,
     )

@@ -12,10 +12,10 @@ from typing import TypeVar
 
 SPLITS = ('train', 'test', 'fit', 'validation')
 
-_T = TypeVar('_T')
+_Key = TypeVar('_Key', int, str)
 
 
-def held_out(training: Iterable[_T]) -> frozenset[_T]:
+def held_out(training: Iterable[_Key]) -> frozenset[_Key]:
     """The last fifth, at least one, of what is trained on (subjects, mostly), in sorted order."""
     ordered = sorted(set(training))
     return frozenset(ordered[len(ordered) - max(1, len(ordered) // 5) :])

@@ -130,9 +130,12 @@ class RunRecorder:
         self._digest.add(stamp_ns, labels)
         known = labels[labels < len(self._class_points)]
         self._class_points += np.bincount(known, minlength=self._class_points.size)
-        best = NO_ANSWER if action is None or not len(action) else int(np.argmax(action))
+        best, score = NO_ANSWER, 0.0
+        if action is not None and len(action):
+            best = int(np.argmax(action))
+            score = float(action[best])
         self._actions.append(best)
-        self._action_scores.append(0.0 if best == NO_ANSWER else float(action[best]))
+        self._action_scores.append(score)
         self._action_truth.append(self._action_index(action_truth))
         if timings_ms:
             self.latency.add(timings_ms)

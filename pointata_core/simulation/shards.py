@@ -17,6 +17,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -129,7 +130,7 @@ def read_shard(path: str | Path) -> Shard:
     return Shard(path)
 
 
-def pack_frames(frames: Sequence[SimulatedFrame]) -> dict[str, np.ndarray]:
+def pack_frames(frames: Sequence[SimulatedFrame]) -> dict[str, Any]:
     """The arrays of a shard, without its metadata."""
     counts = [len(frame.points) for frame in frames]
 

@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+Vector = Sequence[float] | np.ndarray
+"""Coordinates or extents in metres: three, or two where a height is given apart."""
+
 
 class ShapeKind(IntEnum):
     """The unit solids."""
@@ -128,7 +131,7 @@ def rotations_with_z(axis: np.ndarray) -> np.ndarray:
     return np.stack([first, np.cross(axis, first), axis], axis=-1)
 
 
-def rigid(position: Sequence[float], rotation: np.ndarray | None = None) -> np.ndarray:
+def rigid(position: Vector, rotation: np.ndarray | None = None) -> np.ndarray:
     """(4, 4) pose from a position and a (3, 3) rotation (identity if not given)."""
     pose = np.eye(4)
     pose[:3, 3] = position
@@ -189,8 +192,8 @@ class ShapeBuilder:
     def add(
         self,
         kind: ShapeKind,
-        centre: Sequence[float],
-        half: Sequence[float],
+        centre: Vector,
+        half: Vector,
         rotation: np.ndarray | float = 0.0,
         *,
         label: int | None = None,
@@ -220,8 +223,8 @@ class ShapeBuilder:
 
     def box(
         self,
-        centre: Sequence[float],
-        half: Sequence[float],
+        centre: Vector,
+        half: Vector,
         rotation: np.ndarray | float = 0.0,
         **more: Any,
     ) -> None:
@@ -230,7 +233,7 @@ class ShapeBuilder:
 
     def cylinder(
         self,
-        centre: Sequence[float],
+        centre: Vector,
         radius: float,
         half_length: float,
         rotation: np.ndarray | float = 0.0,
@@ -241,27 +244,23 @@ class ShapeBuilder:
 
     def ellipsoid(
         self,
-        centre: Sequence[float],
-        half: Sequence[float],
+        centre: Vector,
+        half: Vector,
         rotation: np.ndarray | float = 0.0,
         **more: Any,
     ) -> None:
         """Add an ellipsoid."""
         self.add(ShapeKind.ELLIPSOID, centre, half, rotation, **more)
 
-    def capsule(
-        self, start: Sequence[float], end: Sequence[float], radius: float, **more: Any
-    ) -> None:
+    def capsule(self, start: Vector, end: Vector, radius: float, **more: Any) -> None:
         """Add a capsule around the segment from ``start`` to ``end``."""
-        start, end = np.asarray(start, float), np.asarray(end, float)
-        length = float(np.linalg.norm(end - start))
-        axis = (end - start) / length if length > 1e-9 else np.array([0.0, 0.0, 1.0])
+        first, last = np.asarray(start, float), np.asarray(end, float)
+        length = float(np.linalg.norm(last - first))
+        axis = (last - first) / length if length > 1e-9 else np.array([0.0, 0.0, 1.0])
         half = (radius, radius, length / 2)
-        self.add(ShapeKind.CAPSULE, (start + end) / 2, half, rotations_with_z(axis), **more)
+        self.add(ShapeKind.CAPSULE, (first + last) / 2, half, rotations_with_z(axis), **more)
 
-    def wall(
-        self, start: Sequence[float], end: Sequence[float], bottom: float, top: float, **more: Any
-    ) -> None:
+    def wall(self, start: Vector, end: Vector, bottom: float, top: float, **more: Any) -> None:
         """Add an upright rectangle over the line from ``start`` to ``end`` (x, y)."""
         along = np.append(np.subtract(end[:2], start[:2]), 0.0)
         length = float(np.linalg.norm(along))
@@ -272,7 +271,7 @@ class ShapeBuilder:
         self.add(ShapeKind.RECTANGLE, centre, half, rotation, **more)
 
     def floor(
-        self, centre: Sequence[float], half_x: float, half_y: float, yaw: float = 0.0, **more: Any
+        self, centre: Vector, half_x: float, half_y: float, yaw: float = 0.0, **more: Any
     ) -> None:
         """Add a level rectangle."""
         self.add(ShapeKind.RECTANGLE, centre, (half_x, half_y, 1e-3), yaw, **more)

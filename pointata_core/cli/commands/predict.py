@@ -118,6 +118,7 @@ def _label(
     files: Sequence[Path], loaded: LoadedBundle, arguments: Any, output: Path
 ) -> Iterator[dict[str, Any]]:
     from pointata_core.cli.cloud_output import write_labelled_cloud
+    from pointata_core.inference.frame_result import Skipped
     from pointata_core.io.files.cloud_files import read_cloud
 
     classes = loaded.bundle.manifest.segmentation_classes
@@ -129,6 +130,10 @@ def _label(
             session.reset()
         stamp_ns = round((number + 1) / arguments.rate * 1e9)
         result = session.step(cloud.points, stamp_ns, cloud.features)
+        if isinstance(result, Skipped):
+            raise CloudFileError(
+                f'{file}: the frame was skipped ({result.reason})', 'Give a lower --rate'
+            )
         target = output / f'{file.stem}.{arguments.format}'
         if target.resolve() == file.resolve():
             raise ConfigError(

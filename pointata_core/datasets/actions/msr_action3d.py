@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pointata_core.datasets.errors import damaged
 from pointata_core.datasets.files.depth_images import DepthCamera
-from pointata_core.datasets.files.listing import list_recordings, require_recordings
+from pointata_core.datasets.files.listing import list_recordings
 from pointata_core.datasets.files.object_arrays import count_clouds, read_clouds
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.sequences import Content, Recording, SequenceClips
@@ -73,10 +73,14 @@ def msr_action3d(
     for path in [*sorted(root.glob('*.npz')), *sorted(root.glob('*.bin'))]:
         match = _NAME.fullmatch(path.stem)
         if match and int(match[2]) in wanted:
-            found[match[1], match[2], match[3]] = path
-    files = [found[key] for key in sorted(found)]
-    recordings, problems = list_recordings(files, _describe, strict=strict)
-    require_recordings(recordings, root, f'{_LAYOUT} of subjects {wanted}', strict=strict)
+            found[int(match[1]), int(match[2]), int(match[3])] = path
+    recordings, problems = list_recordings(
+        {path: key for key, path in sorted(found.items())},
+        _describe,
+        root,
+        f'{_LAYOUT} of subjects {wanted}',
+        strict=strict,
+    )
     return SequenceClips(
         'msr_action3d', split, CLASSES, recordings, read_recording, sampling, damaged=problems
     )
@@ -113,8 +117,8 @@ def read_depth(path: Path) -> NDArray[np.uint32]:
     return depth.reshape(frames, height, width)
 
 
-def _describe(path: Path) -> Recording:
-    action, subject, _ = (int(number) for number in _NAME.fullmatch(path.stem).groups())
+def _describe(path: Path, key: tuple[int, int, int]) -> Recording:
+    action, subject, _ = key
     if not 1 <= action <= len(CLASSES):
         raise damaged(path, f'action {action}', f'one of 1 to {len(CLASSES)}', 'Rename it')
     length = count_clouds(path, _KEY) if path.suffix == '.npz' else _raw_shape(path)[0]

@@ -19,7 +19,7 @@ import numpy as np
 from pointata_core.datasets.actions.ntu_classes import NTU_CLASSES
 from pointata_core.datasets.errors import DataError, damaged
 from pointata_core.datasets.files.depth_images import DepthCamera
-from pointata_core.datasets.files.listing import list_recordings, require_recordings
+from pointata_core.datasets.files.listing import list_recordings
 from pointata_core.datasets.files.object_arrays import count_clouds, read_clouds
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.sequences import Content, Recording, SequenceClips
@@ -77,18 +77,19 @@ def ntu(
     }[protocol]
     validation = held_out(performers)
 
-    def wanted(name: str) -> bool:
-        key = _key(name)
-        return (
-            key is not None
-            and key[4] <= classes
-            and belongs(split, training=trains(key), validation=key[2] in validation)
+    def wanted(key: tuple[int, ...]) -> bool:
+        return key[4] <= classes and belongs(
+            split, training=trains(key), validation=key[2] in validation
         )
 
     folder = next((root / name for name in _FOLDERS if any(_videos(root / name))), root)
     lengths = _read_list(root, classes)
     present = {path.stem: path for path in _videos(folder)}
-    names = sorted(filter(wanted, present if lengths is None else lengths))
+    names = {
+        name: key
+        for name in sorted(present if lengths is None else lengths)
+        if (key := _key(name)) is not None and wanted(key)
+    }
     absent = [name for name in names if name not in present]
     if strict and absent:
         raise DataError(
@@ -98,11 +99,12 @@ def ntu(
             folder,
         )
     recordings, problems = list_recordings(
-        [present[name] for name in names if name in present],
+        {present[name]: key for name, key in names.items() if name in present},
         partial(_describe, lengths=lengths or {}),
+        root,
+        f'{_LAYOUT} of the split {split}',
         strict=strict,
     )
-    require_recordings(recordings, root, f'{_LAYOUT} of the split {split}', strict=strict)
     return SequenceClips(
         f'ntu{classes}_{protocol}',
         split,
@@ -162,8 +164,7 @@ def _key(name: str) -> tuple[int, ...] | None:
     return tuple(int(number) for number in match.groups()) if match else None
 
 
-def _describe(path: Path, lengths: dict[str, int]) -> Recording:
-    key = _key(path.stem)
+def _describe(path: Path, key: tuple[int, ...], lengths: dict[str, int]) -> Recording:
     length = lengths.get(path.stem)
     if length is None:
         length = count_clouds(path, _KEY) if path.suffix == '.npz' else len(_images(path))

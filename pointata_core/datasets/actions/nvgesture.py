@@ -103,7 +103,7 @@ def read_reference(recording: Recording) -> Content:
 
 
 def _number(recording: Recording) -> int:
-    return int(recording.subject)
+    return int(recording.subject or 0)
 
 
 def _read_list(folder: Path, section: str) -> list[Recording]:

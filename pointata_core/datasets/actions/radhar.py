@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointata_core.datasets.errors import damaged
-from pointata_core.datasets.files.listing import list_recordings, require_recordings
+from pointata_core.datasets.files.listing import list_recordings
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.sequences import Content, Recording, SequenceClips
 from pointata_core.datasets.splits import belongs, held_out
@@ -57,13 +57,14 @@ def radhar(
     files = {path: key for path in _files(root) if (key := _key(path)) is not None}
     training = {path: key for path, key in files.items() if key[0] == 'train'}
     validation = _last_of_each_series(training)
-    wanted = [
-        path
+    wanted = {
+        path: files[path]
         for path in sorted(files, key=lambda path: files[path])
         if belongs(split, training=path in training, validation=path in validation)
-    ]
-    recordings, problems = list_recordings(wanted, _describe, strict=strict)
-    require_recordings(recordings, root, f'{_LAYOUT} of the split {split}', strict=strict)
+    }
+    recordings, problems = list_recordings(
+        wanted, _describe, root, f'{_LAYOUT} of the split {split}', strict=strict
+    )
     return SequenceClips(
         'radhar',
         split,
@@ -114,7 +115,7 @@ def _key(path: Path) -> tuple[str, str, str, int] | None:
 
 
 def _last_of_each_series(training: dict[Path, tuple[str, str, str, int]]) -> set[Path]:
-    series = defaultdict(dict)
+    series: dict[tuple[str, str], dict[int, Path]] = defaultdict(dict)
     for path, (_, action, name, number) in training.items():
         series[action, name][number] = path
     return {
@@ -125,8 +126,8 @@ def _last_of_each_series(training: dict[Path, tuple[str, str, str, int]]) -> set
     }
 
 
-def _describe(path: Path) -> Recording:
-    section, action, series, number = _key(path)
+def _describe(path: Path, key: tuple[str, str, str, int]) -> Recording:
+    section, action, series, number = key
     length = _npz_length(path) if path.suffix == '.npz' else _text_length(path)
     name = f'{section}/{action}/{series}{number}'
     return Recording(name, path, length, CLASSES.index(action))
@@ -178,7 +179,7 @@ def _read_text(path: Path) -> tuple[NDArray, NDArray, NDArray]:
     values = {name: re.findall(rf'^ *{name}: (\S+)$', text, flags=re.MULTILINE) for name in fields}
     counts = {name: len(found) for name, found in values.items()}
     if len(set(counts.values())) != 1 or not text.endswith('\n'):
-        worst = min(counts, key=counts.get)
+        worst = min(counts, key=lambda name: counts[name])
         raise damaged(
             path,
             f"{counts[worst]} '{worst}' for {max(counts.values())} points, or a cut last line",

@@ -16,7 +16,7 @@ import numpy as np
 
 from pointata_core.datasets.errors import damaged
 from pointata_core.datasets.files.depth_images import DepthCamera
-from pointata_core.datasets.files.listing import list_recordings, require_recordings
+from pointata_core.datasets.files.listing import list_recordings
 from pointata_core.datasets.files.mat_files import array_shape, read_array
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.sequences import Content, Recording, SequenceClips
@@ -90,9 +90,13 @@ def utd_mhad(
         for trial in range(1, 5)
     }
     absent = sorted(expected - _NEVER_RELEASED - found.keys())
-    files = [found[key] for key in sorted(found)]
-    recordings, problems = list_recordings(files, _describe, strict=strict)
-    require_recordings(recordings, folder, f'{_LAYOUT} of subjects {sorted(wanted)}', strict=strict)
+    recordings, problems = list_recordings(
+        {path: key for key, path in sorted(found.items())},
+        _describe,
+        folder,
+        f'{_LAYOUT} of subjects {sorted(wanted)}',
+        strict=strict,
+    )
     return SequenceClips(
         'utd_mhad',
         split,
@@ -121,11 +125,11 @@ def read_recording(recording: Recording) -> Content:
 
 def _key(path: Path) -> tuple[int, int, int] | None:
     match = _NAME.fullmatch(path.stem)
-    return tuple(int(number) for number in match.groups()) if match else None
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
-def _describe(path: Path) -> Recording:
-    action, subject, _ = _key(path)
+def _describe(path: Path, key: tuple[int, int, int]) -> Recording:
+    action, subject, _ = key
     if not 1 <= action <= len(CLASSES):
         raise damaged(path, f'action {action}', f'one of 1 to {len(CLASSES)}', 'Rename it')
     shape = array_shape(path, _FIELD)

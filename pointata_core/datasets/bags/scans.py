@@ -34,7 +34,9 @@ class BagScans:
 
     def __init__(self, index: BagIndex, features: tuple[str, ...], keep: int) -> None:
         self._index, self._features, self._keep = index, features, keep
-        self._reset()
+        self._kept: OrderedDict[int, Scan] = OrderedDict()
+        self._stream: Iterator[Scan] | None = None
+        self._next = 0
 
     def read(self, number: int) -> Scan:
         """Points (N, 3), features (N, C) or None, raw labels (N,) or None.
@@ -73,9 +75,7 @@ class BagScans:
         self._reset()
 
     def _reset(self) -> None:
-        self._kept: OrderedDict[int, Scan] = OrderedDict()
-        self._stream: Iterator[Scan] | None = None
-        self._next = 0
+        self._kept, self._stream, self._next = OrderedDict(), None, 0
 
     def _scans(self) -> Iterator[Scan]:
         index, usable = self._index, set(self._index.positions)
@@ -86,22 +86,26 @@ class BagScans:
         with BagReader(index.path) as bag:
             for topic, _, message in bag.messages(topics):
                 if index.labels_field and topic == (index.labels_topic or index.topic):
-                    self._take_labels(truth, message)
+                    self._take_labels(truth, message, index.labels_field)
                 if topic == index.topic:
                     position += 1
                     if position in usable:
-                        waiting.append(decode(message, wanted_features=self._features))
+                        cloud = decode(message, wanted_features=self._features)
+                        if isinstance(cloud, Cloud):
+                            waiting.append(cloud)
                 # Labels may come before or after their cloud; clouds leave in their own order.
                 while waiting and self._is_complete(waiting[0], truth):
-                    cloud = waiting.popleft()
-                    yield self._scan(cloud, truth.pop(cloud.stamp_ns, None))
+                    first = waiting.popleft()
+                    yield self._scan(first, truth.pop(first.stamp_ns, None))
             # What still waits shares its stamp with another cloud, which took the labels.
             yield from (self._scan(cloud, None) for cloud in waiting)
 
-    def _take_labels(self, truth: dict[int, NDArray[np.int64]], message: Any) -> None:
+    def _take_labels(
+        self, truth: dict[int, NDArray[np.int64]], message: Any, labels_field: str
+    ) -> None:
         stamp = message.header.stamp
         stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
-        labels = labels_of(message, self._index.labels_field)
+        labels = labels_of(message, labels_field)
         if labels is not None and stamp_ns in self._index.labelled:
             truth[stamp_ns] = labels
 

@@ -159,9 +159,9 @@ def _map(
     height: int, width: int, rectified: bytes, original: bytes, coefficients: tuple[float, ...]
 ) -> NDArray[np.float64]:
     """Source (2, H, W) of every pixel; one camera and one size in a whole data set."""
-    matrices = [np.frombuffer(m).reshape(3, 3) for m in (rectified, original)]
-    grid = np.stack(np.mgrid[:height, :width], axis=-1).reshape(-1, 2).astype(np.float64)
-    return distort(grid, *matrices, coefficients).T.reshape(2, height, width)
+    before, after = (np.frombuffer(m).reshape(3, 3) for m in (rectified, original))
+    grid = np.moveaxis(np.indices((height, width)), 0, -1).reshape(-1, 2).astype(np.float64)
+    return distort(grid, before, after, coefficients).T.reshape(2, height, width)
 
 
 def _labels_at(

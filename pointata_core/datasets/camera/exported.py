@@ -112,8 +112,10 @@ def export_frames(frames: CameraFrames, folder: Path | str, max_points: int | No
                 skipped += 1
                 continue
             image = f'images/{number:06d}.png'
-            Image.fromarray(frame.image).save(folder / image)
-            writer.add(frame.name, frame.points, frame.pixels, frame.labels, [image])
+            if frame.image is not None:
+                Image.fromarray(frame.image).save(folder / image)
+            images = [] if frame.image is None else [image]
+            writer.add(frame.name, frame.points, frame.pixels, frame.labels, images)
     return skipped
 
 
@@ -150,11 +152,10 @@ def exported_frames(
             )
             for row in index['frames']
         ]
-        head = [str(index[key]) for key in ('name', 'split')]
-        label_set = str(index['label_set'])
+        name, split, label_set = (str(index[key]) for key in ('name', 'split', 'label_set'))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(path, error, 'an index of frames', 'Write it again') from error
-    return CameraFrames(*head, task, label_set, readers)
+    return CameraFrames(name, split, task, label_set, readers)
 
 
 def _inside(name: str) -> PurePosixPath:

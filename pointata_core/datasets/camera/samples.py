@@ -130,7 +130,7 @@ def make_sample(
     if image is None:
         pixels = np.zeros_like(pixels)
     elif config.bottom_crop is not None:
-        crop = _bottom_crop(image, pixels, config, rng)
+        crop = _bottom_crop(image, pixels, config.bottom_crop, config.crop_points, rng)
         if crop is None:
             return None
         image, pixels, kept = crop
@@ -138,15 +138,16 @@ def make_sample(
     elif config.resize is not None:
         image, pixels = _resized(image, pixels, *config.resize)
     cells = np.floor(pixels).astype(np.int64)
+    colours = None
     if image is not None:
-        image, cells = _image(image, cells, config, rng)
+        colours, cells = _image(image, cells, config, rng)
     coordinates, inside = voxelise(frame.points[chosen], config, rng)
     if not inside.any():
         return None
     labels = None if frame.labels is None else frame.labels[chosen][inside]
     return CameraSample(
         frame.name,
-        image,
+        colours,
         cells[inside],
         coordinates[inside],
         labels,
@@ -182,7 +183,7 @@ def voxelise(
             # A cloud that is too large is moved the other way, so that another part is cut off.
             places += (config.grid - 1e-3 - places.max(axis=0)) * rng.random(3)
     cells = np.floor(places).astype(np.int64)
-    return cells, ((cells >= 0) & (cells < config.grid)).all(axis=1)
+    return cells, np.all((cells >= 0) & (cells < config.grid), axis=1)
 
 
 def class_counts(frames: CameraFrames) -> NDArray[np.int64]:
@@ -196,10 +197,14 @@ def class_counts(frames: CameraFrames) -> NDArray[np.int64]:
 
 
 def _bottom_crop(
-    image: NDArray, pixels: NDArray, config: SampleConfig, rng: np.random.Generator
+    image: NDArray,
+    pixels: NDArray,
+    size: tuple[int, int],
+    least_points: int,
+    rng: np.random.Generator,
 ) -> tuple[NDArray, NDArray, NDArray[np.bool_]] | None:
     height, width = image.shape[:2]
-    across, down = config.bottom_crop
+    across, down = size
     if across > width or down > height:
         raise DataError(
             f'a crop of {across} x {down} does not fit an image of {width} x {height}',
@@ -210,7 +215,7 @@ def _bottom_crop(
         left = int(rng.integers(width - across + 1))
         row, column = pixels[:, 0] - top, pixels[:, 1] - left
         kept = (row >= 0) & (row < down) & (column >= 0) & (column < across)
-        if kept.sum() > config.crop_points:
+        if kept.sum() > least_points:
             cut = image[top:, left : left + across]
             return cut, np.stack([row[kept], column[kept]], axis=1), kept
     return None
@@ -220,7 +225,7 @@ def _image(
     image: NDArray[np.uint8], cells: NDArray, config: SampleConfig, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray]:
     """The image as (3, H, W) with colours changed and sides swapped by chance, and its cells."""
-    colours = _jittered(image.astype(np.float32) / 255, config.jitter, rng)
+    colours = _jittered(image.astype(np.float32) / np.float32(255), config.jitter, rng)
     if config.mirror and rng.random() < 0.5:
         colours = colours[:, ::-1]
         cells[:, 1] = colours.shape[1] - 1 - cells[:, 1]

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -149,7 +150,7 @@ def _record(path: Path, domain: str, seed: int, recording: Recording) -> None:
         for frame in simulate_camera(domain, seed, recording.frames, recording.rate_hz)
     ]
     camera = get_domain(domain).camera
-    arrays = {
+    arrays: dict[str, Any] = {
         'image': np.stack([frame.image for frame, _ in frames]),
         'points': np.concatenate([frame.lidar.points[kept] for frame, kept in frames]),
         'pixels': np.concatenate([frame.pixels[kept] for frame, kept in frames]),

@@ -1,50 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turn files into recordings, and tell what was wrong with those that are none."""
+"""Lists the recordings of a split and the damaged files among them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from pointata_core.datasets.errors import DOWNLOAD_AGAIN, DataError, missing
 from pointata_core.datasets.sequences import Recording
 
+_Key = TypeVar('_Key')
+
 
 def list_recordings(
-    found: Iterable[Path], describe: Callable[[Path], Recording], *, strict: bool
+    files: Mapping[Path, _Key],
+    describe: Callable[[Path, _Key], Recording],
+    root: Path,
+    expected: str,
+    *,
+    strict: bool,
 ) -> tuple[list[Recording], list[DataError]]:
-    """Describe every file.
+    """Describe every file of a split.
 
     Args:
-        found: Files or folders, in order.
-        describe: Reads a header.
-        strict: Raise at the first damaged one, so that nobody trains on a part of a data set
-            without knowing; otherwise collect what is wrong.
+        files: Files or folders in the order of the recordings, with what their names tell.
+        describe: Makes a recording of one of them; reads at most its header.
+        root: Folder that was searched, for the error.
+        expected: What should lie there, for the error.
+        strict: Raise at the first damaged file and for an empty split, so that nobody trains on a
+            part of a data set unknowingly. Otherwise damage is returned.
 
     Returns:
-        Recordings, and what was wrong with the others.
+        The recordings, and the errors of the other files.
 
     Raises:
-        DataError: See ``strict``.
+        DataError: A file is damaged or there is none, and ``strict``.
     """
     recordings, problems = [], []
-    for path in found:
+    for path, key in files.items():
         try:
-            recordings.append(describe(path))
+            recordings.append(describe(path, key))
         except DataError as error:
             if strict:
                 raise
             problems.append(error)
-    return recordings, problems
-
-
-def require_recordings(
-    recordings: list[Recording], root: Path, expected: str, *, strict: bool
-) -> None:
-    """Refuse an empty split.
-
-    Raises:
-        DataError: There are none, and ``strict``.
-    """
     if strict and not recordings:
         raise missing(root, expected, DOWNLOAD_AGAIN)
+    return recordings, problems

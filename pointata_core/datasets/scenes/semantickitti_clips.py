@@ -92,7 +92,8 @@ def classes_of(scheme: str) -> tuple[str, ...]:
     """
     if scheme not in SCHEMES:
         raise ConfigError(f"label scheme is '{scheme}'", f'Choose one of {", ".join(SCHEMES)}')
-    return SEGMENTATION_CLASSES if SCHEMES[scheme] is None else tuple(SCHEMES[scheme])
+    groups = SCHEMES[scheme]
+    return SEGMENTATION_CLASSES if groups is None else tuple(groups)
 
 
 def translate(raw: NDArray, scheme: str) -> NDArray[np.int64]:

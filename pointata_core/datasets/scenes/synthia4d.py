@@ -14,7 +14,7 @@ points outside the half are ignored. The defects of the public augmentation are 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,7 +153,8 @@ class Synthia4d:
         scenes = {number: self._read(sequence, number) for number in set(numbers)}
         clip = [scenes[number] for number in numbers]
         labels = [labels_from_raw(scene.raw) for scene in clip]
-        name, rows = f'{sequence}-{newest:06d}', [slice(None)] * len(clip)
+        name = f'{sequence}-{newest:06d}'
+        rows: Sequence[slice | NDArray] = [slice(None)] * len(clip)
         if self.mode == 'reference':
             half = index % 2
             name = f'{name}-{"front" if half == 0 else "back"}'

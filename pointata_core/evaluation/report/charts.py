@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from pointata_core.evaluation.colours import colour_of
 from pointata_core.evaluation.metrics.latency import LatencySummary
@@ -79,7 +83,8 @@ def action_chart(
     _dress(axes, theme)
     axes.grid(False)
     handles = [
-        _patch(tuple(c / 255 for c in colour_of(name, list(classes).index(name)))) for name in used
+        Patch(color='#{:02x}{:02x}{:02x}'.format(*colour_of(name, list(classes).index(name))))
+        for name in used
     ]
     figure.legend(
         handles, [name.replace('_', ' ') for name in used], ncols=columns,
@@ -131,13 +136,15 @@ def latency_chart(
     axes.set_yticks([len(stages) - 0.65 - i for i in range(len(stages))], stages)
     for label in axes.get_yticklabels():
         label.set_color(theme.text)
-        label.set_size(10)
-        label.set_weight('bold' if label.get_text() == 'total' else 'normal')
+        label.set_fontsize(10)
+        label.set_fontweight('bold' if label.get_text() == 'total' else 'normal')
     axes.tick_params(axis='y', length=0)
     axes.xaxis.set_major_formatter(lambda value, _: f'{value:g}')
     axes.xaxis.set_minor_formatter(_minor_labels(high / low))
     axes.set_xlabel('milliseconds, logarithmic', color=theme.faint)
-    handles = [_line(theme.text, style) for style in _PERCENTILE_LINES.values()]
+    handles = [
+        Line2D([], [], color=theme.text, ls=style, lw=1.3) for style in _PERCENTILE_LINES.values()
+    ]
     figure.legend(
         handles, list(_PERCENTILE_LINES), ncols=3, loc='upper right', frameon=False,
         labelcolor=theme.text, fontsize=9, borderaxespad=0.1,
@@ -153,7 +160,7 @@ def confusion_chart(counts: np.ndarray, classes: Sequence[str], theme: Theme) ->
 
     Args:
         counts: ``(C, C)``, rows true classes and columns answers, or ``(C, C + 1)`` with "no
-            answer" last, as :class:`~pointata_core.evaluation.metrics.segmentation.ConfusionMatrix` has it.
+            answer" last, as ``ConfusionMatrix`` has it.
         classes: C names.
         theme: Colours.
 
@@ -166,7 +173,7 @@ def confusion_chart(counts: np.ndarray, classes: Sequence[str], theme: Theme) ->
     counts, size = np.asarray(counts), len(classes)
     if counts.shape not in ((size, size), (size, size + 1)):
         raise ValueError(f'counts are {counts.shape}, expected ({size}, {size}) or one column more')
-    rows = counts.any(axis=1)
+    rows = np.any(counts, axis=1)
     used = np.flatnonzero(rows | counts[:, :size].any(axis=0))
     # Without ground truth a class has no row, but it can still be what others were taken for.
     columns = [*used, *range(size, counts.shape[1] if counts[:, size:].any() else size)]
@@ -193,10 +200,8 @@ def confusion_chart(counts: np.ndarray, classes: Sequence[str], theme: Theme) ->
     return to_png(figure, transparent=True)
 
 
-def _draw_shares(axes, shares: np.ndarray, theme: Theme, cell: float) -> None:
+def _draw_shares(axes: Axes, shares: np.ndarray, theme: Theme, cell: float) -> None:
     """One square per share: the more, the more opaque; numbers where there is room for them."""
-    from matplotlib.colors import to_rgb
-
     shade = np.empty((*shares.shape, 4))
     shade[..., :3] = to_rgb(theme.fill)
     shade[..., 3] = shares
@@ -215,18 +220,18 @@ def _draw_shares(axes, shares: np.ndarray, theme: Theme, cell: float) -> None:
             axes.text(column, row, str(percent), color=colour, size=8, ha='center', va='center')
 
 
-def _minor_labels(ratio: float):
+def _minor_labels(ratio: float) -> Callable[[float, float], str]:
     """Label 2 and 5 between the powers of ten where the axis is short enough to have room."""
     wanted = (2, 3, 5, 7) if ratio < 30 else (2, 5) if ratio < 1000 else ()
 
-    def label(value: float, _: int) -> str:
+    def label(value: float, _: float) -> str:
         digit = value / 10 ** np.floor(np.log10(value))
         return f'{value:g}' if any(abs(digit - w) < 1e-6 for w in wanted) else ''
 
     return label
 
 
-def _dress(axes, theme: Theme) -> None:
+def _dress(axes: Axes, theme: Theme) -> None:
     axes.tick_params(which='both', colors=theme.faint, labelsize=9)
     for label in axes.get_yticklabels():
         label.set_color(theme.text)
@@ -235,15 +240,3 @@ def _dress(axes, theme: Theme) -> None:
         spine.set_color(theme.grid)
     axes.set_axisbelow(True)
     axes.grid(axis='x', color=theme.grid, lw=0.6)
-
-
-def _patch(colour: tuple[float, ...]):
-    from matplotlib.patches import Patch
-
-    return Patch(color=colour)
-
-
-def _line(colour: str, style: str):
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], color=colour, ls=style, lw=1.3)

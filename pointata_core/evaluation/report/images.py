@@ -11,8 +11,10 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 
 from pointata_core.evaluation.colours import colours_of_labels
 
@@ -125,13 +127,11 @@ def _ring_radii(extent_m: float) -> list[float]:
     return [step * i for i in range(1, int(extent_m / step) + 1)]
 
 
-def _circle(radius: float):
-    from matplotlib.patches import Circle
-
+def _circle(radius: float) -> Circle:
     return Circle((0, 0), radius, fill=False, edgecolor=_OVERLAY, alpha=0.16, lw=0.8, zorder=1)
 
 
-def _draw_heading(axes, extent_m: float) -> None:
+def _draw_heading(axes: Axes, extent_m: float) -> None:
     """A triangle at the sensor, pointing along +x."""
     size = extent_m * 0.028
     corners = ((0, 1.6 * size), (size, -size), (0, -0.4 * size), (-size, -size))
@@ -146,7 +146,7 @@ def _draw_heading(axes, extent_m: float) -> None:
     )  # fmt: skip
 
 
-def _draw_scale_bar(axes, extent_m: float) -> None:
+def _draw_scale_bar(axes: Axes, extent_m: float) -> None:
     length = nice_length(extent_m * 0.5)
     share = length / (2 * extent_m)
     axes.plot(

@@ -49,5 +49,7 @@ def overlay(
                 colours
             )
     buffer = io.BytesIO()
-    imsave(buffer, canvas, format='png', metadata={'Software': None})
+    # None leaves the entry out, which the stubs of matplotlib do not know.
+    unnamed = {'Software': None}
+    imsave(buffer, canvas, format='png', metadata=unnamed)  # type: ignore[arg-type]
     return buffer.getvalue()

@@ -220,11 +220,11 @@ class BagReader:
         for topic, stamp_ns, raw in heapq.merge(*streams, key=itemgetter(1)):
             seen[topic] += 1
             yield topic, stamp_ns, raw
-        for topic in self.topics:
-            if topic.name in wanted and seen[topic.name] < topic.count:
+        for info in self.topics:
+            if info.name in wanted and seen[info.name] < info.count:
                 self._note(
-                    f'{self.path}, topic {topic.name}: {topic.count} messages are announced, '
-                    f'{seen[topic.name]} could be read'
+                    f'{self.path}, topic {info.name}: {info.count} messages are announced, '
+                    f'{seen[info.name]} could be read'
                 )
 
     def _guarded(self, source: Source, wanted: set[str]) -> Iterator[tuple[str, int, bytes]]:

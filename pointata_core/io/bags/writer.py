@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from rosbags.interfaces import (
     Qos,
@@ -23,7 +23,7 @@ from pointata_core.io.messages.message_types import make_typestore
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 
 # rosbag2 9 is Jazzy's metadata version; 8 is read by Iron as well.
-_VERSION = 8
+_VERSION: Literal[8] = 8
 _FOREVER = QosTime(9223372036, 854775807)
 
 

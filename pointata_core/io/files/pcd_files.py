@@ -160,7 +160,7 @@ def _integer(word: str, key: str) -> int:
 
 
 def _read_ascii(file: BinaryIO, header: _Header) -> NDArray:
-    columns = len(header.dtype)
+    columns = len(header.dtype.names or ())
     lines = [line for line in file.read().decode('ascii', 'replace').splitlines() if line.strip()]
     if len(lines) < header.point_count:
         raise ValueError(f'POINTS is {header.point_count}, but {len(lines)} lines follow DATA')

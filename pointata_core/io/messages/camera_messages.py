@@ -94,8 +94,8 @@ def transform(
     stamp_ns: int,
     parent: str,
     child: str,
-    translation: Sequence[float],
-    quaternion: Sequence[float],
+    translation: Sequence[float] | NDArray,
+    quaternion: Sequence[float] | NDArray,
 ) -> Any:
     """A ``tf2_msgs/TFMessage`` with one pose of ``child`` in ``parent`` (x, y, z, w)."""
     stamped = types['geometry_msgs/msg/TransformStamped'](

@@ -80,7 +80,9 @@ def encode_fields(
     width = count // height if width is None and height else (width or 0)
     _check_columns(columns, count, width, height)
     dtype = _aligned_dtype(columns)
-    fields = tuple((name, dtype.fields[name][1], DATATYPE_OF[dtype[name]]) for name in dtype.names)
+    fields = tuple(
+        (name, entry[1], DATATYPE_OF[entry[0]]) for name, entry in (dtype.fields or {}).items()
+    )
     data = _memory(dtype.itemsize * count, fields, dtype.itemsize, reuse)
     if count:
         records = np.frombuffer(data, dtype=dtype)
@@ -140,7 +142,7 @@ def fill_message(
 def pack_rgb(colours: NDArray[np.uint8]) -> NDArray[np.uint32]:
     """Pack colours (N, 3) into 0x00RRGGBB, the ``rgb`` field of PCL, RViz and Foxglove; (N,)."""
     red, green, blue = (colours[:, index].astype(np.uint32) for index in range(3))
-    return red << 16 | green << 8 | blue
+    return (red << 16 | green << 8 | blue).astype(np.uint32)
 
 
 def rgb_as_float(packed: NDArray[np.uint32]) -> NDArray[np.float32]:

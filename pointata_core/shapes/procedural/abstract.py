@@ -130,7 +130,9 @@ def _carved(rng: np.random.Generator, parts: Assembly) -> None:
     round_body = rng.random() < 0.5
     parts.add('body', cylinder(u(0.6, 0.9), u(0.8, 1.8)) if round_body else box(*u(0.8, 1.8, 3)))
     for _ in range(int(rng.integers(1, 4))):
-        tool = box(*u(0.25, 0.6, 2), 4) if rng.random() < 0.4 else cylinder(u(0.12, 0.35), 4)
+        tool = (
+            box(u(0.25, 0.6), u(0.25, 0.6), 4) if rng.random() < 0.4 else cylinder(u(0.12, 0.35), 4)
+        )
         turn = (('x', 90.0), ('y', 90.0), ('z', u(0, 90)))[rng.integers(3)]
         parts.cut('hole', tool.turned(*turn).at(*u(-0.3, 0.3, 3)))
 
@@ -212,7 +214,8 @@ def _cross(rng: np.random.Generator, parts: Assembly) -> None:
         bar = bar.at(0, 0, u(-0.3, 0.3))
         parts.add(name, bar if axis == 'z' else bar.turned('x' if axis == 'x' else 'y', 90))
     if rng.random() < 0.5:
-        parts.add('hub', cushion(*np.full(3, u(1.6, 2.6) * thick), edge=u(0.2, 1)))
+        edge = u(1.6, 2.6) * thick
+        parts.add('hub', cushion(edge, edge, edge, u(0.2, 1)))
 
 
 FAMILIES = (

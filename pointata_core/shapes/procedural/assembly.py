@@ -86,7 +86,8 @@ class Assembly:
                 vertices = deformation(vertices)
             vertices = normalise(vertices)
         owners = np.array([self._part_of[int(i)] for i in mesh.run_original_id], np.uint8)
-        face_part = np.repeat(owners, np.diff(np.asarray(mesh.run_index, np.int64)) // 3)
+        starts = np.asarray(mesh.run_index, np.int64)
+        face_part = np.repeat(owners, (starts[1:] - starts[:-1]) // 3)
         return LabelledMesh(vertices, mesh.tri_verts.astype(np.int32), face_part)
 
     def _manifold(self, part: str, solid: Solid) -> Manifold:

@@ -76,7 +76,13 @@ def ellipsoid(x: float, y: float, z: float) -> Solid:
 
 
 def superquadric(
-    x: float, y: float, z: float, upright: float = 1.0, around: float = 1.0, detail: int = SEGMENTS
+    x: float,
+    y: float,
+    z: float,
+    upright: float = 1.0,
+    around: float = 1.0,
+    *,
+    detail: int = SEGMENTS,
 ) -> Solid:
     """A superellipsoid: |x|^(2/e2) + |y|^(2/e2) to the power e2/e1, plus |z|^(2/e1), is 1.
 

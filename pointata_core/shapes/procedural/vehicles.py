@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pointata_core.shapes.procedural.assembly import Assembly
 from pointata_core.shapes.procedural.family import Family
@@ -22,7 +23,7 @@ from pointata_core.shapes.procedural.solids import Solid, loft
 from pointata_core.shapes.procedural.surfaces import lathe, prism, smooth_curve
 
 
-def _side_view(outline: object, width: float) -> Solid:
+def _side_view(outline: ArrayLike, width: float) -> Solid:
     """A prism across the heading from an outline in (x, z)."""
     return prism(outline, width).turned('x', 90)
 

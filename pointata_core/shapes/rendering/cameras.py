@@ -150,5 +150,6 @@ def _cyclic(point: tuple[float, float, float]) -> list[tuple[float, float, float
     for shift in range(3):
         turned = point[shift:] + point[:shift]
         for signs in range(8):
-            found.add(tuple(v * (-1 if v and signs >> k & 1 else 1) for k, v in enumerate(turned)))
+            x, y, z = (v * (-1 if v and signs >> k & 1 else 1) for k, v in enumerate(turned))
+            found.add((x, y, z))
     return list(found)

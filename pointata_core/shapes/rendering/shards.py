@@ -123,7 +123,7 @@ def write_rendering_shard(
         _require_same(path, identity)
         return path
     cameras = cameras_around(settings)
-    arrays: dict[str, np.ndarray] = {'view': cameras.view, 'projection': cameras.projection}
+    arrays: dict[str, Any] = {'view': cameras.view, 'projection': cameras.projection}
     shapes: list[dict[str, Any]] = []
     broken: list[dict[str, str]] = []
     for source in sources:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ class CameraDomain:
         return PALETTES[self.palette]
 
 
-def rings(name: str, count: int, lowest_deg: float, highest_deg: float, **more) -> SensorModel:
+def rings(name: str, count: int, lowest_deg: float, highest_deg: float, **more: Any) -> SensorModel:
     """A spinning LiDAR with evenly spaced rings; ``more`` as for `SensorModel`."""
     slopes = np.tan(np.radians(np.linspace(lowest_deg, highest_deg, count)))
     return SensorModel(name, tuple(slopes.tolist()), **more)

@@ -124,7 +124,7 @@ class CameraModel:
         """(N,) bool: which pixels (N, 2) lie in the image; NaN does not."""
         # Strictly above zero, as the loaders of recorded data have it.
         with np.errstate(invalid='ignore'):
-            return ((pixels > 0) & (pixels < (self.height, self.width))).all(axis=1)
+            return np.all((pixels > 0) & (pixels < (self.height, self.width)), axis=1)
 
 
 def upright(grid: np.ndarray) -> np.ndarray:

@@ -95,8 +95,10 @@ def _table(b: _Bench, x: float, y: float, rng: np.random.Generator) -> None:
     b.legs(x - 0.06, y - 0.06, height)
     for _ in range(int(rng.integers(0, 4))):  # things on it
         tall = rng.uniform(0.03, 0.2)
-        spot = rng.uniform(-0.8, 0.8, 2) * [x, y]
-        b.box(*spot, height + tall, rng.uniform(0.03, 0.18), rng.uniform(0.02, 0.12), tall, 0.5)
+        left, back = rng.uniform(-0.8, 0.8, 2) * [x, y]
+        b.box(
+            left, back, height + tall, rng.uniform(0.03, 0.18), rng.uniform(0.02, 0.12), tall, 0.5
+        )
     if height > 0.6:
         for _ in range(int(rng.integers(0, 3))):  # chairs drawn up
             side = rng.choice([-1.0, 1.0])

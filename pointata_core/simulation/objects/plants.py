@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from pointata_core.simulation.solids import ShapeBuilder, Surface, up
+from pointata_core.simulation.solids import ShapeBuilder, Surface, Vector, up
 from pointata_core.taxonomy import class_id
 
 _TRUNK = class_id('trunk')
@@ -17,7 +15,7 @@ _VEGETATION = class_id('vegetation')
 def _leaves(
     builder: ShapeBuilder,
     centre: np.ndarray,
-    half: Sequence[float],
+    half: Vector,
     rng: np.random.Generator,
     density: float,
     yaw: float | None = None,

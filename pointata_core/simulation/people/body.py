@@ -130,8 +130,10 @@ class Body:
             (neck, neck + head @ upward * h * 0.035, 0.036 * h, True),
             (neck + head @ upward * h * 0.07, neck + head @ upward * h * 0.115, 0.052 * h, True),
         ]
-        sides = ((1.0, Joint.LEFT_SHOULDER_FLEXION, Joint.LEFT_HIP_FLEXION),)
-        sides += ((-1.0, Joint.RIGHT_SHOULDER_FLEXION, Joint.RIGHT_HIP_FLEXION),)
+        sides = (
+            (1.0, Joint.LEFT_SHOULDER_FLEXION, Joint.LEFT_HIP_FLEXION),
+            (-1.0, Joint.RIGHT_SHOULDER_FLEXION, Joint.RIGHT_HIP_FLEXION),
+        )
         for side, shoulder, hip in sides:
             start = neck - spine @ upward * h * 0.03 + side * (spine @ left) * h * 0.115
             parts += self._arm(start, spine, side, *p[shoulder : shoulder + 3])

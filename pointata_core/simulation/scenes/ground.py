@@ -42,14 +42,14 @@ class Ground:
     reflectivity: np.ndarray
     grass: float = 0.0
 
-    def surface(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def surface(self, x: np.ndarray | float, y: np.ndarray | float) -> np.ndarray:
         """Height of the carriageway surface at map x, y (arrays), metres."""
-        z = self.slope[0] * x + self.slope[1] * y
+        z = self.slope[0] * np.asarray(x) + self.slope[1] * np.asarray(y)
         for amplitude, wave_x, wave_y, phase in self.waves:
             z = z + amplitude * np.sin(wave_x * x + wave_y * y + phase)
         return z
 
-    def height(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def height(self, x: np.ndarray | float, y: np.ndarray | float) -> np.ndarray:
         """Height of what one stands on at map x, y, metres."""
         return self.surface(x, y) + self.kerb * self.raised[self._cells(x, y)]
 
@@ -57,7 +57,7 @@ class Ground:
         """Segmentation class at map x, y."""
         return self.classes[self._cells(x, y)]
 
-    def _cells(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _cells(self, x: np.ndarray | float, y: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         i = ((np.asarray(x) - self.origin[0]) / self.cell).astype(np.int32)
         j = ((np.asarray(y) - self.origin[1]) / self.cell).astype(np.int32)
         return (

@@ -104,7 +104,7 @@ class City:
             parked=_moved(plan.parked, _PARKED, self.parked),
             half_road=plan.half_road + wider,
             lane=plan.lane * self.breadth,
-            parking=tuple(lateral + wider for lateral in plan.parking),
+            parking=(plan.parking[0] + wider, plan.parking[1] + wider),
         )
 
 
@@ -131,5 +131,5 @@ def draw_plan(rng: np.random.Generator, travel: float) -> StreetPlan:
         parked=rng.uniform(*_PARKED),
         lane=lane,
         # Where the road is narrow, people park on the sidewalk and leave the lane free.
-        parking=tuple(max(half_road - inset, 2.3 + side * lane) for side in (-1, 1)),
+        parking=(max(half_road - inset, 2.3 - lane), max(half_road - inset, 2.3 + lane)),
     )

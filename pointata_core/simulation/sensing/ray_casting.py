@@ -94,7 +94,7 @@ def cast(
     windows = windows_of(shapes, sensor)
     wide = windows.rays > _WIDE
     for window in np.flatnonzero(wide):
-        _cast_wide(table, windows, window, directions, rng, hits)
+        _cast_wide(table, windows, int(window), directions, rng, hits)
     narrow = windows[~wide]
     kinds = table.kind[narrow.shape]
     for kind in ShapeKind:

@@ -79,11 +79,11 @@ class SensorModel:
         slope = np.asarray(self.rows)[:, None]
         if self.is_camera:
             across = self.column_slopes()[None, :]
-            grid = np.broadcast_arrays(1.0, across, slope)
+            parts = np.broadcast_arrays(1.0, across, slope)
         else:
             azimuth = self.column_azimuths()[None, :]
-            grid = np.broadcast_arrays(np.cos(azimuth), np.sin(azimuth), slope)
-        grid = np.stack(grid)
+            parts = np.broadcast_arrays(np.cos(azimuth), np.sin(azimuth), slope)
+        grid = np.stack(parts)
         return (grid / np.linalg.norm(grid, axis=0)).astype(np.float32)
 
     def column_azimuths(self) -> np.ndarray:
