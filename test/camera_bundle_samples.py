@@ -12,7 +12,7 @@ from pointata_core.bundles.camera_bundle import save_camera_bundle
 from pointata_core.bundles.camera_manifest import CameraManifest, CameraPreparation
 from pointata_core.bundles.manifest_fields import Task
 from pointata_core.inference.camera_calibration import Camera
-from pointata_core.inference.camera_session import CameraView
+from pointata_core.inference.frames import CameraView
 from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
 
 NETWORK = {

@@ -119,7 +119,7 @@ class Bench:
         def is_settled() -> bool:
             now = [one.statistics.snapshot() for one in self.node.streams]
             return all(
-                one.received == one.answered + one.dropped.total() + one.rejected.total()
+                one.received == one.published + one.dropped.total() + one.rejected.total()
                 for one in now
             )
 

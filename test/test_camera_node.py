@@ -45,7 +45,8 @@ from pointata_core.datasets.scenes.kitti_raw import write_kitti_bag
 from pointata_core.evaluation.bag_evaluation import evaluate_bag
 from pointata_core.evaluation.label_digest import LabelDigest
 from pointata_core.inference.camera_calibration import Camera
-from pointata_core.inference.camera_session import CameraSession, CameraView
+from pointata_core.inference.camera_session import CameraSession
+from pointata_core.inference.frames import CameraView
 from pointata_core.io.bags.reader import BagReader
 from pointata_core.io.messages.point_cloud2 import decode_labels
 from pointata_ros.camera.pairs import CameraPairs
@@ -156,7 +157,7 @@ def test_every_cloud_is_answered_with_its_image(bundle):
         assert (status['paired'], status['missing'], status['images_received']) == ('3', '0', '3')
         seen = CameraSession(load_camera_bundle(bundle)).step(surroundings(0), 1, view=view(0))
         assert int(status['points_with_camera']) > seen.with_camera
-        assert bench.diagnostics('processing')['answered'] == '3'
+        assert bench.diagnostics('processing')['published'] == '3'
         assert 'input/image' in bench.wait_for_log('ready')
 
 
@@ -421,7 +422,7 @@ def test_a_kitti_drive_goes_through_the_node_as_through_evaluation(data_root, tm
             lambda: (one := bench.diagnostics('camera'))['paired'] == '10' and one, 'ten pairs'
         )
         assert (status['missing'], status['message']) == ('0', 'OK')
-        assert bench.diagnostics('processing')['answered'] == '10'
+        assert bench.diagnostics('processing')['published'] == '10'
     assert digest.hexdigest() == offline.labels_sha256
     assert int(status['points_with_camera']) == offline.camera['points']
 

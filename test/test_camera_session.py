@@ -42,8 +42,8 @@ from pointata_core.datasets.camera.sample_config import SampleConfig
 from pointata_core.datasets.camera.samples import make_sample
 from pointata_core.errors import BundleError
 from pointata_core.inference.camera_calibration import CalibrationError, Camera
-from pointata_core.inference.camera_session import CAMERA_STAGES, CameraSession, CameraView
-from pointata_core.inference.session import Skipped
+from pointata_core.inference.camera_session import CAMERA_STAGES, CameraSession
+from pointata_core.inference.frames import CameraView, Frame, Skipped
 from pointata_core.inference.time_rules import ResetReason, SkipReason
 from pointata_core.taxonomy import UNLABELLED
 from pointata_core.training.domain.batches import collate
@@ -254,8 +254,8 @@ def test_points_outside_the_image_and_clouds_without_one_get_the_lidars_answer(s
     points = surroundings(2)
     alone = session.step(points, 0)
     both = session.step(points, PERIOD_NS, view=view(3))
-    assert alone.with_camera == 0
-    assert 20 < both.with_camera < 200
+    assert alone.points_with_camera == 0
+    assert 20 < both.points_with_camera < 200
     unseen = np.setdiff1d(np.arange(len(points)), both.seen)
     np.testing.assert_array_equal(both.labels[unseen], alone.labels[unseen])
     np.testing.assert_allclose(both.probabilities[unseen], alone.probabilities[unseen], atol=1e-6)
@@ -277,7 +277,7 @@ def test_answers_come_in_the_order_of_the_points(session):
 def test_clouds_with_next_to_nothing_in_them_are_answered(session, count):
     points = np.array([[5.0, 0, 0], [6, 1, 0]], np.float32)[:count]
     result = session.step(points, 0, view=view(0))
-    assert result.with_camera == count
+    assert result.points_with_camera == count
     assert (result.labels < len(CLASSES)).all() and len(result.labels) == count
 
 
@@ -303,7 +303,7 @@ def test_an_answer_that_is_no_number_is_unlabelled_and_counted(bundle):
     session = CameraSession(replace(bundle, network=camera_network()))
     session.network.image_heads.main.bias.data[:] = torch.nan
     result = session.step(surroundings(2), 0, view=view(0))
-    assert result.non_finite == result.with_camera > 0
+    assert result.non_finite == result.points_with_camera > 0
     assert (np.flatnonzero(result.labels == UNLABELLED) == result.seen).all()
 
 
@@ -312,7 +312,7 @@ def test_the_rules_of_time_are_those_of_other_streams(session):
     assert session.step(points, 10 * PERIOD_NS, frame_id='lidar').reset is None
     again = session.step(points, 10 * PERIOD_NS, frame_id='lidar')
     assert again == Skipped(SkipReason.DUPLICATE_STAMP, 10 * PERIOD_NS)
-    late = session.ingest(points, 9 * PERIOD_NS, frame_id='lidar')
+    late = session.ingest(Frame(points, 9 * PERIOD_NS, frame_id='lidar'))
     assert late.reason is SkipReason.OUT_OF_ORDER
     assert session.step(points, 11 * PERIOD_NS, frame_id='top').reset is ResetReason.FRAME_CHANGED
     assert session.step(points, 90 * PERIOD_NS, frame_id='top').reset is ResetReason.GAP
@@ -346,7 +346,7 @@ def test_what_breaks_on_the_second_thread_is_raised_and_leaves_nothing_behind(bu
             session.step(surroundings(0), 1, view=broken)
     finally:
         session.network.image_net.forward = original
-    assert session.step(surroundings(0), 2, view=broken).with_camera > 0
+    assert session.step(surroundings(0), 2, view=broken).points_with_camera > 0
 
 
 def test_networks_without_fusion_answer_too(tmp_path):
@@ -354,7 +354,7 @@ def test_networks_without_fusion_answer_too(tmp_path):
     manifest = camera_manifest(network={**NETWORK, 'fusion': False})
     save_camera_bundle(tmp_path / 'xmuda', network, manifest)
     session = CameraSession(load_camera_bundle(tmp_path / 'xmuda'))
-    assert session.step(surroundings(1), 0, view=view(0)).with_camera > 20
+    assert session.step(surroundings(1), 0, view=view(0)).points_with_camera > 20
 
 
 @pytest.mark.parametrize('scope', ['sample', 'batch'])

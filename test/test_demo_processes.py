@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pointata_ros.tools.stop_flag import StopFlag
+from pointata_ros.stop_flag import StopFlag
 
 ROOT = Path(__file__).resolve().parents[1]
 PARENT = """

@@ -242,7 +242,7 @@ def test_under_block_every_cloud_is_answered_exactly_as_offline(untrained_bundle
         for message in messages:  # as fast as possible: far faster than the network
             publisher.publish(message)
         answers.wait_for(len(messages))
-        assert bench.state() == 'active'  # the executor is free although the mailbox is full
+        assert bench.state() == 'active'  # the executor is free although the queue is full
     expected = offline(untrained_bundle, messages)
     for message, answer, result in zip(messages, answers.messages, expected):
         assert answer.header == message.header
@@ -262,7 +262,7 @@ def test_while_clouds_wait_for_room_the_executor_rests(untrained_bundle):
         assert held.wait(60)
         for seed in range(5):
             publisher.publish(cloud(street(seed), START_NS + seed * PERIOD_NS))
-        wait_until(lambda: not bench.stream.input.mailbox.has_room, 'a full mailbox')
+        wait_until(lambda: not bench.stream.input.queue.has_room, 'a full queue')
         turns = []
         executor = bench.node.executor
         # Asked once per turn.
@@ -298,17 +298,17 @@ def test_under_latest_every_cloud_is_answered_or_counted(untrained_bundle, inges
 
         def settled():
             seen, done = bench.diagnostics('input'), bench.diagnostics('processing')
-            total = int(done['answered']) + int(done['dropped'])
+            total = int(done['published']) + int(done['dropped'])
             return done if total == int(seen['received']) and done['waiting'] == '0' else None
 
         done = wait_until(settled, 'every cloud to be accounted for')
-    assert int(done['answered']) == len(answers.messages) < count
+    assert int(done['published']) == len(answers.messages) < count
     reasons = {key: int(value) for key, value in done.items() if key.startswith('dropped.')}
     assert sum(reasons.values()) == int(done['dropped']) > 0
     assert set(reasons) <= {'dropped.superseded', 'dropped.overflow'}
-    assert int(done['ingested_without_answer']) + int(done['gaps']) == int(done['dropped'])
+    assert int(done['ingested_only']) + int(done['gaps']) == int(done['dropped'])
     if where == 'gaps':
-        assert int(done['ingested_without_answer']) == 0
+        assert int(done['ingested_only']) == 0
 
 
 @pytest.mark.parametrize(('patience', 'unanswered'), [(60.0, 0), (0.0, 3)])
@@ -336,7 +336,7 @@ def test_with_patience_a_moment_of_delay_loses_no_cloud(untrained_bundle, patien
         assert held.wait(60)
         for message in messages[steady:]:
             publisher.publish(message)
-        wait_until(lambda: len(bench.stream.input.mailbox) == waiting, 'the clouds to wait')
+        wait_until(lambda: len(bench.stream.input.queue) == waiting, 'the clouds to wait')
         release.set()
         heard = answers.wait_for(steady + waiting - unanswered)
         expected = messages if not unanswered else [*messages[:steady], messages[-1]]
@@ -344,7 +344,7 @@ def test_with_patience_a_moment_of_delay_loses_no_cloud(untrained_bundle, patien
         done = wait_until(
             lambda: (
                 bench.diagnostics('processing')
-                if bench.diagnostics('processing')['answered'] == str(len(expected))
+                if bench.diagnostics('processing')['published'] == str(len(expected))
                 else None
             ),
             'the count',

@@ -29,13 +29,14 @@ from benchmarks.robustness.ros_graph import (
 from pointata_core.bundles.bundle import load_bundle, save_bundle
 from pointata_core.bundles.manifest import Manifest
 from pointata_core.inference.device import DeviceChoice
+from pointata_core.inference.loading import LoadedBundle
 from pointata_core.inference.session import StreamingSession
 from pointata_core.inference.threads import choose_threads
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 from pointata_core.models.point.config import NetworkConfig
 from pointata_core.models.point.pointata import PointATA
-from pointata_ros.node.recovery import PATIENCE, full_voxels
-from pointata_ros.node.transforms import EgoMotion, TransformMissing
+from pointata_ros.node.recovery import PATIENCE
+from pointata_ros.transforms.ego_motion import EgoMotion, TransformMissing
 
 pytestmark = pytest.mark.ros
 OK, WARN, ERROR = range(3)
@@ -208,7 +209,7 @@ def test_interleaved_inputs_are_answered_exactly_as_each_alone_offline(bench, un
     front, rear = Sensor(bench, 'front'), Sensor(bench, 'rear', points=700)
     actions = bench.collect('rear/output/action', Classification)
     order = np.random.default_rng(0).permutation(['front'] * 14 + ['rear'] * 9)
-    for name in order:  # as fast as possible: the mailboxes fill
+    for name in order:  # as fast as possible: the queues fill
         (front if name == 'front' else rear).send()
     front.answers.wait_for(14)
     rear.answers.wait_for(9)
@@ -275,7 +276,7 @@ def test_a_flooded_input_does_not_keep_the_other_from_being_answered(untrained_b
         bench.settle()
         done = {name: stream_of(bench, name).statistics.snapshot() for name in INPUTS}
     assert done['rear'].dropped.total() == 0
-    assert (done['rear'].received, done['rear'].answered) == (12, 12)
+    assert (done['rear'].received, done['rear'].published) == (12, 12)
     assert done['front'].dropped.total() > 0
 
 
@@ -302,7 +303,7 @@ def test_a_network_that_breaks_on_one_input_goes_on_with_the_other(
     rear.ask()
     front.ask()
     with monkeypatch.context() as patch:
-        patch.setattr(stream_of(bench, 'front').session, 'begin', None)
+        patch.setattr(stream_of(bench, 'front').session, 'submit', None)
         front.send()
         wait_for(
             bench, 'front/processing', lambda one: one.get('dropped.error') == '1', 'the counter'
@@ -349,7 +350,7 @@ def test_a_shortage_of_memory_costs_the_input_that_has_it_voxels_and_the_node_st
     front, rear = Sensor(bench, 'front'), Sensor(bench, 'rear')
     streams = {name: stream_of(bench, name) for name in INPUTS}
     with monkeypatch.context() as patch:
-        patch.setattr(streams['front'].session, 'begin', fail)
+        patch.setattr(streams['front'].session, 'submit', fail)
         for count in range(1, 2 * PATIENCE + 2):  # the rear shows that the device works
             front.send()
             wait_until(
@@ -360,7 +361,7 @@ def test_a_shortage_of_memory_costs_the_input_that_has_it_voxels_and_the_node_st
             )
             rear.ask()
     assert bench.state() == 'active'
-    whole = full_voxels(streams['rear'].session)
+    whole = streams['rear'].session.bundle_voxel_limit
     assert bench.diagnostics('front/model')['voxel_limit'] == str(whole // 2)
     assert bench.diagnostics('rear/model')['voxel_limit'] == str(whole)
     assert_as_offline(rear, untrained_bundle)
@@ -387,7 +388,7 @@ def test_a_device_that_is_lost_ends_all_inputs_and_the_node_can_be_tried_again(b
         raise RuntimeError('CUDA error: device-side assert triggered')
 
     front = Sensor(bench, 'front')
-    monkeypatch.setattr(stream_of(bench, 'front').session, 'begin', fail)
+    monkeypatch.setattr(stream_of(bench, 'front').session, 'submit', fail)
     front.send()
     bench.wait_for_state('unconfigured')
     assert bench.node.streams == ()
@@ -405,11 +406,15 @@ def test_the_cpu_takes_over_for_all_inputs(bench, monkeypatch):
     skills = bench.node.skills
     # No GPU is at hand: the skill only believes to be on one.
     gpu = DeviceChoice(torch.device('cuda'), 'believed')
-    monkeypatch.setattr(skills, 'current', replace(skills.current, device=gpu))
+    monkeypatch.setattr(
+        skills,
+        'current',
+        replace(skills.current, loaded=replace(skills.current.loaded, device=gpu)),
+    )
     bench.set(device_failure='cpu')
     front, rear = Sensor(bench, 'front'), Sensor(bench, 'rear')
     before = stream_of(bench, 'rear').session
-    monkeypatch.setattr(stream_of(bench, 'front').session, 'begin', fail)
+    monkeypatch.setattr(stream_of(bench, 'front').session, 'submit', fail)
     front.send()
     bench.wait_for_log('running on the CPU instead of cuda')
     assert len(rear.ask()) == 400
@@ -427,12 +432,12 @@ def test_a_skill_is_swapped_for_all_inputs_at_once_and_no_cloud_is_lost(
     sensors = {name: Sensor(bench, name) for name in INPUTS}
     serving = []
     for stream in bench.node.streams:
-        # Which bundles answer at the moment of each cloud, as its worker sees it.
-        def answer(arrival, somebody_waits, original=stream.pipeline.answer):
+        # Which bundles serve at the moment of each cloud, as its worker sees it.
+        def process(received, original=stream.pipeline.process):
             serving.append(tuple(one.pipeline.session.bundle for one in bench.node.streams))
-            original(arrival, somebody_waits)
+            original(received)
 
-        stream.pipeline.answer = answer
+        stream.pipeline.process = process
     over = threading.Event()
 
     def play() -> None:
@@ -477,23 +482,21 @@ def test_a_skill_is_swapped_for_all_inputs_at_once_and_no_cloud_is_lost(
 def test_a_swap_that_fails_for_one_input_happens_for_none(
     bench, untrained_bundle, other_bundle, monkeypatch
 ):
-    from pointata_ros.node.perception_node import skill_server
-
     made = []
 
-    def make_session(*arguments):
+    def session(*arguments):
         made.append(arguments)
-        if len(made) == 2:
+        if len(made) == 3:  # one for the warm-up
             raise MemoryError('no room for the second')
         return original(*arguments)
 
-    original = skill_server.make_session
+    original = LoadedBundle.session
     sensors = [Sensor(bench, name) for name in INPUTS]
     for sensor in sensors:
         sensor.ask()
     bench.set(bundle=str(other_bundle))
     with monkeypatch.context() as patch:
-        patch.setattr(skill_server, 'make_session', make_session)
+        patch.setattr(LoadedBundle, 'session', session)
         response = bench.load_skill()
     assert not response.success
     assert 'no room for the second' in response.message
@@ -505,14 +508,14 @@ def test_a_swap_that_fails_for_one_input_happens_for_none(
 def test_a_stuck_worker_is_said_with_the_input_that_it_is_stuck_on(bench, monkeypatch):
     held, release = threading.Event(), threading.Event()
     session = stream_of(bench, 'rear').session
-    begin = session.begin
+    submit = session.submit
 
-    def hold(*arguments):
+    def hold(frame):
         held.set()
         release.wait(PATIENCE_S)
-        return begin(*arguments)
+        return submit(frame)
 
-    monkeypatch.setattr(session, 'begin', hold)
+    monkeypatch.setattr(session, 'submit', hold)
     bench.set(stuck_after=0.2)
     rear = Sensor(bench, 'rear')
     rear.send()
@@ -611,6 +614,6 @@ def test_every_cloud_of_every_input_ends_in_a_counter_of_that_input(untrained_bu
         bench.settle()
         for name, sensor in sensors.items():
             done = stream_of(bench, name).statistics.snapshot()
-            assert done.answered == len(sensor.answers.messages)
+            assert done.published == len(sensor.answers.messages)
             assert set(done.dropped) <= {'superseded', 'overflow'}
             assert done.ingested + done.gaps == done.dropped.total()

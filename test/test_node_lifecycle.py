@@ -278,7 +278,7 @@ def test_a_cloud_on_which_the_network_breaks_is_counted_and_the_next_is_answered
         answers = bench.collect('output/segmentation', PointCloud2)
         publisher = bench.publisher()
         with monkeypatch.context() as patch:
-            patch.setattr(bench.stream.session, 'begin', None)
+            patch.setattr(bench.stream.session, 'submit', None)
             publisher.publish(cloud(street(1), START_NS))
             wait_until(
                 lambda: bench.diagnostics('processing').get('dropped.error') == '1', 'the counter'

@@ -21,8 +21,8 @@ from pointata_ros.health.throttle import Throttle
 from pointata_ros.node.budget import IngestBudget
 from pointata_ros.node.colours import ColourTable
 from pointata_ros.node.publishers import sorted_hypotheses
-from pointata_ros.node.transforms import EgoMotion, TransformMissing
 from pointata_ros.parameters.table import NodeSettings
+from pointata_ros.transforms.ego_motion import EgoMotion, TransformMissing
 
 PERIOD_NS = 100_000_000
 
@@ -57,12 +57,12 @@ def test_what_the_middleware_lost_is_reported_when_too_little_came_to_judge_stam
 # ---------------------------------------------------------------------- budget
 
 
-def budget(cost_ms: float, period_s: float, turn_s: float = 0.0) -> IngestBudget:
+def budget(cost_ms: float, period_s: float, worker_s: float = 0.0) -> IngestBudget:
     result = IngestBudget()
     for frame in range(5):
         result.arrived(frame * period_s)
         timings_ms = {'decode': 1.0, 'network': cost_ms - 1.0, 'publish': 500.0, 'queue': 500.0}
-        result.answered(timings_ms, turn_s)
+        result.record(timings_ms, worker_s)
     return result
 
 
@@ -77,22 +77,22 @@ def test_a_share_of_zero_forbids_and_ignorance_allows():
     assert IngestBudget().allows(0.1)
 
 
-def test_a_node_keeps_up_if_the_turns_of_all_inputs_fit_into_the_period():
-    assert budget(10.0, period_s=0.1, turn_s=0.08).keeps_up(inputs=1)
-    assert not budget(10.0, period_s=0.1, turn_s=0.08).keeps_up(inputs=2)
-    assert budget(10.0, period_s=0.1, turn_s=0.04).keeps_up(inputs=2)
+def test_a_node_keeps_up_if_the_clouds_of_all_inputs_fit_into_the_period():
+    assert budget(10.0, period_s=0.1, worker_s=0.08).keeps_up(inputs=1)
+    assert not budget(10.0, period_s=0.1, worker_s=0.08).keeps_up(inputs=2)
+    assert budget(10.0, period_s=0.1, worker_s=0.04).keeps_up(inputs=2)
     # What it needs nearly all its time for, it would take too long to make up.
-    assert not budget(10.0, period_s=0.1, turn_s=0.097).keeps_up(inputs=1)
+    assert not budget(10.0, period_s=0.1, worker_s=0.097).keeps_up(inputs=1)
 
 
-def test_one_long_turn_among_many_does_not_decide():
+def test_one_long_cloud_among_many_does_not_decide():
     known = IngestBudget()
     for frame in range(60):
         known.arrived(frame * 0.1)
-        known.answered({}, turn_s=0.05)
-    known.answered({}, turn_s=2.0)
+        known.record({}, worker_s=0.05)
+    known.record({}, worker_s=2.0)
     assert known.keeps_up(inputs=1)
-    known.answered({}, turn_s=2.0)
+    known.record({}, worker_s=2.0)
     assert not known.keeps_up(inputs=1)
 
 
@@ -210,7 +210,7 @@ def test_diagnostics_tell_counts_by_reason_percentiles_and_the_bundle():
     statistics = Statistics()
     for frame in range(4):
         statistics.arrived(frame * PERIOD_NS, frame * PERIOD_NS)
-    statistics.answered(100, 25, {'network': 5.0, 'total': 9.0})
+    statistics.published(100, 25, {'network': 5.0, 'total': 9.0})
     statistics.dropped(DropReason.SUPERSEDED, ingested=True)
     statistics.dropped(DropReason.OVERFLOW)
     statistics.rejected('truncated_data')
@@ -224,9 +224,9 @@ def test_diagnostics_tell_counts_by_reason_percentiles_and_the_bundle():
     assert list(values) == [f'robot/eye: {name}' for name in ('input', 'processing', 'model')]
     seen, done, facts = values.values()
     assert (seen['rate_hz'], seen['rejected.truncated_data']) == ('10.000', '1')
-    assert (done['answered'], done['dropped']) == ('1', '2')
+    assert (done['published'], done['dropped']) == ('1', '2')
     assert (done['dropped.superseded'], done['dropped.overflow']) == ('1', '1')
-    assert (done['ingested_without_answer'], done['gaps']) == ('1', '1')
+    assert (done['ingested_only'], done['gaps']) == ('1', '1')
     assert (done['unlabelled_ratio'], done['latency_ms.network.p99']) == ('0.250', '5.000')
     assert (facts['bundle_hash'], facts['state_bytes'], facts['resets.gap']) == ('abc', '1234', '2')
 

@@ -22,13 +22,14 @@ from benchmarks.robustness.ros_graph import (
     wait_until,
 )
 from pointata_core.bundles.bundle import load_bundle
+from pointata_core.inference import loading
 from pointata_core.inference.device import DeviceChoice
 from pointata_core.inference.session import StreamingSession
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 from pointata_core.taxonomy import UNLABELLED
 from pointata_ros.health import faults
-from pointata_ros.node.recovery import PATIENCE, full_voxels
-from pointata_ros.node.transforms import EgoMotion, TransformMissing
+from pointata_ros.node.recovery import PATIENCE
+from pointata_ros.transforms.ego_motion import EgoMotion, TransformMissing
 
 pytestmark = pytest.mark.ros
 OK, WARN, ERROR = range(3)
@@ -115,7 +116,7 @@ def test_a_cold_history_holds_answers_back_if_asked_to_and_warns_until_it_is_ful
         status = wait_for(bench, 'model', lambda one: one['level'] == OK, 'a full history')
         assert status['frames_in_history'] == str(window)
         done = bench.diagnostics('processing')
-    assert (done['dropped.cold'], done['ingested_without_answer']) == ('2', '2')
+    assert (done['dropped.cold'], done['ingested_only']) == ('2', '2')
     assert done['level'] == OK  # somebody asked for it
     expected = [session.step(street(s), START_NS + s * PERIOD_NS) for s in range(window)][2:]
     for answer, result in zip(answers.messages, expected, strict=True):
@@ -145,7 +146,7 @@ def test_a_node_slower_than_its_sensor_warns_and_errs_if_that_lasts(untrained_bu
             status = wait_for(
                 bench,
                 'processing',
-                lambda one: {'fault_s.unanswered', 'fault_s.slow'} <= one.keys(),
+                lambda one: {'fault_s.dropped', 'fault_s.slow'} <= one.keys(),
                 'drops and overruns',
             )
             assert status['level'] == WARN
@@ -153,12 +154,12 @@ def test_a_node_slower_than_its_sensor_warns_and_errs_if_that_lasts(untrained_bu
             status = wait_for(
                 bench, 'processing', lambda one: one['level'] == ERROR, 'an error that lasts'
             )
-            bench.wait_for_log('x unanswered within')
+            bench.wait_for_log('x dropped within')
         finally:
             going_on.set()
             sender.join()
         monkeypatch.setattr(faults, 'CALM_S', 0.0)
-        bench.wait_for_log('unanswered: over')
+        bench.wait_for_log('dropped: over')
         assert wait_for(bench, 'processing', lambda one: one['level'] == OK, 'calm')
 
 
@@ -233,16 +234,16 @@ def test_a_cloud_of_many_more_points_than_voxels_gets_a_label_for_each_point(
     bench, stamps, untrained_bundle
 ):
     session = StreamingSession(load_bundle(untrained_bundle))
-    points = street(3, points=10 * full_voxels(session))
+    points = street(3, points=10 * session.bundle_voxel_limit)
     (answer,) = ask(bench, cloud(points, next(stamps)))
     labels = decode_labels(answer, 'class_id')
     result = session.step(points, 0)
-    assert result.voxels <= full_voxels(session)
+    assert result.voxels <= session.bundle_voxel_limit
     assert (labels != UNLABELLED).all()
     np.testing.assert_array_equal(labels, result.labels)
 
 
-@pytest.mark.parametrize(('policy', 'answered'), [('skip', 0), ('uncompensated', 1)])
+@pytest.mark.parametrize(('policy', 'published'), [('skip', 0), ('uncompensated', 1)])
 def test_a_missing_transform_is_a_warning_whatever_becomes_of_the_cloud(
     bench, stamps, monkeypatch, policy, answered
 ):
@@ -306,7 +307,7 @@ def test_a_shortage_of_memory_costs_one_cloud_and_half_the_cells(bench, stamps, 
         raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 1 GiB')
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.stream.session, 'begin', fail)
+        patch.setattr(bench.stream.session, 'submit', fail)
         publisher.publish(cloud(street(1), next(stamps)))
         status = wait_for(
             bench,
@@ -349,7 +350,7 @@ def test_a_device_that_fails_for_good_ends_in_unconfigured_and_can_be_tried_agai
     listener = client.create_subscription(DiagnosticArray, '/diagnostics', seen.append, 10)
     wait_until(listener.get_publisher_count, 'the diagnostics')
     publisher = bench.publisher()
-    monkeypatch.setattr(bench.stream.session, 'begin', fail)
+    monkeypatch.setattr(bench.stream.session, 'submit', fail)
     for _ in range(clouds):
         publisher.publish(cloud(street(1), next(stamps)))
     bench.wait_for_state('unconfigured')
@@ -373,11 +374,15 @@ def test_the_cpu_takes_over_only_when_asked_to_and_says_so_all_the_time(bench, s
     skills = bench.node.skills
     # No GPU is at hand: the skill only believes to be on one.
     gpu = DeviceChoice(torch.device('cuda'), 'believed')
-    monkeypatch.setattr(skills, 'current', replace(skills.current, device=gpu))
+    monkeypatch.setattr(
+        skills,
+        'current',
+        replace(skills.current, loaded=replace(skills.current.loaded, device=gpu)),
+    )
     bench.set(device_failure='cpu')
     answers = bench.collect('output/segmentation', PointCloud2)
     publisher = bench.publisher()
-    monkeypatch.setattr(bench.stream.session, 'begin', fail)
+    monkeypatch.setattr(bench.stream.session, 'submit', fail)
     publisher.publish(cloud(street(1), next(stamps)))
     publisher.publish(cloud(street(2), next(stamps)))
     assert len(decode_labels(answers.wait_for(1)[0], 'class_id')) == 600
@@ -394,13 +399,11 @@ def test_the_cpu_takes_over_only_when_asked_to_and_says_so_all_the_time(bench, s
 def test_a_skill_that_does_not_fit_into_memory_is_refused_and_said_until_one_fits(
     bench, stamps, monkeypatch
 ):
-    from pointata_ros.node.perception_node import skill
-
     def fail(*_, **__):
         return torch.empty(1 << 60)
 
     with monkeypatch.context() as patch:
-        patch.setattr(skill, 'load_any_bundle', fail)
+        patch.setattr(loading, 'load_any_bundle', fail)
         response = bench.load_skill()
     assert not response.success
     assert 'not enough memory' in response.message

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointata_core.bundles.bundle import load_bundle
+from pointata_core.inference.memory import memory_in_use
 from pointata_core.inference.session import StreamingSession
 from pointata_core.taxonomy import UNLABELLED
 from pointata_ros.health.diagnostics import OK, WARN, ModelFacts, all_findings, diagnostics
 from pointata_ros.health.faults import CALM_S, Episodes, Fault, FaultLog, Finding, findings
-from pointata_ros.health.memory import memory_in_use
 from pointata_ros.health.statistics import DropReason, Statistics
-from pointata_ros.node.recovery import PATIENCE, Recovery, drop_reason, full_voxels, halve_voxels
+from pointata_ros.node.recovery import PATIENCE, Recovery, drop_reason
 from pointata_ros.parameters.table import NodeSettings
 
 pytestmark = pytest.mark.ros
@@ -155,14 +155,13 @@ def session(untrained_bundle):
 
 def test_voxels_are_halved_once_and_every_point_still_gets_a_label(session):
     points = np.random.default_rng(0).normal(size=(9000, 3), scale=10).astype(np.float32)
-    whole = full_voxels(session)
-    assert halve_voxels(session)
-    assert not halve_voxels(session)
+    whole = session.bundle_voxel_limit
+    assert session.halve_voxel_limit()
+    assert not session.halve_voxel_limit()
     result = session.step(points, 0)
     assert 0 < result.voxels <= whole // 2
     assert (result.labels != UNLABELLED).all()
-    session.swap(session.bundle)
-    assert session.preparer.config.max_voxels == whole
+    assert StreamingSession(session.bundle).voxel_limit == whole
 
 
 def test_shortage_of_memory_is_borne_for_a_while_and_answers_renew_patience(session):
@@ -170,7 +169,7 @@ def test_shortage_of_memory_is_borne_for_a_while_and_answers_renew_patience(sess
     for _ in range(3):
         for _ in range(PATIENCE - 1):
             assert recovery.after(error, session)[0] == ''
-        recovery.answered()
+        recovery.succeeded()
     verdicts = [recovery.after(error, session)[0] for _ in range(PATIENCE)]
     assert verdicts[:-1] == [''] * (PATIENCE - 1)
     assert 'out of memory' in verdicts[-1]

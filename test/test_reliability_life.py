@@ -282,7 +282,7 @@ def breakage(transition: str, bench: Bench) -> tuple[object, str]:
     """What the transition needs: an object and the name of its attribute."""
     return {
         'configure': lambda: (bench.node._monitor, 'open'),
-        'activate': lambda: (node_module, 'banner'),
+        'activate': lambda: (node_module, 'startup_text'),
         'deactivate': lambda: (bench.stream.outputs, 'remove_markers'),
         'cleanup': lambda: (bench.node.skills, 'join'),
     }[transition]()

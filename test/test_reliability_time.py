@@ -205,12 +205,12 @@ def test_who_listens_late_gets_the_answers_of_a_warm_history(block_bench, untrai
         for seed in range(8)
     ]
     publisher = bench.publisher()
-    before = bench.stream.statistics.snapshot().answered
+    before = bench.stream.statistics.snapshot().published
     for seed in range(7):
         publisher.publish(cloud(street(seed), START_NS + seed * PERIOD_NS))
     # Not by the history: the seventh cloud is in it a moment before its answer is out.
     wait_until(
-        lambda: bench.stream.statistics.snapshot().answered == before + 7, 'seven clouds unheard'
+        lambda: bench.stream.statistics.snapshot().published == before + 7, 'seven clouds unheard'
     )
     assert bench.stream.session.frames_in_history == 7
     late = bench.collect('output/segmentation', PointCloud2, RELIABLE_ALL)

@@ -108,7 +108,7 @@ def measure(
     for turn in range(repeats + 1):
         for name, (_, shown) in ways.items():
             result = sessions[name].step(points, turn, view=shown)
-            seen = max(seen, result.with_camera)
+            seen = max(seen, result.points_with_camera)
             if turn:
                 for stage, ms in result.timings_ms.items():
                     samples[name].setdefault(stage, []).append(ms)

@@ -198,7 +198,7 @@ def _account(
     return {
         'feeder': fed,
         'received': int(received['received']),
-        'answered': int(processing['answered']),
+        'published': int(processing['published']),
         'answers_heard': listener.clouds,
         'dropped': reasons,
         'frames_after_warm_up': len(warm),

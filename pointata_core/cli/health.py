@@ -247,8 +247,7 @@ def check_bundle(path: str | None = None) -> Check:
     """Whether the bundle can be served."""
     from pointata_core.bundles.verify import verify_bundle
     from pointata_core.errors import PointataError
-    from pointata_core.evaluation.runner import DEFAULT_BUNDLE
-    from pointata_core.resources import resource_path
+    from pointata_core.resources import DEFAULT_BUNDLE, resource_path
 
     try:
         report = verify_bundle(Path(path) if path else resource_path(DEFAULT_BUNDLE))

@@ -148,11 +148,12 @@ def evaluate_bag(
     with BagReader(path) as reader:
         plan = plan_bag(reader, topic, labels_field, labels_topic)
         # Only now: a mistyped topic should not have to wait for torch.
-        from pointata_core.evaluation.runner import BundleRunner, open_bundle
+        from pointata_core.evaluation.runner import BundleRunner
+        from pointata_core.inference.loading import open_bundle
 
         loaded = open_bundle(bundle, device, precision)
         camera = None
-        if loaded.has_camera:
+        if loaded.takes_images:
             from pointata_core.evaluation.camera_bag import open_camera
 
             camera = open_camera(reader, image_topic, camera_extrinsics, image_tolerance_s)
@@ -263,7 +264,7 @@ class _BagRun:
         truth = None
         if self.plan.labels_field and not self.plan.labels_topic:
             truth = self._labels(message, path)
-        result = self.runner.answer(
+        result = self.runner.run(
             cloud,
             pose=pose,
             decode_ms=decode_ms,

@@ -22,7 +22,7 @@ from pointata_core.inference.camera_calibration import (
     parse_pose,
 )
 from pointata_core.inference.camera_pairing import RecentImages
-from pointata_core.inference.camera_session import CameraView
+from pointata_core.inference.frames import CameraView
 from pointata_core.io.bags.reader import BagReader
 from pointata_core.io.messages.image_message import (
     RejectedImage,

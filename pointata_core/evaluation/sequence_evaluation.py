@@ -53,7 +53,8 @@ def evaluate_sequence(
     started = perf_counter()
     sequence = SemanticKittiSequence(folder)
     # Only now: a mistyped folder should not have to wait for torch.
-    from pointata_core.evaluation.runner import BundleRunner, open_bundle
+    from pointata_core.evaluation.runner import BundleRunner
+    from pointata_core.inference.loading import open_bundle
 
     loaded = open_bundle(bundle, device, precision)
     runner = BundleRunner(loaded, len(sequence), max_gap_s=max_gap_s)
@@ -64,7 +65,7 @@ def evaluate_sequence(
         )
     to_ours = labels_to_classes('semantickitti', runner.segmentation_classes)
     for number, scan in enumerate(sequence, start=1):
-        runner.answer(
+        runner.run(
             _cloud(scan, runner.features),
             pose=scan.pose if compensate else None,
             truth=None if scan.label is None else to_ours(scan.label),

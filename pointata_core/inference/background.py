@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A second thread for work that nothing waits for yet.
+"""A second thread for work whose result is not needed yet.
 
 Two threads that each do one half of a frame meet once. The threads of one operation meet at its
-end, hundreds of times a frame; where processors are few and busy with other things, too, most of
-that is waiting.
+end, hundreds of times a frame; where processors are few and busy with other programs, most of that
+time is waiting.
 """
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 import torch
@@ -19,112 +18,93 @@ import torch
 Result = TypeVar('Result')
 
 _lock = threading.Lock()
-_thread: ThreadPoolExecutor | None = None
+_executor: ThreadPoolExecutor | None = None
 
 
-class Once(Generic[Result]):
-    """Work that is done once, by whichever thread comes to it first.
+class LazyValue(Generic[Result]):
+    """A value that is computed once, by the first thread that comes to it.
+
+    The methods have the names and meanings of :class:`concurrent.futures.Future`, with one
+    difference: :meth:`result` computes the value itself if no thread has begun.
 
     Args:
-        work: Called without gradients; what it returns is kept.
+        compute: Called once, without gradients.
     """
 
-    def __init__(self, work: Callable[[], Result]) -> None:
-        self._work: Callable[[], Result] | None = work
-        self._result: Result | None = None
-        self._is_void = False
-        self._lock = threading.Lock()
+    def __init__(self, compute: Callable[[], Result]) -> None:
+        self._compute: Callable[[], Result] | None = compute
+        self._claim = threading.Lock()  # taken by the thread that computes, never released
+        self._future: Future[Result] = Future()
 
-    def __call__(self) -> Result:
-        """The result; does the work, or waits for the thread that is at it."""
-        with self._lock:
-            if self._work is not None:
-                with torch.inference_mode():  # the mode belongs to a thread
-                    self._result = self._work()
-                self._work = None
-            return self._result
+    def start(self) -> None:
+        """Let the background thread compute the value, after all that was started before."""
+        executor().submit(self.run)
 
-    @property
-    def is_void(self) -> bool:
-        """True once work and result were forgotten: there is nothing to be had any more."""
-        return self._is_void
+    def run(self) -> None:
+        """Compute the value in this thread, unless a thread has begun or it was cancelled."""
+        if not self._claim.acquire(blocking=False):
+            return
+        compute, self._compute, future = self._compute, None, self._future
+        if compute is None or not future.set_running_or_notify_cancel():
+            return
+        try:
+            with torch.inference_mode():  # the mode belongs to a thread
+                value = compute()
+        except BaseException as error:
+            future.set_exception(error)
+        else:
+            future.set_result(value)
 
-    @property
-    def result(self) -> Result | None:
-        """The result, if there is one already; does not wait."""
-        return self._result
+    def result(self) -> Result:
+        """The value: computed now, or by the thread that has begun.
 
-    def attempt(self) -> None:
-        """Do the work for others; should it fail, whoever wants the result will see for itself."""
-        with contextlib.suppress(Exception):
-            self()
+        Raises:
+            BaseException: What the computation raised.
+            concurrent.futures.CancelledError: The value was cancelled or closed.
+        """
+        self.run()
+        return self._future.result()
 
-    def forgo(self) -> None:
-        """Forget work and result unless a thread is at it; does not wait."""
-        if self._lock.acquire(blocking=False):
-            self._forget()
-            self._lock.release()
+    def done(self) -> bool:
+        """Whether the value is there, failed or was cancelled."""
+        return self._future.done()
+
+    def cancelled(self) -> bool:
+        """Whether there is no value and never will be."""
+        return self._future.cancelled()
+
+    def cancel(self) -> bool:
+        """Do not compute the value any more; does not wait.
+
+        Returns:
+            False if a thread has begun.
+        """
+        return self._future.cancel()
+
+    def add_done_callback(self, function: Callable[[Future[Result]], object]) -> None:
+        """Call ``function`` once the value is there, in the thread that computed it."""
+        self._future.add_done_callback(function)
 
     def close(self) -> None:
-        """Forget work and result; once this returns nobody is at it, and nobody will be."""
-        with self._lock:
-            self._forget()
-
-    def _forget(self) -> None:
-        self._work = self._result = None
-        self._is_void = True
-
-
-class HandedOver:
-    """Work that the second thread does once, or whoever waits for it before that one came to it.
-
-    Args:
-        work: What to do; unlike :class:`Once` never tried again.
-    """
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        self._work: Callable[[], None] | None = work
-        self._future = _second_thread().submit(work)
-
-    def settle(self) -> None:
-        """Return once the work is done; raises what it raised."""
-        work, self._work = self._work, None
-        if work is not None and self._future.cancel():
-            work()
-        elif not self._future.cancelled():
-            self._future.result()
+        """Cancel and forget the value; once this returns no thread computes it."""
+        if not self._future.cancel():
+            wait([self._future])
+        self._compute = None
+        self._future = Future()
+        self._future.cancel()
 
 
-class Aside:
-    """The second thread, of which a process has one; it does one thing after the other."""
-
-    def begin(self, *works: Once) -> None:
-        """Let the second thread come to ``works``, in this order."""
-        for work in works:
-            _second_thread().submit(work.attempt)
-
-    def hand_over(self, work: Callable[[], None]) -> HandedOver:
-        """Leave ``work`` to the second thread, after what it has begun."""
-        return HandedOver(work)
-
-    def join(self) -> None:
-        """Wait until the second thread has been at everything begun so far."""
-        _second_thread().submit(lambda: None).result()
+def submit(compute: Callable[[], Result]) -> LazyValue[Result]:
+    """Let the background thread compute a value; who needs it before that computes it instead."""
+    value = LazyValue(compute)
+    value.start()
+    return value
 
 
-class NotAside:
-    """No second thread: the first one comes to everything itself."""
-
-    def begin(self, *works: Once) -> None:
-        """Nothing; see :meth:`Aside.begin`."""
-
-    def join(self) -> None:
-        """Nothing; see :meth:`Aside.join`."""
-
-
-def _second_thread() -> ThreadPoolExecutor:
-    global _thread
+def executor() -> ThreadPoolExecutor:
+    """The background thread of this process; it does one thing after the other."""
+    global _executor
     with _lock:
-        if _thread is None:
-            _thread = ThreadPoolExecutor(1, 'aside')
-        return _thread
+        if _executor is None:
+            _executor = ThreadPoolExecutor(1, 'background')
+        return _executor

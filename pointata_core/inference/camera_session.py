@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One input's stream over a camera bundle: a cloud, and an image if there is one, to labels.
 
-It looks like :class:`~pointata_core.inference.session.StreamingSession` from outside and keeps the
-same time rules. Its network has no memory: each cloud is answered for itself.
+It keeps the time rules of all sessions. Its network has no memory: no cloud depends on another.
 
 Points that the image shows get the mean of both main heads' probabilities, all others, and all of
 them where there is no image, the LiDAR's own head. The network's 3D half always sees the whole
@@ -11,8 +10,6 @@ cloud.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,10 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from pointata_core.inference.background import Aside, NotAside, Once
+from pointata_core.inference.background import LazyValue
 from pointata_core.inference.camera_calibration import Camera, pixels_of
-from pointata_core.inference.session import FrameResult, Skipped
-from pointata_core.inference.time_rules import Reset, ResetReason, Skip, TimeGuard
+from pointata_core.inference.frames import CameraView, Frame, FrameResult, PendingResult, Skipped
+from pointata_core.inference.session_base import Session
+from pointata_core.inference.time_rules import Reset, ResetReason, Skip
 from pointata_core.models.camera.image_unet import gather_pixels
 from pointata_core.stopwatch import Stopwatch
 from pointata_core.taxonomy import UNLABELLED
@@ -39,36 +37,12 @@ CAMERA_STAGES = ('prepare', 'network', 'image', 'fusion', 'propagate', 'total')
 With a second thread ``image`` is what is left to wait for after the 3D half (``network``).
 """
 
-
-@dataclass(frozen=True, eq=False)
-class CameraView:
-    """An image and where it was taken from.
-
-    Attributes:
-        image: (H, W, 3) uint8, red green blue, as the camera delivered it.
-        camera: Its calibration.
-        camera_from_lidar: (4, 4), points of the cloud into the camera's optical frame.
-
-    Raises:
-        ValueError: Other shapes.
-        CalibrationError: The calibration is for images of another size.
-    """
-
-    image: NDArray[np.uint8]
-    camera: Camera
-    camera_from_lidar: NDArray[np.float64]
-
-    def __post_init__(self) -> None:
-        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
-            raise ValueError(f'the image is {self.image.dtype} {self.image.shape}')
-        if np.shape(self.camera_from_lidar) != (4, 4):
-            raise ValueError(f'camera_from_lidar is {np.shape(self.camera_from_lidar)}')
-        self.camera.check_size(*self.image.shape[:2])
+_WARM_UP_IMAGE = 640, 480
 
 
 @dataclass(frozen=True)
 class CameraResult(FrameResult):
-    """The answer to one cloud, and how much of it the camera had a part in.
+    """The prediction for one cloud, and which of its points the camera saw.
 
     Attributes:
         seen: (M,) which points the image showed, ascending; empty without an image.
@@ -79,25 +53,23 @@ class CameraResult(FrameResult):
     pixels: NDArray[np.int64] | None = None
 
     @property
-    def with_camera(self) -> int:
-        """Points that were answered with the camera."""
+    def points_with_camera(self) -> int:
+        """Points whose prediction used the image."""
         return 0 if self.seen is None else len(self.seen)
 
 
-class CameraSession:
-    """The stream of one input over a camera bundle. Not thread-safe: one thread owns it.
+class CameraSession(Session):
+    """The stream of one input over a camera bundle.
 
     Args:
-        bundle: As ``load_camera_bundle`` gives it.
+        bundle: As ``load_camera_bundle`` returns it.
         device: Where to run; the bundle's network is moved there.
-        max_gap_s: A longer pause between two stamps counts as a fresh start.
-        tolerance_s: A stamp at most this much behind is disorder (skipped), not a jump.
-        overlap: Leave the image network to a second thread while the first one is at the cloud; the
-            same answers sooner, where operations themselves have one thread each.
+        max_gap_s: See :class:`~pointata_core.inference.session_base.Session`.
+        tolerance_s: See there.
+        overlap: Leave the image encoder to a second thread while the first one is at the cloud.
     """
 
-    state_bytes = 0
-    can_look_ahead = False
+    takes_images = True
 
     def __init__(
         self,
@@ -108,137 +80,119 @@ class CameraSession:
         *,
         overlap: bool = False,
     ) -> None:
-        self.device = torch.device(device)
-        self._aside = Aside() if overlap else NotAside()
-        self.guard = TimeGuard(round(max_gap_s * 1e9), round(tolerance_s * 1e9))
-        self._use(bundle)
-
-    def _use(self, bundle: CameraBundle) -> None:
-        self.network = bundle.network.to(self.device).eval()
+        super().__init__(device, max_gap_s, tolerance_s, overlap)
         self.bundle = bundle
+        self.network = bundle.network.to(self.device).eval()
+
+    def submit(self, frame: Frame) -> PendingResult | Skipped:
+        """Predict at once: no frame waits for another one. See :meth:`Session.submit`."""
+        points = np.ascontiguousarray(frame.points, dtype=np.float32)
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise ValueError(f'points have shape {points.shape}, expected (N, 3)')
+        decision = self.guard.check(frame.stamp_ns, frame.frame_id)
+        if isinstance(decision, Skip):
+            return Skipped(decision.reason, frame.stamp_ns)
+        reset = decision.reason if isinstance(decision, Reset) else None
+        pending: PendingResult = LazyValue(
+            lambda: self._predict(points, frame.stamp_ns, frame.view, reset)
+        )
+        pending.result()
+        self.frames_in_history += 1
+        return pending
+
+    def ingest(self, frame: Frame) -> Skipped | None:
+        """Note that a cloud came; there is no history that it could enter."""
+        decision = self.guard.check(frame.stamp_ns, frame.frame_id)
+        return Skipped(decision.reason, frame.stamp_ns) if isinstance(decision, Skip) else None
+
+    def reset(self, reason: ResetReason = ResetReason.REQUESTED) -> None:
+        """Start afresh; the next result gives the reason."""
+        self.guard.reset(reason)
         self.frames_in_history = 0
 
-    @torch.inference_mode()
-    def step(
+    # ------------------------------------------------------------------ parts
+
+    def _predict(
         self,
         points: np.ndarray,
         stamp_ns: int,
-        features: Mapping[str, np.ndarray] | None = None,
-        frame_id: str = '',
-        transform: np.ndarray | None = None,
-        groundwork: None = None,
-        view: CameraView | None = None,
-    ) -> CameraResult | Skipped:
-        """Answer one cloud.
-
-        Args:
-            points: (N, 3) metres in the sensor frame; NaN, infinity and N = 0 are fine.
-            stamp_ns: When it was taken, nanoseconds; strictly increasing in a stream.
-            features: Not used by such a network.
-            frame_id: Coordinate frame; another one counts as a fresh start.
-            transform: Not used: there is no history to be moved.
-            groundwork: Nothing is done for a cloud before its turn.
-            view: What the camera saw at that time, if anything.
-
-        Returns:
-            The answer, or :class:`Skipped` for a duplicate or out-of-order stamp.
-
-        Raises:
-            ValueError: ``points`` is not (N, 3).
-        """
-        points = np.ascontiguousarray(points, dtype=np.float32)
-        if points.ndim != 2 or points.shape[1] != 3:
-            raise ValueError(f'points have shape {points.shape}, expected (N, 3)')
-        decision = self.guard.check(stamp_ns, frame_id)
-        if isinstance(decision, Skip):
-            return Skipped(decision.reason, stamp_ns)
-        reset = decision.reason if isinstance(decision, Reset) else None
+        view: CameraView | None,
+        reset: ResetReason | None,
+    ) -> CameraResult:
         watch = Stopwatch(self.device)
         kept, voxels = self._voxelise(points)
-        seen, pixels = _nothing_seen()
+        visible, pixels = np.empty(0, np.int64), np.empty((0, 2), np.int64)
         if view is not None:
-            seen, pixels = self._see(points, kept, view)
-        maps = None
-        if view is not None and len(seen):
-            maps = Once(lambda: self.network.image_net(self._image_tensor(view.image)))
-            self._aside.begin(maps)
+            visible, pixels = self._project(points, kept, view)
+        features: LazyValue[Tensor] | None = None
+        if view is not None and len(visible):
+            features = LazyValue(lambda: self.network.image_net(self._image_tensor(view.image)))
+            if self.overlap:
+                features.start()
         watch.lap('prepare')
         try:
             cloud = self._describe(voxels)
             probabilities = self.network.cloud_main(cloud).softmax(dim=1)
             watch.lap('network')
-            if maps is not None:
-                rows = torch.from_numpy(np.searchsorted(kept, seen)).to(self.device)
-                found = maps()
+            if view is not None and features is not None:
+                rows = torch.from_numpy(np.searchsorted(kept, visible)).to(self.device)
+                image_features = features.result()
                 watch.lap('image')
-                self._join(probabilities, found, cloud, rows, self._scaled(pixels, view))
+                scaled = self._scaled(pixels, view)
+                self._fuse(probabilities, image_features, cloud, rows, scaled)
                 watch.lap('fusion')
         finally:
-            if maps is not None:
-                maps.close()
-        labels, scores, bad = _spread(probabilities, kept, len(points))
+            if features is not None:
+                features.close()
+        labels, scores, non_finite = _propagate(probabilities, kept, len(points))
         watch.lap('propagate')
-        self.frames_in_history += 1
         return CameraResult(
-            labels, scores, None, watch.timings_ms, stamp_ns, reset, len(kept), bad, seen, pixels
+            labels,
+            scores,
+            None,
+            watch.timings_ms,
+            stamp_ns,
+            reset,
+            len(kept),
+            non_finite,
+            visible,
+            pixels,
         )
 
-    def ingest(
-        self,
-        points: np.ndarray,
-        stamp_ns: int,
-        features: Mapping[str, np.ndarray] | None = None,
-        frame_id: str = '',
-        transform: np.ndarray | None = None,
-        groundwork: None = None,
-    ) -> Skipped | None:
-        """Note that a cloud came; there is no state that it could enter."""
-        decision = self.guard.check(stamp_ns, frame_id)
-        return Skipped(decision.reason, stamp_ns) if isinstance(decision, Skip) else None
-
-    def reset(self, reason: ResetReason = ResetReason.REQUESTED) -> None:
-        """Begin afresh; the next result names the reason."""
-        self.guard.reset(reason)
-        self.frames_in_history = 0
-
-    def swap(self, bundle: CameraBundle) -> None:
-        """Serve another camera bundle from the next cloud on; on an error the old one stays."""
-        self._use(bundle)
-        self.guard.reset(ResetReason.BUNDLE_CHANGED)
-
-    @property
-    def resets(self) -> Counter[ResetReason]:
-        """Fresh starts so far, by reason."""
-        return self.guard.resets
-
-    # ------------------------------------------------------------------ parts
+    def _synthetic_view(self) -> CameraView:
+        preparation = self.bundle.manifest.preparation
+        width, height = preparation.resize or preparation.training_crop or _WARM_UP_IMAGE
+        ahead = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+        lens = np.array([[width / 2, 0, width / 2], [0, width / 2, height / 2], [0, 0, 1]])
+        image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+        return CameraView(image, Camera(lens), ahead)
 
     def _voxelise(self, points: np.ndarray) -> tuple[np.ndarray, Tensor]:
         """Which points have a voxel, (M,), and (M, 4) int64 voxel and sample of each."""
         edge = self.bundle.manifest.preparation.voxel_m
         grid = self.network.cloud_net.grid
         kept = np.flatnonzero(np.isfinite(points).all(axis=1))
-        places = points[kept].astype(np.float64) / edge
-        if len(places):
-            low, high = places.min(axis=0), places.max(axis=0)
+        positions = points[kept].astype(np.float64) / edge
+        if len(positions):
+            low, high = positions.min(axis=0), positions.max(axis=0)
             # Along an axis that is too long for the grid, it lies about the sensor.
             low = np.where(np.floor(high - low) < grid, low, -grid / 2)
-            voxels = np.floor(places - low)
+            voxels = np.floor(positions - low)
             inside = ((voxels >= 0) & (voxels < grid)).all(axis=1)
-            kept, places = kept[inside], voxels[inside]
-        voxels = torch.from_numpy(np.pad(places.astype(np.int64), ((0, 0), (0, 1))))
+            kept, positions = kept[inside], voxels[inside]
+        voxels = torch.from_numpy(np.pad(positions.astype(np.int64), ((0, 0), (0, 1))))
         return kept, voxels.to(self.device)
 
-    def _see(
+    def _project(
         self, points: np.ndarray, kept: np.ndarray, view: CameraView
     ) -> tuple[np.ndarray, np.ndarray]:
         """Points that have a voxel and a pixel, and their pixels in the camera's image."""
         size = view.image.shape[:2]
-        seen, pixels = pixels_of(points[kept], view.camera, view.camera_from_lidar, size)
-        return kept[seen], pixels
+        visible, pixels = pixels_of(points[kept], view.camera, view.camera_from_lidar, size)
+        return kept[visible], pixels
 
     def _image_tensor(self, image: np.ndarray) -> Tensor:
-        """(1, 3, H, W) in [0, 1], of the size that the network wants."""
+        """(1, 3, H, W) in [0, 1], of the size that the network takes."""
         tensor = torch.from_numpy(np.array(image)).to(self.device)  # it may be read-only
         tensor = tensor.permute(2, 0, 1).unsqueeze(0).float() / 255
         size = self.bundle.manifest.preparation.resize
@@ -263,24 +217,26 @@ class CameraSession:
             return torch.empty(0, net.out_channels, device=self.device)
         return net(voxels, torch.ones(len(voxels), 1, device=self.device))
 
-    def _join(
-        self, probabilities: Tensor, maps: Tensor, cloud: Tensor, rows: Tensor, pixels: Tensor
+    def _fuse(
+        self,
+        probabilities: Tensor,
+        image_features: Tensor,
+        cloud: Tensor,
+        rows: Tensor,
+        pixels: Tensor,
     ) -> None:
-        """Let the camera have its say about the points in ``rows``, in place."""
-        network, where = self.network, (pixels,)
-        fused = None if network.fusion is None else network.fusion(maps, cloud[rows], where)
-        image, _ = network.image_heads(gather_pixels(maps, where), fused)
+        """Average the probabilities of ``rows`` with those of the image head, in place."""
+        network, fused = self.network, None
+        if network.fusion is not None:
+            fused = network.fusion(image_features, cloud[rows], (pixels,))
+        image, _ = network.image_heads(gather_pixels(image_features, (pixels,)), fused)
         probabilities[rows] = (probabilities[rows] + image.softmax(dim=1)) / 2
 
 
-def _nothing_seen() -> tuple[np.ndarray, np.ndarray]:
-    return np.empty(0, np.int64), np.empty((0, 2), np.int64)
-
-
-def _spread(
+def _propagate(
     probabilities: Tensor, kept: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Labels and their probabilities for all points, and how many answers were no numbers."""
+    """Labels and their probabilities for all points, and how many are NaN."""
     labels = np.full(count, UNLABELLED, np.uint16)
     scores = np.zeros(count, np.float32)
     if not len(kept):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be done for a frame before its turn: everything that needs no history.
+"""The part of a frame that needs no history, and so can be computed before its turn.
 
 Voxels, tokens and the description of the voxels follow from the cloud alone; blocks, adapters and
-heads need the frame before. So one thread may lay the groundwork of a frame while another is still
-at the frame before it.
+heads need the frame before. So one thread may precompute a frame while another is still at the
+frame before it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pointata_core.inference.background import Once
+from pointata_core.inference.background import LazyValue
 from pointata_core.inference.preparation import FramePreparer, PreparedFrame
 from pointata_core.models.point.geometry import TokenGeometry, point_geometry, token_geometry
 from pointata_core.models.point.heads.segmentation_head import DescribedPoints
@@ -24,7 +24,7 @@ from pointata_core.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True, eq=False)
-class Groundwork:
+class PrecomputedFrame:
     """A frame without its history.
 
     Attributes:
@@ -49,79 +49,78 @@ class Groundwork:
     voxels: Tensor
     columns: Tensor | None
     geometry: TokenGeometry
-    tokens: Once[Tensor] | None
-    described: Once[DescribedPoints] | None
+    tokens: LazyValue[Tensor] | None
+    described: LazyValue[DescribedPoints] | None
     laps: Mapping[str, float]
 
-    @classmethod
-    def lay(
-        cls,
-        points: np.ndarray,
-        features: Mapping[str, np.ndarray] | None,
-        origin: np.ndarray | None,
-        preparer: FramePreparer,
-        network: PointATA,
-        device: torch.device,
-    ) -> Groundwork:
-        """Find the voxels and the places of the tokens; the rest can wait for another thread."""
-        watch = Stopwatch(device)
-        frame = preparer.prepare(points, features, origin)
-        watch.lap('prepare')
-        voxels = frame.points.unsqueeze(0).to(device)
-        columns = None if frame.features is None else frame.features.unsqueeze(0).to(device)
-        geometry = token_geometry(voxels, None, network.config.geometry)
-        watch.lap('geometry')
-        return cls(
-            points, origin, preparer, network, frame, voxels, columns, geometry,
-            _tokens(network, voxels, columns, geometry),
-            _described(network, voxels, columns, geometry),
-            watch.laps,
-        )  # fmt: skip
-
     @property
-    def rest(self) -> tuple[Once, ...]:
-        """What another thread may do, in this order."""
-        # Tokens are wanted at once: a first thread that waits had better do them itself.
-        return tuple(work for work in (self.described, self.tokens) if work is not None)
+    def lazy_parts(self) -> tuple[LazyValue, ...]:
+        """What a second thread may compute, in this order."""
+        # Tokens are needed at once: a first thread that waits had better compute them itself.
+        return tuple(part for part in (self.described, self.tokens) if part is not None)
 
-    def fits(
+    def matches(
         self,
         points: np.ndarray,
         origin: np.ndarray | None,
         preparer: FramePreparer,
         network: PointATA,
     ) -> bool:
-        """Whether this is what would be laid now for ``points``, and still there."""
+        """Whether :func:`precompute` would return the same now, and nothing was cancelled."""
         return (
             self.points is points
             and self.origin is origin
             and self.preparer is preparer
             and self.network is network
-            and not any(work.is_void for work in self.rest)
+            and not any(part.cancelled() for part in self.lazy_parts)
         )
 
-    def forgo(self) -> None:
-        """Leave undone what no thread is at; does not wait."""
-        for work in self.rest:
-            work.forgo()
+    def cancel(self) -> None:
+        """Compute no part that no thread has begun; does not wait."""
+        for part in self.lazy_parts:
+            part.cancel()
 
     def close(self) -> None:
-        """Leave the rest undone; once this returns no thread is at it."""
-        for work in self.rest:
-            work.close()
+        """Cancel and forget the lazy parts; once this returns no thread computes them."""
+        for part in self.lazy_parts:
+            part.close()
+
+
+def precompute(
+    points: np.ndarray,
+    features: Mapping[str, np.ndarray] | None,
+    origin: np.ndarray | None,
+    preparer: FramePreparer,
+    network: PointATA,
+    device: torch.device,
+) -> PrecomputedFrame:
+    """Find the voxels and the positions of the tokens; the other parts are left lazy."""
+    watch = Stopwatch(device)
+    frame = preparer.prepare(points, features, origin)
+    watch.lap('prepare')
+    voxels = frame.points.unsqueeze(0).to(device)
+    columns = None if frame.features is None else frame.features.unsqueeze(0).to(device)
+    geometry = token_geometry(voxels, None, network.config.geometry)
+    watch.lap('geometry')
+    return PrecomputedFrame(
+        points, origin, preparer, network, frame, voxels, columns, geometry,
+        _tokens(network, voxels, columns, geometry),
+        _described(network, voxels, columns, geometry),
+        watch.laps,
+    )  # fmt: skip
 
 
 def _tokens(
     network: PointATA, voxels: Tensor, columns: Tensor | None, geometry: TokenGeometry
-) -> Once[Tensor] | None:
+) -> LazyValue[Tensor] | None:
     if network.config.embedder_frames > 1:
         return None
-    return Once(lambda: network.embed(voxels, columns, geometry))
+    return LazyValue(lambda: network.embed(voxels, columns, geometry))
 
 
 def _described(
     network: PointATA, voxels: Tensor, columns: Tensor | None, geometry: TokenGeometry
-) -> Once[DescribedPoints] | None:
+) -> LazyValue[DescribedPoints] | None:
     head = network.segmentation_head
     if head is None:
         return None
@@ -130,4 +129,4 @@ def _described(
         points = point_geometry(voxels, None, geometry, network.config.geometry)
         return head.describe(voxels, columns, points)
 
-    return Once(describe)
+    return LazyValue(describe)

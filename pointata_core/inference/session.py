@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One input's stream: frames in, an answer for every point out, with nothing recomputed.
+"""One input's stream: frames in, a prediction for every point out, with nothing recomputed.
 
-Node, bag evaluation and training validation all call this class. Same frames, same labels.
+Node, bag evaluation and training validation all use this class. Same frames, same labels.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,43 +16,34 @@ import torch
 
 from pointata_core.bundles.preparation_config import PreparationConfig
 from pointata_core.errors import ConfigError
-from pointata_core.inference.background import Aside, NotAside, Once
-from pointata_core.inference.frame_result import (
-    STAGES,
-    FrameResult,
-    Heads,
-    Skipped,
-    Unfinished,
-    ask_heads,
-)
-from pointata_core.inference.precompute import Groundwork
+from pointata_core.inference.background import LazyValue
+from pointata_core.inference.frames import STAGES, Frame, FrameResult, PendingResult, Skipped
+from pointata_core.inference.heads import HeadOutput, lazy_heads, lazy_result
+from pointata_core.inference.precompute import PrecomputedFrame, precompute
 from pointata_core.inference.preparation import FramePreparer
-from pointata_core.inference.time_rules import Reset, ResetReason, Skip, TimeGuard, TimeState
+from pointata_core.inference.session_base import Session
+from pointata_core.inference.time_rules import Reset, ResetReason, Skip, TimeState
 from pointata_core.models.point.stream_state import StreamState
 from pointata_core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from pointata_core.bundles.bundle import Bundle
 
-__all__ = ['STAGES', 'FrameResult', 'Skipped', 'StreamingSession', 'Unfinished']
+__all__ = ['STAGES', 'Frame', 'FrameResult', 'Skipped', 'StreamingSession']
+
+_FEWEST_VOXELS = 8
 
 
-class StreamingSession:
-    """The streaming state of one input over a bundle.
-
-    Not thread-safe: one thread owns a session; only :meth:`look_ahead` may be called by another.
+class StreamingSession(Session):
+    """The temporal state of one input over a bundle.
 
     Args:
-        bundle: Skill and backbone, as :func:`~pointata_core.bundles.bundle.load_bundle` gives.
+        bundle: Skill and backbone, as :func:`~pointata_core.bundles.bundle.load_bundle` returns.
         device: Where to run; the bundle's network is moved there.
-        max_gap_s: A longer pause between two stamps starts a new history.
-        tolerance_s: A stamp at most this much behind is disorder (skipped), not a jump.
+        max_gap_s: See :class:`~pointata_core.inference.session_base.Session`.
+        tolerance_s: See there.
         overlap: Leave to a second thread what needs no history: of this frame while the first
-            thread is at the tokens, of the next one (:meth:`look_ahead`) while it is at this one.
-            The same answers sooner, where operations themselves have one thread each.
-
-    Attributes:
-        aside: The second thread, or that there is none.
+            thread is at the tokens, of the next one (:meth:`precompute`) while it is at this one.
     """
 
     def __init__(
@@ -64,212 +55,150 @@ class StreamingSession:
         *,
         overlap: bool = False,
     ) -> None:
-        self.device = torch.device(device)
-        self.aside = Aside() if overlap else NotAside()
-        self.guard = TimeGuard(round(max_gap_s * 1e9), round(tolerance_s * 1e9))
-        self._use(bundle)
-
-    def _use(self, bundle: Bundle) -> None:
+        super().__init__(device, max_gap_s, tolerance_s, overlap)
         preparation = PreparationConfig.from_dict(bundle.manifest.preparation)
-        network = bundle.network
-        wanted = tuple(network.config.features)
+        wanted = tuple(bundle.network.config.features)
         if tuple(preparation.features) != wanted:
             raise ConfigError(
                 f'bundle {bundle.manifest.name}: preparation.features are '
                 f'{tuple(preparation.features)}, the network expects {wanted}'
             )
-        network = network.to(self.device).eval()
-        # Nothing above changed this session: a bundle that fails leaves the old one serving.
-        self.bundle, self.network = bundle, network
+        self.bundle = bundle
+        self.network = bundle.network.to(self.device).eval()
         self.preparer = FramePreparer(preparation)
         self._forget()
 
     def _forget(self) -> None:
         self._state = self.network.initial_state()
-        self._heads: Once[Heads] | None = None  # of the frame before, if there was one
+        self._heads: LazyValue[HeadOutput] | None = None  # of the frame before, if there was one
         self._origin: np.ndarray | None = None
         self.frames_in_history = 0
-
-    @property
-    def can_look_ahead(self) -> bool:
-        """Whether there is a second thread for what is begun before its turn."""
-        return isinstance(self.aside, Aside)
 
     # ------------------------------------------------------------------ frames
 
     @torch.inference_mode()
-    def step(
-        self,
-        points: np.ndarray,
-        stamp_ns: int,
-        features: Mapping[str, np.ndarray] | None = None,
-        frame_id: str = '',
-        transform: np.ndarray | None = None,
-        groundwork: Groundwork | None = None,
-    ) -> FrameResult | Skipped:
-        """Answer one frame.
-
-        Args:
-            points: ``(N, 3)`` metres in the sensor frame; NaN, infinity and N = 0 are fine.
-            stamp_ns: When the frame was taken, nanoseconds; strictly increasing in a stream.
-            features: Sensor fields by name, each ``(N,)``.
-            frame_id: Coordinate frame; another one starts a new history.
-            transform: ``(4, 4)`` taking the sensor frame of the last answered frame into this one;
-                ``None`` for no ego-motion compensation.
-            groundwork: What :meth:`look_ahead` gave for these points and features. It is closed,
-                and done again where it does not fit what has happened since.
-
-        Returns:
-            The answer, or :class:`Skipped` for a duplicate or out-of-order stamp.
-        """
-        unfinished = self.begin(points, stamp_ns, features, frame_id, transform, groundwork)
-        return unfinished if isinstance(unfinished, Skipped) else unfinished()
-
-    @torch.inference_mode()
-    def ingest(
-        self,
-        points: np.ndarray,
-        stamp_ns: int,
-        features: Mapping[str, np.ndarray] | None = None,
-        frame_id: str = '',
-        transform: np.ndarray | None = None,
-        groundwork: Groundwork | None = None,
-    ) -> Skipped | None:
-        """Take a frame into the temporal state without spreading an answer to its points."""
-        unfinished = self.begin(points, stamp_ns, features, frame_id, transform, groundwork)
-        if isinstance(unfinished, Skipped):
-            return unfinished
-        self._heads()
-        return None
-
-    @torch.inference_mode()
-    def begin(
-        self,
-        points: np.ndarray,
-        stamp_ns: int,
-        features: Mapping[str, np.ndarray] | None = None,
-        frame_id: str = '',
-        transform: np.ndarray | None = None,
-        groundwork: Groundwork | None = None,
-    ) -> Skipped | Unfinished:
-        """Take a frame through the blocks and leave the rest to whoever wants the answer.
-
-        Another thread may call what this gives, while this one is at the next frame; that one is
-        taken through the blocks at once, and then waits for the heads of this one. If those fail,
-        they fail here once more; :meth:`reset` helps.
-
-        Args:
-            points: These and the rest as for :meth:`step`.
-            stamp_ns: See there.
-            features: See there.
-            frame_id: See there.
-            transform: See there.
-            groundwork: See there.
-
-        Returns:
-            Called, it gives the answer; or :class:`Skipped`.
-        """
+    def submit(self, frame: Frame) -> PendingResult | Skipped:
+        """Take a frame through the blocks; its heads run when the result is asked for."""
         with ExitStack() as undo:
-            if groundwork is not None:
-                undo.callback(groundwork.close)
-            decision = self.guard.check(stamp_ns, frame_id)
+            if frame.precomputed is not None:
+                undo.callback(frame.precomputed.close)
+            decision = self.guard.check(frame.stamp_ns, frame.frame_id)
             if isinstance(decision, Skip):
-                return Skipped(decision.reason, stamp_ns)
+                return Skipped(decision.reason, frame.stamp_ns)
             reset = decision.reason if isinstance(decision, Reset) else None
             if reset is not None:
                 self._forget()
-            laid = self._fitting(groundwork, points, features)
-            undo.callback(laid.close)
-            watch = self._move_on(laid, transform)
+            precomputed = self._matching(frame)
+            undo.callback(precomputed.close)
+            heads, laps = self._advance(precomputed, frame.transform)
             undo.pop_all()  # the heads need it
-        return Unfinished(self._heads, laid, watch.laps, stamp_ns, reset)
+        return lazy_result(heads, precomputed, laps, frame.stamp_ns, reset)
+
+    def ingest(self, frame: Frame) -> Skipped | None:
+        """Take a frame into the history without spreading predictions to its points."""
+        pending = self.submit(frame)
+        if isinstance(pending, Skipped):
+            return pending
+        self._settled_state()
+        return None
+
+    @property
+    def can_precompute(self) -> bool:
+        """Whether there is a second thread."""
+        return self.overlap
 
     @torch.inference_mode()
-    def look_ahead(
+    def precompute(
         self, points: np.ndarray, features: Mapping[str, np.ndarray] | None = None
-    ) -> Groundwork:
-        """Do for a frame what needs no history, before its turn; on any thread.
-
-        Args:
-            points: As for :meth:`step`, which must be given the same array.
-            features: As for :meth:`step`.
-
-        Returns:
-            For :meth:`step` or :meth:`ingest`. Part of it may still be under way on the second
-            thread; ``close`` it if the frame never has its turn.
-        """
-        groundwork = Groundwork.lay(
+    ) -> PrecomputedFrame:
+        """Compute voxels, tokens and descriptions; see :meth:`Session.precompute`."""
+        precomputed = precompute(
             points, features, self._origin, self.preparer, self.network, self.device
         )
-        self.aside.begin(*groundwork.rest)
-        return groundwork
+        if self.overlap:
+            for part in precomputed.lazy_parts:
+                part.start()
+        return precomputed
 
-    def _fitting(
-        self,
-        groundwork: Groundwork | None,
-        points: np.ndarray,
-        features: Mapping[str, np.ndarray] | None,
-    ) -> Groundwork:
-        """The groundwork, if it is what would be laid now, else a new one."""
-        if groundwork is not None:
-            if groundwork.fits(points, self._origin, self.preparer, self.network):
-                return groundwork
-            groundwork.close()
-        return self.look_ahead(points, features)
+    def _matching(self, frame: Frame) -> PrecomputedFrame:
+        """The precomputed frame, if it is what would be computed now, else a new one."""
+        precomputed = frame.precomputed
+        if precomputed is not None:
+            if precomputed.matches(frame.points, self._origin, self.preparer, self.network):
+                return precomputed
+            precomputed.close()
+        return self.precompute(frame.points, frame.features)
 
-    def _move_on(self, groundwork: Groundwork, transform: np.ndarray | None) -> Stopwatch:
+    def _advance(
+        self, precomputed: PrecomputedFrame, transform: np.ndarray | None
+    ) -> tuple[LazyValue[HeadOutput], Mapping[str, float]]:
         """Take the frame through the blocks, and the state with it."""
-        frame = groundwork.frame
+        frame = precomputed.frame
         if len(frame.points):
             self._origin = frame.origin
-        watch = Stopwatch(self.device, groundwork.laps)
+        watch = Stopwatch(self.device, precomputed.laps)
         motion = None
         if transform is not None and self.frames_in_history:
             motion = self.preparer.motion(transform, frame.origin).to(self.device)
         encoded, state = self.network.encode_step(
-            groundwork.voxels,
+            precomputed.voxels,
             self._state,
-            groundwork.columns,
+            precomputed.columns,
             motion=motion,
-            geometry=groundwork.geometry,
-            tokens=groundwork.tokens and groundwork.tokens(),
+            geometry=precomputed.geometry,
+            tokens=None if precomputed.tokens is None else precomputed.tokens.result(),
         )
         watch.lap('network')
-        before = self._heads
-        if before is not None:
-            before()  # in order, and never more than two frames unanswered
-        heads = ask_heads(self.network, encoded, groundwork, before or self._state.readout_memory)
+        previous = self._heads
+        if previous is not None:
+            previous.result()  # in order, and at most two frames have pending heads
+        heads = lazy_heads(
+            self.network, encoded, precomputed, previous or self._state.readout_memory
+        )
         self._state, self._heads = state, heads
         self.frames_in_history += 1
-        return watch
+        return heads, watch.laps
 
     def _settled_state(self) -> StreamState:
-        """The state after the last frame, its heads asked."""
+        """The state after the last frame and its heads."""
         if self._heads is None:
             return self._state
-        return self._state.with_readout(self._heads().memory)
+        return self._state.with_readout(self._heads.result().memory)
 
     # ------------------------------------------------------------------ state
 
     def reset(self, reason: ResetReason = ResetReason.REQUESTED) -> None:
-        """Drop the history; the next frame's result names the reason."""
+        """Drop the history; the result of the next frame gives the reason."""
         self.guard.reset(reason)
         self._forget()
-
-    def swap(self, bundle: Bundle) -> None:
-        """Serve another bundle from the next frame on; on an error the old one stays."""
-        self._use(bundle)
-        self.guard.reset(ResetReason.BUNDLE_CHANGED)
-
-    @property
-    def resets(self) -> Counter[ResetReason]:
-        """Histories dropped so far, by reason."""
-        return self.guard.resets
 
     @property
     def state_bytes(self) -> int:
         """Bytes that this stream keeps between frames."""
         return self._state.nbytes
+
+    @property
+    def window_frames(self) -> int:
+        """Frames that can influence a prediction."""
+        return self.network.receptive_field
+
+    @property
+    def voxel_limit(self) -> int:
+        """Voxels per frame that are allowed now."""
+        return self.preparer.config.max_voxels
+
+    @property
+    def bundle_voxel_limit(self) -> int:
+        """Voxels per frame that the bundle allows."""
+        return PreparationConfig.from_dict(self.bundle.manifest.preparation).max_voxels
+
+    def halve_voxel_limit(self) -> bool:
+        """Halve the voxels per frame unless that was done before; every point is still labelled."""
+        if self.voxel_limit < self.bundle_voxel_limit:
+            return False
+        voxels = max(_FEWEST_VOXELS, self.voxel_limit // 2)
+        self.preparer = FramePreparer(replace(self.preparer.config, max_voxels=voxels))
+        return True
 
     def save_state(self) -> dict[str, torch.Tensor]:
         """Return the stream's whole state as named CPU tensors, ready for safetensors."""

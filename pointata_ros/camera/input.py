@@ -21,19 +21,20 @@ from pointata_core.inference.camera_calibration import (
     camera_from_info,
     parse_pose,
 )
-from pointata_core.inference.camera_session import CameraView
+from pointata_core.inference.frames import CameraView, PendingResult
 from pointata_core.io.cloud import Cloud
 from pointata_core.io.messages.image_message import (
     RejectedImage,
     decode_compressed_image,
     decode_image,
 )
-from pointata_ros.camera.mounting import StaticMountings
-from pointata_ros.camera.pairs import CameraPairs, Expected
-from pointata_ros.node.gate import GatedCallbackGroup
-from pointata_ros.node.transforms import TransformListener, TransformMissing
+from pointata_ros.camera.pairs import CameraPairs, ExpectedImage
+from pointata_ros.flow_control import FlowControlledGroup
 from pointata_ros.parameters.table import NodeSettings
 from pointata_ros.qos import input_profile, overrides
+from pointata_ros.transforms.ego_motion import TransformMissing
+from pointata_ros.transforms.listener import TransformListener
+from pointata_ros.transforms.static_mountings import StaticMountings
 
 
 class CameraInput:
@@ -73,7 +74,9 @@ class CameraInput:
         self._info: CameraInfo | None = None
         self._camera: tuple[CameraInfo, Camera] | None = None
         holds_back = now.policy == 'block'
-        gate = GatedCallbackGroup(lambda: not (holds_back and pairs.is_ahead and has_waiting()))
+        flow_control = FlowControlledGroup(
+            lambda: not (holds_back and pairs.is_ahead and has_waiting())
+        )
         image_type = CompressedImage if self._is_compressed else Image
         self._subscriptions = [
             node.create_subscription(
@@ -86,7 +89,7 @@ class CameraInput:
             )
             for kind, name, callback, group in (
                 (CameraInfo, 'camera_info', self._take_info, None),
-                (image_type, 'image', self._take_image, gate),
+                (image_type, 'image', self._take_image, flow_control),
             )
         ]
 
@@ -96,13 +99,13 @@ class CameraInput:
         info, image = (one.topic_name for one in self._subscriptions)
         return info, image
 
-    def expect(self, stamp_ns: int) -> Expected:
+    def expect(self, stamp_ns: int) -> ExpectedImage | None:
         """A cloud arrived: look for its image from now on."""
         return self.pairs.expect(stamp_ns, self._settings().image_wait)
 
-    def view(self, expected: Expected, cloud: Cloud) -> CameraView | None:
-        """What the camera saw of a cloud; None (counted, and warned of) if that is not known."""
-        found = self.pairs.take(expected)
+    def view(self, image: ExpectedImage | None, cloud: Cloud) -> CameraView | None:
+        """What the camera saw of a cloud; None (counted, and logged) if that is unknown."""
+        found = None if image is None else self.pairs.take(image)
         if found is None:
             return self._without('missing', self._why_none(cloud.stamp_ns))
         stamp_ns, message = found
@@ -119,8 +122,13 @@ class CameraInput:
             return self._without('uncalibrated', f'{self.topics[0]}: {error}')
         except TransformMissing as error:
             return self._without('no_transform', f'{error}; publish it, or set camera_extrinsics')
-        self.pairs.served('paired', offset_ns=stamp_ns - cloud.stamp_ns)
+        self.pairs.count('paired', offset_ns=stamp_ns - cloud.stamp_ns)
         return view
+
+    def count(self, pending: PendingResult) -> None:
+        """Count the points of a prediction, and those of them that the camera saw."""
+        result = pending.result()
+        self.pairs.count_points(len(result.labels), result.points_with_camera)
 
     def close(self) -> None:
         """Stop listening."""
@@ -128,8 +136,8 @@ class CameraInput:
             self._node.destroy_subscription(one)
 
     def _without(self, outcome: str, why: str, reason: str = '') -> None:
-        text = f'answered by the LiDAR alone: {why}'
-        self.pairs.served(outcome, text)
+        text = f'labelled by the LiDAR alone: {why}'
+        self.pairs.count(outcome, text)
         self._warn(f'camera.{outcome}.{reason}', text)
 
     def _why_none(self, stamp_ns: int) -> str:
@@ -166,6 +174,21 @@ class CameraInput:
     def _take_image(self, message: Any) -> None:
         stamp = message.header.stamp
         self.pairs.arrived(stamp.sec * 1_000_000_000 + stamp.nanosec, message)
+
+
+class NoCamera:
+    """The input has no camera."""
+
+    def expect(self, stamp_ns: int) -> ExpectedImage | None:
+        """No image."""
+        return None
+
+    def view(self, image: ExpectedImage | None, cloud: Cloud) -> CameraView | None:
+        """Nothing was seen."""
+        return None
+
+    def count(self, pending: PendingResult) -> None:
+        """Nothing to count."""
 
 
 def check_camera_settings(settings: NodeSettings) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Brings clouds and images together while both arrive; knows nothing of ROS.
+"""Pairs clouds and images while both arrive; does not import ROS.
 
 A cloud is paired from the moment it arrives, not when it has its turn: one that waits in a queue
 keeps the image that belongs to it, however many have come since.
@@ -22,8 +22,8 @@ _REMEMBERED = 64
 _FAR_AHEAD = 8
 
 
-class Expected:
-    """A cloud that may be given an image.
+class ExpectedImage:
+    """The image of a cloud, received or expected.
 
     Attributes:
         stamp_ns: Of the cloud.
@@ -43,10 +43,10 @@ class CameraSnapshot:
     Attributes:
         counts: Clouds by outcome (``paired``, ``missing``, ``undecodable``, ``uncalibrated``,
             ``no_transform``), and ``late``: of the missing, those whose image came after all.
-        points: Points answered, since the node was configured.
-        points_with_camera: Of these, those that the camera had a part in.
+        points: Points labelled, since the node was configured.
+        points_with_camera: Of these, those whose prediction used an image.
         images: Images that arrived.
-        trouble: Why the last cloud was answered without an image; empty if it was not.
+        trouble: Why the last cloud was labelled without an image; empty if it was not.
         offset_ms: Stamp of the last cloud's image after that of the cloud.
     """
 
@@ -70,17 +70,17 @@ class CameraPairs:
         self._changed = threading.Condition()
         self._images: RecentImages[Any] = RecentImages()
         # Clouds that are dropped elsewhere vanish from here by themselves.
-        self._expected: WeakSet[Expected] = WeakSet()
-        self._unserved: deque[int] = deque(maxlen=_REMEMBERED)
+        self._expected: WeakSet[ExpectedImage] = WeakSet()
+        self._unpaired: deque[int] = deque(maxlen=_REMEMBERED)
         self._last_cloud_ns: int | None = None
         self._counts: Counter[str] = Counter()
         self._points = self._with_camera = self._arrived = 0
         self._trouble = ''
         self._offset_ms: float | None = None
 
-    def expect(self, stamp_ns: int, wait_s: float = 0.0) -> Expected:
+    def expect(self, stamp_ns: int, wait_s: float = 0.0) -> ExpectedImage:
         """A cloud arrived; it may wait so long for its image."""
-        expected = Expected(stamp_ns, time.perf_counter() + wait_s)
+        expected = ExpectedImage(stamp_ns, time.perf_counter() + wait_s)
         with self._changed:
             self._last_cloud_ns = stamp_ns
             expected.found = self._images.nearest(stamp_ns, self._tolerance_ns())
@@ -100,8 +100,8 @@ class CameraPairs:
                     best = abs(one.found[0] - one.stamp_ns)
                 if distance < best:
                     one.found = stamp_ns, image
-            for stamp in [s for s in self._unserved if abs(stamp_ns - s) <= tolerance_ns]:
-                self._unserved.remove(stamp)
+            for stamp in [s for s in self._unpaired if abs(stamp_ns - s) <= tolerance_ns]:
+                self._unpaired.remove(stamp)
                 self._counts['late'] += 1
             self._changed.notify_all()
 
@@ -117,7 +117,7 @@ class CameraPairs:
                 return False
             return self._images.count_after(last_ns + self._tolerance_ns()) >= _FAR_AHEAD
 
-    def take(self, expected: Expected) -> tuple[int, Any] | None:
+    def take(self, expected: ExpectedImage) -> tuple[int, Any] | None:
         """Stamp and image of a cloud, after waiting as long as it may; None without."""
         with self._changed:
             left_s = expected.until_s - time.perf_counter()
@@ -125,7 +125,7 @@ class CameraPairs:
                 self._changed.wait_for(lambda: expected.found is not None, left_s)
             self._expected.discard(expected)
             if expected.found is None:
-                self._unserved.append(expected.stamp_ns)
+                self._unpaired.append(expected.stamp_ns)
             return expected.found
 
     def why_none(self, stamp_ns: int) -> str:
@@ -140,15 +140,15 @@ class CameraPairs:
             f'image_tolerance is {1e3 * self._tolerance_s():.0f} ms'
         )
 
-    def served(self, outcome: str, trouble: str = '', offset_ns: int | None = None) -> None:
+    def count(self, outcome: str, trouble: str = '', offset_ns: int | None = None) -> None:
         """Count what became of a cloud; ``trouble`` says why it has no image."""
         with self._changed:
             self._counts[outcome] += 1
             self._trouble = trouble
             self._offset_ms = None if offset_ns is None else offset_ns * 1e-6
 
-    def answered(self, points: int, with_camera: int) -> None:
-        """Count the points of an answer."""
+    def count_points(self, points: int, with_camera: int) -> None:
+        """Count the points of a prediction."""
         with self._changed:
             self._points += points
             self._with_camera += with_camera
@@ -157,7 +157,7 @@ class CameraPairs:
         """Forget images and clouds: time jumped."""
         with self._changed:
             self._images.clear()
-            self._unserved.clear()
+            self._unpaired.clear()
             self._expected.clear()
             self._last_cloud_ns = None
 

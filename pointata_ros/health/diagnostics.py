@@ -38,7 +38,7 @@ class ModelFacts:
         state_bytes: Size of the stream's temporal state.
         frames_in_history: Frames that the state has seen since it began.
         resets: Fresh starts of the state, by reason.
-        window_frames: Frames that can influence an answer: the state is warm when it has seen them.
+        window_frames: Frames that can influence a prediction: the state is warm once it has seen them.
         voxels: Voxels per cloud at most; fewer than the bundle asks for after a shortage of memory.
         full_voxels: Voxels that the bundle asks for.
         memory: Bytes by kind: ``device_allocated``, ``device_reserved``, ``process``.
@@ -97,7 +97,7 @@ def diagnostics(
     input_name: str = '',
     camera: CameraSnapshot | None = None,
 ) -> DiagnosticArray:
-    """All that the node knows about itself and one input.
+    """The diagnostics of one input.
 
     Args:
         node_name: Fully qualified; begins the name of each status.
@@ -105,8 +105,8 @@ def diagnostics(
         snapshot: Counters and timings.
         model: Facts about the model.
         settings: Limits.
-        waiting: Clouds in the mailbox.
-        found: What :func:`all_findings` says.
+        waiting: Clouds in the input queue.
+        found: From :func:`all_findings`.
         input_name: Stands before the name of each status, if inputs have names.
         camera: What is known of the input's camera, if it has one.
     """
@@ -203,16 +203,16 @@ def _processing_status(
         word = f'{word}; last error: {snapshot.last_error}'
     dropped = snapshot.dropped.total()
     values: dict[str, object] = {
-        'answered': snapshot.answered,
+        'published': snapshot.published,
         'dropped': dropped,
         **_by_reason('dropped', snapshot.dropped),
-        'ingested_without_answer': snapshot.ingested,
+        'ingested_only': snapshot.ingested,
         'gaps': snapshot.gaps,
         'waiting': waiting,
         'non_finite_voxels': snapshot.non_finite,
         'uncompensated': snapshot.uncompensated,
         **_durations(found),
-        'points_answered': snapshot.points,
+        'points_published': snapshot.points,
         'unlabelled_ratio': snapshot.unlabelled / snapshot.points if snapshot.points else None,
     }
     for stage, samples in snapshot.timings_ms.items():

@@ -3,7 +3,7 @@
 
 A fault that happens again and again is one *episode*. It begins with its first occurrence and is
 over when nothing like it happened for ``CALM_S``. The level follows from how long the episode
-lasts; the log hears of each change once, however many clouds are affected.
+lasts; each change is logged once, however many clouds are affected.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class Fault(str, Enum):
     """What can be wrong with the clouds or with what is done to them."""
 
     REJECTED = 'rejected'  # clouds break the rules of their message type
-    UNANSWERED = 'unanswered'  # legal clouds are dropped without anybody having asked for it
-    SLOW = 'slow'  # answers take longer than max_latency
+    DROPPED = 'dropped'  # legal clouds are dropped although no setting demands it
+    SLOW = 'slow'  # results take longer than max_latency
     FAILED = 'failed'  # the network or the device fails
-    NON_FINITE = 'non_finite'  # the network's answer is not a number
+    NON_FINITE = 'non_finite'  # the prediction is not finite
     NO_TRANSFORM = 'no_transform'  # the sensor's motion is unknown
 
     __str__ = str.__str__
@@ -98,12 +98,12 @@ def findings(
 
 
 class FaultLog:
-    """Tells the log once when a finding appears, becomes an error, or is over.
+    """Logs once when a finding appears, becomes an error, or is over.
 
     Args:
         warning: Where warnings go.
         error: Where errors go.
-        info: Where good news goes.
+        info: Where the end of a fault goes.
     """
 
     def __init__(

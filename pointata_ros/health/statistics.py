@@ -2,7 +2,7 @@
 """What became of every cloud: counters and recent timings, shared by the threads of the node.
 
 Every cloud that arrives ends in exactly one of three places, so at rest
-``received == answered + sum(dropped) + sum(rejected)``.
+``received == published + sum(dropped) + sum(rejected)``.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _WINDOW = 256
 
 
 class DropReason(str, Enum):
-    """Why a legal cloud got no answer."""
+    """Why a legal cloud was not published."""
 
     SUPERSEDED = 'superseded'  # a newer one was waiting
-    OVERFLOW = 'overflow'  # pushed out of the full mailbox
+    OVERFLOW = 'overflow'  # replaced by a newer one in the full queue
     RATE_LIMIT = 'rate_limit'  # parameter max_rate
     DUPLICATE_STAMP = 'duplicate_stamp'
     OUT_OF_ORDER = 'out_of_order'
@@ -38,13 +38,13 @@ class DropReason(str, Enum):
     __str__ = str.__str__
 
 
-# Drops that somebody asked for are no fault.
+# Drops that a setting demands are no fault.
 _FAULT_OF = {
-    DropReason.SUPERSEDED: Fault.UNANSWERED,
-    DropReason.OVERFLOW: Fault.UNANSWERED,
-    DropReason.DUPLICATE_STAMP: Fault.UNANSWERED,
-    DropReason.OUT_OF_ORDER: Fault.UNANSWERED,
-    DropReason.CLOCK_JUMP: Fault.UNANSWERED,
+    DropReason.SUPERSEDED: Fault.DROPPED,
+    DropReason.OVERFLOW: Fault.DROPPED,
+    DropReason.DUPLICATE_STAMP: Fault.DROPPED,
+    DropReason.OUT_OF_ORDER: Fault.DROPPED,
+    DropReason.CLOCK_JUMP: Fault.DROPPED,
     DropReason.ERROR: Fault.FAILED,
     DropReason.OUT_OF_MEMORY: Fault.FAILED,
     DropReason.DEVICE_LOST: Fault.FAILED,
@@ -57,26 +57,26 @@ class Snapshot:
 
     Attributes:
         received: Clouds that reached the node.
-        answered: Clouds whose result was published.
-        ingested: Clouds that entered the temporal state without an answer.
+        published: Clouds whose result was published.
+        ingested: Clouds that entered the temporal state and were not published.
         gaps: Clouds that did neither.
-        dropped: Clouds without an answer, by :class:`DropReason`.
+        dropped: Clouds that were not published, by :class:`DropReason`.
         rejected: Illegal clouds, by the codec's reason.
-        lost: Clouds which the middleware says it lost on the way.
-        points: Points answered.
+        lost: Clouds which the middleware lost on the way, by its own account.
+        points: Points published.
         unlabelled: Of these, points without a class.
         timings_ms: Recent samples by stage.
         arrivals_ns: Times on the node's clock at which recent clouds arrived.
         stamps_ns: Stamps of recent clouds, in order of arrival.
         last_error: Text of the last failure, empty if there was none.
-        non_finite: Voxels whose answer was not a number.
+        non_finite: Voxels whose prediction was not finite.
         uncompensated: Clouds that went on without their ego motion.
         taken_s: When this was taken, steady clock.
         faults: What is wrong at the moment.
     """
 
     received: int = 0
-    answered: int = 0
+    published: int = 0
     ingested: int = 0
     gaps: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -120,15 +120,15 @@ class Statistics:
             self._arrivals.append(now_ns)
             self._stamps.append(stamp_ns)
 
-    def answered(self, points: int, unlabelled: int, timings_ms: Mapping[str, float]) -> None:
+    def published(self, points: int, unlabelled: int, timings_ms: Mapping[str, float]) -> None:
         """A result was published."""
         with self._lock:
-            self._counts.update(answered=1, points=points, unlabelled=unlabelled)
+            self._counts.update(published=1, points=points, unlabelled=unlabelled)
             for stage, milliseconds in timings_ms.items():
                 self._timings.setdefault(stage, deque(maxlen=_WINDOW)).append(milliseconds)
 
     def dropped(self, reason: DropReason, *, ingested: bool = False) -> None:
-        """A legal cloud got no answer; ``ingested`` if it entered the temporal state."""
+        """A legal cloud was not published; ``ingested`` if it entered the temporal state."""
         with self._lock:
             self._dropped[str(reason)] += 1
             self._counts['ingested' if ingested else 'gaps'] += 1
@@ -142,12 +142,12 @@ class Statistics:
             self._episodes.add(Fault.REJECTED, reason, self._now_s())
 
     def slow(self, latency_s: float) -> None:
-        """An answer took ``latency_s``, which is longer than allowed."""
+        """A result took ``latency_s``, which is longer than allowed."""
         with self._lock:
             self._episodes.add(Fault.SLOW, f'the last took {latency_s:.3f} s', self._now_s())
 
     def non_finite(self, voxels: int) -> None:
-        """The network's answer for ``voxels`` voxels, 0 = the action, was not a number."""
+        """The prediction for ``voxels`` voxels, 0 = the action, was not finite."""
         with self._lock:
             self._counts['non_finite'] += voxels
             detail = f'{voxels} voxels' if voxels else 'the action'
@@ -157,7 +157,7 @@ class Statistics:
         """The motion up to a cloud is unknown; ``used`` if the cloud goes on without it."""
         with self._lock:
             self._counts['uncompensated'] += used
-            detail = 'went on without compensation' if used else 'skipped'
+            detail = 'used without compensation' if used else 'skipped'
             self._episodes.add(Fault.NO_TRANSFORM, detail, self._now_s())
 
     def lost(self, count: int) -> None:
@@ -184,7 +184,7 @@ class Statistics:
                     name: self._counts[name]
                     for name in (
                         'received',
-                        'answered',
+                        'published',
                         'ingested',
                         'gaps',
                         'lost',

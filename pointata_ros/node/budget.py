@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a node that is short of time can still afford for a cloud that a newer one has overtaken."""
+"""How much time a node that is too slow may spend on clouds that newer ones supersede."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ _STAGES_OF_INGESTING = ('decode', 'transform', 'prepare', 'geometry', 'network')
 
 
 class IngestBudget:
-    """Compares what answering and ingesting a cloud cost with the time between two clouds.
+    """Compares the cost of a cloud, published or ingested only, with the time between two clouds.
 
-    A node that is slower than its sensor catches up only if the clouds it passes over cost less
+    A node that is slower than its sensor catches up only if superseded clouds cost less
     than the sensor's period; medians of the last few keep one slow frame from deciding. One that
     was only held up for a while catches up by itself; that is told by means of many.
     """
 
     def __init__(self) -> None:
         self._costs_s: deque[float] = deque(maxlen=_WINDOW)
-        self._turns_s: deque[float] = deque(maxlen=_LONG_WINDOW)
+        self._worker_s: deque[float] = deque(maxlen=_LONG_WINDOW)
         self._arrivals_s: deque[float] = deque(maxlen=_LONG_WINDOW + 1)
 
     def arrived(self, now_s: float) -> None:
         """A cloud arrived at ``now_s`` on a steady clock."""
         self._arrivals_s.append(now_s)
 
-    def answered(self, timings_ms: Mapping[str, float], turn_s: float) -> None:
-        """An answered cloud went through every stage that ingesting has: learn from it.
+    def record(self, timings_ms: Mapping[str, float], worker_s: float) -> None:
+        """Learn from a published cloud, which went through every stage that ingesting has.
 
         Args:
-            timings_ms: By stage, whichever thread was at it.
-            turn_s: How long the worker was at it.
+            timings_ms: By stage, on whichever thread.
+            worker_s: How long the worker was busy with it.
         """
-        self._turns_s.append(turn_s)
+        self._worker_s.append(worker_s)
         cost_ms = sum(timings_ms.get(stage, 0.0) for stage in _STAGES_OF_INGESTING)
         self._costs_s.append(cost_ms * 1e-3)
 
@@ -52,15 +52,15 @@ class IngestBudget:
         return median(self._costs_s) <= share * period_s
 
     def keeps_up(self, inputs: int) -> bool:
-        """True if clouds as they have come can all be answered, so that a delay passes.
+        """True if clouds as they have come can all be published, so that a delay passes.
 
         Args:
             inputs: How many share the worker.
         """
         period_s = self._period_s(_LONG_WINDOW)
-        if not self._turns_s or period_s is None:
+        if not self._worker_s or period_s is None:
             return False
-        return fmean(self._turns_s) <= _KEEPING_UP * period_s / inputs
+        return fmean(self._worker_s) <= _KEEPING_UP * period_s / inputs
 
     def _period_s(self, window: int) -> float | None:
         arrivals = list(self._arrivals_s)[-(window + 1) :]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cloud subscription: takes a reference to each message and hands it to the mailbox."""
+"""The cloud subscription: takes a reference to each message and puts it into the queue."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from rclpy.qos import QoSProfile, qos_policy_name_from_kind
 from sensor_msgs.msg import PointCloud2
 
 from pointata_ros.compat import subscription_callbacks
+from pointata_ros.flow_control import FlowControlledGroup
 from pointata_ros.health.hints import explain_loss, explain_silence
 from pointata_ros.health.statistics import DropReason, Statistics
-from pointata_ros.node.arrival import Arrival
-from pointata_ros.node.gate import GatedCallbackGroup
-from pointata_ros.node.input_queue import Mailbox
+from pointata_ros.node.input_queue import InputQueue
+from pointata_ros.node.received_cloud import ReceivedCloud
 from pointata_ros.parameters.table import NodeSettings
 from pointata_ros.qos import input_profile, overrides
 
 
 class CloudInput:
-    """Subscription and mailbox of one activation.
+    """Subscription and input queue of one activation.
 
     Args:
-        node: The node that listens.
+        node: The node that subscribes.
         topic: Where clouds come from, as the node writes it.
         settings: Policy and queue size.
-        take_in: Called with every message, for what the mailbox hands over.
+        receive: Called with every message, for what enters the queue.
         statistics: Where clouds are counted.
         warn: Called with a kind and a sentence; throttled by the callee.
-        changed: What the mailbox notifies.
+        changed: What the queue notifies.
     """
 
     def __init__(
@@ -38,33 +38,33 @@ class CloudInput:
         node: Node,
         topic: str,
         settings: NodeSettings,
-        take_in: Callable[[PointCloud2], Arrival],
+        receive: Callable[[PointCloud2], ReceivedCloud],
         statistics: Statistics,
         warn: Callable[[str, str], None],
         changed: threading.Condition,
     ) -> None:
         self._node = node
         self._unresolved_topic = topic
-        self._take_in = take_in
+        self._make = receive
         self._statistics = statistics
         self._warn = warn
         self._has_arrived = False
         self.profile: QoSProfile = input_profile(settings.policy, settings.queue_size)
-        self.mailbox: Mailbox[Arrival] = Mailbox(
+        self.queue: InputQueue[ReceivedCloud] = InputQueue(
             settings.policy,
             settings.queue_size,
-            on_overflow=lambda arrival: self._drop(arrival, DropReason.OVERFLOW),
-            # The gate of ``latest`` never closes; waking for nothing costs a millisecond a cloud.
+            on_overflow=lambda received: self._drop(received, DropReason.OVERFLOW),
+            # ``latest`` always has room; waking for nothing costs a millisecond a cloud.
             on_room=self._wake_executor if settings.policy == 'block' else _ignore,
             changed=changed,
         )
-        is_open = (lambda: self.mailbox.has_room) if settings.policy == 'block' else (lambda: True)
+        holds_back = settings.policy == 'block'
         self._subscription = node.create_subscription(
             PointCloud2,
             topic,
             self._receive,
             self.profile,
-            callback_group=GatedCallbackGroup(is_open),
+            callback_group=FlowControlledGroup(lambda: not holds_back or self.queue.has_room),
             event_callbacks=subscription_callbacks(self._meet_incompatible, self._lose),
             qos_overriding_options=overrides(),
         )
@@ -87,14 +87,14 @@ class CloudInput:
 
     def discard(self, reason: DropReason) -> None:
         """Drop whatever waits."""
-        for arrival in self.mailbox.drain():
-            self._drop(arrival, reason)
+        for received in self.queue.drain():
+            self._drop(received, reason)
 
     def close(self) -> None:
-        """Stop listening; clouds that still wait are counted as dropped."""
+        """Unsubscribe; clouds that still wait are counted as dropped."""
         self._node.destroy_subscription(self._subscription)
-        for arrival in self.mailbox.close():
-            self._drop(arrival, DropReason.DEACTIVATED)
+        for received in self.queue.close():
+            self._drop(received, DropReason.DEACTIVATED)
 
     def _receive(self, message: PointCloud2) -> None:
         self._has_arrived = True
@@ -102,12 +102,12 @@ class CloudInput:
         self._statistics.arrived(
             self._node.get_clock().now().nanoseconds, stamp.sec * 1_000_000_000 + stamp.nanosec
         )
-        arrival = self._take_in(message)
-        if not self.mailbox.put(arrival):
-            self._drop(arrival, DropReason.DEACTIVATED)
+        received = self._make(message)
+        if not self.queue.put(received):
+            self._drop(received, DropReason.DEACTIVATED)
 
-    def _drop(self, arrival: Arrival, reason: DropReason) -> None:
-        arrival.abandon()
+    def _drop(self, received: ReceivedCloud, reason: DropReason) -> None:
+        received.cancel()
         self._statistics.dropped(reason)
 
     def _meet_incompatible(self, event) -> None:

@@ -12,8 +12,9 @@ deactivate    stop them, drop the temporal states, take markers away; the bundle
 cleanup       release everything; also on shutdown and on error
 ============  ====================================================================================
 
-Threads: the executor thread answers parameters, services and transitions and hands clouds over; the
-worker owns sessions and device; transforms are heard on a third; skills are loaded on a fourth.
+Threads: the executor thread serves parameters, services and transitions and queues clouds; the
+worker owns sessions and device, and publishes unless the next cloud waits: then the publisher does.
+Transforms arrive on a thread of their own, and bundles are loaded on another.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -29,23 +31,29 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from pointata_core.errors import ConfigError
+from pointata_core.inference.failures import release_memory
+from pointata_core.inference.session_base import Session
 from pointata_core.inference.threads import choose_threads
 from pointata_core.inference.time_rules import ResetReason
 from pointata_ros.camera.input import check_camera_settings
-from pointata_ros.camera.mounting import StaticMountings
-from pointata_ros.health.banner import banner
 from pointata_ros.health.clock_guard import ClockGuard
-from pointata_ros.health.monitor import Monitor
 from pointata_ros.health.throttle import Throttle
 from pointata_ros.node.lifecycle import Broken, transition
-from pointata_ros.node.recovery import Recovery, release_memory
-from pointata_ros.node.skill import Skill, make_session, prepare_skill
+from pointata_ros.node.monitor import Monitor
+from pointata_ros.node.pipeline import Pipeline
+from pointata_ros.node.received_cloud import ReceivedCloud
+from pointata_ros.node.recovery import Recovery
+from pointata_ros.node.scheduler import Scheduler
+from pointata_ros.node.skill import load_skill
 from pointata_ros.node.skill_server import SkillServer
+from pointata_ros.node.startup_log import startup_text
 from pointata_ros.node.stream import Stream
-from pointata_ros.node.transforms import EgoMotion, NoEgoMotion, TransformListener
 from pointata_ros.node.worker import Worker
 from pointata_ros.parameters.server import ParameterServer
 from pointata_ros.parameters.table import NodeSettings
+from pointata_ros.transforms.ego_motion import EgoMotion, NoEgoMotion
+from pointata_ros.transforms.listener import TransformListener
+from pointata_ros.transforms.static_mountings import StaticMountings
 
 _STOP_TIMEOUT_S = 10.0
 
@@ -59,7 +67,7 @@ class PerceptionNode(LifecycleNode):
 
     Attributes:
         streams: Its inputs, one by default; none while it is unconfigured.
-        skills: What answers them.
+        skills: What serves them.
 
     Raises:
         ConfigError: A parameter given at start is illegal.
@@ -109,12 +117,12 @@ class PerceptionNode(LifecycleNode):
                     self, settings.fixed_frame, lambda: self.settings.transform_timeout
                 )
                 stack.callback(self._drop_transforms)
-            skill = prepare_skill(settings.bundle, settings.device, settings.precision)
-            if skill.has_camera:
+            skill = load_skill(settings.bundle, settings.device, settings.precision)
+            if skill.loaded.takes_images:
                 self._prepare_camera(settings, stack)
             stack.callback(self._drop_streams)
             for name in settings.inputs or ('',):
-                self._add_stream(name, skill)
+                self._add_stream(name, skill.loaded.session(settings.max_gap))
             self._monitor.open()
             stack.callback(self._monitor.close)
             self._broken = ''
@@ -126,33 +134,34 @@ class PerceptionNode(LifecycleNode):
 
     @transition
     def on_activate(self, state: LifecycleState) -> None:
-        """Begin to listen and to answer."""
+        """Subscribe, and start to work."""
         settings = self.settings
         with ExitStack() as stack:
-            changed, recovery = threading.Condition(), Recovery(len(self.streams))
-            lanes = []
+            scheduler: Scheduler[Pipeline, ReceivedCloud] = Scheduler()
+            publisher = ThreadPoolExecutor(1, 'publisher')
+            stack.callback(publisher.shutdown)
+            recovery = Recovery(len(self.streams))
+            pipelines = []
             for stream in self.streams:
-                stack.callback(self._forget, stream)
-                # A camera network has no history that the sensor's motion could be taken out of.
-                moves = settings.fixed_frame and stream.pairs is None
-                ego_motion = EgoMotion(self._transforms.look_up) if moves else NoEgoMotion()
-                lanes.append(
-                    stream.listen(
-                        ego_motion,
-                        recovery,
-                        self._give_up,
-                        len(self.streams),
-                        changed,
-                        self._transforms or self._mountings,
+                stack.callback(self._deactivate, stream)
+                pipelines.append(
+                    stream.activate(
+                        scheduler=scheduler,
+                        publisher=publisher,
+                        ego_motion=self._ego_motion(stream),
+                        mountings=self._transforms or self._mountings,
+                        recovery=recovery,
+                        inputs=len(self.streams),
+                        give_up=self._give_up,
                     )
                 )
             with self._ownership:
-                self._worker = Worker(lanes, changed, self._report_failure)
+                self._worker = Worker(scheduler, pipelines, self._report_failure)
                 self._worker.start()
             stack.callback(self._stop_worker)
             # Closed before the worker is: nothing new may arrive while it ends.
             for stream in self.streams:
-                stack.callback(stream.stop_listening)
+                stack.callback(stream.unsubscribe)
             if settings.policy == 'latest':
                 stack.callback(
                     ClockGuard(self.get_clock(), settings.max_gap, self._clock_jumped).close
@@ -164,11 +173,13 @@ class PerceptionNode(LifecycleNode):
                 timer = self.create_timer(period_s, callback, clock=self._steady_clock)
                 stack.callback(self.destroy_timer, timer)
             self._active = stack.pop_all()
-        self.get_logger().info(banner(self.skills.current, settings, self.streams))
+        skill = self.skills.current
+        assert skill is not None  # since configure
+        self.get_logger().info(startup_text(skill, settings, self.streams))
 
     @transition
     def on_deactivate(self, state: LifecycleState) -> None:
-        """Stop listening; keep the bundle."""
+        """Unsubscribe; keep the bundle."""
         if self._broken:
             raise Broken(self._broken)
         self._active.close()
@@ -188,7 +199,7 @@ class PerceptionNode(LifecycleNode):
         try:
             self.release()
         except Exception:
-            self.get_logger().error(f'release broke:\n{traceback.format_exc()}')
+            self.get_logger().error(f'release failed:\n{traceback.format_exc()}')
         return TransitionCallbackReturn.SUCCESS
 
     def release(self) -> None:
@@ -211,32 +222,38 @@ class PerceptionNode(LifecycleNode):
     def _stop_worker(self) -> None:
         with self._ownership:
             worker, self._worker = self._worker, None
-        if not worker.stop(_STOP_TIMEOUT_S):
+        if worker is not None and not worker.stop(_STOP_TIMEOUT_S):
             raise RuntimeError(f'the worker is still busy after {_STOP_TIMEOUT_S:g} s')
 
-    def _forget(self, stream: Stream) -> None:
+    def _ego_motion(self, stream: Stream) -> EgoMotion | NoEgoMotion:
+        # A camera network has no history that the sensor's motion could be taken out of.
+        if self._transforms is None or stream.session.takes_images:
+            return NoEgoMotion()
+        return EgoMotion(self._transforms.look_up)
+
+    def _deactivate(self, stream: Stream) -> None:
         if not self._broken:  # a device that failed cannot make a new state
             stream.session.reset(ResetReason.REQUESTED)
-        stream.forget()
+        stream.deactivate()
 
     def _close_skills(self) -> None:
         with self._ownership:
             self.skills.close()
 
-    def _add_stream(self, name: str, skill: Skill) -> None:
-        session = make_session(skill, self.settings)
+    def _add_stream(self, name: str, session: Session) -> None:
         self.streams += (Stream(self, name, session, lambda: self.settings, self._warn),)
 
     def _prepare_camera(self, settings: NodeSettings, stack: ExitStack) -> None:
-        """Check what a camera needs, and hear of its mounting."""
+        """Check what a camera needs, and subscribe to its mounting."""
         check_camera_settings(settings)
         if self._transforms is None and not settings.camera_extrinsics:
             self._mountings = StaticMountings(self)
             stack.callback(self._drop_mountings)
 
     def _drop_mountings(self) -> None:
-        self._mountings.close()
-        self._mountings = None
+        if self._mountings is not None:
+            self._mountings.close()
+            self._mountings = None
 
     def _drop_streams(self) -> None:
         streams, self.streams = self.streams, ()
@@ -244,8 +261,9 @@ class PerceptionNode(LifecycleNode):
             stream.outputs.close()
 
     def _drop_transforms(self) -> None:
-        self._transforms.close()
-        self._transforms = None
+        if self._transforms is not None:
+            self._transforms.close()
+            self._transforms = None
 
     # ------------------------------------------------------------------ parameters
 
@@ -272,10 +290,16 @@ class PerceptionNode(LifecycleNode):
     # ------------------------------------------------------------------ while active
 
     def _publish_diagnostics(self) -> None:
-        skills = self.skills
-        self._monitor.publish(
-            self.streams, skills.current, skills.refused, self._worker, self.settings, self._broken
-        )
+        skill = self.skills.current
+        if skill is not None:
+            self._monitor.publish(
+                self.streams,
+                skill,
+                self.skills.refused,
+                self._worker,
+                self.settings,
+                self._broken,
+            )
 
     def _hint(self) -> None:
         for stream in self.streams:
@@ -288,18 +312,20 @@ class PerceptionNode(LifecycleNode):
             self._transforms.clear()
         for stream in self.streams:
             stream.clock_jumped()
-            self._worker.between_frames(partial(stream.pipeline.reset, ResetReason.CLOCK_JUMP))
+            if stream.pipeline is not None:
+                self._between_frames(partial(stream.pipeline.reset, ResetReason.CLOCK_JUMP))
 
     def _give_up(self, reason: str) -> None:
-        """The device failed for good: go on on the CPU if asked to, else stop. On the worker."""
+        """The device failed for good: continue on the CPU if so configured, else stop. On the worker."""
         if self._broken:
             return
-        on_cpu = self.skills.current.device.device.type == 'cpu'
+        skill = self.skills.current
+        on_cpu = skill is not None and skill.loaded.device.device.type == 'cpu'
         if self.settings.device_failure == 'cpu' and not on_cpu:
             try:
                 self.skills.move_to_cpu(reason)
             except Exception as error:
-                reason = f'{reason}; going on on the CPU failed too: {error}'
+                reason = f'{reason}; continuing on the CPU failed too: {error}'
             else:
                 return
         self._broken = reason
@@ -307,9 +333,9 @@ class PerceptionNode(LifecycleNode):
             self.executor.create_task(self._stop_broken)
 
     def _stop_broken(self) -> None:
-        """Tell everybody, then go through error processing back to unconfigured."""
+        """Publish the reason, then go through error processing back to unconfigured."""
         if self._worker is None:
-            return  # somebody else deactivated the node meanwhile
+            return  # the node was deactivated meanwhile
         try:
             self._publish_diagnostics()
             self._monitor.flush()

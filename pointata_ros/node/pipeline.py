@@ -4,35 +4,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import suppress
 from time import perf_counter
 
 from sensor_msgs.msg import PointCloud2
 
-from pointata_core.inference.background import HandedOver
-from pointata_core.inference.session import FrameResult, Skipped, StreamingSession
+from pointata_core.inference.background import LazyValue
+from pointata_core.inference.frames import CameraView, Frame, PendingResult, Skipped
+from pointata_core.inference.session_base import Session
 from pointata_core.inference.time_rules import ResetReason
 from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
+from pointata_ros.camera.input import CameraInput, NoCamera
 from pointata_ros.health.statistics import DropReason, Statistics
-from pointata_ros.node.arrival import Arrival, Decoded
 from pointata_ros.node.budget import IngestBudget
-from pointata_ros.node.publish_task import Reply
+from pointata_ros.node.publish_task import PublishTask
 from pointata_ros.node.publishers import Outputs
+from pointata_ros.node.received_cloud import ReceivedCloud
 from pointata_ros.node.recovery import Recovery, drop_reason
-from pointata_ros.node.transforms import EgoMotion, Motion, NoEgoMotion
 from pointata_ros.parameters.table import NodeSettings
+from pointata_ros.transforms.ego_motion import EgoMotion, Motion, NoEgoMotion
 
 # Stamps of a steady sensor jitter; without slack, max_rate at half the sensor's rate would often
-# pass over two clouds instead of one.
+# skip two clouds instead of one.
 _RATE_SLACK = 0.9
 
 
 class Pipeline:
-    """Takes clouds through one session. Not thread-safe: the worker owns it.
+    """Takes the clouds of one input through its session. Not thread-safe: the worker owns it.
 
     Args:
+        name: Of the input; empty for the only one.
         session: The temporal state.
         ego_motion: Where the sensor's motion comes from.
-        outputs: Where answers go.
+        camera: Where images come from.
+        outputs: Where results are published.
         statistics: Where everything is counted.
         settings: Called once per cloud: the parameters as they are now.
         warn: Called with a kind and a sentence about a cloud that could not be used; throttled
@@ -40,23 +46,32 @@ class Pipeline:
         give_up: Called with the reason when the device cannot be used any more; may give this
             pipeline another session.
         recovery: What to do about failures; shared by the inputs of one device.
-        inputs: How many inputs share the worker, and with it the time for clouds without answer.
+        inputs: How many inputs share the worker, and with it the time for superseded clouds.
+        has_pending: Whether another cloud waits: then ``publisher`` publishes this one.
+        publisher: A thread of the node that publishes in order.
     """
 
     def __init__(
         self,
-        session: StreamingSession,
+        *,
+        name: str,
+        session: Session,
         ego_motion: EgoMotion | NoEgoMotion,
+        camera: CameraInput | NoCamera,
         outputs: Outputs,
         statistics: Statistics,
         settings: Callable[[], NodeSettings],
         warn: Callable[[str, str], None],
         give_up: Callable[[str], None],
         recovery: Recovery,
-        inputs: int = 1,
+        inputs: int,
+        has_pending: Callable[[], bool],
+        publisher: Executor,
     ) -> None:
+        self.name = name
         self.session = session
         self._ego_motion = ego_motion
+        self._camera = camera
         self._outputs = outputs
         self._statistics = statistics
         self._settings = settings
@@ -65,152 +80,154 @@ class Pipeline:
         self._budget = IngestBudget()
         self._recovery = recovery
         self._inputs = inputs
-        self._is_spoilt = False
-        # An answer that a second thread finishes, and how long the worker was at it.
-        self._late: tuple[HandedOver, Reply, float] | None = None
-        self._last_answer_ns: int | None = None
+        self._has_pending = has_pending
+        self._publisher = publisher
+        self._state_invalid = False
+        # A task that another thread runs, its end, and how long the worker took for the cloud.
+        self._publishing: tuple[PublishTask, LazyValue[None], float] | None = None
+        self._last_published_ns: int | None = None
         self.frame_id = ''
 
-    def receive(self, message: PointCloud2) -> Arrival:
-        """Take a message in, and begin on it where a second thread can; on any thread."""
-        arrival = Arrival(message)
+    def receive(self, message: PointCloud2) -> ReceivedCloud:
+        """Take a message in, and start on it where a second thread can; on any thread."""
+        stamp = message.header.stamp
+        image = self._camera.expect(stamp.sec * 1_000_000_000 + stamp.nanosec)
+        received = ReceivedCloud(message, image)
         session, settings = self.session, self._settings()
-        # Most clouds above a limited rate go unanswered.
-        if session.can_look_ahead and not settings.max_rate:
-            arrival.look_ahead(session, _limits(settings))
-        return arrival
+        # Most clouds above a limited rate are not published.
+        if session.can_precompute and not settings.max_rate:
+            received.start(session, _limits(settings))
+        return received
 
-    def answer(self, arrival: Arrival, somebody_waits: Callable[[], bool] = lambda: False) -> None:
-        """Answer a cloud, or count why not.
-
-        Args:
-            arrival: The cloud.
-            somebody_waits: Asked when the next cloud could be begun: if one waits, a second thread
-                finishes the answer to this one.
-        """
+    def process(self, received: ReceivedCloud) -> None:
+        """Label a cloud and publish it, or count why not."""
         began = perf_counter()
-        self._begin(arrival)
+        self._begin(received)
         settings = self._settings()
-        decoded = arrival.decoded(self.session, _limits(settings))
-        cloud = self._accept(decoded)
+        cloud = self._decode(received, settings)
         if cloud is None:
             return
         if self._exceeds_rate(cloud.stamp_ns, settings):
-            self._leave_unanswered(decoded, cloud, DropReason.RATE_LIMIT, settings)
+            self._ingest_only(received, cloud, DropReason.RATE_LIMIT, settings)
             return
-        reply = self._advance(arrival, decoded, cloud, settings)
-        if reply is None:
+        task = self._advance(received, cloud, settings)
+        if task is None:
             return
-        if not reply.is_cold:
-            self._last_answer_ns, self.frame_id = cloud.stamp_ns, cloud.frame_id
-        if somebody_waits() and self.session.can_look_ahead:
-            handed_over = self.session.aside.hand_over(reply)
-            self._late = (handed_over, reply, perf_counter() - began)
+        if not task.is_cold:
+            self._last_published_ns, self.frame_id = cloud.stamp_ns, cloud.frame_id
+        if self._has_pending() and self.session.can_precompute:
+            self._publish_later(task, perf_counter() - began)
         else:
-            reply()
-            self._replied(reply, perf_counter() - began)
+            task.run()
+            self._published(task, perf_counter() - began)
 
-    def settle(self) -> None:
-        """Return once no answer is under way any more; raises what went wrong with it."""
-        late, self._late = self._late, None
-        if late is not None:
-            handed_over, reply, turn_s = late
-            handed_over.settle()
-            self._replied(reply, turn_s)
+    def finish_pending(self) -> None:
+        """Return once every result is published; raises what went wrong with it."""
+        publishing, self._publishing = self._publishing, None
+        if publishing is not None:
+            task, end, worker_s = publishing
+            end.result()
+            self._published(task, worker_s)
 
-    def _replied(self, reply: Reply, turn_s: float) -> None:
-        self._recovery.answered()
-        if reply.timings_ms:
-            self._budget.answered(reply.timings_ms, turn_s)
-        # What is not a number in the state would stay there for good.
-        self._is_spoilt |= not reply.is_sound
+    def _publish_later(self, task: PublishTask, worker_s: float) -> None:
+        """The background thread computes the result, and the publisher publishes it."""
+        end = LazyValue(task.run)
+        self._publishing = task, end, worker_s
+
+        def publish(_: object) -> None:
+            # A publisher that has ended: the worker has run the task itself.
+            with suppress(RuntimeError):
+                self._publisher.submit(end.run)
+
+        task.pending.start()
+        task.pending.add_done_callback(publish)
+
+    def _published(self, task: PublishTask, worker_s: float) -> None:
+        self._recovery.succeeded()
+        if task.timings_ms:
+            self._budget.record(task.timings_ms, worker_s)
+        # What is not finite in the state would stay there for good.
+        self._state_invalid |= not task.is_finite
 
     def _advance(
-        self, arrival: Arrival, decoded: Decoded, cloud: Cloud, settings: NodeSettings
-    ) -> Reply | None:
+        self, received: ReceivedCloud, cloud: Cloud, settings: NodeSettings
+    ) -> PublishTask | None:
         """Take a cloud through the blocks; ``None`` if it was dropped."""
-        ready = perf_counter()
+        decoded = perf_counter()
         motion = self._measure(cloud, settings)
         if motion is None:
-            arrival.abandon()
+            received.cancel()
             return None
-        moved = perf_counter()
-        unfinished = self._step(arrival, decoded, cloud, motion)
+        laps_ms = {'decode': received.decode_ms, 'transform': 1e3 * (perf_counter() - decoded)}
+        pending = self._submit(received, cloud, motion)
         try:
-            self.settle()
+            self.finish_pending()
         except Exception as error:
             # It is that of the cloud before; this one followed from it.
             self._statistics.dropped(drop_reason(error))
             raise
-        if isinstance(unfinished, Skipped):
-            self._statistics.dropped(DropReason(unfinished.reason.value))
+        if isinstance(pending, Skipped):
+            self._statistics.dropped(DropReason(pending.reason.value))
             return None
-        if self._is_spoilt:
-            # The answer to the cloud before has just shown it: once more, from a fresh state.
+        if self._state_invalid:
+            # The result of the cloud before has just shown it: again, from a fresh state.
             self.reset(ResetReason.REQUESTED)
-            return self._advance(arrival, decoded, cloud, settings)
+            return self._advance(received, cloud, settings)
         self._ego_motion.accept(motion)
-        return Reply(
-            arrival,
+        return PublishTask(
+            received,
             cloud,
-            unfinished,
-            {'decode': decoded.decode_ms, 'transform': 1e3 * (moved - ready)},
+            pending,
+            laps_ms,
             settings,
             self.session.frames_in_history < settings.min_history,
             self._outputs,
             self._statistics,
         )
 
-    def _step(
-        self, arrival: Arrival, decoded: Decoded, cloud: Cloud, motion: Motion
-    ) -> Callable[[], FrameResult] | Skipped:
-        """Take a cloud through the session as far as the next one must wait for it."""
-        return self.session.begin(
-            cloud.points,
-            cloud.stamp_ns,
-            cloud.features,
-            cloud.frame_id,
-            motion.transform,
-            decoded.groundwork,
-        )
+    def _submit(
+        self, received: ReceivedCloud, cloud: Cloud, motion: Motion
+    ) -> PendingResult | Skipped:
+        view = self._camera.view(received.image, cloud)
+        pending = self.session.submit(_frame(received, cloud, motion, view))
+        if not isinstance(pending, Skipped):
+            self._camera.count(pending)
+        return pending
 
-    def pass_over(
-        self, arrival: Arrival, somebody_waits: Callable[[], bool] = lambda: False
-    ) -> None:
-        """A newer cloud is waiting; arguments as for :meth:`answer`.
+    def handle_superseded(self, received: ReceivedCloud) -> None:
+        """A newer cloud is waiting.
 
-        Answer this one all the same if it has hardly waited and the node was only held up; else
-        let it enter the temporal state if that is affordable.
+        Process this one all the same if it has hardly waited and the node was only held up; else
+        let it enter the temporal state if there is time for that.
         """
         settings = self._settings()
-        waited_s = perf_counter() - arrival.arrived_s
+        waited_s = perf_counter() - received.arrived_s
         if waited_s <= settings.patience and self._budget.keeps_up(self._inputs):
-            self.answer(arrival, somebody_waits)
+            self.process(received)
             return
-        self._begin(arrival)
+        self._begin(received)
         if not self._can_ingest(settings):
-            arrival.abandon()
+            received.cancel()
             self._statistics.dropped(DropReason.SUPERSEDED)
             return
-        decoded = arrival.decoded(self.session, _limits(settings))
-        cloud = self._accept(decoded)
+        cloud = self._decode(received, settings)
         if cloud is not None:
-            self._leave_unanswered(decoded, cloud, DropReason.SUPERSEDED, settings)
+            self._ingest_only(received, cloud, DropReason.SUPERSEDED, settings)
 
     def reset(self, reason: ResetReason) -> None:
-        """Begin afresh with the next cloud."""
+        """Start afresh with the next cloud."""
         self.session.reset(reason)
         self._ego_motion.reset()
-        self._last_answer_ns = None
-        self._is_spoilt = False
+        self._last_published_ns = None
+        self._state_invalid = False
 
     def fail(self, error: Exception) -> None:
-        """Count a cloud on which something broke; the state may be half new, so begin afresh."""
+        """Count a cloud on which something failed; the state may be half new: start afresh."""
         self._statistics.dropped(drop_reason(error))
         try:
-            self.settle()
+            self.finish_pending()
         except Exception as earlier:
-            # The answer to the cloud before, which broke on the same.
+            # The result of the cloud before, which failed on the same.
             self._statistics.dropped(drop_reason(earlier))
         self._statistics.failed(f'{type(error).__name__}: {error}')
         hopeless, note = self._recovery.after(error, self.session)
@@ -218,17 +235,17 @@ class Pipeline:
             self._warn('memory', note)
         if hopeless:
             self._give_up(hopeless)
-        self._is_spoilt = True
+        self._state_invalid = True
 
-    def _begin(self, arrival: Arrival) -> None:
-        """Leave a spoilt state behind; now, since a device in trouble may fail even in this."""
-        self._budget.arrived(arrival.arrived_s)
-        if self._is_spoilt:
+    def _begin(self, received: ReceivedCloud) -> None:
+        """Drop an invalid state now: a device in trouble may fail even in this."""
+        self._budget.arrived(received.arrived_s)
+        if self._state_invalid:
             self.reset(ResetReason.REQUESTED)
 
-    def _accept(self, decoded: Decoded) -> Cloud | None:
+    def _decode(self, received: ReceivedCloud, settings: NodeSettings) -> Cloud | None:
         """The cloud, unless it was rejected."""
-        cloud = decoded.cloud
+        cloud = received.decode(self.session, _limits(settings))
         if isinstance(cloud, Rejected):
             self._statistics.rejected(str(cloud.reason))
             self._warn(f'rejected.{cloud.reason}', f'cloud rejected: {cloud}')
@@ -236,7 +253,7 @@ class Pipeline:
         return cloud
 
     def _measure(self, cloud: Cloud, settings: NodeSettings) -> Motion | None:
-        """The sensor's motion, or ``None`` if the cloud must be skipped for want of it."""
+        """The sensor's motion, or ``None`` if the cloud must be skipped because it is unknown."""
         motion = self._ego_motion.measure(cloud.frame_id, cloud.stamp_ns)
         if not motion.missing:
             return motion
@@ -250,26 +267,19 @@ class Pipeline:
         self._statistics.dropped(DropReason.NO_TRANSFORM)
         return None
 
-    def _leave_unanswered(
-        self, decoded: Decoded, cloud: Cloud, reason: DropReason, settings: NodeSettings
+    def _ingest_only(
+        self, received: ReceivedCloud, cloud: Cloud, reason: DropReason, settings: NodeSettings
     ) -> None:
+        """Let a cloud that will not be published enter the temporal state, if there is time."""
         motion = None
         if not self._can_ingest(settings):
             self._statistics.dropped(reason)
         else:
             motion = self._measure(cloud, settings)
         if motion is None:
-            if decoded.groundwork is not None:
-                decoded.groundwork.forgo()
+            received.cancel()
             return
-        skipped = self.session.ingest(
-            cloud.points,
-            cloud.stamp_ns,
-            cloud.features,
-            cloud.frame_id,
-            motion.transform,
-            decoded.groundwork,
-        )
+        skipped = self.session.ingest(_frame(received, cloud, motion))
         if skipped is not None:
             self._statistics.dropped(DropReason(skipped.reason.value))
             return
@@ -280,10 +290,24 @@ class Pipeline:
         return self._budget.allows(settings.ingest_share / self._inputs)
 
     def _exceeds_rate(self, stamp_ns: int, settings: NodeSettings) -> bool:
-        if not settings.max_rate or settings.policy == 'block' or self._last_answer_ns is None:
+        if not settings.max_rate or settings.policy == 'block' or self._last_published_ns is None:
             return False
-        step_ns = stamp_ns - self._last_answer_ns
+        step_ns = stamp_ns - self._last_published_ns
         return 0 < step_ns < _RATE_SLACK * 1e9 / settings.max_rate
+
+
+def _frame(
+    received: ReceivedCloud, cloud: Cloud, motion: Motion, view: CameraView | None = None
+) -> Frame:
+    return Frame(
+        cloud.points,
+        cloud.stamp_ns,
+        cloud.features,
+        cloud.frame_id,
+        motion.transform,
+        view,
+        received.precomputed,
+    )
 
 
 def _limits(settings: NodeSettings) -> CloudLimits:

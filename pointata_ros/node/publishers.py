@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that the node says about a cloud, and the tables needed to read it."""
+"""The results of a cloud as messages, and the label tables needed to read them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -17,7 +16,7 @@ from vision_msgs.msg import Classification, LabelInfo, ObjectHypothesis, VisionC
 from visualization_msgs.msg import MarkerArray
 
 from pointata_core.bundles.manifest import Manifest
-from pointata_core.inference.session import FrameResult
+from pointata_core.inference.frames import FrameResult
 from pointata_core.io.cloud import Cloud
 from pointata_core.io.messages.point_cloud2 import encode_fields, fill_message, xyz_columns
 from pointata_ros.node.colours import ColourTable
@@ -38,18 +37,8 @@ _LABEL_TOPICS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """A cloud and what the session says about it; ``labels`` after the score threshold."""
-
-    header: Header
-    cloud: Cloud
-    result: FrameResult
-    labels: np.ndarray
-
-
 class Outputs:
-    """The publishers of one input's answers. Messages may be published from any thread.
+    """The publishers of one input's results. Messages may be published from any thread.
 
     Args:
         node: The node that publishes.
@@ -95,25 +84,44 @@ class Outputs:
         self._publish_labels('segmentation', classes, threshold)
         self._publish_labels('action', self._actions, 0.0)
 
-    def publish(self, answer: Answer, settings: NodeSettings) -> None:
-        """Publish all that the settings ask for and the bundle can say."""
+    def publish(
+        self,
+        header: Header,
+        cloud: Cloud,
+        result: FrameResult,
+        labels: np.ndarray,
+        settings: NodeSettings,
+    ) -> None:
+        """Publish all that the settings ask for and the bundle predicts.
+
+        Args:
+            header: Of the input message; the outputs have the same.
+            cloud: The cloud.
+            result: Its prediction.
+            labels: (N,) uint16, those of the prediction after the score threshold.
+            settings: Parameters.
+        """
         if self._has_segmentation:
-            if settings.publish_segmentation and self._is_heard('segmentation'):
-                self._publishers['segmentation'].publish(segmentation_message(answer))
-            if settings.publish_rgb and self._is_heard('segmentation_rgb'):
-                self._publishers['segmentation_rgb'].publish(rgb_message(answer, self._colours))
-        if answer.result.action is not None:
-            hypotheses = sorted_hypotheses(answer.result.action, self._actions)
+            if settings.publish_segmentation and self._has_subscribers('segmentation'):
+                self._publishers['segmentation'].publish(
+                    segmentation_message(header, cloud, labels, result.probabilities)
+                )
+            if settings.publish_rgb and self._has_subscribers('segmentation_rgb'):
+                self._publishers['segmentation_rgb'].publish(
+                    rgb_message(header, cloud, labels, self._colours)
+                )
+        if result.action is not None:
+            hypotheses = sorted_hypotheses(result.action, self._actions)
             if settings.publish_action:
                 self._publishers['action'].publish(
-                    Classification(header=answer.header, results=hypotheses)
+                    Classification(header=header, results=hypotheses)
                 )
-            if settings.publish_markers and self._is_heard('markers'):
+            if settings.publish_markers and self._has_subscribers('markers'):
                 best = hypotheses[0]
                 self._publishers['markers'].publish(
                     action_markers(
                         self._name,
-                        answer.header,
+                        header,
                         best.class_id,
                         best.score,
                         settings.marker_lifetime,
@@ -121,8 +129,8 @@ class Outputs:
                 )
 
     def publish_timings(self, header: Header, timings_ms: Mapping[str, float]) -> None:
-        """Tell whoever listens how long each stage of one answered cloud took, milliseconds."""
-        if not self._is_heard('timings'):
+        """Publish how long each stage of one cloud took, milliseconds."""
+        if not self._has_subscribers('timings'):
             return
         values = [KeyValue(key=stage, value=f'{ms:.4f}') for stage, ms in timings_ms.items()]
         status = DiagnosticStatus(name=f'{self._name.lstrip("/")}: timings', values=values)
@@ -138,7 +146,7 @@ class Outputs:
         for publisher in (*self._publishers.values(), *self._label_publishers.values()):
             self._node.destroy_publisher(publisher)
 
-    def _is_heard(self, key: str) -> bool:
+    def _has_subscribers(self, key: str) -> bool:
         return self._publishers[key].get_subscription_count() > 0
 
     def _publish_labels(self, task: str, classes: tuple[str, ...], threshold: float) -> None:
@@ -150,28 +158,30 @@ class Outputs:
         self._label_publishers[task].publish(message)
 
 
-def segmentation_message(answer: Answer) -> PointCloud2:
+def segmentation_message(
+    header: Header, cloud: Cloud, labels: np.ndarray, probabilities: np.ndarray
+) -> PointCloud2:
     """The labelled cloud: x, y, z as they came, ``class_id`` (uint16), ``probability``."""
-    return _cloud_message(
-        answer,
-        [('class_id', answer.labels), ('probability', answer.result.probabilities)],
-    )
+    return _cloud_message(header, cloud, [('class_id', labels), ('probability', probabilities)])
 
 
-def rgb_message(answer: Answer, colours: ColourTable) -> PointCloud2:
+def rgb_message(
+    header: Header, cloud: Cloud, labels: np.ndarray, colours: ColourTable
+) -> PointCloud2:
     """The coloured cloud for viewers."""
-    return _cloud_message(answer, [('rgb', colours.packed(answer.labels))])
+    return _cloud_message(header, cloud, [('rgb', colours.packed(labels))])
 
 
-def _cloud_message(answer: Answer, columns: list[tuple[str, np.ndarray]]) -> PointCloud2:
-    cloud = answer.cloud
+def _cloud_message(
+    header: Header, cloud: Cloud, columns: list[tuple[str, np.ndarray]]
+) -> PointCloud2:
     encoded = encode_fields(
         xyz_columns(cloud.points) + columns,
         width=cloud.width,
         height=cloud.height,
         is_dense=bool(cloud.finite.all()),
     )
-    return fill_message(PointCloud2(), encoded, answer.header, PointField)
+    return fill_message(PointCloud2(), encoded, header, PointField)
 
 
 def sorted_hypotheses(scores: np.ndarray, classes: tuple[str, ...]) -> list[ObjectHypothesis]:

@@ -1,82 +1,85 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose cloud is next: several mailboxes, one worker, one cloud at a time from each in turn.
+"""Which cloud is next: several input queues, one worker, one cloud of each queue in turn.
 
-Without turns the input that sends most would have the worker to itself. What one mailbox hands over
-in one go (under ``latest`` a cloud together with those it overtook) takes as many turns as there
-are clouds in it, so that no input waits for more than one cloud of each of the others.
+Without turns the input that sends most would keep the worker to itself. What a queue hands over at
+once (under ``latest`` a cloud together with those it supersedes) takes as many turns as there are
+clouds in it, so that no input waits for more than one cloud of each of the others.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-from pointata_ros.node.input_queue import Mailbox
+from pointata_ros.node.input_queue import InputQueue
 
 Item = TypeVar('Item')
+Owner = TypeVar('Owner')
 
 
-@dataclass(frozen=True)
-class Turn(Generic[Item]):
-    """One item and what is to become of it.
+class Job(NamedTuple, Generic[Owner, Item]):
+    """One item and what is to be done with it.
 
     Attributes:
-        lane: Index of the mailbox that it comes from.
+        owner: What its queue was added for.
         item: The item.
-        is_overtaken: True if a newer one follows in the same lane, so this one goes unanswered.
+        is_superseded: True if a newer one of the same queue was taken with it.
     """
 
-    lane: int
+    owner: Owner
     item: Item
-    is_overtaken: bool
+    is_superseded: bool
 
 
-class Turns(Generic[Item]):
-    """Takes from several mailboxes in turn. Owned by one thread, the only one that takes.
+class Scheduler(Generic[Owner, Item]):
+    """Takes from several input queues in turn. Only one thread may take.
 
-    Args:
-        mailboxes: At least one; all of them made with ``changed``.
-        changed: What they notify.
+    Attributes:
+        changed: What all queues must notify.
     """
 
-    def __init__(self, mailboxes: Sequence[Mailbox[Item]], changed: threading.Condition) -> None:
-        self._mailboxes = tuple(mailboxes)
-        self._changed = changed
-        self._begun: list[deque[Turn[Item]]] = [deque() for _ in self._mailboxes]
-        self._last = len(self._mailboxes) - 1
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self._queues: list[InputQueue[Item]] = []
+        self._owners: list[Owner] = []
+        self._taken: list[deque[Job[Owner, Item]]] = []
+        self._last = -1
+
+    def add(self, queue: InputQueue[Item], owner: Owner) -> None:
+        """Take from ``queue``, too; to be called before the first :meth:`take`."""
+        self._queues.append(queue)
+        self._owners.append(owner)
+        self._taken.append(deque())
 
     @property
-    def has_begun(self) -> bool:
-        """True while something was taken out of a mailbox and has not had its turn."""
-        return any(self._begun)
+    def has_taken(self) -> bool:
+        """True while something was taken out of a queue and has not had its turn."""
+        return any(self._taken)
 
-    @property
-    def somebody_waits(self) -> bool:
+    def has_pending(self) -> bool:
         """True if :meth:`take` would return something at once."""
-        return self.has_begun or any(len(one) for one in self._mailboxes)
+        return self.has_taken or any(len(one) for one in self._queues)
 
-    def take(self, timeout_s: float) -> Turn[Item] | None:
-        """The next item; ``None`` if none comes within ``timeout_s`` or the mailboxes close."""
-        if not self.has_begun:
-            with self._changed:
-                self._changed.wait_for(self._has_something, timeout_s)
-        count = len(self._mailboxes)
-        for lane in ((self._last + step) % count for step in range(1, count + 1)):
-            begun = self._begun[lane] or self._begin(lane)
-            if begun:
-                self._last = lane
-                return begun.popleft()
+    def take(self, timeout_s: float) -> Job[Owner, Item] | None:
+        """The next job; ``None`` if none comes within ``timeout_s`` or the queues close."""
+        if not self.has_taken:
+            with self.changed:
+                self.changed.wait_for(self._has_something, timeout_s)
+        count = len(self._queues)
+        for index in ((self._last + step) % count for step in range(1, count + 1)):
+            jobs = self._taken[index] or self._fill(index)
+            if jobs:
+                self._last = index
+                return jobs.popleft()
         return None
 
     def _has_something(self) -> bool:
-        return any(len(one) or one.is_closed for one in self._mailboxes)
+        return any(len(one) or one.is_closed for one in self._queues)
 
-    def _begin(self, lane: int) -> deque[Turn[Item]]:
-        delivery = self._mailboxes[lane].take(timeout_s=0.0)
-        if delivery is not None:
-            self._begun[lane].extend(Turn(lane, item, True) for item in delivery.overtaken)
-            self._begun[lane].append(Turn(lane, delivery.item, False))
-        return self._begun[lane]
+    def _fill(self, index: int) -> deque[Job[Owner, Item]]:
+        items = self._queues[index].take(timeout_s=0.0)
+        last = len(items) - 1
+        jobs = (Job(self._owners[index], one, place < last) for place, one in enumerate(items))
+        self._taken[index].extend(jobs)
+        return self._taken[index]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The skill that answers all inputs, and the service that replaces it between two clouds.
+"""The skill that serves all inputs, and the service that replaces it between two clouds.
 
 Loading, verifying and warming up take seconds and happen on a thread of their own, sessions for all
-inputs included. What is left for the moment between two clouds cannot fail: every input goes over
-to its new session, or, if anything failed before, none does.
+inputs included. What is left for the moment between two clouds cannot fail: every input changes
+over to its new session, or, if anything failed before, none does.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from pointata_core.errors import ConfigError, PointataError
-from pointata_core.inference.session import StreamingSession
+from pointata_core.inference.memory import give_back_freed
+from pointata_core.inference.session_base import Session
 from pointata_core.inference.time_rules import ResetReason
-from pointata_ros.health.memory import give_back_freed
-from pointata_ros.node.skill import Skill, make_session, prepare_skill, prepare_skill_on_cpu
+from pointata_ros.node.skill import Skill, load_skill, load_skill_on_cpu
 from pointata_ros.node.stream import Stream
 from pointata_ros.parameters.table import NodeSettings
 
@@ -34,10 +34,10 @@ class SkillServer:
         node: The node.
         settings: Called for the parameters as they are now.
         streams: Called for the inputs as they are now.
-        between_frames: Runs what touches sessions or label tables where these belong.
+        between_frames: Runs what touches sessions or label tables on the thread that owns them.
 
     Attributes:
-        current: The skill that answers; ``None`` while closed.
+        current: The skill that serves; ``None`` while closed.
         refused: Why the last ``load_skill`` failed; empty if it did not.
     """
 
@@ -80,7 +80,7 @@ class SkillServer:
     def announce(self) -> None:
         """Publish the label tables of the current skill on all inputs."""
         if self.current is not None:
-            manifest = self.current.bundle.manifest
+            manifest = self.current.loaded.bundle.manifest
             for stream in self._streams():
                 stream.outputs.announce(manifest, self._settings().score_threshold)
 
@@ -93,23 +93,23 @@ class SkillServer:
         Raises:
             Exception: Whatever kept the bundle from running there; nothing changed.
         """
-        skill = prepare_skill_on_cpu(self.current, self._settings().precision, reason)
+        skill = load_skill_on_cpu(self.current, self._settings().precision, reason)
         self._use(skill, self._sessions(skill), ResetReason.REQUESTED)
         self._node.get_logger().error(skill.substitute_for)
 
-    def _sessions(self, skill: Skill) -> list[StreamingSession]:
-        return [make_session(skill, self._settings()) for _ in self._streams()]
+    def _sessions(self, skill: Skill) -> list[Session]:
+        return [skill.loaded.session(self._settings().max_gap) for _ in self._streams()]
 
-    def _use(self, skill: Skill, sessions: Sequence[StreamingSession], reason: ResetReason) -> None:
+    def _use(self, skill: Skill, sessions: Sequence[Session], reason: ResetReason) -> None:
         for stream, session in zip(self._streams(), sessions, strict=True):
             stream.use(session, reason)
         self.current = skill
 
     def _refuse_other_kind(self, skill: Skill) -> None:
         current = self.current
-        if current is not None and skill.has_camera != current.has_camera:
+        if current is not None and skill.loaded.takes_images != current.loaded.takes_images:
             raise ConfigError(
-                f'{skill.bundle.path}: a bundle {"with" if skill.has_camera else "without"} a '
+                f'{skill.loaded.bundle.path}: a bundle {"with" if skill.loaded.takes_images else "without"} a '
                 'camera cannot take over from one of the other kind while the node is active: it '
                 'needs other topics',
                 'Clean the node up (change_state cleanup), then configure and activate it again',
@@ -118,8 +118,8 @@ class SkillServer:
     def _log(self, skill: Skill) -> None:
         for note in skill.notes:
             self._node.get_logger().warning(note)
-        if self._settings().device == 'auto' and skill.device.device.type == 'cpu':
-            self._node.get_logger().warning(f'running on the CPU: {skill.device.reason}')
+        if self._settings().device == 'auto' and skill.loaded.device.device.type == 'cpu':
+            self._node.get_logger().warning(f'running on the CPU: {skill.loaded.device.reason}')
 
     async def _load_skill(self, request: Trigger.Request, response: Trigger.Response):
         """Load the bundle named by the parameter ``bundle`` and swap to it between two clouds."""
@@ -160,12 +160,12 @@ class SkillServer:
             except Exception as error:
                 finish(False, f'the old skill keeps serving: {error}')
             else:
-                bundle = skill.bundle
+                bundle = skill.loaded.bundle
                 finish(True, f'{bundle.manifest.name} {bundle.short_hash} serves from now on')
 
         settings = self._settings()
         try:
-            skill = prepare_skill(settings.bundle, settings.device, settings.precision)
+            skill = load_skill(settings.bundle, settings.device, settings.precision)
             self._refuse_other_kind(skill)
             sessions = self._sessions(skill)
         except Exception as error:

@@ -2,38 +2,38 @@
 """One input of the node: its topics, counters and temporal state.
 
 A node may have several. They share the network and the worker, and nothing else: what happens to
-the clouds of one leaves counters, state and answers of the others alone.
+the clouds of one does not affect counters, state and results of the others.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import Executor
 
 from rclpy.node import Node
 
-from pointata_core.inference.camera_session import CameraSession
-from pointata_core.inference.session import StreamingSession
+from pointata_core.inference.session_base import Session
 from pointata_core.inference.time_rules import ResetReason
-from pointata_ros.camera.input import CameraInput
-from pointata_ros.camera.mounting import StaticMountings
+from pointata_ros.camera.input import CameraInput, NoCamera
 from pointata_ros.camera.pairs import CameraPairs
-from pointata_ros.camera.pipeline import CameraPipeline
 from pointata_ros.health.statistics import DropReason, Statistics
 from pointata_ros.node.input import CloudInput
 from pointata_ros.node.pipeline import Pipeline
 from pointata_ros.node.publishers import Outputs
+from pointata_ros.node.received_cloud import ReceivedCloud
 from pointata_ros.node.recovery import Recovery
-from pointata_ros.node.transforms import EgoMotion, NoEgoMotion, TransformListener
-from pointata_ros.node.worker import Lane
+from pointata_ros.node.scheduler import Scheduler
 from pointata_ros.parameters.table import NodeSettings
+from pointata_ros.transforms.ego_motion import EgoMotion, NoEgoMotion
+from pointata_ros.transforms.listener import TransformListener
+from pointata_ros.transforms.static_mountings import StaticMountings
 
 
 class Stream:
     """What the node keeps of one input while it is configured; more while it is active.
 
     Args:
-        node: The node that listens and publishes.
+        node: The node that subscribes and publishes.
         name: One of the parameter ``inputs``; empty for the only input of a node without names.
         session: Its temporal state.
         settings: Called for the parameters as they are now.
@@ -52,7 +52,7 @@ class Stream:
         self,
         node: Node,
         name: str,
-        session: StreamingSession | CameraSession,
+        session: Session,
         settings: Callable[[], NodeSettings],
         warn: Callable[[str, str], None],
     ) -> None:
@@ -65,53 +65,43 @@ class Stream:
         self.outputs = Outputs(node, self._base)
         self.statistics = Statistics()
         self.pairs: CameraPairs | None = None
-        if isinstance(session, CameraSession):
+        if session.takes_images:
             self.pairs = CameraPairs(lambda: settings().image_tolerance)
         self.input: CloudInput | None = None
         self.camera: CameraInput | None = None
         self.pipeline: Pipeline | None = None
 
-    def says(self, text: str) -> str:
-        """A sentence of this input for the log of the node."""
+    def label(self, text: str) -> str:
+        """``text`` with the name of this input before it, if inputs have names."""
         return f'{self.name}: {text}' if self.name else text
 
-    def listen(
+    def activate(
         self,
+        *,
+        scheduler: Scheduler[Pipeline, ReceivedCloud],
+        publisher: Executor,
         ego_motion: EgoMotion | NoEgoMotion,
+        mountings: TransformListener | StaticMountings | None,
         recovery: Recovery,
-        give_up: Callable[[str], None],
         inputs: int,
-        changed: threading.Condition,
-        mountings: TransformListener | StaticMountings | None = None,
-    ) -> Lane:
+        give_up: Callable[[str], None],
+    ) -> Pipeline:
         """Subscribe; clouds wait from now on.
 
         Args:
+            scheduler: Takes the clouds that wait; shared by all inputs.
+            publisher: Publishes what the worker leaves to it; shared by all inputs.
             ego_motion: Where the sensor's motion comes from; this input's own.
-            recovery: Shared by all inputs.
-            give_up: Called with the reason when the device cannot be used any more.
-            inputs: How many inputs the node has.
-            changed: Notified of every cloud that waits; shared by all inputs.
             mountings: Where the mounting of a camera comes from.
+            recovery: Shared by all inputs.
+            inputs: How many inputs the node has.
+            give_up: Called with the reason when the device cannot be used any more.
 
         Returns:
-            What the worker needs to know of this input.
+            What the worker runs.
         """
         settings = self._settings()
-        parts = (
-            self.session,
-            ego_motion,
-            self.outputs,
-            self.statistics,
-            self._settings,
-            self._warn,
-            give_up,
-            recovery,
-            inputs,
-        )
-        if self.pairs is None:
-            self.pipeline = Pipeline(*parts)
-        else:
+        if self.pairs is not None:
             self.camera = CameraInput(
                 self._node,
                 self._base,
@@ -119,9 +109,23 @@ class Stream:
                 self.pairs,
                 mountings,
                 self._warn,
-                lambda: self.input is not None and len(self.input.mailbox) > 0,
+                lambda: self.input is not None and len(self.input.queue) > 0,
             )
-            self.pipeline = CameraPipeline(self.camera, *parts)
+        self.pipeline = Pipeline(
+            name=self.name,
+            session=self.session,
+            ego_motion=ego_motion,
+            camera=self.camera or NoCamera(),
+            outputs=self.outputs,
+            statistics=self.statistics,
+            settings=self._settings,
+            warn=self._warn,
+            give_up=give_up,
+            recovery=recovery,
+            inputs=inputs,
+            has_pending=scheduler.has_pending,
+            publisher=publisher,
+        )
         self.input = CloudInput(
             self._node,
             f'{self._base}/input/points',
@@ -129,28 +133,29 @@ class Stream:
             self.pipeline.receive,
             self.statistics,
             self._warn,
-            changed,
+            scheduler.changed,
         )
-        return Lane(self.name, self.input.mailbox, self.pipeline)
+        scheduler.add(self.input.queue, self.pipeline)
+        return self.pipeline
 
-    def stop_listening(self) -> None:
-        """Unsubscribe; clouds that still wait are counted as dropped."""
+    def unsubscribe(self) -> None:
+        """Receive nothing more; clouds that still wait are counted as dropped."""
         if self.input is not None:
             self.input.close()
-        if self.camera is not None:
+        if self.camera is not None and self.pairs is not None:
             self.camera.close()
             self.pairs.clear()
             self.camera = None
 
-    def forget(self) -> None:
-        """Leave the active state behind, but for :attr:`session`."""
-        self.stop_listening()
+    def deactivate(self) -> None:
+        """Leave the active state, but keep :attr:`session`."""
+        self.unsubscribe()
         if self.pipeline is not None and self._node.context.ok():
             self.outputs.remove_markers(self.pipeline.frame_id)
         self.input = self.pipeline = None
 
-    def use(self, session: StreamingSession, reason: ResetReason) -> None:
-        """Go on with a fresh session of another skill; what is known of time and resets stays.
+    def use(self, session: Session, reason: ResetReason) -> None:
+        """Go on with a new session of another bundle; the time rules and reset counts stay.
 
         Cannot fail half-way, so either all inputs change over or none. On the worker if there is
         one.
@@ -163,6 +168,8 @@ class Stream:
 
     def clock_jumped(self) -> None:
         """Drop what waits: it belongs to another time. The state is reset on the worker."""
+        if self.input is None or self.pipeline is None:
+            return
         self.input.discard(DropReason.CLOCK_JUMP)
         self.statistics.forget_rates()
         if self.pairs is not None:
@@ -170,12 +177,12 @@ class Stream:
         self.outputs.remove_markers(self.pipeline.frame_id)
 
     def hint(self) -> None:
-        """Warn if something is wrong with the input."""
-        text = self.input.hint()
+        """Log a warning if something is wrong with the input."""
+        text = self.input.hint() if self.input is not None else ''
         if text:
             self._warn('hint', text)
 
     def _warn(self, kind: str, text: str) -> None:
         # A kind for each input, or the frequent warning of one would silence the rare one of
         # another.
-        self._throttled_warn(self.says(kind), self.says(text))
+        self._throttled_warn(self.label(kind), self.label(text))

@@ -23,7 +23,7 @@ from rosgraph_msgs.msg import Clock
 
 from pointata_core.errors import BagError
 from pointata_core.io.bags.reader import BagReader, TopicInfo
-from pointata_ros.tools.stop_flag import StopFlag
+from pointata_ros.stop_flag import StopFlag
 
 # Latched by convention, whatever the recorder noted.
 _LATCHED = ('/tf_static', '/robot_description')

@@ -28,7 +28,7 @@ from pointata_core.cli.tables import print_results
 from pointata_core.errors import PointataError
 from pointata_core.evaluation import environment
 from pointata_core.evaluation.report.page import write_report
-from pointata_core.resources import resource_path
+from pointata_core.resources import DEFAULT_BUNDLE, resource_path
 from pointata_ros.dds import use_large_cloud_profile
 from pointata_ros.tools.demo_collector import Collector
 from pointata_ros.tools.demo_processes import Child, Ending, Family, orderly_end
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 NODE = '/pointata_demo'
 CLOUD_TOPIC = f'{NODE}/points'
-_DEFAULT_BUNDLE = 'models/default'
 _START_TIMEOUT_S = 300.0
 _QUIET_S = 3.0
 _GIVE_UP_S = 60.0
@@ -79,7 +78,7 @@ def run(arguments: Any) -> int:
 
 def _play(arguments: Any, recording: Recording, output: Path, ending: Ending) -> EvaluationResults:
     """Node, player and collector, from start to end; leaves no process behind."""
-    bundle = Path(arguments.bundle) if arguments.bundle else resource_path(_DEFAULT_BUNDLE)
+    bundle = Path(arguments.bundle) if arguments.bundle else resource_path(DEFAULT_BUNDLE)
     manifest = _manifest(bundle)
     with ExitStack() as stack:
         stack.enter_context(_own_ros_domain())
@@ -231,7 +230,7 @@ def _collect(
                 )
             # The first report after the player's end may have been on its way before.
             reports = collector.reports if reports is None else reports
-            heard_all = collector.recorder.answered >= collector.count('processing', 'answered')
+            heard_all = collector.recorder.answered >= collector.count('processing', 'published')
             done = collector.reports >= reports + 3 and collector.settled and heard_all
             arrived_all = collector.count('input', 'received') >= recording.plan.frames
             quiet_s = time.monotonic() - quiet_since

@@ -102,7 +102,7 @@ class Collector:
     def settled(self) -> bool:
         """Whether the node has accounted for every cloud it received."""
         done = (
-            self.count('processing', 'answered')
+            self.count('processing', 'published')
             + self.count('processing', 'dropped')
             + self.count('input', 'rejected')
         )

@@ -62,7 +62,7 @@ def live_results(
     recorder.resets.update(collector.reasons('model', 'resets'))
     if recording.plan.frames > received:
         recorder.dropped['never_reached_the_node'] = recording.plan.frames - received
-    missed = collector.count('processing', 'answered') - recorder.answered
+    missed = collector.count('processing', 'published') - recorder.answered
     if missed > 0:
         recorder.dropped['answer_lost_on_the_way_back'] = missed
     notes += _pace_notes(arguments, recording, recorder.latency.samples_ms.get('total', []))

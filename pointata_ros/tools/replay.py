@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from pointata_core.errors import PointataError
-from pointata_ros.tools.stop_flag import StopFlag
+from pointata_ros.stop_flag import StopFlag
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _EXIT_NOBODY_LISTENS = 3

@@ -42,8 +42,7 @@ def run(arguments: Any) -> int:
     """Verify and show."""
     from pointata_core.bundles.verify import verify_bundle
     from pointata_core.cli.console import out
-    from pointata_core.evaluation.runner import DEFAULT_BUNDLE
-    from pointata_core.resources import resource_path
+    from pointata_core.resources import DEFAULT_BUNDLE, resource_path
 
     report = verify_bundle(
         Path(arguments.path) if arguments.path else resource_path(DEFAULT_BUNDLE)

@@ -14,7 +14,7 @@ from pointata_core.cli.arguments import add_json_option, add_model_options, new_
 from pointata_core.errors import CloudFileError, ConfigError
 
 if TYPE_CHECKING:
-    from pointata_core.evaluation.runner import LoadedBundle
+    from pointata_core.inference.loading import LoadedBundle
 
 NAME = 'predict'
 SUMMARY = 'Label one point-cloud file, or a folder of them.'
@@ -72,7 +72,7 @@ def run(arguments: Any) -> int:
         raise ConfigError(f'--rate is {arguments.rate}, expected more than 0', 'Give it in Hz')
     files = _files(Path(arguments.path))
     _check_names(files)
-    from pointata_core.evaluation.runner import open_bundle
+    from pointata_core.inference.loading import open_bundle
 
     loaded = open_bundle(arguments.bundle, arguments.device, arguments.precision)
     output = Path(arguments.output)

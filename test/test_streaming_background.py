@@ -7,7 +7,8 @@ import itertools
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 
 import numpy as np
 import pytest
@@ -18,10 +19,11 @@ from test_streaming_golden import frozen_frames
 
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.inference import background
-from pointata_core.inference.background import Aside, Once
-from pointata_core.inference.precompute import Groundwork
+from pointata_core.inference.background import LazyValue
+from pointata_core.inference.frames import Frame, FrameResult, Skipped
+from pointata_core.inference.precompute import PrecomputedFrame
 from pointata_core.inference.preparation import FramePreparer
-from pointata_core.inference.session import FrameResult, Skipped, StreamingSession
+from pointata_core.inference.session import StreamingSession
 from pointata_core.inference.time_rules import ResetReason
 
 
@@ -32,7 +34,7 @@ def bundle(untrained_bundle):
 
 def set_threads(count: int) -> None:
     torch.set_num_threads(count)
-    background._second_thread().submit(torch.set_num_threads, count).result()
+    background.executor().submit(torch.set_num_threads, count).result()
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +49,15 @@ def operations_have_one_thread():
     set_threads(before)
 
 
+def step(session, points, stamp, precomputed=None) -> FrameResult | Skipped:
+    pending = session.submit(Frame(points, stamp, precomputed=precomputed))
+    return pending if isinstance(pending, Skipped) else pending.result()
+
+
+def wait_for_background() -> None:
+    background.executor().submit(int).result()
+
+
 def assert_same(found: FrameResult, expected: FrameResult) -> None:
     assert np.array_equal(found.labels, expected.labels)
     assert np.array_equal(found.probabilities, expected.probabilities)
@@ -56,73 +67,68 @@ def assert_same(found: FrameResult, expected: FrameResult) -> None:
 
 @pytest.mark.parametrize('ahead', [0, 1, 3])
 @pytest.mark.parametrize('overlap', [False, True])
-def test_answers_are_the_same_bits(bundle, overlap, ahead):
+def test_results_are_the_same_bits(bundle, overlap, ahead):
     alone, session = StreamingSession(bundle), StreamingSession(bundle, overlap=overlap)
     frames = list(frozen_frames())
-    laid: dict[int, Groundwork] = {}
+    precomputed: dict[int, PrecomputedFrame] = {}
     for number, (points, stamp) in enumerate(frames):
         for later in range(number, min(number + ahead, len(frames))):
-            if later not in laid:
-                laid[later] = session.look_ahead(frames[later][0])
-        found = session.step(points, stamp, groundwork=laid.get(number))
+            if later not in precomputed:
+                precomputed[later] = session.precompute(frames[later][0])
+        found = step(session, points, stamp, precomputed.get(number))
         assert_same(found, alone.step(points, stamp))
 
 
 @given(
-    ways=st.lists(st.sampled_from(['now', 'later', 'aside', 'ingest', 'saved']), min_size=1),
+    ways=st.lists(st.sampled_from(['now', 'later', 'background', 'ingest', 'saved']), min_size=1),
     overlap=st.booleans(),
 )
 @settings(max_examples=25, deadline=None)
-def test_an_answer_may_come_after_the_next_frame_was_begun(untrained_bundle, ways, overlap):
-    """Whoever finishes the answer, and whenever: the same bits, and the same stream after it."""
+def test_a_result_may_be_computed_after_the_next_frame_was_submitted(
+    untrained_bundle, ways, overlap
+):
+    """Whichever thread computes the result, and whenever: the same bits, and the same stream."""
     bundle = load_bundle(untrained_bundle)
     alone, session = StreamingSession(bundle), StreamingSession(bundle, overlap=overlap)
-    expected, found, handed = [], [], []
+    expected, found = [], []
     for way, (points, stamp) in zip(ways, itertools.cycle(frozen_frames()), strict=False):
         stamp += len(expected) * 10_000_000
         expected.append(alone.step(points, stamp))
         if way == 'ingest':
-            assert session.ingest(points, stamp) is None
+            assert session.ingest(Frame(points, stamp)) is None
             expected.pop()
             continue
-        unfinished = session.begin(points, stamp)
-        if isinstance(unfinished, Skipped):
-            assert expected.pop() == unfinished
+        pending = session.submit(Frame(points, stamp))
+        if isinstance(pending, Skipped):
+            assert expected.pop() == pending
             continue
-        number = len(found)
-        found.append(unfinished)
+        found.append(pending)
         if way == 'now':
-            found[number] = unfinished()
+            pending.result()
         elif way == 'saved':
             session.restore_state(session.save_state())
-        elif way == 'aside':
-
-            def finish(number=number, unfinished=unfinished) -> None:
-                found[number] = unfinished()
-
-            handed.append(Aside().hand_over(finish))
-    for work in handed:
-        work.settle()
+        elif way == 'background':
+            pending.start()
     for one, wanted in zip(found, expected, strict=True):
-        assert_same(one() if callable(one) else one, wanted)
+        assert_same(one.result(), wanted)
 
 
-def test_heads_that_fail_fail_where_the_answer_is_wanted_and_a_reset_helps(bundle, monkeypatch):
+def test_heads_that_fail_fail_where_the_result_is_needed_and_a_reset_helps(bundle, monkeypatch):
     session, other = StreamingSession(bundle), StreamingSession(bundle)
     (first, stamp), (second, later), *_ = frozen_frames()
     with monkeypatch.context() as patch:
         patch.setattr(session.network, 'answer_step', lambda *_: 1 // 0)
-        unfinished = session.begin(first, stamp)
+        pending = session.submit(Frame(first, stamp))
         with pytest.raises(ZeroDivisionError):
-            unfinished()
+            pending.result()
         with pytest.raises(ZeroDivisionError):
-            session.begin(second, later)
+            session.submit(Frame(second, later))
     session.reset()
     other.reset()
     assert_same(session.step(second, later), other.step(second, later))
 
 
-def test_no_frame_is_kept_once_the_next_one_was_answered(bundle):
+def test_no_frame_is_kept_once_the_heads_of_the_next_one_have_run(bundle):
     """The heads of each frame know of those before; that must not keep the frames alive."""
     session = StreamingSession(bundle)
     seen = []
@@ -135,7 +141,7 @@ def test_no_frame_is_kept_once_the_next_one_was_answered(bundle):
     session.network.answer_step = watch
     try:
         for points, stamp in frozen_frames():
-            session.begin(points, stamp)
+            session.submit(Frame(points, stamp))
         assert len(seen) > 2
         assert [one() for one in seen] == [None] * len(seen)
     finally:
@@ -157,8 +163,8 @@ def have_fewer_cells(session: StreamingSession) -> None:
 
 @pytest.mark.parametrize('change', [change_nothing, reset, have_fewer_cells])
 @pytest.mark.parametrize('origin', ['sensor', 'first_frame'])
-def test_what_happens_between_looking_ahead_and_the_turn_counts(bundle, change, origin):
-    """Whatever the groundwork took for granted, the answer is that of a session without it."""
+def test_what_happens_between_precomputing_and_submitting_counts(bundle, change, origin):
+    """Whatever the precomputed frame depends on, the result is that of a session without it."""
 
     def session() -> StreamingSession:
         made = StreamingSession(bundle, overlap=True)
@@ -169,56 +175,54 @@ def test_what_happens_between_looking_ahead_and_the_turn_counts(bundle, change, 
     one, other = session(), session()
     (first, stamp), (second, later) = list(frozen_frames())[:2]
     second = second + 0.3
-    early = one.look_ahead(second)  # before there is an origin
+    early = one.precompute(second)  # before there is an origin
     assert_same(one.step(first, stamp), other.step(first, stamp))
     change(one)
     change(other)
     expected = other.step(second, later)
-    assert_same(one.step(second, later, groundwork=early), expected)
+    assert_same(step(one, second, later, early), expected)
     if change is reset:
         assert expected.reset is ResetReason.REQUESTED
 
 
-def test_groundwork_of_another_cloud_is_not_used(bundle):
+def test_a_precomputed_frame_of_another_cloud_is_not_used(bundle):
     one, other = (StreamingSession(bundle, overlap=True) for _ in range(2))
     (first, stamp), (second, _) = list(frozen_frames())[:2]
-    assert_same(one.step(first, stamp, groundwork=one.look_ahead(second)), other.step(first, stamp))
+    assert_same(step(one, first, stamp, one.precompute(second)), other.step(first, stamp))
 
 
-def test_groundwork_that_was_closed_is_laid_again(bundle):
+def test_a_precomputed_frame_that_was_closed_is_computed_again(bundle):
     one, other = (StreamingSession(bundle, overlap=True) for _ in range(2))
     (first, stamp), (second, later) = list(frozen_frames())[:2]
-    early = one.look_ahead(second)  # before there is an origin
+    early = one.precompute(second)  # before there is an origin
     assert_same(one.step(first, stamp), other.step(first, stamp))
-    assert_same(one.step(second, later, groundwork=early), other.step(second, later))
+    assert_same(step(one, second, later, early), other.step(second, later))
     # A new history has no origin either, so but for that it would fit.
     one.reset()
     other.reset()
-    assert_same(one.step(second, later, groundwork=early), other.step(second, later))
+    assert_same(step(one, second, later, early), other.step(second, later))
 
 
-def test_groundwork_of_another_skill_is_not_used(bundle, untrained_bundle):
-    one, other = (StreamingSession(bundle, overlap=True) for _ in range(2))
+def test_a_precomputed_frame_of_another_network_is_not_used(bundle, untrained_bundle):
     points, stamp = next(iter(frozen_frames()))
-    groundwork = one.look_ahead(points)
+    precomputed = StreamingSession(bundle, overlap=True).precompute(points)
     again = load_bundle(untrained_bundle)
     with torch.no_grad():
         again.network.segmentation_head.classify.bias[3] += 100.0
-    one.swap(again)
-    other.swap(again)
-    found = one.step(points, stamp, groundwork=groundwork)
+    one, other = (StreamingSession(again, overlap=True) for _ in range(2))
+    found = step(one, points, stamp, precomputed)
     assert_same(found, other.step(points, stamp))
     assert (found.labels == 3).all()
 
 
-def test_the_groundwork_of_a_skipped_frame_is_closed(bundle):
+def test_the_precomputed_frame_of_a_skipped_frame_is_closed(bundle):
     session = StreamingSession(bundle, overlap=True)
     points, stamp = next(iter(frozen_frames()))
     session.step(points, stamp)
-    groundwork = session.look_ahead(points)
-    assert isinstance(session.step(points, stamp, groundwork=groundwork), Skipped)
-    assert groundwork.tokens() is None
-    assert groundwork.described() is None
+    precomputed = session.precompute(points)
+    assert isinstance(step(session, points, stamp, precomputed), Skipped)
+    assert precomputed.tokens.cancelled()
+    assert precomputed.described.cancelled()
 
 
 def test_a_cloud_without_points_is_no_exception(bundle):
@@ -236,28 +240,36 @@ def counting(results: list[object]) -> Callable[[], object]:
     return work
 
 
-def test_work_is_done_once_and_without_gradients():
+def test_a_value_is_computed_once_and_without_gradients():
     done: list[object] = []
-    once = Once(counting(done))
-    Aside().begin(once)
-    others = [threading.Thread(target=once) for _ in range(3)]
+    value = LazyValue(counting(done))
+    value.start()
+    others = [threading.Thread(target=value.result) for _ in range(3)]
     for other in others:
         other.start()
-    assert once() is done
+    assert value.result() is done
     for other in others:
         other.join()
     assert len(done) == 1
-    assert Once(torch.is_inference_mode_enabled)() is True
+    assert LazyValue(torch.is_inference_mode_enabled).result() is True
 
 
-def test_an_error_is_raised_where_the_result_is_wanted():
-    failing = Once(lambda: 1 // 0)
-    failing.attempt()
-    with pytest.raises(ZeroDivisionError):
-        failing()
+def test_an_error_is_raised_where_the_value_is_needed_and_not_tried_again():
+    attempts: list[object] = []
+
+    def fail() -> None:
+        attempts.append(None)
+        raise ValueError('broken')
+
+    value = background.submit(fail)
+    wait_for_background()
+    for _ in range(2):
+        with pytest.raises(ValueError, match='broken'):
+            value.result()
+    assert len(attempts) == 1
 
 
-def test_nothing_is_at_closed_work():
+def test_no_thread_computes_a_closed_value():
     began, ended = threading.Event(), threading.Event()
 
     def slow() -> None:
@@ -265,72 +277,57 @@ def test_nothing_is_at_closed_work():
         time.sleep(0.2)
         ended.set()
 
-    running, waiting = Once(slow), Once(ended.clear)
-    Aside().begin(running, waiting)
+    running, waiting = background.submit(slow), background.submit(ended.clear)
     assert began.wait(60)
     waiting.close()
     running.close()
     assert ended.is_set()
-    Aside().join()
+    wait_for_background()
     assert ended.is_set()
+    with pytest.raises(CancelledError):
+        running.result()
 
 
-def test_work_without_a_taker_is_left_undone():
+@pytest.fixture
+def busy() -> Iterator[LazyValue[None]]:
+    """A value that keeps the background thread until the end of the test."""
     began, go_on = threading.Event(), threading.Event()
-    done: list[object] = []
 
-    def wait() -> None:
+    def hold() -> None:
         began.set()
         go_on.wait(60)
 
-    running, waiting = Once(wait), Once(counting(done))
-    Aside().begin(running, waiting)
+    value = background.submit(hold)
     assert began.wait(60)
-    running.forgo()  # too late, and no reason to wait
-    waiting.forgo()
+    yield value
     go_on.set()
-    Aside().join()
+    value.result()
+
+
+def test_a_cancelled_value_is_not_computed_and_a_running_one_cannot_be_cancelled(busy):
+    done: list[object] = []
+    waiting = background.submit(counting(done))
+    assert not busy.cancel()
+    assert waiting.cancel()
+    with pytest.raises(CancelledError):
+        waiting.result()
     assert not done
 
 
-def test_what_was_handed_over_is_done_once_by_whoever_is_there_first():
-    began, go_on = threading.Event(), threading.Event()
-    done: list[object] = []
-
-    def wait() -> None:
-        began.set()
-        go_on.wait(60)
-
-    running = Aside().hand_over(wait)
-    waiting = Aside().hand_over(counting(done))
-    assert began.wait(60)
-    waiting.settle()  # the second thread is busy
-    waiting.settle()
-    go_on.set()
-    running.settle()
-    Aside().join()
+def test_a_value_that_the_background_thread_has_not_begun_is_computed_where_it_is_needed(busy):
+    done, noted = [], []
+    waiting = background.submit(counting(done))
+    waiting.add_done_callback(noted.append)
+    assert waiting.result() is done
+    assert waiting.result() is done
     assert done == [threading.current_thread().name]
+    assert [one.result() for one in noted] == [done]
 
 
-def test_what_went_wrong_with_work_handed_over_is_told_to_who_settles_it():
-    attempts: list[object] = []
-
-    def fail() -> None:
-        attempts.append(None)
-        raise ValueError('broken')
-
-    work = Aside().hand_over(fail)
-    Aside().join()
-    for _ in range(2):
-        with pytest.raises(ValueError, match='broken'):
-            work.settle()
-    assert len(attempts) == 1
-
-
-def test_a_process_has_one_second_thread():
+def test_a_process_has_one_background_thread():
     names: list[object] = []
     for _ in range(5):
-        Aside().begin(Once(counting(names)))
-    Aside().join()
+        background.submit(counting(names))
+    wait_for_background()
     assert len(set(names)) == 1
     assert threading.current_thread().name not in names

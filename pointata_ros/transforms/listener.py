@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ego motion from TF: how the sensor moved between two clouds.
-
-The newest cloud is never transformed; what is remembered of the past is moved into its frame by
-``transform`` (4, 4) = previous sensor frame -> current sensor frame. The node broadcasts no TF.
-"""
+"""Listens to TF on a thread of its own. The node broadcasts no transform."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from rclpy.duration import Duration
@@ -23,77 +18,8 @@ from rclpy.node import Node
 from rclpy.time import Time
 
 from pointata_core.errors import ConfigError
-
-Pose = np.ndarray
-"""(4, 4) float64, sensor frame -> fixed frame."""
-
-
-class TransformMissing(Exception):
-    """There is no transform for this cloud; the text says which and why."""
-
-
-@dataclass(frozen=True)
-class Motion:
-    """How the sensor moved since the last cloud that entered the state.
-
-    Attributes:
-        transform: (4, 4) float64, previous sensor frame -> current; ``None`` if there is none.
-        pose: Pose of the current cloud; ``None`` if it is unknown.
-        missing: Why the pose is unknown, empty if it is known.
-    """
-
-    transform: np.ndarray | None = None
-    pose: Pose | None = None
-    missing: str = ''
-
-
-class EgoMotion:
-    """Chains poses into motions. Not thread-safe: it belongs to the worker.
-
-    Args:
-        look_up: ``(frame_id, stamp_ns) -> Pose``; raises :class:`TransformMissing`.
-    """
-
-    def __init__(self, look_up: Callable[[str, int], Pose]) -> None:
-        self._look_up = look_up
-        self._previous: Pose | None = None
-
-    def measure(self, frame_id: str, stamp_ns: int) -> Motion:
-        """The motion up to this cloud; changes nothing until :meth:`accept`."""
-        try:
-            pose = self._look_up(frame_id, stamp_ns)
-        except TransformMissing as error:
-            return Motion(missing=str(error))
-        if self._previous is None:
-            return Motion(pose=pose)
-        return Motion(transform=np.linalg.inv(pose) @ self._previous, pose=pose)
-
-    def accept(self, motion: Motion) -> None:
-        """The cloud entered the state: the next motion starts here.
-
-        A cloud of unknown pose keeps the older start, so that the motion it hid is made up for by
-        the next known one.
-        """
-        if motion.pose is not None:
-            self._previous = motion.pose
-
-    def reset(self) -> None:
-        """Forget where the last cloud was seen from."""
-        self._previous = None
-
-
-class NoEgoMotion:
-    """Stands in for :class:`EgoMotion` where no ``fixed_frame`` is set."""
-
-    def measure(self, frame_id: str, stamp_ns: int) -> Motion:
-        """No motion is known and none is missed."""
-        return Motion()
-
-    def accept(self, motion: Motion) -> None:
-        """Nothing to remember."""
-
-    def reset(self) -> None:
-        """Nothing to forget."""
+from pointata_core.inference.ego_motion import Pose
+from pointata_ros.transforms.ego_motion import TransformMissing
 
 
 class TransformListener:

@@ -3,7 +3,7 @@
 
 A mounting hardly ever moves, and then nothing of tf2 is needed: no package, no thread, no history.
 A camera that moves against the LiDAR, and clouds and images taken on the move at different times,
-need the parameter ``fixed_frame`` and :class:`~pointata_ros.node.transforms.TransformListener`.
+need the parameter ``fixed_frame`` and :class:`~pointata_ros.transforms.listener.TransformListener`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from tf2_msgs.msg import TFMessage
 
 from pointata_core.io.transforms import TransformBuffer, TransformError
-from pointata_ros.node.transforms import TransformMissing
+from pointata_ros.transforms.ego_motion import TransformMissing
 
 _PROFILE = QoSProfile(
     depth=100,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the log says when the node starts: what runs where, and which topics it listens to."""
+"""What is logged when the node becomes active: what runs where, and all topics."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from pointata_ros.parameters.table import NodeSettings
 from pointata_ros.qos import describe
 
 
-def banner(skill: Skill, settings: NodeSettings, streams: Sequence[Stream]) -> str:
+def startup_text(skill: Skill, settings: NodeSettings, streams: Sequence[Stream]) -> str:
     """Several lines for the log.
 
     Args:
-        skill: What answers.
+        skill: What serves.
         settings: Parameters.
-        streams: The inputs; they listen already.
+        streams: The inputs, subscribed.
     """
-    bundle = skill.bundle
+    bundle, device = skill.loaded.bundle, skill.loaded.device
     manifest = bundle.manifest
     compensation = f"to '{settings.fixed_frame}'" if settings.fixed_frame else 'off'
     features = ', '.join(manifest.features) or 'none'
     rows = {
         'bundle': f'{manifest.name} {bundle.short_hash} ({bundle.path})',
-        'device': f'{skill.device.device} ({skill.device.reason})',
+        'device': f'{device.device} ({device.reason})',
         'products': _products(skill, settings),
         'segmentation': _listed(manifest.segmentation_classes),
         'action': _listed(manifest.action_classes),
-        **{f'input {one.name}'.rstrip(): _heard_on(one) for one in streams},
+        **{f'input {one.name}'.rstrip(): _subscription(one) for one in streams},
         **{
             f'camera {one.name}'.rstrip(): ', '.join(one.camera.topics)
             for one in streams
@@ -46,14 +46,16 @@ def banner(skill: Skill, settings: NodeSettings, streams: Sequence[Stream]) -> s
     return 'ready\n' + '\n'.join(f'  {name:<{width}}  {text}' for name, text in rows.items())
 
 
-def _heard_on(stream: Stream) -> str:
+def _subscription(stream: Stream) -> str:
     source = stream.input
+    if source is None:
+        return 'none'
     count = source.count_publishers()
     return f'{source.topic} ({describe(source.profile)}; publishers now: {count})'
 
 
 def _products(skill: Skill, settings: NodeSettings) -> str:
-    faster = settings.precision == 'float32' and skill.device.has_fast_bfloat16
+    faster = settings.precision == 'float32' and skill.loaded.device.has_fast_bfloat16
     return settings.precision + (' (bfloat16 is faster on this device)' if faster else '')
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Under pressure a second thread finishes answers: the same ones, in order, every cloud counted."""
+"""Under pressure other threads finish and publish: the same, in order, every cloud counted."""
 
 from __future__ import annotations
 
@@ -60,26 +60,26 @@ class Rush:
         monkeypatch: Undoes what this does to the session.
 
     Attributes:
-        replies: What was left to the second thread.
+        published_later: What was left to the publisher.
     """
 
     def __init__(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         self._bench = bench
-        session = bench.stream.session
-        self.replies: list[object] = []
+        session, pipeline = bench.stream.session, bench.stream.pipeline
+        self.published_later: list[object] = []
         self._open = threading.Event()
-        begin, hand_over = session.begin, session.aside.hand_over
+        submit, publish_later = session.submit, pipeline._publish_later
 
-        def held(*arguments):
+        def held(frame):
             assert self._open.wait(PATIENCE_S)
-            return begin(*arguments)
+            return submit(frame)
 
-        def noted(work):
-            self.replies.append(work)
-            return hand_over(work)
+        def noted(task, worker_s):
+            self.published_later.append(task)
+            publish_later(task, worker_s)
 
-        monkeypatch.setattr(session, 'begin', held)
-        monkeypatch.setattr(session.aside, 'hand_over', noted)
+        monkeypatch.setattr(session, 'submit', held)
+        monkeypatch.setattr(pipeline, '_publish_later', noted)
 
     def run(self, answered: int) -> list[PointCloud2]:
         """Send the clouds and return the answers, of which there must be so many."""
@@ -88,8 +88,8 @@ class Rush:
         for number in range(CLOUDS):
             publisher.publish(cloud(street(number), START_NS + number * PERIOD_NS))
         # The first one is in the hands of the worker.
-        mailbox = self._bench.stream.input.mailbox
-        wait_until(lambda: len(mailbox) == CLOUDS - 1, 'the clouds')
+        queue = self._bench.stream.input.queue
+        wait_until(lambda: len(queue) == CLOUDS - 1, 'the clouds')
         self._open.set()
         found = answers.wait_for(answered)
         wait_until(lambda: self._counted() == CLOUDS, 'every cloud to be counted')
@@ -98,7 +98,7 @@ class Rush:
 
     def _counted(self) -> int:
         now = self._bench.stream.statistics.snapshot()
-        return now.answered + sum(now.dropped.values())
+        return now.published + sum(now.dropped.values())
 
 
 def number_of(answer: PointCloud2) -> int:
@@ -124,7 +124,7 @@ def test_answers_that_another_thread_finishes_are_the_same_and_in_order(
 ):
     rush = Rush(bench, monkeypatch)
     answers = rush.run(CLOUDS)
-    assert len(rush.replies) == CLOUDS - 1  # nobody waits behind the last one
+    assert len(rush.published_later) == CLOUDS - 1  # nobody waits behind the last one
     assert [number_of(one) for one in answers] == list(range(CLOUDS))
     assert_as_one_stream(untrained_bundle, answers)
     assert dropped(bench) == {}
@@ -136,11 +136,11 @@ def test_an_answer_that_cannot_be_sent_costs_the_cloud_behind_it_too(
     rush = Rush(bench, monkeypatch)
     send, sent = bench.stream.outputs.publish, []
 
-    def fail_once(answer, settings):
-        sent.append(answer)
+    def fail_once(*arguments):
+        sent.append(arguments)
         if len(sent) == TROUBLE + 1:
             raise ValueError('the wire is cut')
-        send(answer, settings)
+        send(*arguments)
 
     monkeypatch.setattr(bench.stream.outputs, 'publish', fail_once)
     answers = rush.run(CLOUDS - 2)
@@ -203,5 +203,5 @@ def test_a_node_that_is_deactivated_finishes_what_it_has_begun(bench, monkeypatc
     assert bench.change('deactivate')
     assert bench.stream.pipeline is None
     now = before.snapshot()
-    assert (now.received, now.answered) == (CLOUDS, CLOUDS)
+    assert (now.received, now.published) == (CLOUDS, CLOUDS)
     assert bench.change('activate')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells how the node does: the diagnostics of all inputs, and the log when something changes."""
+"""Publishes the diagnostics of all inputs, and logs what changes in them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
 from rclpy.node import Node
 
+from pointata_core.inference.memory import memory_in_use
 from pointata_ros.health.diagnostics import WORKER_FINDINGS, ModelFacts, all_findings, diagnostics
 from pointata_ros.health.faults import FaultLog, Finding
-from pointata_ros.health.memory import memory_in_use
-from pointata_ros.node.recovery import full_voxels, voxel_limit
 from pointata_ros.node.skill import Skill
 from pointata_ros.node.stream import Stream
 from pointata_ros.node.worker import Worker
@@ -24,7 +23,7 @@ _LAST_WORDS_S = 0.5
 
 
 class Monitor:
-    """Publishes on ``/diagnostics`` while it is open, and remembers what the log has heard.
+    """Publishes on ``/diagnostics`` while it is open, and remembers what was logged.
 
     Args:
         node: The node that is watched.
@@ -60,7 +59,7 @@ class Monitor:
         streams: Sequence[Stream],
         skill: Skill,
         refused: str,
-        worker: Worker,
+        worker: Worker | None,
         settings: NodeSettings,
         broken: str,
     ) -> None:
@@ -68,17 +67,18 @@ class Monitor:
 
         Args:
             streams: The inputs.
-            skill: What answers them.
+            skill: What serves them.
             refused: Why the last swap of the skill failed, empty if it did not.
-            worker: Whose clouds take how long.
+            worker: What processes them; ``None`` while the node is inactive.
             settings: Limits.
             broken: Why the node is about to stop, empty if it is not.
         """
+        busy_s, busy_with = (worker.busy_s, worker.busy_with) if worker else (0.0, '')
         message = DiagnosticArray()
         to_log: dict[str, Finding] = {}
         for stream in streams:
             snapshot = stream.statistics.snapshot()
-            found = all_findings(snapshot, settings, worker.busy_s, broken, worker.busy_with)
+            found = all_findings(snapshot, settings, busy_s, broken, busy_with)
             to_log |= {one.name: one for one in (_of_input(stream, one) for one in found)}
             about_input = diagnostics(
                 self._node.get_fully_qualified_name(),
@@ -86,7 +86,7 @@ class Monitor:
                 snapshot,
                 _facts(stream, skill, refused),
                 settings,
-                len(stream.input.mailbox),
+                0 if stream.input is None else len(stream.input.queue),
                 found,
                 stream.name,
                 None if stream.pairs is None else stream.pairs.snapshot(),
@@ -96,11 +96,11 @@ class Monitor:
         self._log(list(to_log.values()), worker)
         self._publisher.publish(message)
 
-    def _log(self, found: list[Finding], worker: Worker) -> None:
+    def _log(self, found: list[Finding], worker: Worker | None) -> None:
         """Log what changed; of a stuck worker also where it is."""
         stuck = any(one.name == 'stuck' for one in found)
-        if stuck and not self._was_stuck:
-            self._node.get_logger().error(f'the worker is at:\n{worker.where()}')
+        if stuck and not self._was_stuck and worker is not None:
+            self._node.get_logger().error(f'the worker is at:\n{worker.call_stack()}')
         self._was_stuck = stuck
         self._fault_log(found)
 
@@ -109,11 +109,11 @@ def _of_input(stream: Stream, one: Finding) -> Finding:
     """Under the name of its input, unless it is about the worker that all of them share."""
     if one.name in WORKER_FINDINGS:
         return one
-    return replace(one, name=stream.says(one.name), text=stream.says(one.text))
+    return replace(one, name=stream.label(one.name), text=stream.label(one.text))
 
 
 def _facts(stream: Stream, skill: Skill, refused: str) -> ModelFacts:
-    session, bundle, device = stream.session, skill.bundle, skill.device
+    session, bundle, device = stream.session, skill.loaded.bundle, skill.loaded.device
     return ModelFacts(
         bundle=bundle.manifest.name,
         path=str(bundle.path),
@@ -123,10 +123,9 @@ def _facts(stream: Stream, skill: Skill, refused: str) -> ModelFacts:
         state_bytes=session.state_bytes,
         frames_in_history=session.frames_in_history,
         resets={str(reason): count for reason, count in session.resets.copy().items()},
-        # A camera network has no history.
-        window_frames=getattr(session.network, 'receptive_field', 0),
-        voxels=voxel_limit(session),
-        full_voxels=full_voxels(session),
+        window_frames=session.window_frames,
+        voxels=session.voxel_limit,
+        full_voxels=session.bundle_voxel_limit,
         memory=memory_in_use(device.device),
         trouble=tuple(filter(None, (skill.substitute_for, refused))),
     )

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the folder of a bundle to sessions: load, verify, warm up.
+
+Node, evaluation and command line all use this one function, so they run a bundle alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pointata_core.bundles.bundle import Bundle
+from pointata_core.bundles.camera_bundle import CameraBundle, load_any_bundle
+from pointata_core.errors import BundleError, PointataError
+from pointata_core.inference.camera_session import CameraSession
+from pointata_core.inference.device import DeviceChoice, choose_device
+from pointata_core.inference.failures import Failure, kind_of_failure, release_memory
+from pointata_core.inference.session import StreamingSession
+from pointata_core.inference.session_base import Session
+from pointata_core.inference.threads import can_overlap, choose_threads
+from pointata_core.resources import DEFAULT_BUNDLE, resource_path
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedBundle:
+    """A bundle that has run on its device.
+
+    Attributes:
+        bundle: Manifest and network.
+        device: Where it runs and why.
+        precision: Type of the large products.
+    """
+
+    bundle: Bundle | CameraBundle
+    device: DeviceChoice
+    precision: str = 'float32'
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether its sessions take images beside clouds."""
+        return isinstance(self.bundle, CameraBundle)
+
+    @property
+    def device_text(self) -> str:
+        """The device and why, for people."""
+        products = '' if self.precision == 'float32' else f', products in {self.precision}'
+        return f'{self.device.device} ({self.device.reason}){products}'
+
+    def session(self, max_gap_s: float = 1.0) -> Session:
+        """A new stream. All streams of a loaded bundle share its network in memory."""
+        device = self.device.device
+        overlap = can_overlap(device)
+        if isinstance(self.bundle, CameraBundle):
+            return CameraSession(self.bundle, device, max_gap_s, overlap=overlap)
+        return StreamingSession(self.bundle, device, max_gap_s, overlap=overlap)
+
+    def facts(self) -> dict[str, Any]:
+        """Name, hash, path, preset, classes and provenance, as plain values."""
+        manifest = self.bundle.manifest
+        return {
+            'name': manifest.name,
+            'hash': self.bundle.hash,
+            'path': str(self.bundle.path),
+            'preset': manifest.preset,
+            'licence': manifest.licence,
+            'segmentation_classes': list(manifest.segmentation_classes),
+            'action_classes': list(manifest.action_classes),
+            'provenance': dict(manifest.provenance),
+        }
+
+
+def open_bundle(
+    path: str | Path | None = None,
+    device: str = 'auto',
+    precision: str = 'float32',
+    num_threads: int | None = 0,
+) -> LoadedBundle:
+    """Load and verify a bundle, then run it on a few synthetic frames.
+
+    Args:
+        path: Folder of the bundle, or the name of one of this package; ``None`` or empty for the
+            default bundle.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``float32`` or ``bfloat16``, of the large products.
+        num_threads: Threads of one operation, see :func:`choose_threads`; ``None`` leaves them.
+
+    Raises:
+        BundleError: It cannot be used, or the device has too little memory for it.
+        ConfigError: The device is not there, or the precision is unknown.
+    """
+    choice = choose_device(device)
+    if num_threads is not None:
+        choose_threads(num_threads)
+    folder = Path(path) if path else resource_path(DEFAULT_BUNDLE)
+    try:
+        bundle = load_any_bundle(folder, choice.device, precision=precision)
+        loaded = LoadedBundle(bundle, choice, precision)
+        loaded.session().warm_up()
+    except PointataError:
+        raise
+    except Exception as error:
+        raise _explained(error, folder, choice) from error
+    return loaded
+
+
+def _explained(error: Exception, folder: Path, choice: DeviceChoice) -> BundleError:
+    if kind_of_failure(error) is Failure.OUT_OF_MEMORY:
+        release_memory(error)
+        return BundleError(
+            f'{folder}: not enough memory on {choice.device} to load and try it: {error}',
+            'A running bundle needs its memory too: release it first (a node: deactivate and clean '
+            'up), or choose a smaller bundle',
+        )
+    return BundleError(
+        f'{folder}: the network does not run on {choice.device}: {error!r}',
+        'Choose another bundle or device',
+    )

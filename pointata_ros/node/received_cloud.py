@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cloud that has reached the node, decoded as soon as a thread is free.
+
+Decoding and precomputation do not depend on the frames before. Started in the background as soon as
+a cloud arrives, they are done when the worker has finished the cloud before it.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from sensor_msgs.msg import PointCloud2
+
+from pointata_core.inference.background import LazyValue, submit
+from pointata_core.inference.precompute import PrecomputedFrame
+from pointata_core.inference.session_base import Session
+from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
+from pointata_core.io.messages.point_cloud2 import decode
+from pointata_ros.camera.pairs import ExpectedImage
+
+
+class ReceivedCloud:
+    """One message, and what was made of it so far.
+
+    Args:
+        message: The message, not yet decoded.
+        image: Its image, received or expected; ``None`` without a camera.
+
+    Attributes:
+        arrived_s: When it arrived, on ``time.perf_counter``.
+        decode_ms: How long decoding took.
+        precomputed: What was computed before its turn, if anything was.
+    """
+
+    def __init__(self, message: PointCloud2, image: ExpectedImage | None = None) -> None:
+        self.message = message
+        self.image = image
+        self.arrived_s = perf_counter()
+        self.decode_ms = 0.0
+        self.precomputed: PrecomputedFrame | None = None
+        self._ahead: LazyValue[Cloud | Rejected] | None = None
+        self._session: Session | None = None
+        self._is_cancelled = False
+
+    def start(self, session: Session, limits: CloudLimits) -> None:
+        """Decode and precompute in the background; returns at once."""
+
+        def begin() -> Cloud | Rejected:
+            cloud = self._decode(session, limits)
+            if not isinstance(cloud, Rejected) and not self._is_cancelled:
+                self.precomputed = session.precompute(cloud.points, cloud.features)
+                if self._is_cancelled and self.precomputed is not None:
+                    self.precomputed.cancel()
+            return cloud
+
+        self._session = session
+        self._ahead = submit(begin)
+
+    def decode(self, session: Session, limits: CloudLimits) -> Cloud | Rejected:
+        """The cloud, with the fields that ``session`` reads; on the worker."""
+        if self._ahead is not None:
+            cloud = self._ahead.result()
+            if self._session is session:
+                return cloud
+            # Another bundle may read other fields.
+            self.cancel()
+            self.precomputed = None
+        return self._decode(session, limits)
+
+    def cancel(self) -> None:
+        """Compute nothing more for this cloud; does not wait."""
+        self._is_cancelled = True
+        if self._ahead is not None:
+            self._ahead.cancel()
+        if self.precomputed is not None:
+            self.precomputed.cancel()
+
+    def _decode(self, session: Session, limits: CloudLimits) -> Cloud | Rejected:
+        began = perf_counter()
+        wanted = session.bundle.manifest.features
+        cloud = decode(self.message, wanted_features=wanted, limits=limits)
+        self.decode_ms = 1e3 * (perf_counter() - began)
+        return cloud

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where sensors are: transforms from TF, the ego motion, and the mounting of cameras."""
