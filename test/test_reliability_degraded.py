@@ -245,7 +245,7 @@ def test_a_cloud_of_many_more_points_than_voxels_gets_a_label_for_each_point(
 
 @pytest.mark.parametrize(('policy', 'published'), [('skip', 0), ('uncompensated', 1)])
 def test_a_missing_transform_is_a_warning_whatever_becomes_of_the_cloud(
-    bench, stamps, monkeypatch, policy, answered
+    bench, stamps, monkeypatch, policy, published
 ):
     def look_up(frame_id, stamp_ns):
         raise TransformMissing(f'no transform from {frame_id!r} to map')
@@ -258,11 +258,11 @@ def test_a_missing_transform_is_a_warning_whatever_becomes_of_the_cloud(
     answers = bench.collect('output/segmentation', PointCloud2)
     monkeypatch.setattr(bench.stream.pipeline, '_ego_motion', EgoMotion(look_up))
     bench.publisher().publish(cloud(street(1), next(stamps)))
-    wait_until(lambda: counted() == (1 - answered, answered), 'the cloud to be counted')
+    wait_until(lambda: counted() == (1 - published, published), 'the cloud to be counted')
     status = bench.diagnostics('processing')
     assert status['level'] == WARN
     assert 'no_transform' in status['message']
-    answers.wait_for(answered)
+    answers.wait_for(published)
     bench.wait_for_log("no transform from 'lidar' to map")
 
 
