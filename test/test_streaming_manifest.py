@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointata_core.bundles.manifest import Manifest
+from pointata_core.bundles.manifest_base import BundleWarning
 from pointata_core.bundles.manifest_fields import Task, TensorFile
 from pointata_core.bundles.preparation_config import FeatureSpec, PreparationConfig
-from pointata_core.bundles.sealed_document import BundleWarning
 from pointata_core.errors import BundleError
 from pointata_core.models.point.config import preset_config
 
@@ -260,7 +260,7 @@ PATHS = [
 
 @given(st.sampled_from(PATHS), json_values)
 @settings(max_examples=200, deadline=None)
-@pytest.mark.filterwarnings('ignore::pointata_core.bundles.sealed_document.BundleWarning')
+@pytest.mark.filterwarnings('ignore::pointata_core.bundles.manifest_base.BundleWarning')
 def test_any_value_in_any_field_is_read_or_refused(path: tuple[str, ...], value: Any) -> None:
     text = changed(_set(*path, value))
     try:

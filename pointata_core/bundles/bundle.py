@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle: one skill and the backbone it was trained on, from disk to a network and back.
+"""Bundles, and those of a skill and its backbone, from disk to a network and back.
 
 ::
 
-    NAME/manifest.json            what the rest is (streaming.manifest)
+    NAME/manifest.json            what the rest is (bundles.manifest)
     NAME/skill.safetensors        align embedder, adapters, context encoder, heads
     backbones/HASH.safetensors    the frozen backbone, inside NAME or beside it
 
 Nothing but these files is opened, and only as safetensors and JSON. A load either returns a network
 whose every tensor was checked, or raises ``BundleError`` and changes nothing; it touches no global
-state, so that a side thread can load the next skill while the current one answers.
+state, so that a side thread can load the next skill while the current one serves.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
-from torch import Tensor
+from torch import nn
 
 from pointata_core.bundles.backbone_sharing import fill_shared
 from pointata_core.bundles.bundle_files import (
@@ -30,19 +30,24 @@ from pointata_core.bundles.bundle_files import (
     backbone_name,
     check_preparation,
     find_files,
+    placed,
     read_network,
     split_state,
+    write_files,
 )
 from pointata_core.bundles.manifest import Manifest
+from pointata_core.bundles.manifest_base import ManifestBase
 from pointata_core.bundles.tensors import pack_tensors
 from pointata_core.errors import BundleError
 from pointata_core.models.linear import set_precision
 from pointata_core.models.point.pointata import PointATA
-from pointata_core.safe_files import write_atomically
+
+ManifestType = TypeVar('ManifestType', bound=ManifestBase)
+NetworkType = TypeVar('NetworkType', bound=nn.Module)
 
 
 @dataclass(frozen=True, eq=False)
-class Bundle:
+class Bundle(Generic[ManifestType, NetworkType]):
     """A verified bundle in memory.
 
     Args:
@@ -52,8 +57,8 @@ class Bundle:
         hash: Names the exact weights and settings, 64 hexadecimal digits.
     """
 
-    manifest: Manifest
-    network: PointATA
+    manifest: ManifestType
+    network: NetworkType
     path: Path
     hash: str
 
@@ -63,6 +68,10 @@ class Bundle:
         return self.hash[:12]
 
 
+SkillBundle = Bundle[Manifest, PointATA]
+"""A skill for point clouds and the backbone it was trained on."""
+
+
 def load_bundle(
     path: str | os.PathLike[str],
     device: str | torch.device = 'cpu',
@@ -70,7 +79,7 @@ def load_bundle(
     *,
     share_backbone: bool = True,
     precision: str = 'float32',
-) -> Bundle:
+) -> SkillBundle:
     """Load a bundle after verifying everything about it.
 
     Args:
@@ -89,12 +98,12 @@ def load_bundle(
     files = find_files(path)
     network, skill, backbone = read_network(files)
     dtype = torch.float32 if dtype is None else dtype
-    backbone = _placed(backbone, device, dtype)
+    backbone = placed(backbone, device, dtype)
     if share_backbone:
         fill_shared(network.backbone, files.manifest.backbone.sha256, backbone)
     else:
         network.backbone.load_state_dict(backbone, assign=True)
-    network.load_state_dict(_placed(skill, device, dtype), strict=False, assign=True)
+    network.load_state_dict(placed(skill, device, dtype), strict=False, assign=True)
     network.requires_grad_(False).eval()
     set_precision(network, precision)
     return Bundle(files.manifest, network, files.root, files.manifest.checksum)
@@ -136,15 +145,14 @@ def save_bundle(
     backbone_data, backbone_file = pack_tensors(backbone, dtype, f'{root} (backbone)')
     manifest = manifest.sealed(backbone=backbone_file, skill=skill_file)
     folder = (root if self_contained else root.parent) / BACKBONES
-    try:
-        write_atomically(folder / backbone_name(backbone_file), backbone_data)
-        write_atomically(root / SKILL, skill_data)
-        write_atomically(root / MANIFEST, manifest.to_json().encode())
-    except OSError as error:
-        raise BundleError(
-            f'{error.filename or root}: cannot be written ({error.strerror})',
-            'Choose a folder that can be written to, with enough space',
-        ) from error
+    write_files(
+        root,
+        {
+            folder / backbone_name(backbone_file): backbone_data,
+            root / SKILL: skill_data,
+            root / MANIFEST: manifest.to_json().encode(),
+        },
+    )
     return manifest
 
 
@@ -161,12 +169,3 @@ def _check_describes(manifest: Manifest, network: PointATA) -> None:
             f"manifest: field 'network' differs from the network's own configuration in {keys}",
             'Make the manifest with Manifest.for_network(name, network.config.to_dict())',
         )
-
-
-def _placed(
-    tensors: Mapping[str, Tensor], device: str | torch.device, dtype: torch.dtype
-) -> dict[str, Tensor]:
-    return {
-        name: tensor.to(device, dtype if tensor.is_floating_point() else None)
-        for name, tensor in tensors.items()
-    }

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pointata_core.bundles.manifest import Manifest
 from pointata_core.bundles.manifest_fields import TensorFile
@@ -21,13 +21,15 @@ from pointata_core.errors import BundleError, ConfigError
 from pointata_core.models.point.config import NetworkConfig
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.resources import ResourceError, resource_path
-from pointata_core.safe_files import read_bounded
+from pointata_core.safe_files import read_bounded, write_atomically
 
 MANIFEST = 'manifest.json'
 SKILL = 'skill.safetensors'
 BACKBONES = 'backbones'
 MODELS = 'models'
 MAX_MANIFEST_BYTES = 4 << 20
+
+NetworkType = TypeVar('NetworkType', bound=nn.Module)
 
 _PREFIX = 'backbone.'
 _NAME = re.compile(r'[A-Za-z0-9_-]+')
@@ -124,7 +126,9 @@ def read_network(files: BundleFiles) -> tuple[PointATA, dict[str, Tensor], dict[
         BundleError: The network cannot be built, or the tensors are not those it needs.
     """
     source = str(files.root / MANIFEST)
-    network = _build_empty(files.manifest.network, source)
+    values = files.manifest.network
+    _check_sizes(values, source, 'network')
+    network = build_empty(lambda: PointATA(NetworkConfig.from_dict(values)), source)
     check_preparation(files.manifest, source)
     skill, backbone = split_state(network.state_dict())
     return (
@@ -168,19 +172,51 @@ def _read(path: Path, file: TensorFile, state: Mapping[str, Tensor]) -> dict[str
     return read_tensors(path, file, expected_specs(state, file.dtype))
 
 
-def _build_empty(values: Mapping[str, Any], source: str) -> PointATA:
-    """Build on the meta device: no memory, no random numbers, whatever the manifest asks for."""
-    _check_sizes(values, source, 'network')
+def build_empty(build: Callable[[], NetworkType], source: str) -> NetworkType:
+    """Build a network on the meta device: no memory, no random numbers, whatever is asked for.
+
+    Args:
+        build: Makes the network that a manifest describes.
+        source: The manifest, for messages.
+
+    Raises:
+        BundleError: No such network can be built.
+    """
     try:
-        config = NetworkConfig.from_dict(values)
         with torch.device('meta'):
-            return PointATA(config)
+            return build()
     except ConfigError as error:
         raise BundleError(f"{source}: field 'network': {error.message}", error.fix) from error
     except Exception as error:  # the values are somebody else's, and so are the ways to fail
         raise BundleError(
             f"{source}: field 'network': no network can be built from it ({error})",
             'Write the bundle anew with save_bundle',
+        ) from error
+
+
+def placed(
+    tensors: Mapping[str, Tensor], device: str | torch.device, dtype: torch.dtype = torch.float32
+) -> dict[str, Tensor]:
+    """The tensors on a device, those with floating point as ``dtype``."""
+    return {
+        name: tensor.to(device, dtype if tensor.is_floating_point() else None)
+        for name, tensor in tensors.items()
+    }
+
+
+def write_files(root: Path, files: Mapping[Path, bytes]) -> None:
+    """Write the files of a bundle in this order; each appears whole.
+
+    Raises:
+        BundleError: The folder cannot be written to.
+    """
+    try:
+        for path, data in files.items():
+            write_atomically(path, data)
+    except OSError as error:
+        raise BundleError(
+            f'{error.filename or root}: cannot be written ({error.strerror})',
+            'Choose a folder that can be written to, with enough space',
         ) from error
 
 

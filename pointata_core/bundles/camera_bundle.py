@@ -3,7 +3,7 @@
 
 ::
 
-    NAME/manifest.json            what the rest is (streaming.camera_manifest)
+    NAME/manifest.json            what the rest is (bundles.camera_manifest)
     NAME/network.safetensors      the whole network
 
 The checks are those of other bundles (``docs/bundles.md``): only these two files are opened, each
@@ -14,50 +14,38 @@ describes, every number finite. A load gives a verified network or raises ``Bund
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pointata_core.bundles.bundle import Bundle, load_bundle
-from pointata_core.bundles.bundle_files import MANIFEST, MAX_MANIFEST_BYTES, manifest_file
+from pointata_core.bundles.bundle import Bundle, SkillBundle, load_bundle
+from pointata_core.bundles.bundle_files import (
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    build_empty,
+    manifest_file,
+    placed,
+    write_files,
+)
 from pointata_core.bundles.camera_manifest import CameraManifest
 from pointata_core.bundles.manifest import CAMERA_KIND
+from pointata_core.bundles.manifest_fields import RESTORE
 from pointata_core.bundles.strict_json import parse_object
 from pointata_core.bundles.tensors import expected_specs, pack_tensors, read_tensors
 from pointata_core.errors import BundleError
 from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
-from pointata_core.safe_files import read_bounded, write_atomically
+from pointata_core.safe_files import read_bounded
 
 NETWORK = 'network.safetensors'
 
 
-@dataclass(frozen=True, eq=False)
-class CameraBundle:
-    """A verified camera bundle in memory.
-
-    Args:
-        manifest: What it is.
-        network: The network, in evaluation mode, without gradients.
-        path: Folder of the manifest, links resolved.
-        hash: Names the exact weights and settings, 64 hexadecimal digits.
-    """
-
-    manifest: CameraManifest
-    network: CameraLidarNetwork
-    path: Path
-    hash: str
-
-    @property
-    def short_hash(self) -> str:
-        """First 12 digits of the hash, for display."""
-        return self.hash[:12]
+CameraBundle = Bundle[CameraManifest, CameraLidarNetwork]
 
 
 def is_camera_bundle(path: str | os.PathLike[str]) -> bool:
-    """Whether a folder says that it holds a camera bundle; it has not been verified then.
+    """Whether the manifest in a folder is that of a camera bundle; nothing else is verified.
 
     Raises:
         BundleError: There is no manifest, or it is no JSON object.
@@ -73,7 +61,7 @@ def load_any_bundle(
     device: str | torch.device = 'cpu',
     *,
     precision: str = 'float32',
-) -> Bundle | CameraBundle:
+) -> SkillBundle | CameraBundle:
     """Load a bundle of whatever kind.
 
     Args:
@@ -105,13 +93,9 @@ def load_camera_bundle(
     """
     manifest, root = read_camera_manifest(path)
     network, tensors = read_camera_network(manifest, root)
-    placed = {
-        name: tensor.to(device, torch.float32 if tensor.is_floating_point() else None)
-        for name, tensor in tensors.items()
-    }
-    network.load_state_dict(placed, assign=True)
+    network.load_state_dict(placed(tensors, device), assign=True)
     network.requires_grad_(False).eval()
-    return CameraBundle(manifest, network, root, manifest.checksum)
+    return Bundle(manifest, network, root, manifest.checksum)
 
 
 def read_camera_manifest(path: str | os.PathLike[str]) -> tuple[CameraManifest, Path]:
@@ -134,8 +118,11 @@ def read_camera_network(
         BundleError: The network cannot be built, or the tensors are not those it needs.
     """
     network = _build(manifest, str(root / MANIFEST))
-    specs = expected_specs(network.state_dict(), manifest.weights.dtype)
-    return network, read_tensors(root / NETWORK, manifest.weights, specs)
+    weights = manifest.weights
+    if weights is None:
+        raise BundleError(f'{root / MANIFEST}: names no file with weights', RESTORE)
+    specs = expected_specs(network.state_dict(), weights.dtype)
+    return network, read_tensors(root / NETWORK, weights, specs)
 
 
 def save_camera_bundle(
@@ -170,25 +157,11 @@ def save_camera_bundle(
         )
     data, file = pack_tensors(state, 'float16' if half else 'float32', str(root / NETWORK))
     manifest = manifest.sealed(file)
-    try:
-        write_atomically(root / NETWORK, data)
-        write_atomically(root / MANIFEST, manifest.to_json().encode())
-    except OSError as error:
-        raise BundleError(
-            f'{error.filename or root}: cannot be written ({error.strerror})',
-            'Choose a folder that can be written to, with enough space',
-        ) from error
+    write_files(root, {root / NETWORK: data, root / MANIFEST: manifest.to_json().encode()})
     return manifest
 
 
 def _build(manifest: CameraManifest, source: str) -> CameraLidarNetwork:
-    """Build on the meta device: no memory, no random numbers, whatever the manifest asks for."""
     values: dict[str, Any] = dict(manifest.network)
-    try:
-        with torch.device('meta'):
-            return CameraLidarNetwork(len(manifest.segmentation_classes), **values)
-    except Exception as error:  # the values are somebody else's, and so are the ways to fail
-        raise BundleError(
-            f"{source}: field 'network': no network can be built from it ({error})",
-            'Write the bundle anew with save_camera_bundle',
-        ) from error
+    classes = len(manifest.segmentation_classes)
+    return build_empty(lambda: CameraLidarNetwork(classes, **values), source)

@@ -11,28 +11,24 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
-from pointata_core.bundles.manifest import (
-    CAMERA_KIND,
-    NAME_PATTERN,
-    file_from,
-    task_from,
+from pointata_core.bundles.manifest import CAMERA_KIND
+from pointata_core.bundles.manifest_base import (
+    FORMAT_MINOR,
+    FORMAT_VERSION,
+    ManifestBase,
+    part_fields,
 )
 from pointata_core.bundles.manifest_fields import (
     Task,
     TensorFile,
+    file_from,
     is_number,
     is_whole,
     plain_list,
     plain_mapping,
     record,
+    task_from,
     wrong,
-)
-from pointata_core.bundles.sealed_document import (
-    FORMAT_MINOR,
-    FORMAT_VERSION,
-    SealedDocument,
-    check_version,
-    part_fields,
 )
 
 _IMAGE = (1, 8192)
@@ -49,7 +45,7 @@ class CameraPreparation:
         voxel_m: Edge of a voxel, metres.
         resize: Width and height that every image is brought to; None leaves it as it is.
         training_crop: Width and height of the crops that were trained on; whole images are
-            answered all the same, so this says what size of things the network is used to.
+            used all the same, so this tells the size of things in the training data.
 
     Raises:
         BundleError: A value of the wrong type or out of range.
@@ -74,7 +70,7 @@ class CameraPreparation:
 
 
 @dataclass(frozen=True)
-class CameraManifest(SealedDocument):
+class CameraManifest(ManifestBase):
     """Everything about a camera bundle but the weights.
 
     Args:
@@ -105,23 +101,17 @@ class CameraManifest(SealedDocument):
     format_minor: int = FORMAT_MINOR
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
-    # What readers of a manifest ask for and such a bundle does not have.
+    takes_images: ClassVar[bool] = True
+    # Fields of other kinds, which such a bundle does not have.
     preset: ClassVar[str] = ''
     features: ClassVar[tuple[str, ...]] = ()
-    action_classes: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        check_version(self.format_version, self.format_minor)
-        if not isinstance(self.name, str) or not NAME_PATTERN.fullmatch(self.name):
-            raise wrong('name', self.name, 'up to 64 letters, digits, dots, dashes, underscores')
-        if not isinstance(self.licence, str):
-            raise wrong('licence', self.licence, 'text')
+        self._check_common()
         if not isinstance(self.segmentation, Task) or len(self.segmentation.classes) < 2:
             raise wrong('tasks.segmentation.classes', self.segmentation, 'two or more classes')
         if not isinstance(self.preparation, CameraPreparation):
             raise wrong('preparation', self.preparation, 'a CameraPreparation')
-        for plain in ('provenance', 'unknown'):
-            object.__setattr__(self, plain, plain_mapping(plain, getattr(self, plain)))
         object.__setattr__(self, 'network', _checked_network(self.network))
 
     @property
@@ -131,18 +121,8 @@ class CameraManifest(SealedDocument):
 
     @property
     def tasks(self) -> dict[str, Task]:
-        """What the network answers, by name."""
+        """What the network predicts, by name."""
         return {'segmentation': self.segmentation}
-
-    @property
-    def segmentation_classes(self) -> tuple[str, ...]:
-        """Names of the per-point classes."""
-        return self.segmentation.classes
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """Point fields the network looks for in its input."""
-        return ('x', 'y', 'z')
 
     def sealed(self, weights: TensorFile) -> CameraManifest:
         """The same manifest, bound to its tensor file."""
@@ -158,19 +138,14 @@ class CameraManifest(SealedDocument):
             raise wrong('kind', kind, f"'{CAMERA_KIND}'")
 
     def _document(self) -> dict[str, Any]:
-        task, file = self.segmentation, self.weights
+        file = self.weights
         return {
             'format_version': self.format_version,
             'format_minor': self.format_minor,
             'kind': CAMERA_KIND,
             'name': self.name,
             'network': self.network,
-            'tasks': {
-                'segmentation': {
-                    'classes': list(task.classes),
-                    'colours': [list(colour) for colour in task.colours],
-                }
-            },
+            'tasks': {'segmentation': self.segmentation.to_dict()},
             'preparation': plain_mapping('preparation', asdict(self.preparation)),
             'files': {} if file is None else {'network': asdict(file)},
             'licence': self.licence,

@@ -1,35 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest of a bundle: what the weights are, what they expect and what they answer.
+"""The manifest of a bundle: what the weights are, what they expect and what they predict.
 
-It is the only description of the tensor files that is believed, so it is read strictly, and it
+It is the only description of the tensor files that is trusted, so it is read strictly, and it
 seals itself: ``checksum`` is the SHA-256 of everything else in it. As it holds the hashes of the
 tensor files, this one number names the whole bundle.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from pointata_core.bundles.manifest_base import (
+    FORMAT_MINOR,
+    FORMAT_VERSION,
+    ManifestBase,
+    part_fields,
+)
 from pointata_core.bundles.manifest_fields import (
     Task,
     TensorFile,
     check_names,
-    inside,
+    file_from,
     is_number,
     plain_list,
     plain_mapping,
-    record,
+    task_from,
     wrong,
-)
-from pointata_core.bundles.sealed_document import (
-    FORMAT_MINOR,
-    FORMAT_VERSION,
-    SealedDocument,
-    check_version,
-    part_fields,
 )
 from pointata_core.errors import BundleError
 
@@ -37,11 +35,9 @@ KIND = 'point_transformer'
 CAMERA_KIND = 'camera_lidar'
 TASKS = ('segmentation', 'action')
 
-NAME_PATTERN = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}')
-
 
 @dataclass(frozen=True)
-class Manifest(SealedDocument):
+class Manifest(ManifestBase):
     """Everything about a bundle but the weights.
 
     Args:
@@ -83,14 +79,9 @@ class Manifest(SealedDocument):
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_version(self.format_version, self.format_minor)
+        self._check_common()
         self._check_kind(self.kind)
-        if not isinstance(self.name, str) or not NAME_PATTERN.fullmatch(self.name):
-            raise wrong('name', self.name, 'up to 64 letters, digits, dots, dashes, underscores')
-        for text in ('preset', 'licence'):
-            if not isinstance(getattr(self, text), str):
-                raise wrong(text, getattr(self, text), 'text')
-        for plain in ('network', 'preparation', 'statistics', 'provenance', 'unknown'):
+        for plain in ('network', 'preparation', 'statistics'):
             object.__setattr__(self, plain, plain_mapping(plain, getattr(self, plain)))
         self._check_statistics()
         self._check_tasks()
@@ -118,21 +109,6 @@ class Manifest(SealedDocument):
         features = tuple(_names_in(network, 'features'))
         return cls(name, network, tasks, features=features, **fields)
 
-    @property
-    def segmentation_classes(self) -> tuple[str, ...]:
-        """Names of the per-point classes; empty without a segmentation head."""
-        return self._classes('segmentation')
-
-    @property
-    def action_classes(self) -> tuple[str, ...]:
-        """Names of the per-frame actions; empty without an action head."""
-        return self._classes('action')
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """Point fields the network looks for in its input."""
-        return ('x', 'y', 'z', *self.features)
-
     def sealed(self, backbone: TensorFile, skill: TensorFile) -> Manifest:
         """The same manifest, bound to its tensor files."""
         return replace(self, backbone=backbone, skill=skill)
@@ -152,9 +128,6 @@ class Manifest(SealedDocument):
         if kind != KIND:
             raise wrong('kind', kind, f"'{KIND}'")
 
-    def _classes(self, task: str) -> tuple[str, ...]:
-        return self.tasks[task].classes if task in self.tasks else ()
-
     def _features(self) -> list[str]:
         return _names_in(self.network, 'features')
 
@@ -166,15 +139,12 @@ class Manifest(SealedDocument):
             'name': self.name,
             'preset': self.preset,
             'network': self.network,
-            'tasks': {
-                name: {'classes': list(task.classes), 'colours': [list(c) for c in task.colours]}
-                for name, task in self.tasks.items()
-            },
+            'tasks': {name: task.to_dict() for name, task in self.tasks.items()},
             'features': list(self.features),
             'preparation': self.preparation,
             'statistics': self.statistics,
             'files': {
-                name: {'sha256': file.sha256, 'size': file.size, 'dtype': file.dtype}
+                name: asdict(file)
                 for name, file in (('backbone', self.backbone), ('skill', self.skill))
                 if file is not None
             },
@@ -240,22 +210,6 @@ _KEYS = (
     'licence',
     'provenance',
 )
-
-
-def task_from(where: str, value: Any) -> Task:
-    """A task as it stands in a manifest."""
-    value = record(where, value, ('classes', 'colours'))
-    classes = tuple(plain_list(f'{where}.classes', value['classes']))
-    colours = plain_list(f'{where}.colours', value['colours'])
-    triples = tuple(tuple(plain_list(f'{where}.colours', colour)) for colour in colours)
-    with inside(where):
-        return Task(classes, triples)
-
-
-def file_from(where: str, value: Any) -> TensorFile:
-    """A tensor file as it stands in a manifest."""
-    with inside(where):
-        return TensorFile(**record(where, value, ('sha256', 'size', 'dtype')))
 
 
 def _names_in(network: Mapping[str, Any], key: str) -> list[str]:

@@ -46,7 +46,7 @@ class TensorFile:
 
 @dataclass(frozen=True)
 class Task:
-    """One thing the network answers.
+    """One thing the network predicts.
 
     Args:
         classes: Names in the order of the head's outputs.
@@ -68,6 +68,10 @@ class Task:
         for colour in self.colours:
             if len(colour) != 3 or not all(is_whole(c) and 0 <= c <= 255 for c in colour):
                 raise wrong('colours', colour, 'three whole numbers of 0 to 255')
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in a manifest."""
+        return {'classes': list(self.classes), 'colours': [list(c) for c in self.colours]}
 
 
 @contextmanager
@@ -138,3 +142,19 @@ def wrong(where: str, found: Any, expected: str) -> BundleError:
     text = 'nothing' if found is None else repr(found)
     text = text if len(text) <= 160 else text[:157] + '...'
     return BundleError(f"field '{where}': found {text}, expected {expected}", RESTORE)
+
+
+def task_from(where: str, value: Any) -> Task:
+    """A task as it stands in a manifest."""
+    value = record(where, value, ('classes', 'colours'))
+    classes = tuple(plain_list(f'{where}.classes', value['classes']))
+    colours = plain_list(f'{where}.colours', value['colours'])
+    triples = tuple(tuple(plain_list(f'{where}.colours', colour)) for colour in colours)
+    with inside(where):
+        return Task(classes, triples)
+
+
+def file_from(where: str, value: Any) -> TensorFile:
+    """A tensor file as it stands in a manifest."""
+    with inside(where):
+        return TensorFile(**record(where, value, ('sha256', 'size', 'dtype')))

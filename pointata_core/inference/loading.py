@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pointata_core.bundles.bundle import Bundle
+from pointata_core.bundles.bundle import SkillBundle
 from pointata_core.bundles.camera_bundle import CameraBundle, load_any_bundle
 from pointata_core.errors import BundleError, PointataError
 from pointata_core.inference.camera_session import CameraSession
@@ -32,14 +32,14 @@ class LoadedBundle:
         precision: Type of the large products.
     """
 
-    bundle: Bundle | CameraBundle
+    bundle: SkillBundle | CameraBundle
     device: DeviceChoice
     precision: str = 'float32'
 
     @property
     def takes_images(self) -> bool:
         """Whether its sessions take images beside clouds."""
-        return isinstance(self.bundle, CameraBundle)
+        return self.bundle.manifest.takes_images
 
     @property
     def device_text(self) -> str:
@@ -50,24 +50,12 @@ class LoadedBundle:
     def session(self, max_gap_s: float = 1.0) -> Session:
         """A new stream. All streams of a loaded bundle share its network in memory."""
         device = self.device.device
-        overlap = can_overlap(device)
-        if isinstance(self.bundle, CameraBundle):
-            return CameraSession(self.bundle, device, max_gap_s, overlap=overlap)
-        return StreamingSession(self.bundle, device, max_gap_s, overlap=overlap)
+        kind = CameraSession if self.takes_images else StreamingSession
+        return kind(self.bundle, device, max_gap_s, overlap=can_overlap(device))
 
     def facts(self) -> dict[str, Any]:
-        """Name, hash, path, preset, classes and provenance, as plain values."""
-        manifest = self.bundle.manifest
-        return {
-            'name': manifest.name,
-            'hash': self.bundle.hash,
-            'path': str(self.bundle.path),
-            'preset': manifest.preset,
-            'licence': manifest.licence,
-            'segmentation_classes': list(manifest.segmentation_classes),
-            'action_classes': list(manifest.action_classes),
-            'provenance': dict(manifest.provenance),
-        }
+        """What results record of the bundle, as plain values."""
+        return self.bundle.manifest.facts(self.bundle.path)
 
 
 def open_bundle(

@@ -27,7 +27,7 @@ from pointata_core.models.point.stream_state import StreamState
 from pointata_core.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from pointata_core.bundles.bundle import Bundle
+    from pointata_core.bundles.bundle import SkillBundle
 
 __all__ = ['STAGES', 'Frame', 'FrameResult', 'Skipped', 'StreamingSession']
 
@@ -48,7 +48,7 @@ class StreamingSession(Session):
 
     def __init__(
         self,
-        bundle: Bundle,
+        bundle: SkillBundle,
         device: torch.device | str = 'cpu',
         max_gap_s: float = 1.0,
         tolerance_s: float = 0.25,

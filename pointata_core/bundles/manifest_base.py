@@ -1,45 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A document that seals itself: versioned JSON whose last field is the SHA-256 of all the others.
+"""What the manifests of all kinds of bundles have in common.
 
-The manifests of all kinds of bundles are such documents.
+A manifest is versioned JSON whose last field is the SHA-256 of all the others.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
-from pointata_core.bundles.manifest_fields import RESTORE, inside, is_whole, wrong
+from pointata_core.bundles.manifest_fields import (
+    RESTORE,
+    inside,
+    is_whole,
+    plain_mapping,
+    wrong,
+)
 from pointata_core.bundles.strict_json import parse_object
 from pointata_core.errors import BundleError
 
-Document = TypeVar('Document', bound='SealedDocument')
-
 FORMAT_VERSION = 1
 FORMAT_MINOR = 0
+NAME_PATTERN = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}')
+
+ManifestType = TypeVar('ManifestType', bound='ManifestBase')
 
 
 class BundleWarning(UserWarning):
     """A bundle can be used, but holds something this version does not know."""
 
 
-class SealedDocument(ABC):
-    """What reads and writes itself as sealed JSON.
+class ManifestBase(ABC):
+    """Everything about a bundle but the weights; reads and writes itself as sealed JSON.
 
     Attributes:
+        name: Short name for display: letters, digits, dot, dash, underscore.
+        network: Plain values of the network's configuration.
+        preset: Network preset the configuration started from, for display.
+        features: Per-point fields that the network takes beside x, y, z.
+        licence: SPDX identifier or text for the weights.
+        provenance: Free: config, seed, commit, metrics, training data.
+        format_version: Layout of the bundle; a newer one cannot be read.
+        format_minor: Additions since that are safe to ignore.
         unknown: Keys of a newer minor version, kept for writing back.
+        takes_images: Whether the network takes images beside clouds.
     """
 
+    name: str
+    network: Mapping[str, Any]
+    licence: str
+    provenance: Mapping[str, Any]
+    format_version: int
+    format_minor: int
     unknown: Mapping[str, Any]
+    takes_images: ClassVar[bool] = False
 
     @classmethod
     def from_json(
-        cls: type[Document], text: str | bytes, source: str = 'manifest.json'
-    ) -> Document:
+        cls: type[ManifestType], text: str | bytes, source: str = 'manifest.json'
+    ) -> ManifestType:
         """Read a sealed manifest.
 
         Args:
@@ -83,13 +108,55 @@ class SealedDocument(ABC):
         """SHA-256 over all fields, and through the files' hashes over the whole bundle."""
         return checksum_of(self._document())
 
+    def facts(self, path: Path) -> dict[str, Any]:
+        """Name, hash, path, preset, classes and provenance, as plain values for results."""
+        return {
+            'name': self.name,
+            'hash': self.checksum,
+            'path': str(path),
+            'preset': self.preset,
+            'licence': self.licence,
+            'segmentation_classes': list(self.segmentation_classes),
+            'action_classes': list(self.action_classes),
+            'provenance': dict(self.provenance),
+        }
+
+    @property
+    def segmentation_classes(self) -> tuple[str, ...]:
+        """Names of the per-point classes; empty without a segmentation head."""
+        return self._classes('segmentation')
+
+    @property
+    def action_classes(self) -> tuple[str, ...]:
+        """Names of the per-frame actions; empty without an action head."""
+        return self._classes('action')
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Point fields the network looks for in its input."""
+        return ('x', 'y', 'z', *self.features)
+
+    def _classes(self, task: str) -> tuple[str, ...]:
+        return self.tasks[task].classes if task in self.tasks else ()
+
+    def _check_common(self) -> None:
+        """Check, and copy, the fields that all kinds have."""
+        check_version(self.format_version, self.format_minor)
+        if not isinstance(self.name, str) or not NAME_PATTERN.fullmatch(self.name):
+            raise wrong('name', self.name, 'up to 64 letters, digits, dots, dashes, underscores')
+        for text in ('preset', 'licence'):
+            if not isinstance(getattr(self, text), str):
+                raise wrong(text, getattr(self, text), 'text')
+        for plain in ('provenance', 'unknown'):
+            object.__setattr__(self, plain, plain_mapping(plain, getattr(self, plain)))
+
     @abstractmethod
     def _document(self) -> dict[str, Any]:
         """All fields as plain values, in the order to write them in."""
 
     @classmethod
     @abstractmethod
-    def _from_fields(cls: type[Document], raw: dict[str, Any]) -> Document:
+    def _from_fields(cls: type[ManifestType], raw: dict[str, Any]) -> ManifestType:
         """Make sense of a parsed document without its checksum."""
 
     @staticmethod
