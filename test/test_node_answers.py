@@ -105,7 +105,7 @@ def test_who_subscribes_late_still_gets_the_label_tables(bench, untrained_bundle
 
 
 def test_the_coloured_cloud_is_made_only_while_somebody_listens(bench, stamps, monkeypatch):
-    from pointata_ros.node.perception_node import publishers
+    from pointata_ros.node import publishers
 
     made = []
     original = publishers.rgb_message
