@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from pointata_core.evaluation.report.page import write_report
     from pointata_core.evaluation.sequence_evaluation import evaluate_sequence
     from pointata_core.inference.camera_session import CameraSession
-    from pointata_core.inference.frame_result import FrameResult
+    from pointata_core.inference.frames import CameraView, Frame, FrameResult, Skipped
+    from pointata_core.inference.loading import LoadedBundle, open_bundle
     from pointata_core.inference.session import StreamingSession
     from pointata_core.io.bags.reader import BagReader, read_bag
     from pointata_core.io.bags.writer import BagWriter
@@ -85,13 +86,16 @@ __all__ = [
     'BundleError',
     'CameraLidarNetwork',
     'CameraSession',
+    'CameraView',
     'Cloud',
     'CloudFileError',
     'CloudLimits',
     'ConfigError',
     'ContextEncoder',
+    'Frame',
     'FrameResult',
     'GeometryConfig',
+    'LoadedBundle',
     'Manifest',
     'NetworkConfig',
     'OtddConfig',
@@ -105,6 +109,7 @@ __all__ = [
     'SegmentationHead',
     'SensorModel',
     'SimulatedFrame',
+    'Skipped',
     'StreamingSession',
     'TrainingSettings',
     'UNLABELLED',
@@ -117,6 +122,7 @@ __all__ = [
     'evaluate_bag',
     'evaluate_sequence',
     'load_bundle',
+    'open_bundle',
     'open_dataset',
     'preset_config',
     'read_bag',
@@ -142,7 +148,8 @@ _NAMES = {
     'pointata_core.evaluation.report.page': 'write_report',
     'pointata_core.evaluation.sequence_evaluation': 'evaluate_sequence',
     'pointata_core.inference.camera_session': 'CameraSession',
-    'pointata_core.inference.frame_result': 'FrameResult',
+    'pointata_core.inference.frames': 'CameraView Frame FrameResult Skipped',
+    'pointata_core.inference.loading': 'LoadedBundle open_bundle',
     'pointata_core.inference.session': 'StreamingSession',
     'pointata_core.io.bags.reader': 'BagReader read_bag',
     'pointata_core.io.bags.writer': 'BagWriter',

@@ -133,7 +133,7 @@ def test_strict_parameters_names_what_nobody_gave(untrained_bundle):
 def test_an_unforeseen_failure_is_logged_with_its_traceback_and_can_be_tried_again(
     untrained_bundle, monkeypatch
 ):
-    from pointata_ros.node.perception_node import stream
+    from pointata_ros.node import stream
 
     with Bench(bundle=str(untrained_bundle), autostart=False) as bench:
         with monkeypatch.context() as patch:
