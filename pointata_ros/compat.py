@@ -41,7 +41,7 @@ def listen_to_parameter_events(node: Node, callback: Callable[[], None]) -> None
 def values_given_at_start(node: Node) -> Collection[str]:
     """Names of the parameters that got a value on the command line or from a file.
 
-    rclpy offers no public way to tell a default from a value that happens to equal it.
+    rclpy has no public way to distinguish a default from a given value that equals it.
     """
     return node._parameter_overrides.keys()
 

@@ -2,7 +2,7 @@
 """Large clouds need a larger shared-memory segment than Fast DDS gives by default.
 
 Without it nearly every full LiDAR scan at best-effort quality of service is lost on the way, and
-nothing says so. See ``config/dds/fastdds_large_clouds.xml``.
+nothing reports it. See ``config/dds/fastdds_large_clouds.xml``.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ the executor does not take the message at all: it stays in the reader of the mid
 history keeps everything.
 
 The events of the subscription (a peer with other quality of service, say) wait with it: Fast DDS
-wakes whoever waits for an event of a reader that holds messages, again and again, and an executor
+wakes, again and again, a thread that waits for an event of a reader with messages, and an executor
 in a busy loop takes the interpreter away from the worker.
 """
 

@@ -16,7 +16,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 def input_profile(policy: str, queue_size: int) -> QoSProfile:
     """Quality of service of the cloud subscription.
 
-    Live, best effort hears both kinds of publisher. Under ``block`` no cloud may be lost, which
+    Live, best effort matches both kinds of publisher. Under ``block`` no cloud may be lost, which
     only a reliable connection that keeps everything can promise.
     """
     if policy == 'block':
@@ -37,7 +37,7 @@ def small_profile() -> QoSProfile:
 
 
 def latched_profile() -> QoSProfile:
-    """Label tables: whoever comes late still gets the last one. Not overridable."""
+    """Label tables: late subscribers still get the last one. Not overridable."""
     return QoSProfile(
         depth=1,
         reliability=QoSReliabilityPolicy.RELIABLE,

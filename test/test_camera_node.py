@@ -172,7 +172,7 @@ def test_without_images_the_lidar_answers_at_once_and_says_so(bundle):
         )
         assert status['level'] == WARN
         assert 'LiDAR alone' in status['message'] and 'no image has arrived' in status['message']
-        bench.wait_for_log('answered by the LiDAR alone')
+        bench.wait_for_log('labelled by the LiDAR alone')
         # The first image that fits puts it right.
         np.testing.assert_array_equal(rig.shoot(), expected(bundle, 2))
         wait_until(lambda: bench.diagnostics('camera')['message'] == 'OK', 'the end of it')

@@ -321,7 +321,7 @@ def test_a_shortage_of_memory_costs_one_cloud_and_half_the_cells(bench, stamps, 
     labels = decode_labels(answers.wait_for(1)[0], 'class_id')
     assert (labels != UNLABELLED).all()
     model = bench.diagnostics('model')
-    assert 'voxels per cloud, for want of memory' in model['message']
+    assert 'voxels per cloud, for lack of memory' in model['message']
     assert bench.load_skill().success  # a fresh skill has all its voxels
     wait_until(
         lambda: int(bench.diagnostics('model')['voxel_limit']) > int(model['voxel_limit']),
@@ -389,7 +389,9 @@ def test_the_cpu_takes_over_only_when_asked_to_and_says_so_all_the_time(bench, s
     for _ in range(2):
         status = bench.diagnostics('model')
         assert status['level'] == WARN
-        assert 'running on the CPU instead of cuda, as device_failure asks' in status['message']
+        assert (
+            'running on the CPU instead of cuda, because device_failure is cpu' in status['message']
+        )
     bench.wait_for_log('running on the CPU instead of cuda')
 
 

@@ -22,7 +22,7 @@ _alive: dict[str, WeakSet[nn.Module]] = {}
 def fill_shared(backbone: nn.Module, sha256: str, tensors: Mapping[str, Tensor]) -> None:
     """Give a backbone its tensors, or equal ones that another network already holds.
 
-    A backbone that somebody has trained since it was loaded is no longer equal to its file; it is
+    A backbone that was trained since it was loaded is no longer equal to its file; it is
     not shared. Neither is one on another device or of another type.
 
     Args:

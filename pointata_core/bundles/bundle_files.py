@@ -187,7 +187,7 @@ def build_empty(build: Callable[[], NetworkType], source: str) -> NetworkType:
             return build()
     except ConfigError as error:
         raise BundleError(f"{source}: field 'network': {error.message}", error.fix) from error
-    except Exception as error:  # the values are somebody else's, and so are the ways to fail
+    except Exception as error:  # foreign values fail in any way
         raise BundleError(
             f"{source}: field 'network': no network can be built from it ({error})",
             'Write the bundle anew with save_bundle',

@@ -45,7 +45,7 @@ class CameraPreparation:
         voxel_m: Edge of a voxel, metres.
         resize: Width and height that every image is brought to; None leaves it as it is.
         training_crop: Width and height of the crops that were trained on; whole images are
-            used all the same, so this tells the size of things in the training data.
+            used all the same, so this is only the scale of the training data.
 
     Raises:
         BundleError: A value of the wrong type or out of range.
@@ -87,7 +87,7 @@ class CameraManifest(ManifestBase):
         unknown: Keys of a newer minor version, kept for writing back.
 
     Raises:
-        BundleError: A field is missing or wrong; the message says which, and what was expected.
+        BundleError: A field is missing or wrong; the message names it and what was expected.
     """
 
     name: str

@@ -46,9 +46,9 @@ class Manifest(ManifestBase):
         tasks: ``segmentation`` and/or ``action``; the classes must equal those of ``network``.
         preparation: Plain values for ``streaming.preparation``; the session checks their meaning.
         preset: Network preset the configuration started from, for display.
-        features: Per-point fields the network wants beside x, y, z, in the order of its columns.
+        features: Per-point fields the network takes beside x, y, z, in the order of its columns.
         statistics: What the training input looked like, ``{'range': {'p50': 12.3, ...}, ...}``, so
-            that a session can tell when a sensor is nothing like it.
+            that a sensor unlike it can be recognised.
         licence: SPDX identifier or text for the weights.
         provenance: Free: config, seed, commit, metrics, training data.
         backbone: The backbone's file; ``None`` until ``save_bundle`` wrote it.
@@ -59,7 +59,7 @@ class Manifest(ManifestBase):
         unknown: Keys of a newer minor version, kept for writing back.
 
     Raises:
-        BundleError: A field is missing or wrong; the message says which, and what was expected.
+        BundleError: A field is missing or wrong; the message names it and what was expected.
     """
 
     name: str

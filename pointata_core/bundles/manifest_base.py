@@ -33,7 +33,7 @@ ManifestType = TypeVar('ManifestType', bound='ManifestBase')
 
 
 class BundleWarning(UserWarning):
-    """A bundle can be used, but holds something this version does not know."""
+    """A bundle can be used, but holds fields of a newer version."""
 
 
 class ManifestBase(ABC):
@@ -168,7 +168,7 @@ class ManifestBase(ABC):
 def part_fields(
     raw: Mapping[str, Any], keys: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part a document into the fields that this version knows, and others.
+    """Split a document into the fields of this version, and others.
 
     Raises:
         BundleError: A known one is missing, or there are others in a version that has none.

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Safetensors files, read as if somebody had prepared them to do harm.
+"""Safetensors files, read as if they were made to do harm.
 
 Format: https://huggingface.co/docs/safetensors (8 bytes of header length, JSON header, data). The
 size is known before a byte is read, the hash before a byte is interpreted, the header is checked
 against what the network needs before the library sees it, and exactly the bytes that were checked
-are the ones that become tensors. Every failure is a ``BundleError`` that says which check failed.
+are the ones that become tensors. Every failure is a ``BundleError`` that names the check.
 """
 
 from __future__ import annotations
@@ -99,8 +99,7 @@ def read_tensors(
     bound = 8 + MAX_HEADER_BYTES + sum(spec.nbytes for spec in expected.values())
     if file.size > bound:
         raise BundleError(
-            f'{path}: the manifest says {file.size} bytes, expected at most {bound} '
-            'for its network',
+            f'{path}: the manifest has {file.size} bytes, expected at most {bound} for its network',
             _RESTORE,
         )
     data = read_verified(path, file)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is this bundle whole? The checks of a load, one by one, for a person to read."""
+"""The checks of a load, one by one, for a person to read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class BundleReport:
 
     Args:
         path: The folder that was looked at.
-        manifest: What the bundle says about itself; ``None`` if that could not be read.
+        manifest: The manifest; ``None`` if that could not be read.
         checks: What was verified, in order; the first failure ends the list.
         problem: What is wrong; empty if the bundle can be loaded.
         fix: What to do about it.

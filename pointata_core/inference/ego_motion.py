@@ -17,7 +17,7 @@ class PoseChain:
         self._previous: Pose | None = None
 
     def motion_to(self, pose: Pose | None) -> NDArray[np.float64] | None:
-        """(4, 4) from the sensor frame of that frame into the one at ``pose``, if both are known."""
+        """(4, 4) from the sensor frame of that frame into the one at ``pose``, if known."""
         if pose is None or self._previous is None:
             return None
         return np.linalg.inv(pose) @ self._previous

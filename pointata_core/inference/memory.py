@@ -14,7 +14,7 @@ _STATM = Path('/proc/self/statm')
 
 
 def memory_in_use(device: torch.device) -> dict[str, int]:
-    """Bytes by kind; a kind that cannot be told is left out.
+    """Bytes by kind; a kind that is unknown is left out.
 
     Args:
         device: Where the network runs.
@@ -27,7 +27,7 @@ def memory_in_use(device: torch.device) -> dict[str, int]:
         resident_pages = int(_STATM.read_text().split()[1])
         sizes['process'] = resident_pages * os.sysconf('SC_PAGE_SIZE')
     if device.type == 'cuda':
-        # A lost device cannot be asked any more.
+        # A lost device gives no figures.
         with contextlib.suppress(RuntimeError):
             sizes['device_allocated'] = torch.cuda.memory_allocated(device)
             sizes['device_reserved'] = torch.cuda.memory_reserved(device)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a cloud as it came to what the network sees, and back to every input point.
 
-The network works on *voxels*: voxels whose size grows with range. Each input point remembers its
-voxel, so each gets an answer, in input order; points that are not finite or out of range have no
+The network works on voxels whose size grows with range. Each input point remembers its
+voxel, so each gets a prediction, in input order; points that are not finite or out of range have no
 voxel and come back unlabelled. The same function prepares training data and live frames.
 """
 

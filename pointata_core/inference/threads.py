@@ -20,7 +20,7 @@ def choose_threads(count: int = 0) -> None:
     """Give every operation on the CPU its threads, for the whole process.
 
     Another number of threads may round sums in another order: programs that shall give the same
-    answers to the bit choose alike.
+    results to the bit choose alike.
 
     Args:
         count: Threads of one operation; 0 = one on few processors, else as torch decides.

@@ -2,7 +2,7 @@
 """What the stamps of a stream allow: go on, skip a frame, or begin anew.
 
 A temporal network that meets a looped bag, a sensor restart or a doubled message without noticing
-mixes two unrelated moments and answers confidently. Every frame therefore passes one guard before
+mixes two unrelated moments without a sign of doubt. Every frame therefore passes one guard before
 it may touch the state of the stream. The rules, first match wins:
 
 1. a reset was asked for since the last frame          -> reset, with the reason given
@@ -13,7 +13,7 @@ it may touch the state of the stream. The rules, first match wins:
 6. stamp newer by more than ``max_gap_ns``             -> reset, ``gap``
 7. anything else, and the very first frame             -> accept
 
-A frame that resets the stream is itself answered: it is the first of the new history. A skipped one
+A frame that resets the stream gets a prediction: it is the first of the new history. A skipped one
 leaves no trace, so one stray stamp costs two resets at most (out and back), and a stream that has
 jumped recovers with its first frame, or within ``tolerance_ns`` of stream time after a small step
 back. Between two resets the accepted stamps strictly increase.
@@ -44,7 +44,7 @@ class ResetReason(str, Enum):
 
 
 class SkipReason(str, Enum):
-    """Why a frame got no answer."""
+    """Why a frame got no prediction."""
 
     DUPLICATE_STAMP = 'duplicate_stamp'
     OUT_OF_ORDER = 'out_of_order'
@@ -59,14 +59,14 @@ class Accept:
 
 @dataclass(frozen=True)
 class Skip:
-    """The frame must not touch the stream and gets no answer."""
+    """The frame must not touch the stream and gets no prediction."""
 
     reason: SkipReason
 
 
 @dataclass(frozen=True)
 class Reset:
-    """The frame begins a new history: drop the old one, then answer the frame."""
+    """The frame begins a new history: drop the old one, then predict."""
 
     reason: ResetReason
 
@@ -126,8 +126,8 @@ class TimeGuard:
 
     Attributes:
         seen: Frames checked.
-        accepted: Frames to be answered, those that reset the stream included.
-        skipped: Frames not to be answered, by ``SkipReason``; ``seen`` is ``accepted`` plus these.
+        accepted: Frames with a prediction, those that reset the stream included.
+        skipped: Frames without a prediction, by ``SkipReason``; the rest of ``seen``.
         resets: Histories dropped, by ``ResetReason``.
     """
 

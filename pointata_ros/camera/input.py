@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The subscriptions of one input's camera, and what its images say about a cloud.
+"""The subscriptions of one input's camera, and the image that belongs to a cloud.
 
-Images are decoded when a cloud wants them, on the worker: most never are.
+Images are decoded when a cloud needs them, on the worker: most never are.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class CameraInput:
         if self.pairs.snapshot().images:
             return f'{topic}: {self.pairs.why_none(stamp_ns)}'
         if not self._node.count_publishers(topic):
-            return f'nobody publishes images on {topic}: start the camera, or remap ~/input/image'
+            return f'no publisher of images on {topic}: start the camera, or remap ~/input/image'
         return f'no image has arrived on {topic}: type or quality of service may not fit'
 
     def _calibration(self) -> tuple[Camera, str]:

@@ -141,7 +141,7 @@ class CameraPairs:
         )
 
     def count(self, outcome: str, trouble: str = '', offset_ns: int | None = None) -> None:
-        """Count what became of a cloud; ``trouble`` says why it has no image."""
+        """Count what became of a cloud; ``trouble`` is the reason if it has no image."""
         with self._changed:
             self._counts[outcome] += 1
             self._trouble = trouble

@@ -38,9 +38,9 @@ class ModelFacts:
         state_bytes: Size of the stream's temporal state.
         frames_in_history: Frames that the state has seen since it began.
         resets: Fresh starts of the state, by reason.
-        window_frames: Frames that can influence a prediction: the state is warm once it has seen them.
-        voxels: Voxels per cloud at most; fewer than the bundle asks for after a shortage of memory.
-        full_voxels: Voxels that the bundle asks for.
+        window_frames: Frames that can influence a prediction; the state is warm after them.
+        voxels: Voxels per cloud at most; fewer than in the bundle after a shortage of memory.
+        full_voxels: Voxels per cloud in the bundle.
         memory: Bytes by kind: ``device_allocated``, ``device_reserved``, ``process``.
         trouble: What is not as it was asked for (another device, a refused skill), in words.
     """
@@ -133,7 +133,7 @@ def input_state(
 
     Args:
         age_s: Seconds since the last cloud; ``None`` if there was none.
-        rate_hz: Clouds per second lately; ``None`` if too few came to tell.
+        rate_hz: Clouds per second lately; ``None`` if there were too few.
         settings: Limits.
     """
     if age_s is None:
@@ -229,7 +229,7 @@ def _model_status(model: ModelFacts, snapshot: Snapshot) -> DiagnosticStatus:
     notes = list(model.trouble)
     if model.voxels < model.full_voxels:
         notes.append(
-            f'{model.voxels} instead of {model.full_voxels} voxels per cloud, for want of memory'
+            f'{model.voxels} instead of {model.full_voxels} voxels per cloud, for lack of memory'
         )
     seen = min(model.frames_in_history, model.window_frames)
     if seen < model.window_frames:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Says why no cloud arrives, or why fewer arrive than were sent, and what to do about it.
+"""Explains why no cloud arrives, or why fewer arrive than were sent, and what to do about it.
 
 "The topic is there and I get nothing" is the most repeated complaint about ROS 2 perception nodes.
 """
@@ -22,7 +22,7 @@ _LARGE_CLOUD_ADVICE = (
 )
 _FEWEST_STAMPS = 10
 _TOLERATED_LOSS = 0.2
-_BEAT_TOLERANCE = 0.2  # in periods
+_PERIOD_TOLERANCE = 0.2  # in periods
 _STEADY_SHARE = 0.8
 
 
@@ -44,7 +44,7 @@ def explain_silence(
     lines = [f"no cloud received on '{topic}' so far ({describe(wanted)})"]
     lines += [_judge(publisher, wanted) for publisher in publishers]
     if not publishers:
-        lines.append(_nobody(node, topic, unresolved))
+        lines.append(_no_publisher(node, topic, unresolved))
     if node.get_clock().now().nanoseconds == 0:
         lines.append('use_sim_time is true, but nothing publishes the time on /clock')
     return '\n  '.join(lines)
@@ -57,7 +57,7 @@ def _judge(publisher, wanted: QoSProfile) -> str:
         return f'{name} sends {publisher.topic_type}, expected {POINT_CLOUD_TYPE}'
     offered = publisher.qos_profile
     compatibility, reason = qos_check_compatible(offered, wanted)
-    # A warning says that something is left to the middleware's defaults; these do meet.
+    # A warning means that something is left to the middleware's defaults; these are compatible.
     if compatibility != QoSCompatibility.ERROR:
         return f'{name} fits, but nothing has come from it: it is idle, or {_LARGE_CLOUD_ADVICE}'
     return (
@@ -66,7 +66,7 @@ def _judge(publisher, wanted: QoSProfile) -> str:
     )
 
 
-def _nobody(node: Node, topic: str, unresolved: str) -> str:
+def _no_publisher(node: Node, topic: str, unresolved: str) -> str:
     others = sorted(
         name
         for name, types in node.get_topic_names_and_types()
@@ -74,9 +74,9 @@ def _nobody(node: Node, topic: str, unresolved: str) -> str:
     )
     others = [name for name in others if not name.startswith(node.get_fully_qualified_name() + '/')]
     if not others:
-        return 'nobody publishes on it, and there is no other PointCloud2 topic'
+        return 'it has no publisher, and there is no other PointCloud2 topic'
     return (
-        f'nobody publishes on it; PointCloud2 topics there are: {", ".join(others)}. Remap '
+        f'it has no publisher; PointCloud2 topics there are: {", ".join(others)}. Remap '
         f'{unresolved}, or use the launch argument input_points'
     )
 
@@ -87,7 +87,7 @@ def explain_loss(stamps_ns: Sequence[int], lost: int) -> str:
     A spinning sensor stamps its clouds evenly, so steps of two or more periods are holes left by
     clouds that did not arrive. The period is taken as the lower decile of all steps, which holds as
     long as a tenth of the clouds arrive beside their neighbour. Steps that are no multiples of it
-    mean a sensor without a beat, about which nothing can be said.
+    mean a sensor without a fixed rate, for which there is no estimate.
 
     Args:
         stamps_ns: Stamps of recent clouds in order of arrival.
@@ -102,9 +102,9 @@ def explain_loss(stamps_ns: Sequence[int], lost: int) -> str:
         return f'the middleware lost {lost} clouds; {_LARGE_CLOUD_ADVICE}' if lost else ''
     period = float(np.quantile(steps, 0.1))
     periods = steps / period
-    in_beat = np.abs(periods - np.round(periods)) < _BEAT_TOLERANCE
+    in_step = np.abs(periods - np.round(periods)) < _PERIOD_TOLERANCE
     share = 1.0 - len(steps) / float(np.round(periods).sum())
-    if share < _TOLERATED_LOSS or in_beat.mean() < _STEADY_SHARE:
+    if share < _TOLERATED_LOSS or in_step.mean() < _STEADY_SHARE:
         return ''
     return (
         f'input comes at {1e9 / float(steps.mean()):.1f} Hz, while its stamps suggest '

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Says the same kind of thing at most every few seconds, and how often it was held back."""
+"""Logs a kind of message at most every few seconds, and how often it was held back."""
 
 from __future__ import annotations
 

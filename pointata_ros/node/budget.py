@@ -19,7 +19,7 @@ class IngestBudget:
 
     A node that is slower than its sensor catches up only if superseded clouds cost less
     than the sensor's period; medians of the last few keep one slow frame from deciding. One that
-    was only held up for a while catches up by itself; that is told by means of many.
+    was only held up for a while catches up by itself; the means of many clouds show that.
     """
 
     def __init__(self) -> None:

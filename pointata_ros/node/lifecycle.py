@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes every lifecycle transition say what went wrong in it.
+"""Logs what went wrong in a lifecycle transition.
 
 rclpy turns an exception in a transition callback into ERROR and logs nothing.
 """
@@ -18,7 +18,7 @@ from pointata_core.errors import PointataError
 
 
 class Broken(Exception):
-    """The node cannot go on as it is; the text says why. Leads through error processing."""
+    """The node cannot go on as it is; the text gives the reason. Leads through error processing."""
 
 
 Transition = Callable[[Any, LifecycleState], None]
@@ -28,7 +28,7 @@ def transition(callback: Transition) -> Callable[[Any, LifecycleState], Transiti
     """Turn a method that returns nothing and may raise into a transition callback.
 
     A :class:`PointataError`, or an illegal override of the quality of service, is the user's to
-    mend: it is logged as it is, and the node stays in the state it came from (FAILURE).
+    correct: it is logged as it is, and the node stays in the state it came from (FAILURE).
     :class:`Broken` is logged as it is too; anything else is ours, and its traceback is logged. Both
     lead through error processing back to unconfigured (ERROR).
     """
@@ -44,7 +44,7 @@ def transition(callback: Transition) -> Callable[[Any, LifecycleState], Transiti
             node.get_logger().error(f'{callback.__name__}: {error}')
             return TransitionCallbackReturn.ERROR
         except Exception:
-            node.get_logger().error(f'{callback.__name__} broke:\n{traceback.format_exc()}')
+            node.get_logger().error(f'{callback.__name__} failed:\n{traceback.format_exc()}')
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
 

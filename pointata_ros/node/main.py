@@ -15,7 +15,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the node until the process is told to end.
+    """Run the node until the process is to end.
 
     Args:
         args: Command line, ROS arguments included; ``None`` for that of the process.
@@ -36,9 +36,9 @@ def main(args: Sequence[str] | None = None) -> int:
     # rclpy's own handlers shut the context down, which ends spin. Then they call what was there
     # before: Python's default would raise KeyboardInterrupt wherever the program happens to be, in
     # the middle of the clean-up as well.
-    told_to_end = StopFlag()
+    must_end = StopFlag()
     for number in _SIGNALS:
-        signal.signal(number, lambda *_: told_to_end.set())
+        signal.signal(number, lambda *_: must_end.set())
     use_large_cloud_profile()
     rclpy.init(args=args)
     node = None
@@ -46,7 +46,7 @@ def main(args: Sequence[str] | None = None) -> int:
         node = PerceptionNode()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        while rclpy.ok() and not told_to_end.is_set():
+        while rclpy.ok() and not must_end.is_set():
             executor.spin_once()
     except ExternalShutdownException:
         pass

@@ -33,7 +33,7 @@ class Monitor:
         self._node = node
         log = node.get_logger()
         self._fault_log = FaultLog(
-            # rclpy knows a message by its line, which must keep its severity.
+            # rclpy identifies a message by its line, which must keep its severity.
             lambda text: log.warning(text),
             lambda text: log.error(text),
             lambda text: log.info(text),

@@ -316,7 +316,7 @@ class PerceptionNode(LifecycleNode):
                 self._between_frames(partial(stream.pipeline.reset, ResetReason.CLOCK_JUMP))
 
     def _give_up(self, reason: str) -> None:
-        """The device failed for good: continue on the CPU if so configured, else stop. On the worker."""
+        """The device failed for good: continue on the CPU if so set, else stop. On the worker."""
         if self._broken:
             return
         skill = self.skills.current

@@ -47,7 +47,7 @@ class Outputs:
 
     def __init__(self, node: Node, base: str = '~') -> None:
         self._node = node
-        # Tells inputs and nodes apart where they share a topic.
+        # Distinguishes inputs and nodes that share a topic.
         self._name = base.replace('~', node.get_fully_qualified_name(), 1)
         self._publishers: dict[str, Publisher] = {}
         self._label_publishers: dict[str, Publisher] = {}

@@ -11,7 +11,7 @@ out of memory, again   after ``PATIENCE`` clouds of each input in a row that all
 device lost            give the device up at once: a CUDA context does not recover
 =====================  ===========================================================================
 
-Giving up leads to the CPU if the parameter ``device_failure`` asks for it, else out of the active
+Giving up leads to the CPU if the parameter ``device_failure`` is ``cpu``, else out of the active
 state; never into a loop of crashes. This module does not import ROS.
 """
 

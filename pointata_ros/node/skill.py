@@ -57,7 +57,7 @@ def load_skill_on_cpu(skill: Skill, precision: str, reason: str) -> Skill:
         PointataError: It cannot be loaded any more.
     """
     failed = skill.loaded.device.device
-    text = f'running on the CPU instead of {failed}, as device_failure asks: {reason}'
+    text = f'running on the CPU instead of {failed}, because device_failure is cpu: {reason}'
     again = load_skill(str(skill.loaded.bundle.path), 'cpu', precision)
     device = DeviceChoice(again.loaded.device.device, text)
     return replace(again, loaded=replace(again.loaded, device=device), substitute_for=text)

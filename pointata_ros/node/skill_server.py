@@ -108,10 +108,10 @@ class SkillServer:
     def _refuse_other_kind(self, skill: Skill) -> None:
         current = self.current
         if current is not None and skill.loaded.takes_images != current.loaded.takes_images:
+            kind = 'with' if skill.loaded.takes_images else 'without'
             raise ConfigError(
-                f'{skill.loaded.bundle.path}: a bundle {"with" if skill.loaded.takes_images else "without"} a '
-                'camera cannot take over from one of the other kind while the node is active: it '
-                'needs other topics',
+                f'{skill.loaded.bundle.path}: a bundle {kind} a camera cannot replace one of the '
+                'other kind while the node is active: it needs other topics',
                 'Clean the node up (change_state cleanup), then configure and activate it again',
             )
 
@@ -130,7 +130,7 @@ class SkillServer:
         self._loader.start()
         response.success, response.message = await done
         log = self._node.get_logger()
-        # Two lines: rclpy knows a message by its line and raises if its severity changes there.
+        # Two lines: rclpy identifies a message by its line and raises if its severity changes.
         if response.success:
             log.info(f'load_skill: {response.message}')
         else:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pointata_ros.parameters.rules import TYPE_NAMES, Parameter, Value, allowed
 from pointata_ros.parameters.table import PARAMETERS
 
-_COMMAND = 'python -m pointata_ros.parameters.table --write'
+_COMMAND = 'python -m pointata_ros.parameters --write'
 
 
 def yaml_text() -> str:
@@ -91,8 +91,8 @@ def generated(root: Path) -> dict[Path, str]:
 
 
 def main() -> None:
-    """Write the generated files of this source tree, or say which of them are out of date."""
-    parser = argparse.ArgumentParser(prog='python -m pointata_ros.parameters.table')
+    """Write the generated files of this source tree, or print which of them are out of date."""
+    parser = argparse.ArgumentParser(prog='python -m pointata_ros.parameters')
     parser.add_argument('--write', action='store_true', help='write the files instead of checking')
     write = parser.parse_args().write
     files = generated(Path(__file__).resolve().parents[2])

@@ -7,7 +7,7 @@ while the node runs. Declaration (:mod:`pointata_ros.parameters.server`), ``conf
 and ``docs/parameters.md`` (:mod:`pointata_ros.parameters.files`) are all made from it, so they
 cannot disagree. Regenerate the two files with::
 
-    python -m pointata_ros.parameters.table --write
+    python -m pointata_ros.parameters --write
 
 This module does not import ROS.
 """
@@ -55,14 +55,14 @@ class NodeSettings:
         'stop',
         'Model',
         'What to do when the device is lost or stays out of memory: stop (log, then back to '
-        'unconfigured) or go on on the cpu, which the diagnostics then say all the time.',
+        'unconfigured) or continue on the cpu, which the diagnostics then show all the time.',
         choices=('stop', 'cpu'),
         live=True,
     )
     precision: str = parameter(
         'float32',
         'Model',
-        'How the large matrix products are taken: float32, or bfloat16, which is faster where the '
+        'Type of the large matrix products: float32, or bfloat16, which is faster where the '
         'processor has instructions for it; nearly all labels stay the same.',
         choices=('float32', 'bfloat16'),
     )
@@ -70,7 +70,7 @@ class NodeSettings:
         0,
         'Model',
         'CPU threads of one operation of the network; with 1, a second thread prepares the next '
-        'cloud and finishes the last answer beside the first. 0 = 1 on up to four processors, '
+        'cloud and finishes the last result beside the first. 0 = 1 on up to four processors, '
         'else as torch decides.',
         minimum=0,
         maximum=1024,
@@ -97,7 +97,7 @@ class NodeSettings:
     policy: str = parameter(
         'latest',
         'Input',
-        'latest (live): answer the newest cloud and count the others; block (recordings): answer '
+        'latest (live): label the newest cloud and count the others; block (recordings): label '
         'every cloud, holding the publisher back where it is reliable.',
         choices=('latest', 'block'),
     )
@@ -107,7 +107,7 @@ class NodeSettings:
     patience: float = parameter(
         0.1,
         'Input',
-        'Policy latest: seconds that a cloud may have waited and still be answered although a '
+        'Policy latest: seconds that a cloud may have waited and still be labelled although a '
         'newer one is there, while the node keeps up with the sensor on average. 0 = never.',
         minimum=0.0,
         maximum=60.0,
@@ -123,7 +123,7 @@ class NodeSettings:
     hint_after: float = parameter(
         5.0,
         'Input',
-        'Seconds without a cloud after which the log says why none may be arriving.',
+        'Seconds without a cloud after which the log names a possible cause.',
         minimum=0.1,
         maximum=3600.0,
     )
@@ -152,7 +152,7 @@ class NodeSettings:
     image_wait: float = parameter(
         0.0,
         'Camera',
-        'Seconds that a cloud may be held back for its image; then it is answered by the LiDAR '
+        'Seconds that a cloud may be held back for its image; then it is labelled by the LiDAR '
         'alone. Inputs that share the node wait along.',
         minimum=0.0,
         maximum=1.0,
@@ -176,7 +176,7 @@ class NodeSettings:
     ingest_share: float = parameter(
         0.5,
         'Time',
-        'A cloud that is not answered still enters the temporal state while that costs at most '
+        'A cloud that is not labelled still enters the temporal state while that costs at most '
         'this share of the time between two clouds; else it is counted as a gap. 0 = never.',
         minimum=0.0,
         maximum=1.0,
@@ -185,7 +185,7 @@ class NodeSettings:
     min_history: int = parameter(
         1,
         'Time',
-        'Clouds that the temporal state must have seen before answers are published; 1 = answer '
+        'Clouds that the temporal state must have seen before results are published; 1 = publish '
         'from the first cloud on.',
         minimum=1,
         maximum=1000,
@@ -218,7 +218,7 @@ class NodeSettings:
     publish_rgb: bool = parameter(
         True,
         'Output',
-        'Publish the coloured cloud on ~/output/segmentation_rgb while somebody subscribes.',
+        'Publish the coloured cloud on ~/output/segmentation_rgb while it has subscribers.',
         live=True,
     )
     publish_action: bool = parameter(
@@ -238,7 +238,7 @@ class NodeSettings:
     max_rate: float = parameter(
         0.0,
         'Output',
-        'Most answers per second of stamp time; clouds in between enter the state only. 0 = every '
+        'Most results per second of stamp time; clouds in between enter the state only. 0 = every '
         'cloud. Has no effect under the policy block.',
         minimum=0.0,
         maximum=1000.0,
@@ -283,7 +283,7 @@ class NodeSettings:
     max_latency: float = parameter(
         0.2,
         'Diagnostics',
-        'Seconds from callback to answer above which processing is reported as slow (policy '
+        'Seconds from callback to publication above which processing is reported as slow (policy '
         'latest). 0 = never.',
         minimum=0.0,
         maximum=60.0,
@@ -292,7 +292,7 @@ class NodeSettings:
     error_after: float = parameter(
         5.0,
         'Diagnostics',
-        'Seconds for which a fault (slow, unanswered, rejected, ...) lasts before it is reported '
+        'Seconds for which a fault (slow, dropped, rejected, ...) lasts before it is reported '
         'as ERROR instead of WARN.',
         minimum=0.0,
         maximum=3600.0,
@@ -337,9 +337,3 @@ def refusal(values: Mapping[str, Value]) -> str:
     if warn_rate is not None and error_rate is not None and error_rate > warn_rate:
         return f'parameter error_rate is {error_rate!r}, expected at most warn_rate ({warn_rate!r})'
     return ''
-
-
-if __name__ == '__main__':
-    from pointata_ros.parameters.files import main
-
-    main()

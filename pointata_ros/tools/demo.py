@@ -3,7 +3,7 @@
 
 Three processes talk over DDS, as on a robot: the perception node, a player that publishes the
 recording at its pace, and this one, which listens like any consumer. Nothing is shared between them
-but topics; what the node did not answer is counted with its reason, not hidden.
+but topics; what the node did not label is counted with its reason.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def run(arguments: Any) -> int:
         arguments: Options of ``pointata_core.cli.commands.demo``.
 
     Returns:
-        Exit status: 0 if anything was answered, else 1.
+        Exit status: 0 if anything was labelled, else 1.
 
     Raises:
         PointataError: Bad input, or a process of the demo failed; all of them have ended then.
@@ -71,7 +71,7 @@ def run(arguments: Any) -> int:
     print_results(results, out())
     out().print(f'report: {page}', soft_wrap=True)
     if not results.frames_answered:
-        note(f'no frame was answered; {_why(results)} (logs: {output}/node.log, replay.log)')
+        note(f'no frame was labelled; {_why(results)} (logs: {output}/node.log, replay.log)')
         return 1
     return 0
 
@@ -104,9 +104,9 @@ def _play(arguments: Any, recording: Recording, output: Path, ending: Ending) ->
         )
         started = time.monotonic()
         _collect(recording, collector, spin, player)
-        # Until its last answer: what follows is silence, in which it was made sure that no more
+        # Until its last result: what follows is the time without any, which shows that no more
         # would come.
-        wall_s = collector.last_answer_s - started if collector.recorder.answered else 0.0
+        wall_s = collector.last_result_s - started if collector.recorder.answered else 0.0
         peak = environment.peak_rss_bytes(perception.pid)
     collector.finish()
     return live_results(arguments, recording, collector, manifest, bundle, wall_s, peak)
@@ -183,11 +183,11 @@ def _activate(listener: Node, spin: _Spinner) -> None:
         while not client.service_is_ready():
             spin.once()
             _before(deadline, spin.perception)
-        answer = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
-        while not answer.done():
+        response = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        while not response.done():
             spin.once()
             _before(deadline, spin.perception)
-        if not answer.result().success:
+        if not response.result().success:
             raise DemoFailed(
                 f'the node could not start:\n{spin.perception.last_words()}',
                 f'See {spin.perception.log}; pointata doctor checks the installation',
@@ -214,7 +214,7 @@ def _collect(
         collector.count('input', 'received') + collector.count('processing', 'dropped'),
     )
     last, quiet_since, reports = news(), time.monotonic(), None
-    with progress('node answers') as show:
+    with progress('results of the node') as show:
         while True:
             spin.once()
             if news() != last:
@@ -230,11 +230,11 @@ def _collect(
                 )
             # The first report after the player's end may have been on its way before.
             reports = collector.reports if reports is None else reports
-            heard_all = collector.recorder.answered >= collector.count('processing', 'published')
-            done = collector.reports >= reports + 3 and collector.settled and heard_all
+            has_all = collector.recorder.answered >= collector.count('processing', 'published')
+            done = collector.reports >= reports + 3 and collector.settled and has_all
             arrived_all = collector.count('input', 'received') >= recording.plan.frames
             quiet_s = time.monotonic() - quiet_since
-            # Clouds may still wait in the middleware, or be lost for good: silence tells.
+            # Clouds may still wait in the middleware, or be lost: a pause shows the latter.
             if (done and (arrived_all or quiet_s > _QUIET_S)) or quiet_s > _GIVE_UP_S:
                 return
 

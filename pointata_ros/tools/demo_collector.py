@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Listens to the perception node as any consumer would, and keeps account of what it says."""
+"""Subscribes to the perception node as any consumer would, and records its results."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ class Collector:
     A cloud waits for the action of the same stamp, which the node publishes right after it.
 
     Args:
-        node: Node to subscribe with; whoever owns it spins it.
+        node: Node to subscribe with; its owner spins it.
         source: Fully qualified name of the perception node.
-        manifest: Of the bundle that the node was told to load.
+        manifest: Of the bundle that the node loads.
         expected_frames: Clouds that will be sent.
         action_truth: True action by stamp.
         keep_labels: Keep all labels, for scoring afterwards: two bytes a point.
 
     Attributes:
-        recorder: Account of the answers.
+        recorder: The results.
         status: Latest diagnostics: ``'input'``, ``'processing'``, ``'model'`` to key-value pairs.
         reports: Diagnostics received.
         problems: What was not as documented, in words.
         labels: Labels by stamp, if they are to be kept.
-        last_answer_s: When the last answer came, on ``time.monotonic``.
+        last_result_s: When the last result came, on ``time.monotonic``.
     """
 
     def __init__(
@@ -62,15 +62,15 @@ class Collector:
         self.reports = 0
         self.problems: list[str] = []
         self.labels: dict[int, np.ndarray] = {}
-        self.last_answer_s = 0.0
+        self.last_result_s = 0.0
         self._source = source.lstrip('/')
         self._manifest = manifest
         self._action_truth, self._keep_labels = action_truth, keep_labels
         self._clouds: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()
         output = f'{source}/output'
         for message, topic, callback, profile in (
-            (PointCloud2, f'{output}/segmentation', self._hear_cloud, _EVERYTHING),
-            (Classification, f'{output}/action', self._hear_action, _EVERYTHING),
+            (PointCloud2, f'{output}/segmentation', self._take_cloud, _EVERYTHING),
+            (Classification, f'{output}/action', self._take_action, _EVERYTHING),
             (
                 LabelInfo,
                 f'{output}/segmentation/label_info',
@@ -83,8 +83,8 @@ class Collector:
                 lambda message: self._check_labels(message, 'action'),
                 latched_profile(),
             ),
-            (DiagnosticArray, f'{source}/debug/timings', self._hear_timings, _EVERYTHING),
-            (DiagnosticArray, '/diagnostics', self._hear_diagnostics, small_profile()),
+            (DiagnosticArray, f'{source}/debug/timings', self._take_timings, _EVERYTHING),
+            (DiagnosticArray, '/diagnostics', self._take_diagnostics, small_profile()),
         ):
             node.create_subscription(message, topic, callback, profile)
 
@@ -100,7 +100,7 @@ class Collector:
 
     @property
     def settled(self) -> bool:
-        """Whether the node has accounted for every cloud it received."""
+        """Whether the node has counted the end of every cloud it received."""
         done = (
             self.count('processing', 'published')
             + self.count('processing', 'dropped')
@@ -112,19 +112,19 @@ class Collector:
         """Take in what is still waiting for its action."""
         self._release(None, None)
 
-    def _hear_cloud(self, message: PointCloud2) -> None:
+    def _take_cloud(self, message: PointCloud2) -> None:
         cloud = decode(message, wanted_features=())
         labels = decode_labels(message, 'class_id')
         if isinstance(cloud, Rejected) or isinstance(labels, Rejected):
             bad = cloud if isinstance(cloud, Rejected) else labels
             self.problems.append(f'the segmentation cloud could not be read: {bad}')
             return
-        self.last_answer_s = time.monotonic()
+        self.last_result_s = time.monotonic()
         self._clouds[cloud.stamp_ns] = (cloud.points, labels.astype(np.uint16))
         if not self._manifest.action_classes:
             self._release(cloud.stamp_ns, None)
 
-    def _hear_action(self, message: Classification) -> None:
+    def _take_action(self, message: Classification) -> None:
         names = self._manifest.action_classes
         scores = np.zeros(len(names), np.float32)
         for hypothesis in message.results:
@@ -132,7 +132,7 @@ class Collector:
                 scores[names.index(hypothesis.class_id)] = hypothesis.score
         stamp_ns = _nanoseconds(message.header.stamp)
         if not self._manifest.segmentation_classes:
-            self.last_answer_s = time.monotonic()
+            self.last_result_s = time.monotonic()
             self._clouds[stamp_ns] = (np.empty((0, 3), np.float32), np.empty(0, np.uint16))
         self._release(stamp_ns, scores)
 
@@ -150,7 +150,7 @@ class Collector:
             if self._keep_labels:
                 self.labels[stamp] = labels
 
-    def _hear_timings(self, message: DiagnosticArray) -> None:
+    def _take_timings(self, message: DiagnosticArray) -> None:
         for status in message.status:
             self.recorder.latency.add({pair.key: float(pair.value) for pair in status.values})
 
@@ -158,9 +158,9 @@ class Collector:
         expected = getattr(self._manifest, f'{task}_classes')
         names = tuple(entry.class_name for entry in message.class_map)
         if names != expected:
-            self.problems.append(f'label_info of {task} says {names}, the bundle {expected}')
+            self.problems.append(f'label_info of {task} is {names}, the bundle has {expected}')
 
-    def _hear_diagnostics(self, message: DiagnosticArray) -> None:
+    def _take_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             name, _, part = status.name.partition(': ')
             if name == self._source:

@@ -104,14 +104,14 @@ class Family:
 
 
 class Terminated(SystemExit):
-    """The process was told to end by a signal; status as a shell reports it."""
+    """The process was ended by a signal; status as a shell reports it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
 
 
 class Ending:
-    """Whether the process has been told to end.
+    """Whether a signal has asked the process to end.
 
     A handler that raises is not enough: Python may run it inside a callback whose exceptions are
     printed and forgotten. So it raises, and :meth:`check` raises again.
@@ -121,11 +121,11 @@ class Ending:
         self._number: int | None = None
 
     def check(self) -> None:
-        """Raise if the process has been told to end."""
+        """Raise if a signal has asked the process to end."""
         if self._number is not None:
             raise KeyboardInterrupt if self._number == signal.SIGINT else Terminated(self._number)
 
-    def hear(self, number: int, _: FrameType | None) -> None:
+    def on_signal(self, number: int, _: FrameType | None) -> None:
         """Signal handler: the first signal ends the work, further ones must not end the tidying."""
         if self._number is None:
             self._number = number
@@ -136,7 +136,7 @@ class Ending:
 def orderly_end() -> Iterator[Ending]:
     """Turn the signals that end a process into exceptions, so that ``finally`` clauses run."""
     ending = Ending()
-    previous = {number: signal.signal(number, ending.hear) for number in _END_SIGNALS}
+    previous = {number: signal.signal(number, ending.on_signal) for number in _END_SIGNALS}
     try:
         yield ending
     finally:

@@ -13,7 +13,7 @@ from pointata_core.cli.console import note
 from pointata_core.evaluation.bag_evaluation import BagPlan, plan_bag, read_actions
 from pointata_core.io.bags.reader import BagReader
 
-# A street that no bundle was trained on, in which somebody walks, runs, waves, throws and falls.
+# A street that no bundle was trained on, in which a person walks, runs, waves, throws and falls.
 SIMULATED_SCENE, SIMULATED_SEED, SIMULATED_RATE_HZ = 'street', 500_004, 10.0
 
 

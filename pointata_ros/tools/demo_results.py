@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turn what the demo heard into results, with everything that was lost and where."""
+"""Turn what the demo received into results, with everything that was lost and where."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def live_results(
     wall_s: float,
     peak_rss_bytes: int | None,
 ) -> EvaluationResults:
-    """Close the books of a live run.
+    """The results of a live run.
 
     Args:
         arguments: Options of ``pointata_core.cli.commands.demo``.
         recording: What was played.
-        collector: What was heard.
+        collector: What was received.
         manifest: Of the bundle.
         bundle: Its folder.
-        wall_s: From the start of the player to the last answer.
+        wall_s: From the start of the player to the last result.
         peak_rss_bytes: Peak memory of the node.
     """
     notes = [*collector.problems, *score(recording, collector)]
@@ -64,7 +64,7 @@ def live_results(
         recorder.dropped['never_reached_the_node'] = recording.plan.frames - received
     missed = collector.count('processing', 'published') - recorder.answered
     if missed > 0:
-        recorder.dropped['answer_lost_on_the_way_back'] = missed
+        recorder.dropped['result_lost_on_the_way_back'] = missed
     notes += _pace_notes(arguments, recording, recorder.latency.samples_ms.get('total', []))
     model = collector.status.get('model', {})
     return recorder.results(
@@ -95,10 +95,10 @@ def _pace_notes(arguments: Any, recording: Recording, total_ms: list[float]) -> 
     ]
     if late and period_ms:
         notes.append(
-            f'{late} of {len(total_ms)} answers took longer than one period ({period_ms:.0f} ms) '
+            f'{late} of {len(total_ms)} results took longer than one period ({period_ms:.0f} ms) '
             'from arrival; with --policy latest the node would skip clouds instead'
             if arguments.policy == 'block'
-            else f'{late} of {len(total_ms)} answers took longer than one period ({period_ms:.0f} '
+            else f'{late} of {len(total_ms)} results took longer than one period ({period_ms:.0f} '
             'ms) from arrival'
         )
     return notes

@@ -99,7 +99,7 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Command line without the program's name; ``None`` for that of the process.
 
     Returns:
-        Exit code: 0 after the end or Ctrl-C, 2 for bad input, 3 if nobody subscribed in time.
+        Exit code: 0 after the end or Ctrl-C, 2 for bad input, 3 if there was no subscriber in time.
     """
     # The imports below take seconds; a signal meanwhile is an ordinary end too. An exception would
     # not do: some module being imported may catch it.
@@ -132,7 +132,7 @@ def _play(options: argparse.Namespace, told_to_end: StopFlag) -> int:
 
     from pointata_ros.tools.bag_player import BagPlayer, PlayOptions
 
-    # Nobody spins this node, so it must not offer services that would never answer.
+    # This node is not spun, so it must not offer services that would never respond.
     node = Node('replay', start_parameter_services=False)
     log = node.get_logger()
     play_options = PlayOptions(

@@ -16,7 +16,7 @@ from pointata_core.inference.ego_motion import Pose, PoseChain
 
 
 class TransformMissing(Exception):
-    """There is no transform for this cloud; the text says which and why."""
+    """There is no transform for this cloud; the text names it and the reason."""
 
 
 @dataclass(frozen=True)

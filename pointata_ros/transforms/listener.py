@@ -100,7 +100,7 @@ class TransformListener:
         Args:
             target: Frame that points are wanted in, and a time in nanoseconds.
             source: Frame of the points, and their time; what is known of the fixed frame at both
-                times tells how the sensors moved meanwhile.
+                times gives the motion of the sensors meanwhile.
             timeout_s: How long to wait.
 
         Raises:
