@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A wish to stop that a signal handler may express."""
+"""A flag that a signal handler may set to stop a program."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class StopFlag:
         self._is_set = False
 
     def set(self) -> None:
-        """Wish to stop; there is no way back."""
+        """Set the flag; it cannot be cleared."""
         self._is_set = True
 
     def is_set(self) -> bool:

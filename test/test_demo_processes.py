@@ -19,10 +19,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PARENT = """
 import sys, time
 from pathlib import Path
-from pointata_ros.tools.demo_processes import Family, orderly_end
-with orderly_end(), Family() as family:
+from pointata_ros.tools.demo_processes import ChildProcesses, handled_signals
+with handled_signals(), ChildProcesses() as children:
     print('ready', flush=True)
-    family.start('sleeper', ['sleep', '1000'], Path(sys.argv[1]))
+    children.start('sleeper', ['sleep', '1000'], Path(sys.argv[1]))
     time.sleep(1000)
 """
 
@@ -47,8 +47,8 @@ def gone(pid: int, timeout_s: float = 30.0) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='the kernel ends orphans on Linux alone')
-@pytest.mark.parametrize('ending', [signal.SIGKILL, signal.SIGTERM], ids=['killed', 'told'])
-def test_a_child_survives_its_parent_at_no_moment_of_its_birth(tmp_path, ending):
+@pytest.mark.parametrize('termination', [signal.SIGKILL, signal.SIGTERM], ids=['killed', 'told'])
+def test_a_child_survives_its_parent_at_no_moment_of_its_birth(tmp_path, termination):
     survivors = []
     for delay_us in range(0, 2400, 120):
         parent = subprocess.Popen(
@@ -59,7 +59,7 @@ def test_a_child_survives_its_parent_at_no_moment_of_its_birth(tmp_path, ending)
             assert parent.stdout.readline() == 'ready\n'
             child = first_child(parent.pid)
             time.sleep(1e-6 * delay_us)
-            parent.send_signal(ending)
+            parent.send_signal(termination)
             parent.wait(60)
         if not gone(child):
             survivors.append(delay_us)

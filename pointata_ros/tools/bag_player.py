@@ -119,7 +119,7 @@ class BagPlayer:
 
     @property
     def problems(self) -> list[str]:
-        """What of the recording cannot be played, in words; grows while playing."""
+        """What of the recording cannot be played, as text; grows while playing."""
         missing = sorted({one.type for one in self._topics if one.name not in self._publishers})
         return [
             *(f'{name} is not installed: its topics are not played' for name in missing),
@@ -164,7 +164,7 @@ class BagPlayer:
                 break
         finished = not self._stopping.is_set()
         if finished:
-            self._see_off()
+            self._wait_for_delivery()
         return PlayReport(
             published=dict(published),
             skipped=dict(self._skipped),
@@ -204,8 +204,8 @@ class BagPlayer:
         if self._clock is not None:
             self._clock.publish(Clock(clock=Time(nanoseconds=time_ns).to_msg()))
 
-    def _see_off(self) -> None:
-        """Give slow reliable subscribers time to fetch the last messages before we vanish."""
+    def _wait_for_delivery(self) -> None:
+        """Give slow reliable subscribers time to fetch the last messages before the publishers go."""
         for publisher in self._publishers.values():
             publisher.wait_for_all_acked(Duration(seconds=_LAST_WORDS_S))
 

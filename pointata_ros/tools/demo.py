@@ -31,7 +31,12 @@ from pointata_core.evaluation.report.page import write_report
 from pointata_core.resources import DEFAULT_BUNDLE, resource_path
 from pointata_ros.dds import use_large_cloud_profile
 from pointata_ros.tools.demo_collector import Collector
-from pointata_ros.tools.demo_processes import Child, Ending, Family, orderly_end
+from pointata_ros.tools.demo_processes import (
+    ChildProcess,
+    ChildProcesses,
+    Termination,
+    handled_signals,
+)
 from pointata_ros.tools.demo_recording import Recording, choose_recording
 from pointata_ros.tools.demo_results import live_results
 
@@ -64,9 +69,9 @@ def run(arguments: Any) -> int:
     """
     output = Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
-    with orderly_end() as ending:
+    with handled_signals() as termination:
         recording = choose_recording(arguments, output)
-        results = _play(arguments, recording, output, ending)
+        results = _play(arguments, recording, output, termination)
     page = write_report(results, output)
     print_results(results, out())
     out().print(f'report: {page}', soft_wrap=True)
@@ -76,7 +81,9 @@ def run(arguments: Any) -> int:
     return 0
 
 
-def _play(arguments: Any, recording: Recording, output: Path, ending: Ending) -> EvaluationResults:
+def _play(
+    arguments: Any, recording: Recording, output: Path, termination: Termination
+) -> EvaluationResults:
     """Node, player and collector, from start to end; leaves no process behind."""
     bundle = Path(arguments.bundle) if arguments.bundle else resource_path(DEFAULT_BUNDLE)
     manifest = _manifest(bundle)
@@ -93,13 +100,13 @@ def _play(arguments: Any, recording: Recording, output: Path, ending: Ending) ->
         )  # fmt: skip
         executor = SingleThreadedExecutor()
         executor.add_node(listener)
-        family = stack.enter_context(Family())
+        children = stack.enter_context(ChildProcesses())
 
-        perception = family.start('node', _node_command(arguments, bundle), output / 'node.log')
-        spin = _Spinner(executor, perception, ending)
+        perception = children.start('node', _node_command(arguments, bundle), output / 'node.log')
+        spin = _Spinner(executor, perception, termination)
         with err().status('starting the node'):
             _activate(listener, spin)
-        player = family.start(
+        player = children.start(
             'player', _player_command(arguments, recording), output / 'replay.log'
         )
         started = time.monotonic()
@@ -160,17 +167,19 @@ def _player_command(arguments: Any, recording: Recording) -> list[str]:
 class _Spinner:
     """One turn of the executor, and a look at whether the work still makes sense."""
 
-    def __init__(self, executor: SingleThreadedExecutor, perception: Child, ending: Ending) -> None:
-        self._executor, self.perception, self._ending = executor, perception, ending
+    def __init__(
+        self, executor: SingleThreadedExecutor, perception: ChildProcess, termination: Termination
+    ) -> None:
+        self._executor, self.perception, self._termination = executor, perception, termination
 
     def once(self) -> None:
         """Handle what has come, waiting a moment for it."""
         self._executor.spin_once(timeout_sec=0.05)
-        self._ending.check()
+        self._termination.check()
         child = self.perception
         if child.status is not None:
             raise DemoFailed(
-                f'the node ended with status {child.status}:\n{child.last_words()}',
+                f'the node ended with status {child.status}:\n{child.log_tail()}',
                 f'See {child.log}; pointata doctor checks the installation',
             )
 
@@ -189,15 +198,15 @@ def _activate(listener: Node, spin: _Spinner) -> None:
             _before(deadline, spin.perception)
         if not response.result().success:
             raise DemoFailed(
-                f'the node could not start:\n{spin.perception.last_words()}',
+                f'the node could not start:\n{spin.perception.log_tail()}',
                 f'See {spin.perception.log}; pointata doctor checks the installation',
             )
 
 
-def _before(deadline: float, child: Child) -> None:
+def _before(deadline: float, child: ChildProcess) -> None:
     if time.monotonic() > deadline:
         raise DemoFailed(
-            f'the node was not active after {_START_TIMEOUT_S:g} s:\n{child.last_words()}',
+            f'the node was not active after {_START_TIMEOUT_S:g} s:\n{child.log_tail()}',
             f'See {child.log}',
         )
 
@@ -206,7 +215,7 @@ def _collect(
     recording: Recording,
     collector: Collector,
     spin: _Spinner,
-    player: Child,
+    player: ChildProcess,
 ) -> None:
     """Listen until the player has ended and the node has accounted for all that it received."""
     news: Callable[[], tuple[int, int]] = lambda: (  # noqa: E731
@@ -225,7 +234,7 @@ def _collect(
                 continue
             if player.status != 0:
                 raise DemoFailed(
-                    f'the player ended with status {player.status}:\n{player.last_words()}',
+                    f'the player ended with status {player.status}:\n{player.log_tail()}',
                     f'See {player.log}',
                 )
             # The first report after the player's end may have been on its way before.

@@ -26,7 +26,7 @@ _PATIENCE_S = ((signal.SIGINT, 8.0), (signal.SIGTERM, 4.0), (signal.SIGKILL, 4.0
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == 'linux' else None
 
 
-class Child:
+class ChildProcess:
     """One child process and its log.
 
     Args:
@@ -67,20 +67,20 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
-    def last_words(self, lines: int = 8) -> str:
+    def log_tail(self, lines: int = 8) -> str:
         """End of the log."""
         text = self.log.read_text(encoding='utf-8', errors='replace').strip()
         return '\n'.join(text.splitlines()[-lines:])
 
 
-class Family:
+class ChildProcesses:
     """The children of a run; leaving the context ends all of them, whatever happened."""
 
     def __init__(self) -> None:
-        self._children: list[Child] = []
+        self._children: list[ChildProcess] = []
 
-    def __enter__(self) -> Family:
-        """Return the family itself."""
+    def __enter__(self) -> ChildProcesses:
+        """Return this object."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,11 +95,11 @@ class Family:
                     break
                 time.sleep(0.02)
 
-    def start(self, name: str, command: Sequence[str], log: Path) -> Child:
+    def start(self, name: str, command: Sequence[str], log: Path) -> ChildProcess:
         """Start a child."""
-        # No signal may come between its birth and our knowing of it.
+        # No signal may come before the child is in the list.
         with _signals_held_back():
-            self._children.append(Child(name, command, log))
+            self._children.append(ChildProcess(name, command, log))
         return self._children[-1]
 
 
@@ -110,7 +110,7 @@ class Terminated(SystemExit):
         super().__init__(128 + number)
 
 
-class Ending:
+class Termination:
     """Whether a signal has asked the process to end.
 
     A handler that raises is not enough: Python may run it inside a callback whose exceptions are
@@ -133,12 +133,12 @@ class Ending:
 
 
 @contextlib.contextmanager
-def orderly_end() -> Iterator[Ending]:
+def handled_signals() -> Iterator[Termination]:
     """Turn the signals that end a process into exceptions, so that ``finally`` clauses run."""
-    ending = Ending()
-    previous = {number: signal.signal(number, ending.on_signal) for number in _END_SIGNALS}
+    termination = Termination()
+    previous = {number: signal.signal(number, termination.on_signal) for number in _END_SIGNALS}
     try:
-        yield ending
+        yield termination
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
@@ -167,11 +167,11 @@ def _prepare_child(parent: int) -> None:
     """Runs in the child before the program starts; must not import or allocate much."""
     if _LIBC:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    # The parent's handlers only take a note for an interpreter that is about to be replaced: a
-    # signal that came before the program starts would be lost.
+    # The parent's handlers would act in an interpreter that is about to be replaced: a signal
+    # that came before the program starts would be lost.
     for number in _END_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _END_SIGNALS)
-    # A parent that died before the kernel knew our wish sends nothing.
+    # A parent that died before this call sends nothing.
     if os.getppid() != parent:
         os._exit(128 + signal.SIGTERM)

@@ -114,12 +114,12 @@ def main(args: Sequence[str] | None = None) -> int:
     options = parser().parse_args(remove_ros_args(args))
     use_large_cloud_profile()
     # Signals only stop the player; it is this program that ends ROS, after the last message.
-    told_to_end = StopFlag()
+    must_end = StopFlag()
     for number in _SIGNALS:
-        signal.signal(number, lambda *_: told_to_end.set())
+        signal.signal(number, lambda *_: must_end.set())
     rclpy.init(args=args, signal_handler_options=rclpy.SignalHandlerOptions.NO)
     try:
-        return _play(options, told_to_end)
+        return _play(options, must_end)
     except PointataError as error:
         print(f'replay: {error}', file=sys.stderr)
         return 2
@@ -127,7 +127,7 @@ def main(args: Sequence[str] | None = None) -> int:
         rclpy.try_shutdown()
 
 
-def _play(options: argparse.Namespace, told_to_end: StopFlag) -> int:
+def _play(options: argparse.Namespace, must_end: StopFlag) -> int:
     from rclpy.node import Node
 
     from pointata_ros.tools.bag_player import BagPlayer, PlayOptions
@@ -146,7 +146,7 @@ def _play(options: argparse.Namespace, told_to_end: StopFlag) -> int:
     )
     with contextlib.ExitStack() as stack:
         stack.callback(node.destroy_node)
-        player = stack.enter_context(BagPlayer(options.bag, node, play_options, told_to_end))
+        player = stack.enter_context(BagPlayer(options.bag, node, play_options, must_end))
         if options.wait_for_subscribers and not player.wait_for_subscribers(
             options.wait_for_subscribers, options.timeout
         ):
