@@ -205,7 +205,7 @@ class BagPlayer:
             self._clock.publish(Clock(clock=Time(nanoseconds=time_ns).to_msg()))
 
     def _wait_for_delivery(self) -> None:
-        """Give slow reliable subscribers time to fetch the last messages before the publishers go."""
+        """Give slow reliable subscribers time to fetch the last messages."""
         for publisher in self._publishers.values():
             publisher.wait_for_all_acked(Duration(seconds=_LAST_WORDS_S))
 
