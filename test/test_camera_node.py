@@ -156,7 +156,7 @@ def test_every_cloud_is_answered_with_its_image(bundle):
         assert (status['level'], status['message']) == (0, 'OK')
         assert (status['paired'], status['missing'], status['images_received']) == ('3', '0', '3')
         seen = CameraSession(load_camera_bundle(bundle)).step(surroundings(0), 1, view=view(0))
-        assert int(status['points_with_camera']) > seen.with_camera
+        assert int(status['points_with_camera']) > seen.points_with_camera
         assert bench.diagnostics('processing')['published'] == '3'
         assert 'input/image' in bench.wait_for_log('ready')
 
