@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from node_harness import cloud
 
+from benchmarks.robustness.ros_graph import cloud
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.inference import background
 from pointata_core.inference.frames import Frame

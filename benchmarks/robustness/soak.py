@@ -6,7 +6,7 @@ A sensor sends clouds at ``--rate`` to the real executable over DDS (policy ``la
 that nothing may get lost on the way), and every ``--every`` seconds, by chance but repeatably, one
 of the faults of ``soak_faults.py`` happens. The run fails unless
 
-* every cloud is accounted for: ``sent == received == answered + dropped + rejected``;
+* every cloud is accounted for: ``sent == received == published + dropped + rejected``;
 * every answer heard is right (``Stream.recognise``), and as many were heard as the node counts;
 * each malformed cloud that was sent by itself was rejected for its own reason;
 * the node recovers from every fault, refuses what must be refused, and accepts what must not;
@@ -71,7 +71,7 @@ def soak(options: argparse.Namespace, bundles: dict[str, Path]) -> dict[str, Any
         'recovery_ms': session.recovery.summary(),
         'longest_silence_s': round(session.recovery.longest_silence_s, 2),
         'resources': resources.summary(60.0 * options.warm_up_minutes),
-        'cpu_ms_per_answer': round(1e3 * cpu_s / max(1, totals['answered']), 1),
+        'cpu_ms_per_answer': round(1e3 * cpu_s / max(1, totals['published']), 1),
         'last_diagnostics': details,
         'levels': dict(sorted(session.levels.items())),
         'log_lines': lines,

@@ -181,7 +181,7 @@ class Soak:
         return {
             'sent': self._sent,
             'received': int(seen.get('received', -1)),
-            'answered': int(done.get('answered', -1)),
+            'published': int(done.get('published', -1)),
             'dropped': int(done.get('dropped', -1)),
             'rejected': int(seen.get('rejected', -1)),
             'answers_heard': self._heard,
@@ -190,8 +190,8 @@ class Soak:
     def is_balanced(self) -> bool:
         """Whether every cloud sent so far is accounted for, and every answer was heard."""
         now = self.totals()
-        ended = now['answered'] + now['dropped'] + now['rejected']
-        return now['sent'] == now['received'] == ended and now['answers_heard'] == now['answered']
+        ended = now['published'] + now['dropped'] + now['rejected']
+        return now['sent'] == now['received'] == ended and now['answers_heard'] == now['published']
 
     def settle(self) -> None:
         """Wait until every cloud has met its end."""

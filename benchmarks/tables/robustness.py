@@ -45,7 +45,7 @@ def soak(results: Results) -> str:
         ),
         ('clouds sent', f'{account["sent"]:,}'),
         ('received', f'{account["received"]:,}'),
-        ('answered', f'{account["answered"]:,}'),
+        ('published', f'{account["published"]:,}'),
         (
             'dropped',
             f'{account["dropped"]:,}, of which {reasons["dropped.superseded"]:,} superseded '

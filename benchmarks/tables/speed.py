@@ -36,11 +36,11 @@ def node_latency(results: Results) -> str:
         rows.append((
             what,
             f'{live["rate"]:g} Hz',
-            f'{live["answered"]:,} of {live["received"]:,}',
+            f'{live["published"]:,} of {live["received"]:,}',
             *(milliseconds(latency[point]) for point in ('p50', 'p99', 'max')),
             milliseconds(live['node_cpu_ms_per_cloud']),
         ))  # fmt: skip
-    header = ('clouds', 'rate', 'answered', 'p50', 'p99', 'longest', 'CPU')
+    header = ('clouds', 'rate', 'published', 'p50', 'p99', 'longest', 'CPU')
     return table(header, rows)
 
 
