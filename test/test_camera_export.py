@@ -18,12 +18,14 @@ from pointata_core.bundles.camera_bundle import load_camera_bundle
 from pointata_core.datasets.camera.sample_config import SampleConfig
 from pointata_core.datasets.camera.samples import make_sample
 from pointata_core.inference.camera_session import CameraSession
-from pointata_core.training.domain.batches import collate, open_frames
-from pointata_core.training.domain.configuration import Domain
+from pointata_core.training.domain.batches import collate
+from pointata_core.training.domain.domains import open_frames
+from pointata_core.training.domain.settings import Domain
 
 SAMPLES = {'grid': 256, 'voxel_m': 0.1, 'resize': [24, 16]}
 TRAINING = {
-    'depth': 18, 'width': 8, 'planes': [16, 16, 16], 'steps': 2, 'batch': 2, 'epoch_steps': 2,
+    'depth': 18, 'width': 8, 'planes': [16, 16, 16], 'steps': 2, 'batch': 2, 'checkpoint_steps': 2,
+    'device': 'cpu',
 }  # fmt: skip
 
 
@@ -36,8 +38,8 @@ def run(tmp_path_factory) -> tuple[Path, dict]:
     for name, folder in (('source', 'day'), ('target', 'night'), ('test', 'night_test')):
         settings[name] = {'dataset': 'exported', 'root': str(root / folder), 'samples': SAMPLES}
     (root / 'toy.yaml').write_text(yaml.safe_dump(settings))
-    words = ['domain-adapt', '--config', root / 'toy.yaml', '--output', root / 'run', '--json']
-    words += ['--accelerator', 'cpu', '--licence', 'Apache-2.0']
+    words = ['domain-adapt', '--config', root / 'toy.yaml', '--json', f'output={root / "run"}']
+    words += ['licence=Apache-2.0']
     command = [sys.executable, '-m', 'pointata_core.cli.main', *map(str, words)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return root, json.loads(done.stdout)

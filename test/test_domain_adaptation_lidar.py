@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,6 @@ from safetensors.torch import load_file
 from toy_domains import TASK, write_toy_domains
 
 from pointata_core.bundles.camera_bundle import load_camera_bundle
-from pointata_core.cli.camera_export import export_run
 from pointata_core.datasets.camera.class_maps import to_classes
 from pointata_core.datasets.camera.exported import FrameWriter
 from pointata_core.datasets.camera.sample_config import SampleConfig
@@ -27,22 +25,25 @@ from pointata_core.errors import ConfigError
 from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
 from pointata_core.models.camera.sparse_unet import VoxelNorm
 from pointata_core.taxonomy import labels_from_semantickitti
-from pointata_core.training.domain.batches import PairBatches, Pairs, answered_at, collate
-from pointata_core.training.domain.choices import StyleConfig
-from pointata_core.training.domain.configuration import Domain, DomainAdaptationConfig
-from pointata_core.training.domain.objective import LossWeights, mixed_terms, source_terms
-from pointata_core.training.domain.running import Domains, new_network, run_domain_adaptation
+from pointata_core.training.domain.batches import Pairs, collate, pair_key, with_loss_points
+from pointata_core.training.domain.domains import Domains
+from pointata_core.training.domain.export import export_run
+from pointata_core.training.domain.objective import mixed_terms, source_terms
+from pointata_core.training.domain.published import LossWeights, StyleConfig
+from pointata_core.training.domain.run import new_network, run_domain_adaptation
+from pointata_core.training.domain.settings import Domain, DomainAdaptationConfig, DomainSettings
 from pointata_core.training.domain.statistics import take_statistics
 from pointata_core.training.domain.stylised import density_transfer, stylise
+from pointata_core.training.engine.run_folder import SETTINGS, read_claim
+from pointata_core.training.engine.settings import write_yaml
 
 SAMPLES = SampleConfig(
     grid=256, voxel_m=0.1, resize=(32, 16), noise=0.0, flip_axis='y', rotate=False, jitter=0.0
 )
 SMALL = DomainAdaptationConfig(
     method='pseudo_labels', images=False, depth=18, width=8, planes=(16, 16, 16), steps=3,
-    batch=2, epoch_steps=3, rate=1e-2, seed=3,
+    batch=2, checkpoint_steps=3, device='cpu', rate=1e-2, seed=3,
 )  # fmt: skip
-CPU = {'accelerator': 'cpu', 'logger': False}
 
 
 @pytest.fixture(scope='module')
@@ -55,9 +56,8 @@ def root(tmp_path_factory) -> Path:
 @pytest.fixture(scope='module')
 def domains(root) -> Domains:
     names = ('day', 'night', 'night_test', 'night_test')
-    return Domains.open(
-        TASK, *(Domain('exported', str(root / name), samples=SAMPLES) for name in names)
-    )
+    parts = (Domain('exported', str(root / name), samples=SAMPLES) for name in names)
+    return Domains.open(DomainSettings(TASK, *parts))
 
 
 @pytest.fixture(scope='module')
@@ -80,13 +80,13 @@ def test_frames_of_a_lidar_alone_come_from_our_own_format(root, tmp_path):
     with FrameWriter(tmp_path, 'scans', 'one', 'semantickitti') as writer:
         writer.add('000000', points, np.zeros((40, 2)), np.full(40, 10), [])
     domain = Domain('exported', str(tmp_path), samples=SAMPLES)
-    frames = Domains.open(TASK, domain, domain, None).source
+    frames = Domains.open(DomainSettings(TASK, domain, domain)).source
     sample = CameraSamples(frames, SAMPLES.without_chance())[0]
     assert sample.image is None and len(sample.coordinates) == 40
     assert set(sample.labels.tolist()) == {frames.classes.index('car')}
     seeing = CameraSamples(
         Domains.open(
-            TASK, Domain('exported', str(root / 'day'), samples=SAMPLES), domain, None
+            DomainSettings(TASK, Domain('exported', str(root / 'day'), samples=SAMPLES), domain)
         ).source,
         SAMPLES,
     )
@@ -97,7 +97,7 @@ def test_frames_of_a_lidar_alone_come_from_our_own_format(root, tmp_path):
 def test_a_lidar_alone_goes_through_both_stages_and_into_a_bundle(domains, tmp_path):
     config = replace(SMALL, second_stage=True, target_statistics=True)
     few = replace(domains, labelled=None)
-    results = run_domain_adaptation(tmp_path, config, few, CPU)
+    results = run_domain_adaptation(tmp_path, config, few)
     for stage in ('first', 'second'):
         assert 0 <= results[stage]['cloud']['miou'] <= 1
         assert not {'image', 'ensemble'} & set(results[stage])
@@ -118,7 +118,7 @@ def test_a_lidar_alone_goes_through_both_stages_and_into_a_bundle(domains, tmp_p
         ({'method': 'ftd++'}, 'images'),
         ({'method': 'xmuda'}, 'images'),
         ({'fusion': True}, 'images'),
-        ({'answer_points': 1}, 'answer_points'),
+        ({'loss_points': 1}, 'loss_points'),
     ],
 )
 def test_choices_that_need_an_image_are_refused_without(changes, reason):
@@ -132,13 +132,12 @@ def test_choices_that_need_an_image_are_refused_without(changes, reason):
     st.integers(0, 6),
 )
 def test_half_of_each_batch_is_of_the_labelled_target(frames, batch, cut):
-    def keys(first, last):
-        return [key for step in PairBatches(frames, batch, (first, last), 5) for key in step]
-
-    whole = keys(0, 12)
-    assert whole == keys(0, cut) + keys(cut, 12)
+    key = pair_key(frames, 5)
+    whole = [key(draw) for draw in range(12 * batch)]
+    again = pair_key(frames, 5)
+    assert [again(draw) for draw in range(cut, 12 * batch)] == whole[cut:]
     for odd, domain in ((0, 0), (1, 2)):
-        taken = [known for place, known, _ in whole if place % 2 == odd]
+        taken = [known for draw, known, _ in whole if draw % 2 == odd]
         sweeps = [taken[i : i + frames[domain]] for i in range(0, len(taken), frames[domain])]
         assert all(max(Counter(sweep).values()) == 1 for sweep in sweeps)
         assert set(taken) <= set(range(frames[domain]))
@@ -150,7 +149,7 @@ def test_labelled_frames_of_the_target_enter_at_odd_places(domains):
     assert pairs.frames == (6, 5, 4)
     drawn = [pairs[0, 2, 1], pairs[1, 2, 1]]
     assert [known.name for known, _ in drawn] == ['day/2', 'night_test/2']
-    pair = pairs.collate(drawn)
+    pair = pairs.batch([(0, 2, 1), (1, 2, 1)])
     assert pair.mixed and pair.target.labels is None and len(pair.source.labels) == 320
 
 
@@ -170,24 +169,24 @@ def test_both_domains_weigh_alike_among_labelled_points(network):
 
 def test_few_labels_need_an_even_batch(domains, tmp_path):
     with pytest.raises(ConfigError, match='even'):
-        run_domain_adaptation(tmp_path, replace(SMALL, batch=3), domains, CPU)
-    results = run_domain_adaptation(tmp_path, SMALL, domains, CPU)
+        run_domain_adaptation(tmp_path, replace(SMALL, batch=3), domains)
+    results = run_domain_adaptation(tmp_path, SMALL, domains)
     assert 'cloud' in results['first']
-    data = json.loads((tmp_path / 'resolved.json').read_text())['data']
+    data = read_claim(tmp_path)['data']
     assert data['labelled']['frames'] == 4
 
 
 def test_a_run_begun_before_a_choice_was_known_goes_on(domains, tmp_path):
     config = replace(SMALL, images=True)
-    run_domain_adaptation(tmp_path, config, domains, CPU)
-    path = tmp_path / 'resolved.json'
-    facts = json.loads(path.read_text())
-    for name in ('images', 'target_statistics', 'answer_points'):
+    run_domain_adaptation(tmp_path, config, domains)
+    path = tmp_path / SETTINGS
+    facts = read_claim(tmp_path)
+    for name in ('images', 'target_statistics', 'loss_points'):
         del facts['training'][name]
-    path.write_text(json.dumps(facts))
-    run_domain_adaptation(tmp_path, config, domains, CPU)
+    write_yaml(facts, path)
+    run_domain_adaptation(tmp_path, config, domains)
     with pytest.raises(ConfigError, match='training'):
-        run_domain_adaptation(tmp_path, replace(config, target_statistics=True), domains, CPU)
+        run_domain_adaptation(tmp_path, replace(config, target_statistics=True), domains)
 
 
 def test_statistics_are_those_of_the_target_and_weights_stay(domains):
@@ -215,26 +214,26 @@ def test_statistics_are_those_of_the_target_and_weights_stay(domains):
 def test_fewer_answers_are_the_same_answers(network, most, seed):
     batch = camera_batch(50, 30)
     torch.manual_seed(seed)
-    asked = answered_at(batch, most)
+    asked = with_loss_points(batch, most)
     assert [len(rows) for rows in asked.pixels] == [min(most, 50), min(most, 30)]
     with torch.no_grad():
         some, whole = network(asked), network(batch)
-    assert torch.equal(asked.labels, batch.labels[asked.answered])
-    assert torch.equal(torch.cat(asked.pixels), torch.cat(batch.pixels)[asked.answered])
-    torch.testing.assert_close(some.cloud, whole.cloud[asked.answered])
-    torch.testing.assert_close(some.image, whole.image[asked.answered])
+    assert torch.equal(asked.labels, batch.labels[asked.selected])
+    assert torch.equal(torch.cat(asked.pixels), torch.cat(batch.pixels)[asked.selected])
+    torch.testing.assert_close(some.cloud, whole.cloud[asked.selected])
+    torch.testing.assert_close(some.image, whole.image[asked.selected])
     assert asked.samples.tolist() == [0] * min(most, 50) + [1] * min(most, 30)
 
 
 def test_a_stylised_cloud_keeps_which_of_its_points_are_asked_for():
     source, target = camera_batch(50, 30), camera_batch(20, 10, seed=1)
     torch.manual_seed(0)
-    asked = answered_at(source, 12)
+    asked = with_loss_points(source, 12)
     batch, kept = stylise(asked, target, StyleConfig(image='none'), 64)
     places, inside = density_transfer(source.coordinates, target.coordinates, 64)
-    assert len(kept) == 24 and torch.equal(kept, inside[asked.answered])
-    rows = asked.answered[kept]
-    assert torch.equal(batch.coordinates[batch.answered], places[rows])
+    assert len(kept) == 24 and torch.equal(kept, inside[asked.selected])
+    rows = asked.selected[kept]
+    assert torch.equal(batch.coordinates[batch.selected], places[rows])
     assert torch.equal(torch.cat(batch.pixels), torch.cat(source.pixels)[rows])
 
 

@@ -19,12 +19,12 @@ from torch import nn
 from pointata_core.errors import ConfigError, PointataError
 from pointata_core.models.camera.camera_lidar import CameraLidarOutput
 from pointata_core.training.domain.pseudo_labels import (
-    Answers,
+    Predictions,
     PseudoLabels,
     PseudoLabelWriter,
-    answers_of,
     class_thresholds,
     confident,
+    predictions_of,
 )
 from pointata_core.training.domain.stylised import (
     StyleConfig,
@@ -242,14 +242,14 @@ CLASSES = ('road', 'tree', 'car')
 
 @st.composite
 def frames(draw):
-    """Answers of some frames; probabilities repeat often."""
+    """Predictions of some frames; probabilities repeat often."""
     found = []
     for _ in range(draw(st.integers(1, 4))):
         count = draw(st.integers(0, 12))
         labels = draw(arrays.arrays(np.uint8, count, elements=st.integers(0, 2)))
         grades = st.sampled_from([0.4, 0.5, 0.8, 0.85, 0.9, 0.95, 1.0])
         confidence = draw(arrays.arrays(np.float32, count, elements=grades.map(np.float32)))
-        found.append(Answers(labels, confidence.astype(np.float32)))
+        found.append(Predictions(labels, confidence.astype(np.float32)))
     return found
 
 
@@ -271,7 +271,7 @@ def test_thresholds_and_refinement_follow_their_definition(answers):
 def test_answers_are_those_of_the_main_heads_sample_by_sample():
     torch.manual_seed(0)
     output = CameraLidarOutput(*(torch.randn(7, 3) for _ in range(4)))
-    found = answers_of(output, [3, 4])
+    found = predictions_of(output, [3, 4])
     assert [len(image.labels) for image, _ in found] == [3, 4]
     for column, scores in enumerate((output.image, output.cloud)):
         labels = np.concatenate([pair[column].labels for pair in found])
@@ -286,7 +286,7 @@ def test_written_labels_are_read_back_refined(tmp_path_factory, answers):
     folder = tmp_path_factory.mktemp('labels') / 'night'
     writer = PseudoLabelWriter(folder, CLASSES)
     for number, frame in enumerate(answers):
-        flipped = Answers(2 - frame.labels, frame.confidence)
+        flipped = Predictions(2 - frame.labels, frame.confidence)
         writer.add(f'scene/{number}.bin', frame, flipped)
     writer.finish()
     labels = PseudoLabels(folder, CLASSES)
@@ -301,7 +301,7 @@ def test_written_labels_are_read_back_refined(tmp_path_factory, answers):
 @pytest.fixture
 def written(tmp_path):
     writer = PseudoLabelWriter(tmp_path / 'labels', CLASSES)
-    frame = Answers(np.array([0, 1, 2], np.uint8), np.array([0.5, 0.6, 0.7], np.float32))
+    frame = Predictions(np.array([0, 1, 2], np.uint8), np.array([0.5, 0.6, 0.7], np.float32))
     writer.add('one', frame, frame)
     writer.finish()
     return tmp_path / 'labels'

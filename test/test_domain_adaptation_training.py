@@ -23,21 +23,22 @@ from pointata_core.datasets.camera.sample_config import SampleConfig
 from pointata_core.datasets.camera.samples import CameraSamples
 from pointata_core.errors import ConfigError
 from pointata_core.models.camera.sparse_unet import PLANES
-from pointata_core.training.domain.batches import PairBatches, Pairs, collate
-from pointata_core.training.domain.configuration import Domain, DomainAdaptationConfig
+from pointata_core.training.domain.batches import Pairs, collate, pair_key
+from pointata_core.training.domain.cross_modal import CrossModalModule
+from pointata_core.training.domain.domains import Domains
 from pointata_core.training.domain.pseudo_labels import PseudoLabels
-from pointata_core.training.domain.running import Domains, new_network, run_domain_adaptation
+from pointata_core.training.domain.run import new_network, run_domain_adaptation
 from pointata_core.training.domain.scoring import score_network
-from pointata_core.training.domain.training import CrossModalModule
+from pointata_core.training.domain.settings import Domain, DomainAdaptationConfig, DomainSettings
+from pointata_core.training.engine import trainer
 
 SAMPLES = SampleConfig(
     grid=256, voxel_m=0.1, resize=(32, 16), noise=0.0, flip_axis='y', rotate=False, jitter=0.0
 )
 SMALL = DomainAdaptationConfig(
     setting='usa_to_singapore', depth=18, width=8, planes=(16, 16, 16), steps=4, batch=2,
-    epoch_steps=2, image_rate=1e-3, rate=1e-2, seed=3,
+    checkpoint_steps=2, device='cpu', image_rate=1e-3, rate=1e-2, seed=3,
 )  # fmt: skip
-CPU = {'accelerator': 'cpu', 'logger': False}
 
 
 @pytest.fixture(scope='module')
@@ -53,29 +54,20 @@ def domains(root) -> Domains:
         Domain('exported', str(root / name), samples=SAMPLES)
         for name in ('day', 'night', 'night_test')
     )
-    return Domains.open(TASK, source, target, test)
+    return Domains.open(DomainSettings(TASK, source, target, test))
 
 
 @given(
     st.tuples(st.integers(1, 9), st.integers(1, 9)),
     st.integers(1, 4),
-    st.integers(0, 6),
-    st.integers(1, 3),
+    st.integers(0, 20),
 )
-def test_batches_depend_on_the_step_alone_and_take_all_frames_in_turn(
-    frames, batch, cut, processes
-):
-    def keys(first, last):
-        parts = [
-            PairBatches(frames, batch, (first, last), 5, rank, processes)
-            for rank in range(processes)
-        ]
-        assert all(len(part) == last - first for part in parts)
-        return [key for step in zip(*parts) for keys in step for key in keys]
-
-    whole = keys(0, 12)
-    assert whole == keys(0, cut) + keys(cut, 12)
-    assert [place for place, _, _ in whole] == list(range(12 * batch * processes))
+def test_pairs_depend_on_the_draw_alone_and_take_all_frames_in_turn(frames, draws, cut):
+    key = pair_key(frames, 5)
+    whole = [key(draw) for draw in range(12 * draws)]
+    again = pair_key(frames, 5)
+    assert [again(draw) for draw in range(cut, 12 * draws)] == whole[cut:]
+    assert [draw for draw, _, _ in whole] == list(range(12 * draws))
     for domain in (0, 1):
         seen = [key[1 + domain] for key in whole]
         sweeps = [seen[i : i + frames[domain]] for i in range(0, len(seen), frames[domain])]
@@ -84,7 +76,7 @@ def test_batches_depend_on_the_step_alone_and_take_all_frames_in_turn(
 
 def test_a_pair_has_the_labels_of_the_source_only(domains):
     pairs = Pairs(CameraSamples(domains.source, SAMPLES), CameraSamples(domains.target, SAMPLES))
-    pair = pairs.collate([pairs[0, 1, 2], pairs[1, 3, 0]])
+    pair = pairs.batch([(0, 1, 2), (1, 3, 0)])
     assert pair.source.labels is not None and pair.target.labels is None
     assert pair.source.coordinates[:, 3].tolist() == [0] * 160 + [1] * 160
     first = CameraSamples(domains.source, SAMPLES).draw(1, 0)
@@ -102,7 +94,7 @@ def test_images_of_different_sizes_are_refused(domains):
 
 def one_pair(domains):
     pairs = Pairs(CameraSamples(domains.source, SAMPLES), CameraSamples(domains.target, SAMPLES))
-    return pairs.collate([pairs[0, 0, 0], pairs[1, 1, 1]])
+    return pairs.batch([(0, 0, 0), (1, 1, 1)])
 
 
 def module_for(method: str, **changes) -> CrossModalModule:
@@ -211,11 +203,14 @@ def test_bad_choices_are_explained(change, reason):
 
 
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(domains, tmp_path):
-    config = replace(SMALL, steps=2, epoch_steps=1, batch=1)
-    run_domain_adaptation(tmp_path / 'whole', config, domains, CPU)
-    with pytest.raises(KeyboardInterrupt):
-        run_domain_adaptation(tmp_path / 'parts', config, domains, CPU | {'max_steps': 1})
-    run_domain_adaptation(tmp_path / 'parts', config, domains, CPU)
+    config = replace(SMALL, steps=2, checkpoint_steps=1, batch=1)
+    run_domain_adaptation(tmp_path / 'whole', config, domains)
+    make = trainer.make_trainer
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, 'make_trainer', lambda *a, steps, **k: make(*a, steps=1, **k))
+        with pytest.raises(KeyboardInterrupt):
+            run_domain_adaptation(tmp_path / 'parts', config, domains)
+    run_domain_adaptation(tmp_path / 'parts', config, domains)
     whole, parts = (
         load_file(tmp_path / name / 'first' / 'network.safetensors') for name in ('whole', 'parts')
     )
@@ -223,14 +218,14 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(domains, tmp_path):
     for name, value in whole.items():
         assert torch.equal(value, parts[name]), name
     with pytest.raises(ConfigError, match='training'):
-        run_domain_adaptation(tmp_path / 'parts', replace(config, seed=9), domains, CPU)
+        run_domain_adaptation(tmp_path / 'parts', replace(config, seed=9), domains)
 
 
 def test_training_learns_what_its_source_looks_like(root, domains, tmp_path):
-    config = replace(SMALL, method='xmuda', steps=60, epoch_steps=60)
+    config = replace(SMALL, method='xmuda', steps=60, checkpoint_steps=60)
     again = replace(domains, test=domains.source)
     untrained = score_network(new_network(config, 6, 256), again.test, SAMPLES)
-    results = run_domain_adaptation(tmp_path, config, again, CPU)
+    results = run_domain_adaptation(tmp_path, config, again)
     assert untrained['image']['accuracy'] < 0.5 < 0.75 < results['first']['image']['accuracy']
     # Four of the six classes of the task occur; the other two count as 0.
     assert untrained['image']['miou'] < 0.2 < 0.4 < results['first']['image']['miou'] < 0.67
@@ -270,15 +265,16 @@ def test_the_command_runs_both_stages(root, tmp_path):
 
     settings = {
         'task': TASK, 'source': domain('day'), 'target': domain('night'),
-        'test': domain('night_test'), 'accelerator': 'cpu',
+        'test': domain('night_test'),
         'training': {
+            'device': 'cpu',
             'setting': 'day_to_night', 'second_stage': True, 'depth': 18, 'width': 8,
-            'planes': [16, 16], 'steps': 2, 'batch': 2, 'epoch_steps': 2,
+            'planes': [16, 16], 'steps': 2, 'batch': 2, 'checkpoint_steps': 2,
         },
     }  # fmt: skip
     (tmp_path / 'toy.yaml').write_text(yaml.safe_dump(settings))
     command = [sys.executable, '-m', 'pointata_core.cli.main', 'domain-adapt']
-    command += ['--config', str(tmp_path / 'toy.yaml'), '--output', str(tmp_path / 'run')]
+    command += ['--config', str(tmp_path / 'toy.yaml'), f'output={tmp_path / "run"}']
     done = subprocess.run([*command, '--json'], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)

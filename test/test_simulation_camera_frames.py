@@ -147,7 +147,7 @@ def small_configuration(tmp_path: Path, root: Path, name: str) -> Path:
         settings[domain]['root'] = str(root)
         settings[domain]['samples'] |= {'resize': [64, 48], 'points': 100}
     settings['training'] |= {
-        'steps': 2, 'batch': 2, 'epoch_steps': 2, 'width': 8, 'planes': [16, 16]
+        'steps': 2, 'batch': 2, 'checkpoint_steps': 2, 'width': 8, 'planes': [16, 16]
     }  # fmt: skip
     path = tmp_path / name
     path.write_text(yaml.safe_dump(settings))
@@ -157,7 +157,7 @@ def small_configuration(tmp_path: Path, root: Path, name: str) -> Path:
 def test_the_command_trains_on_frames_that_it_simulates(root, tmp_path):
     path = small_configuration(tmp_path, root, 'domain_day_to_night.yaml')
     command = [sys.executable, '-m', 'pointata_core.cli.main', 'domain-adapt', '--config']
-    command += [str(path), '--output', str(tmp_path / 'run'), '--json']
+    command += [str(path), f'output={tmp_path / "run"}', '--json']
     done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)

@@ -13,22 +13,20 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from benchmarks.experiments.domain_matrix.runs import (
-    CPU,
     Run,
     domain_of,
     share_first_stage,
     training_of,
 )
 from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
-from pointata_core.training.domain.batches import open_frames
-from pointata_core.training.domain.configuration import Domain, DomainAdaptationConfig
-from pointata_core.training.domain.running import (
+from pointata_core.training.domain.domains import Domains, open_frames
+from pointata_core.training.domain.run import (
     NETWORK,
-    Domains,
     new_network,
     run_domain_adaptation,
 )
 from pointata_core.training.domain.scoring import score_network
+from pointata_core.training.domain.settings import Domain, DomainAdaptationConfig, DomainSettings
 from pointata_core.training.domain.statistics import take_statistics
 
 TESTS = {'street': 'street_test', 'view': 'street_test_view', 'simulated': 'simulated_test'}
@@ -146,7 +144,7 @@ class Arm:
         """Open what a way of training takes."""
         source = self.source if way.source is None else self.beside(self.source, way.source)
         few = None if way.labelled is None else self.beside(self.target, way.labelled)
-        return Domains.open(self.task, source, self.target, None, few)
+        return Domains.open(DomainSettings(self.task, source, self.target, labelled=few))
 
 
 def config_of(arm: Arm, way: Way, seed: int) -> DomainAdaptationConfig:
@@ -176,7 +174,7 @@ def carry_out(run: Run, arm: Arm, work: Path) -> dict[str, Any]:
     if way.after is not None:
         share_first_stage(work / replace(run, variant=way.after).key, folder)
     if way.train:
-        run_domain_adaptation(folder, config, domains, CPU)
+        run_domain_adaptation(folder, config, domains)
     else:
         network = load(run, arm, work)
         take_statistics(network.cloud_net, domains.target, domains.samples[1])

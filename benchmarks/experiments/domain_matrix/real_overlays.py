@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers of finished camera runs on the recorded images, one below the other."""
+"""Predictions of finished camera runs on the recorded images, one below the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.experiments.domain_matrix.arms import Arm, load, open_frames
 from benchmarks.experiments.domain_matrix.runs import Run
 from pointata_core.evaluation.report.overlays import overlay
-from pointata_core.training.domain.scoring import answer_frames
+from pointata_core.training.domain.scoring import predict_frames
 
 SHOWN = {'source_only': 'cloud', 'ftd++': 'cloud', 'ftd++_pl': 'ensemble'}
 """Way of training -> whose answer is drawn, from top to bottom."""
@@ -28,7 +28,7 @@ def write_overlays(arm: Arm, work: Path, seed: int, folder: Path) -> None:
     drawn: dict[str, list[np.ndarray]] = {}
     for way, head in SHOWN.items():
         network = load(Run('camera', way, seed), arm, work)
-        answers = answer_frames(network, frames, arm.target.samples)
+        answers = predict_frames(network, frames, arm.target.samples)
         for number, (sample, output) in enumerate(answers):
             if number % 3:
                 continue

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,10 +14,10 @@ import yaml
 from benchmarks.experiments.domain_matrix.variants import VARIANTS
 from pointata_core.datasets.camera.sample_config import SampleConfig
 from pointata_core.errors import ConfigError
-from pointata_core.training.domain.configuration import Domain, DomainAdaptationConfig
-from pointata_core.training.domain.running import NETWORK, Domains, run_domain_adaptation
-
-CPU = {'accelerator': 'cpu', 'devices': 1, 'logger': False}
+from pointata_core.safe_files import write_atomically, write_json
+from pointata_core.training.domain.domains import Domains
+from pointata_core.training.domain.run import NETWORK, run_domain_adaptation
+from pointata_core.training.domain.settings import Domain, DomainAdaptationConfig, DomainSettings
 
 
 @dataclass(frozen=True)
@@ -96,12 +95,12 @@ def carry_out(run: Run, pair: Pair, work: Path) -> dict[str, Any]:
     variant = VARIANTS[run.variant]
     config = DomainAdaptationConfig(**pair.training | variant.training | {'seed': run.seed})
     source = pair.target if variant.on_target else pair.source
-    domains = Domains.open(pair.task, source, pair.target, pair.test)
+    domains = Domains.open(DomainSettings(pair.task, source, pair.target, pair.test))
     folder = work / run.key
     if variant.after is not None:
         share_first_stage(work / replace(run, variant=variant.after).key, folder)
     wall, processor = time.monotonic(), time.process_time()
-    results = run_domain_adaptation(folder, config, domains, CPU)
+    results = run_domain_adaptation(folder, config, domains)
     scores = results['second' if config.second_stage else 'first']
     return {
         'miou': {name: scores[name]['miou'] for name in ('image', 'cloud', 'ensemble')},
@@ -116,9 +115,7 @@ def share_first_stage(before: Path, folder: Path) -> None:
     """The first stage is the same run: take its network where it is finished."""
     trained, copy = before / 'first' / NETWORK, folder / 'first' / NETWORK
     if trained.is_file() and not copy.is_file():
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(trained, copy.with_suffix('.part'))
-        copy.with_suffix('.part').replace(copy)
+        write_atomically(copy, trained.read_bytes())
 
 
 class Finished:
@@ -160,6 +157,4 @@ class Finished:
         self.content['settings'] |= settings
         self.content['runs'][run.key] = measured
         self.content |= {'machine': machine, 'versions': versions}
-        part = self.path.with_suffix('.part')
-        part.write_text(json.dumps(self.content, indent=1, sort_keys=True) + '\n')
-        part.replace(self.path)
+        write_json(self.path, self.content, sort_keys=True)

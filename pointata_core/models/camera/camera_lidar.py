@@ -27,14 +27,14 @@ class CameraLidarBatch:
     Attributes:
         image: ``(B, 3, H, W)`` float, normally in [0, 1], without normalisation; None without a
             camera.
-        pixels: B tensors ``(n_i, 2)`` int64, row and column of each point that is answered.
+        pixels: B tensors ``(n_i, 2)`` int64, row and column of each point with a prediction.
         coordinates: ``(M, 4)`` int64: voxel x, y, z, and sample; samples one after the other.
         features: ``(M, C)`` float, a constant 1 in the reference.
         labels: ``(N,)`` int64, -100 where unknown; None without labels.
         image_pseudo_labels: ``(N,)`` int64 as the 2D branch gave them, or None.
         cloud_pseudo_labels: ``(N,)`` int64 as the 3D branch gave them, or None.
-        answered: ``(N,)`` int64, ascending: which of the M points are answered, the others being
-            there for the sparse network to see; None for all, with N = M.
+        selected: ``(N,)`` int64, ascending: which of the M points get predictions; the others are
+            input of the sparse network alone. None for all, with N = M.
     """
 
     image: Tensor | None
@@ -44,12 +44,12 @@ class CameraLidarBatch:
     labels: Tensor | None = None
     image_pseudo_labels: Tensor | None = None
     cloud_pseudo_labels: Tensor | None = None
-    answered: Tensor | None = None
+    selected: Tensor | None = None
 
     def __post_init__(self) -> None:
         points = sum(len(rows) for rows in self.pixels)
         per_point = ('labels', 'image_pseudo_labels', 'cloud_pseudo_labels')
-        per_point += ('coordinates', 'features') if self.answered is None else ('answered',)
+        per_point += ('coordinates', 'features') if self.selected is None else ('selected',)
         for name in per_point:
             rows = getattr(self, name)
             if rows is not None and len(rows) != points:
@@ -59,9 +59,9 @@ class CameraLidarBatch:
 
     @property
     def samples(self) -> Tensor:
-        """``(N,)`` sample of each point that is answered."""
+        """``(N,)`` sample of each point with a prediction."""
         samples = self.coordinates[:, 3]
-        return samples if self.answered is None else samples[self.answered]
+        return samples if self.selected is None else samples[self.selected]
 
     def to(self, device: torch.device | str) -> CameraLidarBatch:
         """Return a copy on another device."""
@@ -175,8 +175,8 @@ class CameraLidarNetwork(nn.Module):
     def forward(self, batch: CameraLidarBatch) -> CameraLidarOutput:
         """Answer for every point; without an image, by the LiDAR's heads alone."""
         cloud = self.cloud_net(batch.coordinates, batch.features)
-        if batch.answered is not None:
-            cloud = cloud[batch.answered]
+        if batch.selected is not None:
+            cloud = cloud[batch.selected]
         if batch.image is None:
             return CameraLidarOutput(None, None, self.cloud_main(cloud), self.cloud_mimic(cloud))
         maps = self.image_net(batch.image)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pointata_core.models.camera.camera_lidar import CameraLidarOutput
-from pointata_core.training.domain.choices import PseudoLabelMode
+from pointata_core.training.domain.published import PseudoLabelMode
 
 IGNORE = -100
 
@@ -74,7 +74,7 @@ def mean_over_points(values: Tensor) -> Tensor:
 
 
 def modality_divergences(output: CameraLidarOutput) -> SensorTerms:
-    """How far each mimic head is from the other sensor's answer, ``(N,)`` each."""
+    """How far each mimic head is from the other sensor's prediction, ``(N,)`` each."""
     return SensorTerms(
         image=divergence(output.cloud.softmax(dim=1), output.image_mimic),
         cloud=divergence(output.image.softmax(dim=1), output.cloud_mimic),
@@ -92,7 +92,7 @@ def modality_preserving(output: CameraLidarOutput) -> SensorTerms:
 
 
 def same_modality(stylised: CameraLidarOutput, source: CameraLidarOutput) -> SensorTerms:
-    """DPD within a sensor: the source's answer learns from the stylised source's."""
+    """DPD within a sensor: the source's prediction learns from the stylised source's."""
     return SensorTerms(
         mean_over_points(divergence(stylised.image.softmax(dim=1), source.image)),
         mean_over_points(divergence(stylised.cloud.softmax(dim=1), source.cloud)),
@@ -100,9 +100,9 @@ def same_modality(stylised: CameraLidarOutput, source: CameraLidarOutput) -> Sen
 
 
 def fused_modality(stylised: CameraLidarOutput, source: CameraLidarOutput) -> SensorTerms:
-    """DPD across sensors: both learn from one answer of the stylised source.
+    """DPD across sensors: both learn from one prediction of the stylised source.
 
-    That answer is ``softmax(p_2D + p_3D)`` of two *probabilities*, as published; it is flat (at
+    That prediction is ``softmax(p_2D + p_3D)`` of two *probabilities*, as published; it is flat (at
     most 0.60 for six classes), so the term also smooths labels.
     """
     joint = (stylised.image.softmax(dim=1) + stylised.cloud.softmax(dim=1)).softmax(dim=1)
@@ -123,7 +123,7 @@ def pseudo_label_loss(
     ``m`` are the terms of `modality_preserving` on the same output.
 
     Args:
-        output: Answers on the target.
+        output: Predictions on the target.
         image_labels: ``(N,)`` int64 from the 2D branch, -100 where dropped.
         cloud_labels: The same from the 3D branch.
         mode: ``plain`` has no damping. ``release`` is the published form, in which ``m`` passes
@@ -144,7 +144,7 @@ def pseudo_label_loss(
 
 
 def entropy(scores: Tensor) -> Tensor:
-    """Entropy of the answers relative to its maximum ``log K``, in [0, 1] (MinEnt)."""
+    """Entropy of the predictions relative to its maximum ``log K``, in [0, 1] (MinEnt)."""
     logs = F.log_softmax(scores, dim=1)
     return mean_over_points(-(logs.exp() * logs).sum(dim=1)) / math.log(scores.shape[1])
 

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from pointata_core.errors import ConfigError
 from pointata_core.models.camera.camera_lidar import CameraLidarOutput
-from pointata_core.training.domain.choices import LossWeights
 from pointata_core.training.domain.losses import (
     entropy,
     fused_modality,
@@ -22,6 +21,7 @@ from pointata_core.training.domain.losses import (
     same_modality,
     segmentation_loss,
 )
+from pointata_core.training.domain.published import LossWeights
 
 
 def source_terms(
@@ -33,7 +33,7 @@ def source_terms(
     """Weighted terms of a labelled batch, by name; without an image, those of the LiDAR.
 
     Args:
-        output: Answers on the source.
+        output: Predictions on the source.
         labels: ``(N,)`` int64.
         weights: A weight of zero leaves its term out.
         class_weights: ``(K,)`` for the cross-entropy.
@@ -59,7 +59,7 @@ def mixed_terms(
     """Weighted terms of a batch with labelled points of both domains: the mean of both domains'.
 
     Args:
-        output: Answers on the batch.
+        output: Predictions on the batch.
         labels: ``(N,)`` int64.
         weights: A weight of zero leaves its term out.
         of_target: ``(N,)`` bool: which points are of the target domain.
@@ -78,8 +78,8 @@ def domain_terms(
     """Weighted DPD terms, by name.
 
     Args:
-        stylised: The teacher's answers on the source in the target's style.
-        source: The student's answers on the same points of the source.
+        stylised: The teacher's predictions on the source in the target's style.
+        source: The student's predictions on the same points of the source.
         weights: A weight of zero leaves its term out.
     """
     terms = {}
@@ -100,7 +100,7 @@ def target_terms(
     """Weighted terms of a batch without labels, by name.
 
     Args:
-        output: Answers on the target.
+        output: Predictions on the target.
         weights: A weight of zero leaves its term out.
         pseudo_labels: Of the 2D and of the 3D branch, ``(N,)`` each.
 

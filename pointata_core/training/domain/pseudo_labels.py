@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pseudo-labels of the second stage: confident answers of the first stage's network.
+"""Pseudo-labels of the second stage: confident predictions of the first stage's network.
 
-2D and 3D answers are kept apart. Which are confident is decided over the whole split: of each class
-the better half by probability, and whatever is surer than 0.9 (Li et al., CVPR 2019, as in xMUDA).
+2D and 3D predictions are kept apart. Which are confident is decided over the whole split: of each
+class the better half by probability, and those above 0.9 (Li et al., CVPR 2019, as in xMUDA).
 One ``.npz`` per frame with plain arrays, and an index: nothing that could run code on reading.
 """
 
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from pointata_core.errors import PointataError
 from pointata_core.models.camera.camera_lidar import CameraLidarOutput
+from pointata_core.safe_files import write_json
 from pointata_core.training.domain.losses import IGNORE
 
 CEILING = 0.9
@@ -34,8 +35,8 @@ class PseudoLabelError(PointataError):
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """Answers of one branch on the points of one frame.
+class Predictions:
+    """Predictions of one branch on the points of one frame.
 
     Attributes:
         labels: ``(n,)`` uint8.
@@ -46,33 +47,35 @@ class Answers:
     confidence: NDArray[np.float32]
 
 
-def answers_of(output: CameraLidarOutput, counts: Iterable[int]) -> list[tuple[Answers, Answers]]:
+def predictions_of(
+    output: CameraLidarOutput, counts: Iterable[int]
+) -> list[tuple[Predictions, Predictions]]:
     """Labels and probabilities of both main heads, 2D first, for each sample of a batch.
 
     Without an image both are the LiDAR's.
     """
     counts = list(counts)
     image = output.cloud if output.image is None else output.image
-    branches = [_answers(scores, counts) for scores in (image, output.cloud)]
+    branches = [_predictions(scores, counts) for scores in (image, output.cloud)]
     return list(zip(*branches))
 
 
 def class_thresholds(
-    answers: Iterable[Answers], classes: int, ceiling: float = CEILING
+    predictions: Iterable[Predictions], classes: int, ceiling: float = CEILING
 ) -> NDArray[np.float32]:
-    """Smallest probability with which an answer becomes a label, by class.
+    """Smallest probability with which a prediction becomes a label, by class.
 
     Args:
-        answers: Of one branch, over the whole split.
+        predictions: Of one branch, over the whole split.
         classes: K.
         ceiling: No threshold is above.
 
     Returns:
         ``(K,)``: the median of the class's probabilities (of an even number the lower one), at
-        most ``ceiling``; ``ceiling`` for a class that was never the answer.
+        most ``ceiling``; ``ceiling`` for a class that was never predicted.
     """
     found: list[list[NDArray]] = [[] for _ in range(classes)]
-    for frame in answers:
+    for frame in predictions:
         for number in np.unique(frame.labels):
             found[number].append(frame.confidence[frame.labels == number])
     thresholds = np.full(classes, ceiling, dtype=np.float32)
@@ -84,16 +87,16 @@ def class_thresholds(
     return thresholds
 
 
-def confident(answers: Answers, thresholds: NDArray[np.float32]) -> NDArray[np.int64]:
+def confident(predictions: Predictions, thresholds: NDArray[np.float32]) -> NDArray[np.int64]:
     """Labels ``(n,)`` int64; -100 where the probability is below the class's threshold."""
-    labels = answers.labels.astype(np.int64)
-    unsure = answers.confidence < thresholds[answers.labels]
+    labels = predictions.labels.astype(np.int64)
+    unsure = predictions.confidence < thresholds[predictions.labels]
     labels[unsure] = IGNORE
     return labels
 
 
 class PseudoLabelWriter:
-    """Writes the answers on a split, frame by frame; ``finish`` makes them readable.
+    """Writes the predictions on a split, frame by frame; ``finish`` makes them readable.
 
     Args:
         folder: Made if need be.
@@ -109,9 +112,9 @@ class PseudoLabelWriter:
             raise PseudoLabelError(f'{self.folder} holds pseudo-labels', 'Give another folder')
         self.folder.mkdir(parents=True, exist_ok=True)
         self._files: dict[str, str] = {}
-        self._answers: dict[str, list[Answers]] = {sensor: [] for sensor in _SENSORS}
+        self._predictions: dict[str, list[Predictions]] = {sensor: [] for sensor in _SENSORS}
 
-    def add(self, frame: str, image: Answers, cloud: Answers) -> None:
+    def add(self, frame: str, image: Predictions, cloud: Predictions) -> None:
         """Write one frame; its name must be new."""
         if frame in self._files:
             raise ValueError(f'pseudo-labels of frame {frame!r} were written before')
@@ -124,13 +127,13 @@ class PseudoLabelWriter:
             cloud_confidence=cloud.confidence,
         )
         self._files[frame] = name
-        self._answers['image'].append(image)
-        self._answers['cloud'].append(cloud)
+        self._predictions['image'].append(image)
+        self._predictions['cloud'].append(cloud)
 
     def finish(self) -> None:
         """Decide the thresholds over all frames and write the index."""
         thresholds = {
-            sensor: class_thresholds(self._answers[sensor], len(self.classes)).tolist()
+            sensor: class_thresholds(self._predictions[sensor], len(self.classes)).tolist()
             for sensor in _SENSORS
         }
         index = {
@@ -139,9 +142,7 @@ class PseudoLabelWriter:
             'thresholds': thresholds,
             'frames': self._files,
         }
-        temporary = self.folder / f'{INDEX}.part'
-        temporary.write_text(json.dumps(index, indent=1) + '\n', encoding='utf-8')
-        temporary.replace(self.folder / INDEX)
+        write_json(self.folder / INDEX, index)
 
 
 class PseudoLabels:
@@ -199,18 +200,18 @@ class PseudoLabels:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 both = [
-                    Answers(arrays[f'{sensor}_labels'], arrays[f'{sensor}_confidence'])
+                    Predictions(arrays[f'{sensor}_labels'], arrays[f'{sensor}_confidence'])
                     for sensor in _SENSORS
                 ]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise PseudoLabelError(f'{path}: found unreadable pseudo-labels ({error})') from error
-        for sensor, answers in zip(_SENSORS, both):
-            if answers.labels.shape != (points,) or answers.confidence.shape != (points,):
+        for sensor, predictions in zip(_SENSORS, both):
+            if predictions.labels.shape != (points,) or predictions.confidence.shape != (points,):
                 raise PseudoLabelError(
-                    f'{path}: found labels of {answers.labels.size} points, expected {points}',
+                    f'{path}: found labels of {predictions.labels.size} points, expected {points}',
                     'Write the pseudo-labels again: the data set has changed',
                 )
-            if points and answers.labels.max() >= len(self.thresholds[sensor]):
+            if points and predictions.labels.max() >= len(self.thresholds[sensor]):
                 raise PseudoLabelError(f'{path}: found a label beyond the last class')
         return (
             confident(both[0], self.thresholds['image']),
@@ -218,9 +219,9 @@ class PseudoLabels:
         )
 
 
-def _answers(scores: Tensor, counts: list[int]) -> list[Answers]:
+def _predictions(scores: Tensor, counts: list[int]) -> list[Predictions]:
     if scores.shape[1] > 256:
         raise ValueError(f'pseudo-labels hold at most 256 classes, found {scores.shape[1]}')
     best, label = scores.detach().float().softmax(dim=1).max(dim=1)
     parts = zip(label.to(torch.uint8).cpu().split(counts), best.cpu().split(counts))
-    return [Answers(labels.numpy(), confidence.numpy()) for labels, confidence in parts]
+    return [Predictions(labels.numpy(), confidence.numpy()) for labels, confidence in parts]

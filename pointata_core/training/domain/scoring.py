@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good a network is on a split, and its answers there as pseudo-labels.
+"""How good a network is on a split, and its predictions there as pseudo-labels.
 
-One frame at a time, whole images, nothing random. Three answers are scored: the camera's main
+One frame at a time, whole images, nothing random. Three predictions are scored: the camera's main
 head (``image``, which has seen both sensors where there is a fusion), the LiDAR's (``cloud``), and
 the mean of both probabilities (``ensemble``). Frames without images have the LiDAR's only.
 """
@@ -22,7 +22,7 @@ from pointata_core.errors import ConfigError
 from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.models.camera.camera_lidar import CameraLidarNetwork, CameraLidarOutput
 from pointata_core.training.domain.batches import collate
-from pointata_core.training.domain.pseudo_labels import PseudoLabelWriter, answers_of
+from pointata_core.training.domain.pseudo_labels import PseudoLabelWriter, predictions_of
 
 Progress = Callable[[float], None]
 
@@ -33,7 +33,7 @@ def score_network(
     samples: SampleConfig,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Score all three answers, or the LiDAR's where there are no images.
+    """Score all three predictions, or the LiDAR's where there are no images.
 
     Args:
         network: Put into evaluation mode.
@@ -42,14 +42,14 @@ def score_network(
         progress: Told the share done.
 
     Returns:
-        By answer, ``miou`` (plain mean over all classes, as published: a class without any points
-        counts as 0), ``iou`` by class, and ``accuracy``; and ``points``.
+        By prediction, ``miou`` (plain mean over all classes, as published: a class without any
+        points counts as 0), ``iou`` by class, and ``accuracy``; and ``points``.
 
     Raises:
         ConfigError: The split has no labels of these classes, or a frame leaves the grid.
     """
     counts = {name: ConfusionMatrix(frames.classes) for name in ('image', 'cloud', 'ensemble')}
-    for sample, output in answer_frames(network, frames, samples, progress):
+    for sample, output in predict_frames(network, frames, samples, progress):
         if sample.labels is None:
             raise ConfigError(f'{frames.name}, split {frames.split}: found no labels to score by')
         if output.image is None:
@@ -77,15 +77,15 @@ def write_pseudo_labels(
     folder: str | Path,
     progress: Progress | None = None,
 ) -> None:
-    """Write the answers on a split as pseudo-labels."""
+    """Write the predictions on a split as pseudo-labels."""
     writer = PseudoLabelWriter(folder, frames.classes)
-    for sample, output in answer_frames(network, frames, samples, progress):
-        [(image, cloud)] = answers_of(output, [len(sample.source)])
+    for sample, output in predict_frames(network, frames, samples, progress):
+        [(image, cloud)] = predictions_of(output, [len(sample.source)])
         writer.add(sample.name, image, cloud)
     writer.finish()
 
 
-def answer_frames(
+def predict_frames(
     network: CameraLidarNetwork,
     frames: CameraFrames,
     samples: SampleConfig,

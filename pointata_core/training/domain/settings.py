@@ -1,120 +1,195 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Published settings of FtD++ and of the methods it is compared with, by name.
-
-Sources: FtD++ (Wu et al., TCSVT 2025) with its release, xMUDA (Jaritz et al., TPAMI 2022).
-"""
+"""Settings of a domain-adaptation run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
+from pointata_core.datasets.camera.sample_config import SampleConfig
 from pointata_core.errors import ConfigError
-from pointata_core.training.domain.choices import LossWeights, StyleConfig
+from pointata_core.training.domain.published import (
+    SETTINGS,
+    LossWeights,
+    Method,
+    PseudoLabelMode,
+    Schedule,
+    StyleConfig,
+    TeacherMode,
+    loss_weights,
+)
+from pointata_core.training.engine.options import RunOptions
+from pointata_core.training.engine.settings import require
 
-Method = Literal['ftd++', 'xmuda', 'min_entropy', 'pseudo_labels', 'source_only']
-METHODS: tuple[Method, ...] = ('ftd++', 'xmuda', 'min_entropy', 'pseudo_labels', 'source_only')
+Part = Literal['modality', 'domain', 'style']
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How long, in which steps and with how much per step.
+class Domain:
+    """Where frames come from.
 
-    Args:
-        steps: Iterations.
-        milestones: Iterations after which the learning rate is divided by ten.
-        batch: Samples per domain and iteration.
+    Attributes:
+        dataset: ``nuscenes_lidarseg``, ``semantickitti``, ``a2d2``, ``virtual_kitti``,
+            ``simulated``, or ``exported`` for our own format.
+        root: Its folder.
+        split: Of a public data set; our own format knows its own.
+        images: Folder of images of our own format, if they lie elsewhere.
+        samples: How frames become samples; as published for the data set if left out.
+    """
+
+    dataset: str
+    root: str
+    split: str = ''
+    images: str | None = None
+    samples: SampleConfig | None = None
+
+
+@dataclass(frozen=True)
+class DomainAdaptationConfig(RunOptions):
+    """How a network is trained; seed, device and the like as in :class:`RunOptions`.
+
+    What is left at None is as published for the setting.
+
+    Attributes:
+        method: ``ftd++``, or a baseline: ``xmuda``, ``min_entropy``, ``pseudo_labels``,
+            ``source_only``. Baselines have no fusion.
+        setting: Published pair of domains whose weights and schedule are taken.
+        second_stage: Write pseudo-labels with the first network, then train a new one on them.
+        pseudo_label_mode: How they are damped.
+        images: False trains the LiDAR alone: frames need no images, and those that have one
+            are used without. For the methods without cross-modal terms.
+        target_statistics: Take the statistics of the sparse network's normalisation from the
+            target's clouds when a stage has been trained (AdaBN).
+        loss_points: Most points of a sample that the fusion and the losses of a training step take,
+            or None for all. The sparse network takes all of them; the fusion costs most.
+        fusion: Whether the camera's main head sees both sensors.
+        without: Parts of FtD++ that are left out, to see what they are worth: ``modality`` (MPD),
+            ``domain`` (DPD), ``style`` (the teacher sees the source as it is).
+        depth: Of the image encoder, 34 or 18.
+        width: Of the image network, a multiple of 8; published weights fit 64 only.
+        image_weights: ImageNet weights of that encoder, a file.
+        planes: Channels of the sparse network's levels.
+        statistics_rate: How fast the sparse network's normalisation forgets old batches; runs of a
+            few hundred steps need more than the published 0.01.
+        attention_scope: Points that share a softmax in the fusion: ``sample`` or ``batch``.
+        backend: Of the sparse convolutions, ``torch`` or ``spconv``.
+        teacher_mode: ``train`` (statistics of the batch) or ``eval``.
+        class_weights: Weigh classes by how rare they are in the source.
+        steps: Of each stage.
+        milestones: Steps after which learning rates fall to a tenth.
+        batch: Samples of each domain per step.
         image_rate: Learning rate of the 2D branch.
-        rate: Learning rate of the 3D branch and of the fusion.
+        rate: Of the 3D branch and of the fusion.
     """
 
-    steps: int
-    milestones: tuple[int, ...] = ()
-    batch: int = 8
-    image_rate: float = 1e-4
-    rate: float = 1e-3
+    seed: int = 1
+    precision: Literal['auto', '32', 'bf16'] = '32'
+    checkpoint_steps: int = 1000
+    method: Method = 'ftd++'
+    setting: str = 'usa_to_singapore'
+    second_stage: bool = False
+    pseudo_label_mode: PseudoLabelMode | None = None
+    images: bool = True
+    target_statistics: bool = False
+    loss_points: int | None = None
+    fusion: bool | None = None
+    without: tuple[Part, ...] = ()
+    depth: int = 34
+    width: int = 64
+    image_weights: str | None = None
+    planes: tuple[int, ...] = (16, 32, 48, 64, 80, 96, 112)
+    statistics_rate: float = 0.01
+    attention_scope: Literal['sample', 'batch'] = 'sample'
+    backend: Literal['torch', 'spconv'] = 'torch'
+    teacher_mode: TeacherMode = 'train'
+    class_weights: bool = True
+    steps: int | None = None
+    milestones: tuple[int, ...] | None = None
+    batch: int | None = None
+    image_rate: float | None = None
+    rate: float | None = None
+
+    def __post_init__(self) -> None:
+        # Raises for unknown names, and for a second stage where there is none.
+        loss_weights(self.method, self.setting, second_stage=self.second_stage)
+        if not self.images and (self.method in ('ftd++', 'xmuda') or self.with_fusion):
+            raise ConfigError(
+                f'training.images is false, but {self.method} compares cloud and image',
+                "Choose method 'pseudo_labels', 'min_entropy' or 'source_only', without fusion",
+            )
+        schedule = self.schedule
+        rules = (
+            ('steps', schedule.steps >= 1, '1 or more'),
+            ('batch', schedule.batch >= 1, '1 or more'),
+            ('loss_points', (self.loss_points or 2) >= 2, '2 or more, or null'),
+            ('image_rate', schedule.image_rate > 0, 'more than 0'),
+            ('rate', schedule.rate > 0, 'more than 0'),
+            ('checkpoint_steps', self.checkpoint_steps >= 1, '1 or more'),
+            ('workers', self.workers >= 0, '0 or more'),
+            ('statistics_rate', 0 < self.statistics_rate <= 1, 'more than 0 and at most 1'),
+            ('without', set(self.without) <= set(get_args(Part)), ', '.join(get_args(Part))),
+        )
+        require(self, rules, 'training.')
+
+    @property
+    def schedule(self) -> Schedule:
+        """The setting's schedule, with what is chosen here."""
+        names = ('steps', 'milestones', 'batch', 'image_rate', 'rate')
+        chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if 'steps' in chosen and 'milestones' not in chosen:
+            # Published milestones belong to the published length.
+            published = SETTINGS[self.setting].schedule
+            share = chosen['steps'] / published.steps
+            chosen['milestones'] = tuple(round(m * share) for m in published.milestones)
+        return replace(SETTINGS[self.setting].schedule, **chosen)
+
+    @property
+    def style(self) -> StyleConfig:
+        """Of the stylised source; baselines see the source as it is."""
+        style = SETTINGS[self.setting].style
+        if 'style' in self.without:
+            return StyleConfig(image='none', cloud=False)
+        return style if self.method == 'ftd++' else replace(style, student_share=0.0)
+
+    @property
+    def with_fusion(self) -> bool:
+        """Whether the network has the fusion."""
+        return self.method == 'ftd++' if self.fusion is None else self.fusion
+
+    def weights(self, second: bool) -> LossWeights:
+        """Loss weights of a stage."""
+        weights = loss_weights(self.method, self.setting, second_stage=second)
+        if second and self.pseudo_label_mode is not None:
+            weights = replace(weights, pseudo_label_mode=self.pseudo_label_mode)
+        if 'modality' in self.without:
+            weights = replace(weights, modality_source=0.0, modality_target=0.0)
+        if 'domain' in self.without:
+            weights = replace(weights, domain=0.0)
+        return weights
 
 
 @dataclass(frozen=True)
-class Setting:
-    """One published pair of domains.
+class DomainSettings:
+    """A whole run.
 
-    Args:
-        weights: Of FtD++'s first stage.
-        style: Of the stylised source.
-        schedule: Of each stage.
-        plain_second_stage: Pseudo-labels without damping in the release.
-        xmuda: xMUDA's weights on source and target.
+    Attributes:
+        task: Classes: ``nuscenes_lidarseg``, ``virtual_kitti_semantickitti``,
+            ``a2d2_semantickitti`` or ``simulated_semantickitti``.
+        source: Labelled frames.
+        target: Frames without labels.
+        test: Labelled frames of the target to score on, or None.
+        labelled: A few frames of the target domain with labels, or None: half of each labelled
+            batch.
+        output: Folder of the run.
+        licence: Of the weights: an SPDX identifier or a sentence, kept in the bundle.
+        training: How to train.
     """
 
-    weights: LossWeights
-    style: StyleConfig
-    schedule: Schedule
-    plain_second_stage: bool = False
-    xmuda: tuple[float, float] = (1.0, 0.1)
-
-
-_NUSCENES = LossWeights()
-_KITTI = LossWeights(modality_source=0.1, modality_target=0.02, domain_same=0.1, domain_fused=0.01)
-
-SETTINGS: dict[str, Setting] = {
-    'day_to_night': Setting(
-        _NUSCENES,
-        StyleConfig(image='fourier', student_share=0.2),
-        Schedule(100_000, (80_000, 90_000), image_rate=1e-3),
-    ),
-    'usa_to_singapore': Setting(_NUSCENES, StyleConfig(), Schedule(60_000)),
-    'virtual_kitti_to_semantickitti': Setting(
-        replace(_KITTI, cloud=0.1),
-        StyleConfig(),
-        Schedule(60_000, (48_000, 56_000), batch=4),
-        plain_second_stage=True,
-        xmuda=(0.1, 0.01),
-    ),
-    'a2d2_to_semantickitti': Setting(
-        _KITTI,
-        StyleConfig(image='fourier', student_share=0.05),
-        Schedule(200_000, (160_000, 180_000), batch=4),
-        xmuda=(0.1, 0.01),
-    ),
-}
-
-
-def loss_weights(method: Method, setting: str, *, second_stage: bool = False) -> LossWeights:
-    """Weights of a method on a published pair of domains.
-
-    Plain pseudo-labelling is training on the source in its first stage.
-
-    Args:
-        method: One of `METHODS`.
-        setting: A name in `SETTINGS`.
-        second_stage: With pseudo-labels.
-
-    Raises:
-        ConfigError: Unknown names, or a second stage of a method that has none.
-    """
-    if setting not in SETTINGS:
-        raise ConfigError(f'unknown setting {setting!r}', f'Choose one of {", ".join(SETTINGS)}')
-    if method not in METHODS:
-        raise ConfigError(f'unknown method {method!r}', f'Choose one of {", ".join(METHODS)}')
-    if second_stage and method in ('min_entropy', 'source_only'):
-        raise ConfigError(
-            f'{method} has no second stage', "Choose 'ftd++', 'xmuda' or 'pseudo_labels'"
-        )
-    chosen = SETTINGS[setting]
-    weights = chosen.weights
-    if method == 'ftd++':
-        if second_stage:
-            mode = 'plain' if chosen.plain_second_stage else 'detached'
-            weights = replace(weights, pseudo_label=1.0, pseudo_label_mode=mode)
-        return weights
-    weights = LossWeights(modality_source=0, modality_target=0, domain=0)
-    if method == 'xmuda':
-        source, target = chosen.xmuda
-        weights = replace(weights, modality_source=source, modality_target=target)
-    if method == 'min_entropy':
-        # No weight was published with these comparisons; this one is ours.
-        weights = replace(weights, entropy=0.001)
-    if second_stage:
-        weights = replace(weights, pseudo_label=1.0, pseudo_label_mode='plain')
-    return weights
+    task: str
+    source: Domain
+    target: Domain
+    test: Domain | None = None
+    labelled: Domain | None = None
+    output: str = 'runs/domain_adaptation'
+    licence: str = 'not stated; see the terms of the training data'
+    training: DomainAdaptationConfig = field(default_factory=DomainAdaptationConfig)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pointata_core.models.camera.camera_lidar import CameraLidarBatch
-from pointata_core.training.domain.choices import StyleConfig
+from pointata_core.training.domain.published import StyleConfig
 
 
 def fourier_transfer(source: Tensor, target: Tensor, share: float = 0.1) -> Tensor:
@@ -114,7 +114,7 @@ def stylise(
         generator: Of the coin.
 
     Returns:
-        The batch, without labels, and ``(N,)`` bool: the answered points that it kept.
+        The batch, without labels, and ``(N,)`` bool: the selected points that it kept.
     """
     batch = replace(
         source,
@@ -126,17 +126,17 @@ def stylise(
     if not config.cloud:
         return batch, torch.ones_like(source.samples, dtype=torch.bool)
     coordinates, kept = density_transfer(source.coordinates, target.coordinates, grid)
-    rows = source.answered
-    answered = kept if rows is None else kept[rows]
-    parts = answered.split([len(pixels) for pixels in source.pixels])
+    rows = source.selected
+    selected = kept if rows is None else kept[rows]
+    parts = selected.split([len(pixels) for pixels in source.pixels])
     batch = replace(
         batch,
         coordinates=coordinates[kept],
         features=source.features[kept],
         pixels=tuple(pixels[part] for pixels, part in zip(source.pixels, parts)),
-        answered=None if rows is None else (kept.cumsum(0) - 1)[rows[answered]],
+        selected=None if rows is None else (kept.cumsum(0) - 1)[rows[selected]],
     )
-    return batch, answered
+    return batch, selected
 
 
 def mixed_for_student(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pointata_core.training.domain.choices import TeacherMode
+from pointata_core.training.domain.published import TeacherMode
 
 
 class MovingAverageTeacher(nn.Module):
@@ -21,8 +21,8 @@ class MovingAverageTeacher(nn.Module):
     Args:
         student: The network to copy; it is not kept.
         decay: Largest a.
-        mode: ``train`` answers with the statistics of the batch and with dropout, as published.
-            ``eval`` answers with running statistics, which then follow the student's as well.
+        mode: ``train`` predicts with the statistics of the batch and with dropout, as published.
+            ``eval`` predicts with running statistics, which then follow the student's as well.
     """
 
     step: torch.Tensor

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Lightning module of domain adaptation: one step reads like the objective."""
+"""The Lightning module of domain adaptation: terms of one step, their sum, the optimiser."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import torch
 from torch import Tensor
 
 from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
-from pointata_core.training.domain.batches import Pair, answered_at
-from pointata_core.training.domain.configuration import DomainAdaptationConfig
+from pointata_core.training.domain.batches import Pair, with_loss_points
 from pointata_core.training.domain.objective import (
-    LossWeights,
     domain_terms,
     mixed_terms,
     source_terms,
     target_terms,
 )
+from pointata_core.training.domain.published import LossWeights
+from pointata_core.training.domain.settings import DomainAdaptationConfig
 from pointata_core.training.domain.stylised import mixed_for_student, stylise
 from pointata_core.training.domain.teacher import MovingAverageTeacher
+from pointata_core.training.engine.optimiser import falling, make_optimiser, require_finite
 
 
 class CrossModalModule(lightning.LightningModule):
@@ -60,12 +61,7 @@ class CrossModalModule(lightning.LightningModule):
         torch.manual_seed(self.config.seed * 1_000_003 + 17 * self.global_step + self.global_rank)
         terms = self.terms(pair)
         loss = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(loss):
-            found = {name: float(value) for name, value in terms.items()}
-            raise FloatingPointError(
-                f'the loss is {loss.item()} at step {self.global_step} ({found}): lower the '
-                'learning rates or look for non-finite input'
-            )
+        require_finite(loss, self.global_step, terms)
         size = len(pair.source.pixels)
         self.log('loss', loss, prog_bar=True, batch_size=size)
         self.log_dict({k: v.detach() for k, v in terms.items()}, batch_size=size)
@@ -74,23 +70,23 @@ class CrossModalModule(lightning.LightningModule):
     def terms(self, pair: Pair) -> dict[str, Tensor]:
         """Weighted terms of one step, by name."""
         config, weights = self.config, self.weights
-        if config.answer_points is not None:
-            source, target = (answered_at(part, config.answer_points) for part in pair[:2])
+        if config.loss_points is not None:
+            source, target = (with_loss_points(part, config.loss_points) for part in pair[:2])
             pair = pair._replace(source=source, target=target)
         source = mixed_for_student(pair.source, pair.target, config.style)
-        answers = self.network(source)
+        predictions = self.network(source)
         if pair.mixed:
             of_target = source.samples % 2 == 1
             balances = self.class_weights, self.labelled_weights
-            terms = mixed_terms(answers, source.labels, weights, of_target, balances)
+            terms = mixed_terms(predictions, source.labels, weights, of_target, balances)
         else:
-            terms = source_terms(answers, source.labels, weights, self.class_weights)
+            terms = source_terms(predictions, source.labels, weights, self.class_weights)
         if self.teacher is not None:
             grid = self.network.cloud_net.grid
             batch, kept = stylise(pair.source, pair.target, config.style, grid)
             # Statistics of a batch need two points; a cloud far too large for the grid has none.
             if int(kept.sum()) > 1:
-                terms |= domain_terms(self.teacher(batch), answers.rows(kept), weights)
+                terms |= domain_terms(self.teacher(batch), predictions.rows(kept), weights)
         if weights.needs_target:
             target = pair.target
             pseudo = None
@@ -111,9 +107,5 @@ class CrossModalModule(lightning.LightningModule):
             {'params': params, 'lr': schedule.image_rate if name == 'image' else schedule.rate}
             for name, params in self.network.parameter_groups().items()
         ]
-        optimizer = torch.optim.Adam(groups)
-        falls = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(schedule.milestones), 0.1)
-        return {
-            'optimizer': optimizer,
-            'lr_scheduler': {'scheduler': falls, 'interval': 'step'},
-        }
+        optimiser = make_optimiser(groups, falling(schedule.milestones), decoupled=False)
+        return optimiser.for_lightning()

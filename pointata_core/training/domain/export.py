@@ -7,11 +7,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pointata_core.training.domain.configuration import DomainAdaptationConfig
-    from pointata_core.training.domain.running import Domains
+from safetensors.torch import load_file
+
+from pointata_core.bundles.camera_bundle import save_camera_bundle
+from pointata_core.bundles.camera_manifest import CameraManifest, CameraPreparation
+from pointata_core.bundles.manifest_fields import Task
+from pointata_core.datasets.camera.frames import CameraFrames
+from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
+from pointata_core.training.domain.domains import Domains
+from pointata_core.training.domain.run import NETWORK
+from pointata_core.training.domain.settings import DomainAdaptationConfig
 
 BUNDLE = 'bundle'
 
@@ -41,14 +48,6 @@ def export_run(
     Raises:
         BundleError: The bundle cannot be written.
     """
-    from safetensors.torch import load_file
-
-    from pointata_core.bundles.camera_bundle import save_camera_bundle
-    from pointata_core.bundles.camera_manifest import CameraManifest, CameraPreparation
-    from pointata_core.bundles.manifest_fields import Task
-    from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
-    from pointata_core.training.domain.running import NETWORK
-
     stage = 'second' if config.second_stage else 'first'
     samples, classes = domains.samples[2], domains.source.classes
     described: dict[str, Any] = {
@@ -88,5 +87,5 @@ def _name(run: Path, method: str) -> str:
     return name.strip('._-')[:64]
 
 
-def _data(frames: Any) -> dict[str, Any]:
+def _data(frames: CameraFrames) -> dict[str, Any]:
     return {'name': frames.name, 'split': frames.split, 'frames': len(frames), 'task': frames.task}
