@@ -4,15 +4,11 @@
 from __future__ import annotations
 
 import json
-import pickle
-from collections import OrderedDict
 from dataclasses import replace
-from pathlib import Path
 
 import camera_datasets as layouts
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,8 +22,6 @@ from pointata_core.datasets.camera.samples import (
     voxelise,
 )
 from pointata_core.datasets.camera.semantickitti_camera import semantickitti_camera
-from pointata_core.datasets.camera.virtual_kitti import virtual_kitti
-from pointata_core.datasets.camera.xmuda_pickles import import_split, read_split
 from pointata_core.errors import ConfigError, PointataError
 
 TASK = 'a2d2_semantickitti'
@@ -282,135 +276,3 @@ def test_a_damaged_archive_is_named(kitti, tmp_path):
             frames[index]
     with pytest.raises(PointataError, match='another folder'):
         FrameWriter(tmp_path, 'x', 'train', 'a2d2')
-
-
-# -- foreign pickles
-
-
-def xmuda_frames(kitti) -> list[dict]:
-    """As xMUDA's preprocessing of SemanticKITTI writes them."""
-    frames = []
-    for index, name in enumerate(kitti.names):
-        frame = kitti.raw_frame(index, np.random.default_rng(0))
-        frames.append({
-            'points': frame.points,
-            'intensity': np.ones((len(frame.points), 1), np.float32),
-            'seg_labels': frame.labels.astype(np.int16),
-            'points_img': frame.pixels,
-            'lidar_path': f'sequences/{name[:2]}/velodyne/{name[3:]}.bin',
-            'camera_path': f'sequences/{name[:2]}/image_2/{name[3:]}.png',
-            'image_size': (124, 40),
-            'pts_cam_coord': torch.rand(len(frame.points), 3, dtype=torch.float64),
-        })  # fmt: skip
-    return frames
-
-
-@pytest.fixture
-def pickled(kitti, tmp_path) -> Path:
-    (tmp_path / 'val.pkl').write_bytes(pickle.dumps(xmuda_frames(kitti)))
-    return tmp_path / 'val.pkl'
-
-
-@pytest.mark.parametrize('protocol', [2, 3, 4, 5])
-def test_an_imported_split_has_the_same_frames(kitti, tmp_path, protocol):
-    path = tmp_path / 'val.pkl'
-    path.write_bytes(pickle.dumps(xmuda_frames(kitti), protocol=protocol))
-    assert import_split(path, 'semantickitti', 'val', tmp_path / 'out') == 3
-    root = kitti._readers[0][1].args[1].parents[3]
-    found = exported_frames(tmp_path / 'out', TASK, images=root)
-    assert found.names[0] == 'sequences/07/velodyne/000000'
-    for index in range(3):
-        for name in ('image', 'points', 'pixels', 'labels'):
-            np.testing.assert_array_equal(getattr(found[index], name), getattr(kitti[index], name))
-
-
-def test_virtual_kitti_is_projected_on_import(tmp_path):
-    layouts.write_virtual_kitti(tmp_path, points=50)
-    frames = virtual_kitti(tmp_path, weather='clone')
-    rows = np.load(tmp_path / 'vkitti3d_npy' / '0001' / '00007.npy')
-    record = {
-        'points': rows[:, :3].astype(np.float32), 'seg_labels': rows[:, 6].astype(np.uint8),
-        'RGBs': torch.from_numpy(rows[:, 3:6]), 'lidar_path': 'vkitti3d_npy/0001/00007.npy',
-        'scene_id': '0001', 'frame_id': '00007',
-    }  # fmt: skip
-    (tmp_path / 'train.pkl').write_bytes(pickle.dumps([record]))
-    assert import_split(tmp_path / 'train.pkl', 'virtual_kitti', 'train', tmp_path / 'out') == 1
-    found = exported_frames(tmp_path / 'out', 'virtual_kitti_semantickitti', images=tmp_path)[0]
-    np.testing.assert_allclose(found.pixels, frames[0].pixels, atol=1e-3)
-    assert found.labels.tolist() == frames[0].labels.tolist()
-
-
-class Runs:
-    """What a prepared pickle may hold."""
-
-    def __init__(self, function, *arguments):
-        self.call = (function, arguments)
-
-    def __reduce__(self):
-        return self.call
-
-
-@pytest.mark.parametrize('where', ['instead', 'inside', 'in a tensor'])
-def test_nothing_in_a_pickle_runs(kitti, tmp_path, where):
-    mark = tmp_path / 'ran'
-    harm = Runs(Path.touch, mark)
-    frames = xmuda_frames(kitti)
-    if where == 'inside':
-        frames[0]['calib'] = harm
-    if where == 'in a tensor':
-        inner = pickle.dumps(harm)
-        frames[0]['pts_cam_coord'] = Runs(torch.storage._load_from_bytes, inner)
-    (tmp_path / 'bad.pkl').write_bytes(pickle.dumps(harm if where == 'instead' else frames))
-    if where == 'in a tensor':
-        # Its bytes are skipped unread.
-        assert len(read_split(tmp_path / 'bad.pkl')) == 3
-    else:
-        with pytest.raises(PointataError, match='which is no array'):
-            import_split(tmp_path / 'bad.pkl', 'semantickitti', 'val', tmp_path / 'out')
-        assert not (tmp_path / 'out').exists()
-    assert not mark.exists()
-
-
-@pytest.mark.parametrize('module', ['os.system', 'builtins.eval', 'builtins.getattr', 'numpy.load'])
-def test_only_what_builds_arrays_is_let_through(tmp_path, module):
-    package, _, name = module.rpartition('.')
-    path = tmp_path / 'bad.pkl'
-    path.write_bytes(f"c{package}\n{name}\n(S'x'\ntR.".encode())
-    with pytest.raises(PointataError, match=f'asks for {module}'):
-        read_split(path)
-
-
-@pytest.mark.parametrize(
-    'content',
-    [b'', b'\x80\x04', pickle.dumps({'a': 1}), pickle.dumps([1]), pickle.dumps(OrderedDict())],
-)
-def test_what_is_no_list_of_frames_is_refused(tmp_path, content):
-    (tmp_path / 'bad.pkl').write_bytes(content)
-    with pytest.raises(PointataError, match=r'bad\.pkl'):
-        read_split(tmp_path / 'bad.pkl')
-
-
-@pytest.mark.parametrize(
-    'harm',
-    [
-        lambda f: f.pop('points_img'),
-        lambda f: f.update(points=f['points'][:, :2]),
-        lambda f: f.update(seg_labels=f['seg_labels'][:-1]),
-        lambda f: f.update(points_img=f['points_img'][:-1]),
-        lambda f: f.update(points=f['points'].astype(object)),
-        lambda f: f.update(points=torch.zeros(3, 3)),
-        lambda f: f.update(lidar_path=None),
-    ],
-)
-def test_a_frame_that_lacks_something_is_named_and_nothing_written(kitti, tmp_path, harm):
-    frames = xmuda_frames(kitti)
-    harm(frames[2])
-    (tmp_path / 'val.pkl').write_bytes(pickle.dumps(frames))
-    with pytest.raises(PointataError, match='frame 2'):
-        import_split(tmp_path / 'val.pkl', 'semantickitti', 'val', tmp_path / 'out')
-    assert not (tmp_path / 'out').exists()
-
-
-def test_unknown_data_sets_are_refused(pickled, tmp_path):
-    with pytest.raises(PointataError, match='a2d2'):
-        import_split(pickled, 'waymo', 'val', tmp_path / 'out')

@@ -19,7 +19,6 @@ from pointata_core.datasets.scenes.hoi4d import (
     SEMANTIC_NAMES,
     Hoi4dActions,
     Hoi4dSemantics,
-    scored_classes,
 )
 from pointata_core.errors import ConfigError
 
@@ -102,8 +101,6 @@ def test_names_go_with_public_ids():
     named = {47: 'hand', 2: 'chair', 48: 'scissors', 31: 'knife', 10: 'garbage can'}
     assert {number: SEMANTIC_NAMES[number] for number in named} == named
     assert sum(not name.startswith('unused') for name in SEMANTIC_NAMES) == 44
-    truth = np.array([0, 1, 2, 2, 47, IGNORE])
-    assert np.flatnonzero(scored_classes(truth)).tolist() == [2, 47]
 
 
 def test_another_packing_is_read_right(tmp_path):

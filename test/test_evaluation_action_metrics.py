@@ -142,19 +142,17 @@ def test_f1_pools_the_counts_of_all_recordings_and_edit_is_their_mean():
     assert (score.frames, score.accuracy) == (10, pytest.approx(6 / 10))
 
 
-def test_f1_by_class_is_another_figure():
+def test_f1_pools_the_segments_of_all_classes():
     scores = TimelineScores()
-    # Class 1: three segments, all found. Class 2: one segment, missed. Class 3: only said.
+    # Class 1: three segments, all found. Class 2: one segment, missed. Class 3: only predicted.
     scores.add([1, 0, 1, 0, 1, 3], [1, 0, 1, 0, 1, 2])
-    assert scores.class_f1(0.5) == {0: 1.0, 1: 1.0, 2: 0.0, 3: 0.0}
-    assert scores.score('class').f1['50'] == pytest.approx(2 / 4)
     assert scores.score().f1['50'] == pytest.approx(2 * 5 / (2 * 5 + 1 + 1))
 
 
 def test_background_is_no_class_of_its_own():
     scores = TimelineScores(background={0})
     scores.add([0, 1, 1], [0, 0, 1])
-    assert set(scores.class_f1(0.25)) == {1}
+    assert scores.score().f1 == {'10': 1.0, '25': 1.0, '50': 1.0}
 
 
 @given(st.lists(pairs, min_size=1, max_size=4))
@@ -164,12 +162,6 @@ def test_order_of_the_recordings_does_not_matter(recordings):
         forwards.add(*recording)
     for recording in reversed(recordings):
         backwards.add(*recording)
-    for average in ('pooled', 'class'):
-        one, other = forwards.score(average), backwards.score(average)
-        assert one.f1 == pytest.approx(other.f1)
-        assert (one.edit, one.accuracy) == pytest.approx((other.edit, other.accuracy))
-
-
-def test_unknown_average_is_refused():
-    with pytest.raises(ValueError, match="'pooled' or 'class'"):
-        three_recordings().score('macro')
+    one, other = forwards.score(), backwards.score()
+    assert one.f1 == pytest.approx(other.f1)
+    assert (one.edit, one.accuracy) == pytest.approx((other.edit, other.accuracy))

@@ -68,7 +68,6 @@ def test_tidy_cloud_is_read_in_order():
     assert cloud.stamp_ns == 12_000_000_345
     assert cloud.frame_id == 'lidar'
     assert cloud.fields == ('x', 'y', 'z', 'intensity')
-    assert cloud.unused_bytes == 0
 
 
 @pytest.mark.parametrize('wrap', [bytes, bytearray, memoryview, lambda d: array('B', d)])
@@ -235,12 +234,11 @@ def test_truncated_data_is_refused_at_the_last_needed_byte():
     assert reason_of(message) is RejectReason.TRUNCATED_DATA
 
 
-def test_bytes_after_the_last_row_are_counted_and_ignored():
+def test_bytes_after_the_last_row_are_ignored():
     message = cloud_of(ROWS, width=2, row_padding=2)
     message.data += bytes(11)
     cloud = accepted(message)
     assert_rows(cloud)
-    assert cloud.unused_bytes == 11
 
 
 # --- fields --------------------------------------------------------------------------------------
@@ -467,11 +465,8 @@ def test_something_else_entirely_is_refused():
     assert reason_of(object()) is RejectReason.NOT_A_CLOUD
 
 
-def test_every_reason_has_a_meaning_and_prints_as_its_value():
-    for reason in RejectReason:
-        assert len(reason.meaning) > 10
-        assert f'{reason}' == reason.value
-    assert len({reason.meaning for reason in RejectReason}) == len(RejectReason)
+def test_every_reason_prints_as_its_value():
+    assert [f'{reason}' for reason in RejectReason] == [reason.value for reason in RejectReason]
 
 
 # --- labels --------------------------------------------------------------------------------------

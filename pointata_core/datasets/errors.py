@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with a download: which file, what was expected, what was found.
+"""The error of a bad download: which file, what was found, what was expected.
 
-Loaders raise nothing else for bad files, so that a check can go on to the next one and list all.
+Loaders raise nothing else for bad files, so a check can continue and list all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from pointata_core.errors import PointataError
 
 DOWNLOAD_AGAIN = 'Download or unpack it again'
+
+_Item = TypeVar('_Item')
 
 
 class DataError(PointataError):
@@ -64,3 +67,32 @@ def require_folder(candidates: Sequence[Path], expected: str, fix: str = DOWNLOA
         if path.is_dir():
             return path
     raise missing(candidates[0], expected, fix)
+
+
+def require_split(title: str, split: str, splits: Sequence[str]) -> str:
+    """Return ``split`` if the data set has it.
+
+    Raises:
+        DataError: It does not; the fix lists those that exist.
+    """
+    if split not in splits:
+        raise DataError(f"{title} has no split '{split}'", f'Choose one of {", ".join(splits)}')
+    return split
+
+
+def named_folder(root: str | Path, name: str) -> Path:
+    """The folder ``name`` in ``root`` if it exists, else ``root``, which then stands for it."""
+    return Path(root) / name if (Path(root) / name).is_dir() else Path(root)
+
+
+def damaged_items(
+    read: Callable[[_Item], object], items: Iterable[_Item]
+) -> Iterator[DataError | None]:
+    """Read items one by one; yield the error of each, or None if it could be read."""
+    for item in items:
+        try:
+            read(item)
+        except DataError as error:
+            yield error
+        else:
+            yield None

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from pointata_core.datasets.errors import DataError
+from pointata_core.datasets.errors import DataError, require_split
 from pointata_core.datasets.protocol import ClipDataset, FrameDataset
 
 
@@ -65,7 +65,7 @@ class DatasetInfo:
             DataError: The split is unknown, the folder or a file is missing or damaged, or a
                 library is not installed.
         """
-        self.require_split(split)
+        require_split(self.title, split, self.splits)
         folder = Path(root).expanduser()
         if not folder.is_dir():
             raise DataError(
@@ -84,14 +84,3 @@ class DatasetInfo:
                 f'Install it: pip install {self.library}',
             ) from error
         return factory(folder, split=split, **options)
-
-    def require_split(self, split: str) -> None:
-        """Check the name of a split.
-
-        Raises:
-            DataError: There is none of that name.
-        """
-        if split not in self.splits:
-            raise DataError(
-                f"{self.title} has no split '{split}'", f'Choose one of {", ".join(self.splits)}'
-            )

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointata_core.datasets.errors import DataError
+from pointata_core.datasets.errors import DataError, damaged_items
 from pointata_core.datasets.protocol import Clip, Description
 from pointata_core.datasets.sampling import (
     ClipSampling,
@@ -152,22 +152,6 @@ class SequenceClips:
         """(clips,) number of the recording of every clip; what video accuracy sums over."""
         return np.repeat(np.arange(len(self.recordings)), np.diff(self._ends, prepend=0))
 
-    def with_sampling(self, sampling: ClipSampling) -> SequenceClips:
-        """The same recordings, cut otherwise."""
-        return SequenceClips(
-            self.name,
-            self.split,
-            self.classes,
-            self.recordings,
-            self._reader,
-            sampling,
-            feature_names=self.feature_names,
-            missing=self._missing,
-            damaged=self._damaged,
-            notes=self._notes,
-            keep=self._keep,
-        )
-
     def whole(self, which: int) -> Clip:
         """A recording as one clip with all its frames and points."""
         recording = self.recordings[which]
@@ -195,13 +179,7 @@ class SequenceClips:
     def verify(self) -> Iterator[DataError | None]:
         """Read every recording; yields what is wrong with it, or None."""
         yield from self._damaged
-        for recording in self.recordings:
-            try:
-                self._read(recording)
-            except DataError as error:
-                yield error
-            else:
-                yield None
+        yield from damaged_items(self._read, self.recordings)
 
     def __getstate__(self) -> dict:
         """Leave kept recordings behind: a worker process starts with its own."""

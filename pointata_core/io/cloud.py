@@ -15,53 +15,28 @@ from numpy.typing import NDArray
 
 
 class RejectReason(str, Enum):
-    """Why a cloud was refused; ``meaning`` says it in one line."""
+    """Why a cloud was refused."""
 
-    NOT_A_CLOUD = 'not_a_cloud'
-    BAD_STAMP = 'bad_stamp'
-    TOO_MANY_POINTS = 'too_many_points'
-    TOO_MANY_BYTES = 'too_many_bytes'
-    TOO_MANY_FIELDS = 'too_many_fields'
-    DATA_WITHOUT_POINTS = 'data_without_points'
-    MISSING_FIELD = 'missing_field'
-    DUPLICATE_FIELD = 'duplicate_field'
-    UNKNOWN_DATATYPE = 'unknown_datatype'
-    BAD_COUNT = 'bad_count'
-    FIELD_OUTSIDE_POINT = 'field_outside_point'
-    OVERLAPPING_FIELDS = 'overlapping_fields'
-    BAD_POINT_STEP = 'bad_point_step'
-    BAD_ROW_STEP = 'bad_row_step'
-    TRUNCATED_DATA = 'truncated_data'
-    NOT_INTEGRAL = 'not_integral'
+    NOT_A_CLOUD = 'not_a_cloud'  # an attribute of the message is absent or of the wrong type
+    BAD_STAMP = 'bad_stamp'  # seconds are negative, or nanoseconds are not in [0, 1e9)
+    TOO_MANY_POINTS = 'too_many_points'  # width x height is above the limit
+    TOO_MANY_BYTES = 'too_many_bytes'  # the data, or a step, is above the limit
+    TOO_MANY_FIELDS = 'too_many_fields'  # the list of fields is longer than the limit
+    DATA_WITHOUT_POINTS = 'data_without_points'  # width x height is zero, yet there is data
+    MISSING_FIELD = 'missing_field'  # a field that is needed is not there
+    DUPLICATE_FIELD = 'duplicate_field'  # two fields carry the name of a field that is needed
+    UNKNOWN_DATATYPE = 'unknown_datatype'  # the datatype of a needed field is none of PointField
+    BAD_COUNT = 'bad_count'  # a needed field does not hold exactly one element (xyz: three)
+    FIELD_OUTSIDE_POINT = 'field_outside_point'  # a needed field reaches beyond point_step
+    OVERLAPPING_FIELDS = 'overlapping_fields'  # two needed fields share bytes
+    BAD_POINT_STEP = 'bad_point_step'  # point_step is zero although there are points
+    BAD_ROW_STEP = 'bad_row_step'  # row_step is smaller than width x point_step
+    TRUNCATED_DATA = 'truncated_data'  # the data ends before the last addressed byte
+    NOT_INTEGRAL = 'not_integral'  # a label field holds values that are not whole numbers
 
     def __str__(self) -> str:
         """Return the value, as StrEnum (Python 3.11) does."""
         return self.value
-
-    @property
-    def meaning(self) -> str:
-        """One line for people."""
-        return _MEANINGS[self]
-
-
-_MEANINGS = {
-    RejectReason.NOT_A_CLOUD: 'an attribute of the message is absent or of the wrong type',
-    RejectReason.BAD_STAMP: 'seconds are negative, or nanoseconds are not in [0, 1e9)',
-    RejectReason.TOO_MANY_POINTS: 'width x height is above the limit',
-    RejectReason.TOO_MANY_BYTES: 'the data, or a step, is above the limit',
-    RejectReason.TOO_MANY_FIELDS: 'the list of fields is longer than the limit',
-    RejectReason.DATA_WITHOUT_POINTS: 'width x height is zero, yet there is data',
-    RejectReason.MISSING_FIELD: 'a field that is needed is not there',
-    RejectReason.DUPLICATE_FIELD: 'two fields carry the name of a field that is needed',
-    RejectReason.UNKNOWN_DATATYPE: 'the datatype of a needed field is none of PointField',
-    RejectReason.BAD_COUNT: 'a needed field does not hold exactly one element (xyz: three)',
-    RejectReason.FIELD_OUTSIDE_POINT: 'a needed field reaches beyond point_step',
-    RejectReason.OVERLAPPING_FIELDS: 'two needed fields share bytes',
-    RejectReason.BAD_POINT_STEP: 'point_step is zero although there are points',
-    RejectReason.BAD_ROW_STEP: 'row_step is smaller than width x point_step',
-    RejectReason.TRUNCATED_DATA: 'the data ends before the last addressed byte',
-    RejectReason.NOT_INTEGRAL: 'a label field holds values that are not whole numbers',
-}
 
 
 @dataclass(frozen=True)
@@ -95,7 +70,6 @@ class Cloud:
         stamp_ns: Time of the header in nanoseconds; 0 is passed on as it is.
         frame_id: Frame of the points; may be empty.
         fields: Names of all fields of the source, in its order.
-        unused_bytes: Bytes after the last row, which no point claims (0 in a tidy message).
     """
 
     points: NDArray[np.float32]
@@ -106,7 +80,6 @@ class Cloud:
     stamp_ns: int = 0
     frame_id: str = ''
     fields: tuple[str, ...] = field(default=())
-    unused_bytes: int = 0
 
     def __len__(self) -> int:
         """Number of points, non-finite ones included."""

@@ -137,10 +137,11 @@ def _bag(arguments: Any) -> int:
 
 
 def _splits(info: DatasetInfo, chosen: str | None) -> Sequence[str]:
+    from pointata_core.datasets.errors import require_split
+
     if chosen is None:
         return list(info.published) or info.splits[:1]
-    info.require_split(chosen)
-    return [chosen]
+    return [require_split(info.title, chosen, info.splits)]
 
 
 def _print_list(known: Sequence[DatasetInfo]) -> None:

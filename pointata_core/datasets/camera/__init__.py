@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets of a camera beside a LiDAR: frames, projection, class maps, augmentation, import.
+"""Data sets of a camera beside a LiDAR.
 
-``frames`` says what a frame is, one module per data set lists and reads its public layout,
-``samples`` turns frames into what a network takes, ``exported`` is our own format on disk and
-``xmuda_pickles`` brings the pickles of xMUDA and FtD++ into it.
+* ``frames`` defines a frame: an image and the points that it shows.
+* ``samples`` turns frames into network inputs, with augmentation.
+* ``class_maps`` gives the classes that two data sets share.
+* ``exported`` stores frames in our own format.
+
+Each further module lists and reads one public data set, or simulates one.
 """

@@ -18,9 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pointata_core.datasets.errors import DataError, damaged
+from pointata_core.datasets.errors import DataError, damaged, damaged_items, require_split
 from pointata_core.datasets.files.hdf5_files import Hdf5Rows, Shape, finite_points, labels_within
 from pointata_core.datasets.protocol import IGNORE, Clip, Description
 from pointata_core.datasets.splits import held_out
@@ -267,9 +266,7 @@ class ChallengeSequences:
         strict: bool,
     ) -> None:
         splits = (*files, 'fit', 'validation')
-        if split not in splits:
-            raise DataError(f"HOI4D has no split '{split}'", f'Choose one of {", ".join(splits)}')
-        self.split = split
+        self.split = require_split('HOI4D', split, splits)
         self._missing: list[str] = []
         self._damaged: list[DataError] = []
         self.rows: list[tuple[Hdf5Rows, int]] = []
@@ -309,17 +306,4 @@ class ChallengeSequences:
     def verify(self, dataset: Hoi4dActions | Hoi4dSemantics) -> Iterator[DataError | None]:
         """Read every clip of a data set."""
         yield from self._damaged
-        for index in range(len(dataset)):
-            try:
-                dataset[index]
-            except DataError as error:
-                yield error
-            else:
-                yield None
-
-
-def scored_classes(truth: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which ids enter the challenge's mean IoU: 2 and above that occur in the truth; (49,) bool."""
-    present = np.bincount(truth[truth >= 0], minlength=len(SEMANTIC_NAMES)) > 0
-    present[list(UNSCORED_IDS)] = False
-    return present
+        yield from damaged_items(dataset.__getitem__, range(len(dataset)))

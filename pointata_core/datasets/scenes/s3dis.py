@@ -15,7 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pointata_core.datasets.errors import DataError, damaged, missing
+from pointata_core.datasets.errors import (
+    DataError,
+    damaged,
+    damaged_items,
+    missing,
+    named_folder,
+    require_split,
+)
 from pointata_core.datasets.files.text_rows import read_rows
 from pointata_core.datasets.protocol import Description, Frame
 
@@ -52,11 +59,8 @@ class S3dis:
     feature_names = ('red', 'green', 'blue')
 
     def __init__(self, root: str | Path, split: str = 'train') -> None:
-        if split not in AREAS:
-            raise DataError(f"S3DIS has no split '{split}'", f'Choose one of {", ".join(AREAS)}')
-        self.split = split
-        root = Path(root)
-        self._home = root / FOLDER if (root / FOLDER).is_dir() else root
+        self.split = require_split('S3DIS', split, tuple(AREAS))
+        self._home = named_folder(root, FOLDER)
         self._rooms: list[Path] = []
         for area in AREAS[split]:
             folder = self._home / f'Area_{area}'
@@ -96,13 +100,7 @@ class S3dis:
 
     def verify(self) -> Iterator[DataError | None]:
         """Read every room."""
-        for index in range(len(self)):
-            try:
-                self[index]
-            except DataError as error:
-                yield error
-            else:
-                yield None
+        yield from damaged_items(self.__getitem__, range(len(self)))
 
     def _objects(self, room: Path) -> list[Path]:
         found = sorted((room / 'Annotations').glob('*_*.txt'))

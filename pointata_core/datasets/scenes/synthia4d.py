@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointata_core.datasets.errors import DataError, damaged, missing, require_file
+from pointata_core.datasets.errors import DataError, damaged, damaged_items, missing, require_file
 from pointata_core.datasets.protocol import IGNORE, Clip, Description
 from pointata_core.datasets.sampling import generator_for
 from pointata_core.errors import ConfigError
@@ -187,13 +187,7 @@ class Synthia4d:
 
     def verify(self) -> Iterator[DataError | None]:
         """Read every listed frame."""
-        for sequence, number in self._frames:
-            try:
-                self._read(sequence, number)
-            except DataError as error:
-                yield error
-            else:
-                yield None
+        yield from damaged_items(lambda frame: self._read(*frame), self._frames)
 
     @property
     def _halves(self) -> int:

@@ -11,23 +11,19 @@ import numpy as np
 from pointata_core.datasets.errors import DataError
 from pointata_core.datasets.files.hdf5_files import Hdf5Rows, finite_points, labels_within
 from pointata_core.datasets.protocol import Frame
+from pointata_core.datasets.shapes.shape_split import ShapeSplit
 
 
-class Hdf5Shapes:
-    """Shapes of several files, one after the other.
+class Hdf5Shapes(ShapeSplit):
+    """Shapes of several files, one after the other."""
 
-    Args:
-        paths: The files.
-        classes: Number of classes.
+    def _open(self, paths: Sequence[Path], classes: int) -> None:
+        """Open the files and read all labels, which are small.
 
-    Attributes:
-        categories: (S,) int64 class of every shape; labels are small, so all are read at once.
-
-    Raises:
-        DataError: A file is missing or cut, arrays are of another shape, or a label out of range.
-    """
-
-    def __init__(self, paths: Sequence[Path], classes: int) -> None:
+        Raises:
+            DataError: A file is missing or cut, an array has another shape, or a label is out of
+                range.
+        """
         self._files = [_open(path) for path in paths]
         self.categories = np.concatenate(
             [
@@ -37,22 +33,14 @@ class Hdf5Shapes:
         )
         self._starts = np.concatenate([[0], np.cumsum([len(file) for file in self._files])])
 
-    def frame(self, index: int, split: str) -> Frame:
-        """Read one shape.
-
-        Raises:
-            IndexError: There is no such shape.
-            DataError: Its bytes cannot be read or are not finite.
-        """
-        if not 0 <= index < len(self.categories):
-            raise IndexError(f'shape {index} of {len(self.categories)}')
+    def _read(self, index: int) -> Frame:
         number = int(np.searchsorted(self._starts, index, side='right')) - 1
         file, row = self._files[number], index - int(self._starts[number])
         return Frame(
             points=finite_points(file.read('data', row), file.path, f'shape {row}'),
             name=f'{file.path.stem}/{row:05d}',
             category=int(self.categories[index]),
-            split=split,
+            split=self.split,
         )
 
 

@@ -12,13 +12,10 @@ on Real-World Data, ICCV 2019. HDF5 files with ``data`` (n, 2048, 3) and ``label
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from pointata_core.datasets.errors import DataError, require_folder
-from pointata_core.datasets.protocol import Description, Frame
+from pointata_core.datasets.errors import require_folder
 from pointata_core.datasets.shapes.hdf5_shapes import Hdf5Shapes
 from pointata_core.errors import ConfigError
 
@@ -48,7 +45,7 @@ VARIANTS = {
 _FILE_PREFIX = {'train': 'training', 'test': 'test'}
 
 
-class ScanObjectNN:
+class ScanObjectNN(Hdf5Shapes):
     """Objects of one split and variant, with all their points, neither centred nor scaled.
 
     Args:
@@ -65,55 +62,19 @@ class ScanObjectNN:
     """
 
     classes = CLASSES
-    feature_names: tuple[str, ...] = ()
 
     def __init__(self, root: str | Path, split: str = 'train', variant: str = 'pb_t50_rs') -> None:
-        if split not in SPLITS:
-            raise DataError(
-                f"ScanObjectNN has no split '{split}'", f'Choose one of {", ".join(SPLITS)}'
-            )
+        super().__init__('ScanObjectNN', split, SPLITS)
         if variant not in VARIANTS:
             raise ConfigError(f"variant is '{variant}'", f'Choose one of {", ".join(VARIANTS)}')
-        self.split, self.variant = split, variant
+        self.variant = variant
         self.name = 'scanobjectnn' if variant == 'pb_t50_rs' else f'scanobjectnn_{variant}'
         folder, suffix = VARIANTS[variant]
         home = require_folder(
             [Path(root) / folder, Path(root) / 'h5_files' / folder], 'the HDF5 files'
         )
         path = home / f'{_FILE_PREFIX[split]}_objectdataset{suffix}.h5'
-        self._shapes = Hdf5Shapes([path], len(CLASSES))
-        self.categories = self._shapes.categories
-
-    def __len__(self) -> int:
-        """Number of objects."""
-        return len(self.categories)
-
-    def __getitem__(self, index: int) -> Frame:
-        """Read one object.
-
-        Raises:
-            DataError: Its bytes cannot be read or are not finite.
-        """
-        return self._shapes.frame(index, self.split)
-
-    def describe(self) -> Description:
-        """Count the objects in the header of the file."""
-        per_class = Counter(self.categories.tolist())
-        return Description(
-            self.name,
-            {self.split: {'shapes': len(self)}},
-            {self.split: {name: per_class[label] for label, name in enumerate(CLASSES)}},
-        )
-
-    def verify(self) -> Iterator[DataError | None]:
-        """Read every object."""
-        for index in range(len(self)):
-            try:
-                self[index]
-            except DataError as error:
-                yield error
-            else:
-                yield None
+        self._open([path], len(CLASSES))
 
 
 with_background = partial(ScanObjectNN, variant='obj_bg')

@@ -8,20 +8,19 @@ of Yu et al., Point-BERT, CVPR 2022: ``shapenet_pc/TAXONOMY-MODEL.npy`` and the 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from pointata_core.datasets.errors import (
-    DataError,
     damaged,
     missing,
+    named_folder,
     require_file,
     require_folder,
 )
-from pointata_core.datasets.protocol import Description, Frame
+from pointata_core.datasets.protocol import Frame
+from pointata_core.datasets.shapes.shape_split import ShapeSplit
 
 SPLITS = ('train', 'test')
 
@@ -87,7 +86,7 @@ CATEGORIES = {
 _LABELS = {taxonomy: label for label, taxonomy in enumerate(CATEGORIES)}
 
 
-class ShapeNet55:
+class ShapeNet55(ShapeSplit):
     """Shapes of one split, with all their points and in the scale of the files.
 
     Args:
@@ -103,34 +102,16 @@ class ShapeNet55:
 
     name = 'shapenet55'
     classes = tuple(CATEGORIES.values())
-    feature_names: tuple[str, ...] = ()
 
     def __init__(self, root: str | Path, split: str = 'train') -> None:
-        if split not in SPLITS:
-            raise DataError(
-                f"ShapeNet-55 has no split '{split}'", f'Choose one of {", ".join(SPLITS)}'
-            )
-        self.split = split
-        home = Path(root)
-        if (home / 'ShapeNet55-34').is_dir():
-            home = home / 'ShapeNet55-34'
+        super().__init__('ShapeNet-55', split, SPLITS)
+        home = named_folder(root, 'ShapeNet55-34')
         self._folder = require_folder([home / 'shapenet_pc'], 'the clouds TAXONOMY-MODEL.npy')
         listed = require_file(home / 'ShapeNet-55' / f'{split}.txt', 'a list of file names')
         self._names = [line.strip() for line in listed.read_text().splitlines() if line.strip()]
         self.categories = np.array([_label(name, listed) for name in self._names], np.int64)
 
-    def __len__(self) -> int:
-        """Number of listed shapes."""
-        return len(self._names)
-
-    def __getitem__(self, index: int) -> Frame:
-        """Read one shape.
-
-        Raises:
-            DataError: Its file is missing, cut, or no cloud.
-        """
-        if not 0 <= index < len(self):
-            raise IndexError(f'shape {index} of {len(self)}')
+    def _read(self, index: int) -> Frame:
         path = self._folder / self._names[index]
         expected = 'an array (8192, 3) of finite numbers'
         if not path.is_file():
@@ -150,27 +131,9 @@ class ShapeNet55:
             split=self.split,
         )
 
-    def describe(self) -> Description:
-        """Count listed shapes that are there, from the listing of the folder."""
+    def _absent(self) -> dict[int, str]:
         there = {path.name for path in self._folder.glob('*.npy')}
-        found = [label for name, label in zip(self._names, self.categories) if name in there]
-        per_class = Counter(found)
-        return Description(
-            self.name,
-            {self.split: {'shapes': len(found)}},
-            {self.split: {name: per_class[label] for label, name in enumerate(self.classes)}},
-            missing=tuple(name for name in self._names if name not in there),
-        )
-
-    def verify(self) -> Iterator[DataError | None]:
-        """Read every listed shape."""
-        for index in range(len(self)):
-            try:
-                self[index]
-            except DataError as error:
-                yield error
-            else:
-                yield None
+        return {i: name for i, name in enumerate(self._names) if name not in there}
 
 
 def _label(name: str, listed: Path) -> int:

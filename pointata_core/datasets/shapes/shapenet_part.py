@@ -10,15 +10,14 @@ with entries ``shape_data/SYNSET/NAME``.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from pointata_core.datasets.errors import DataError, damaged, require_file
+from pointata_core.datasets.errors import damaged, named_folder, require_file
 from pointata_core.datasets.files.text_rows import read_rows
-from pointata_core.datasets.protocol import Description, Frame
+from pointata_core.datasets.protocol import Frame
+from pointata_core.datasets.shapes.shape_split import ShapeSplit, absent_files
 
 FOLDER = 'shapenetcore_partanno_segmentation_benchmark_v0_normal'
 SPLITS = ('train', 'val', 'test', 'trainval')
@@ -40,7 +39,7 @@ def parts_of(category: str) -> range:
     return range(before, before + PART_COUNTS[category])
 
 
-class ShapeNetPart:
+class ShapeNetPart(ShapeSplit):
     """Shapes of one split with normals and a part for every point.
 
     Args:
@@ -49,7 +48,6 @@ class ShapeNetPart:
 
     Attributes:
         classes: The 50 parts, such as ``Chair.2``.
-        category_names: The 16 categories, which ``Frame.category`` counts.
         categories: (S,) category of every shape.
 
     Raises:
@@ -58,19 +56,13 @@ class ShapeNetPart:
 
     name = 'shapenet_part'
     feature_names = ('normal_x', 'normal_y', 'normal_z')
-    category_names = CATEGORIES
     classes = tuple(
         f'{name}.{part}' for name, count in PART_COUNTS.items() for part in range(count)
     )
 
     def __init__(self, root: str | Path, split: str = 'train') -> None:
-        if split not in SPLITS:
-            raise DataError(
-                f"ShapeNetPart has no split '{split}'", f'Choose one of {", ".join(SPLITS)}'
-            )
-        self.split = split
-        root = Path(root)
-        self._home = root / FOLDER if (root / FOLDER).is_dir() else root
+        super().__init__('ShapeNetPart', split, SPLITS)
+        self._home = named_folder(root, FOLDER)
         category_of = self._synsets()
         self._names: list[str] = []
         labels: list[int] = []
@@ -84,18 +76,12 @@ class ShapeNetPart:
             self._names += names
         self.categories = np.array(labels, np.int64)
 
-    def __len__(self) -> int:
-        """Number of listed shapes."""
-        return len(self._names)
+    @property
+    def category_names(self) -> tuple[str, ...]:
+        """The 16 categories; the classes are their parts."""
+        return CATEGORIES
 
-    def __getitem__(self, index: int) -> Frame:
-        """Read one shape.
-
-        Raises:
-            DataError: Its file is missing, cut, or holds parts of another category.
-        """
-        if not 0 <= index < len(self):
-            raise IndexError(f'shape {index} of {len(self)}')
+    def _read(self, index: int) -> Frame:
         path, category = self._path(index), int(self.categories[index])
         rows = read_rows(path, 7, _EXPECTED)
         labels = rows[:, 6].astype(np.int64)
@@ -114,26 +100,8 @@ class ShapeNetPart:
             split=self.split,
         )
 
-    def describe(self) -> Description:
-        """Count listed shapes that are there."""
-        there = np.array([self._path(i).is_file() for i in range(len(self))], bool)
-        per_class = Counter(self.categories[there].tolist()) if len(self) else Counter()
-        return Description(
-            self.name,
-            {self.split: {'shapes': int(there.sum())}},
-            {self.split: {name: per_class[i] for i, name in enumerate(CATEGORIES)}},
-            missing=tuple(f'{self._names[i]}.txt' for i in np.flatnonzero(~there)),
-        )
-
-    def verify(self) -> Iterator[DataError | None]:
-        """Read every listed shape."""
-        for index in range(len(self)):
-            try:
-                self[index]
-            except DataError as error:
-                yield error
-            else:
-                yield None
+    def _absent(self) -> dict[int, str]:
+        return absent_files(self._home, [self._path(index) for index in range(len(self))])
 
     def _synsets(self) -> dict[str, str]:
         path = require_file(

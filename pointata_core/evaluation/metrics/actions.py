@@ -16,8 +16,7 @@ and Farha and Gall, "MS-TCN" (CVPR 2019), which most published action-segmentati
 
 Over several recordings, F1 is taken once from counts pooled over recordings and classes, as the
 public scripts do; the edit score is the mean over recordings; accuracy pools frames (some public
-scripts average over batches, where a short last batch weighs too much). F1 averaged over classes
-is another figure, which some papers print under the same name: it has to be asked for.
+scripts average over batches, where a short last batch weighs too much).
 """
 
 from __future__ import annotations
@@ -25,12 +24,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
 
 import numpy as np
 
 OVERLAPS = (0.10, 0.25, 0.50)
-F1Average = Literal['pooled', 'class']
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def count_matches(
 
 
 def f1_score(true_positives: int, false_positives: int, false_negatives: int) -> float:
-    """Harmonic mean of precision and recall; 1.0 where nothing was there and nothing was said."""
+    """Harmonic mean of precision and recall; 1.0 without any segment."""
     total = 2 * true_positives + false_positives + false_negatives
     return 2 * true_positives / total if total else 1.0
 
@@ -111,7 +108,7 @@ def edit_score(predicted: Sequence[int], truth: Sequence[int]) -> float:
 
 
 class TimelineScores:
-    """Takes in one timeline after another and scores them together.
+    """Scores of several timelines together.
 
     Timelines must not be joined end to end instead: a segment would run across the seam, and one
     edit distance over everything is no mean of edit scores.
@@ -122,7 +119,7 @@ class TimelineScores:
 
     def __init__(self, background: Collection[int] = ()) -> None:
         self._background = frozenset(background)
-        self._matches: dict[float, dict[int, np.ndarray]] = {o: {} for o in OVERLAPS}
+        self._matches = {overlap: np.zeros(3, np.int64) for overlap in OVERLAPS}
         self._edits: list[float] = []
         self._right = 0
         self._frames = 0
@@ -131,7 +128,7 @@ class TimelineScores:
         """Count one timeline; one without any ground truth counts nothing.
 
         Args:
-            predicted: ``(F,)`` class per frame; negative = no answer, which is an error.
+            predicted: ``(F,)`` class per frame; negative = no prediction, which is an error.
             truth: ``(F,)`` class per frame; negative = no ground truth: cut out of both.
 
         Raises:
@@ -146,51 +143,25 @@ class TimelineScores:
         if not known.any():
             return
         predicted, truth = predicted[known], truth[known]
-        # "No answer" is no action of its own: it makes no segment, only a missing frame.
-        said = segments(predicted, {*self._background, *predicted[predicted < 0].tolist()})
-        meant = segments(truth, self._background)
-        self._count(said, meant)
-        self._edits.append(edit_score([s.label for s in said], [s.label for s in meant]))
+        # A frame without a prediction is an error, but forms no segment.
+        found = segments(predicted, {*self._background, *predicted[predicted < 0].tolist()})
+        true = segments(truth, self._background)
+        for overlap in OVERLAPS:
+            self._matches[overlap] += count_matches(found, true, overlap)
+        self._edits.append(edit_score([s.label for s in found], [s.label for s in true]))
         self._right += int((predicted == truth).sum())
         self._frames += int(known.sum())
 
-    def score(self, average: F1Average = 'pooled') -> ActionScore | None:
-        """Scores of all timelines so far; ``None`` where no frame had ground truth.
-
-        Args:
-            average: ``pooled``: one F1 from the counts of all classes. ``class``: the mean of one
-                F1 per class, over the classes that form a segment in truth or answer.
-        """
+    def score(self) -> ActionScore | None:
+        """Scores of all timelines so far; ``None`` where no frame had ground truth."""
         if not self._frames:
             return None
         return ActionScore(
             accuracy=self._right / self._frames,
-            f1={f'{round(100 * o)}': _averaged(self._matches[o], average) for o in OVERLAPS},
+            f1={f'{round(100 * o)}': f1_score(*map(int, self._matches[o])) for o in OVERLAPS},
             edit=float(np.mean(self._edits)),
             frames=self._frames,
         )
-
-    def class_f1(self, overlap: float) -> dict[int, float]:
-        """F1 by class at one of ``OVERLAPS``, for classes that form a segment somewhere."""
-        counts = self._matches[overlap]
-        return {label: f1_score(*map(int, counts[label])) for label in sorted(counts)}
-
-    def _count(self, said: Sequence[Segment], meant: Sequence[Segment]) -> None:
-        # Segments match only within their class, so counting by class loses nothing.
-        for label in {segment.label for segment in (*said, *meant)}:
-            ours = [segment for segment in said if segment.label == label]
-            theirs = [segment for segment in meant if segment.label == label]
-            for overlap, counts in self._matches.items():
-                matches = np.array(count_matches(ours, theirs, overlap), np.int64)
-                counts[label] = counts.get(label, 0) + matches
-
-
-def _averaged(counts: dict[int, np.ndarray], average: F1Average) -> float:
-    if average == 'class':
-        return float(np.mean([f1_score(*map(int, c)) for c in counts.values()])) if counts else 1.0
-    if average != 'pooled':
-        raise ValueError(f"average is {average!r}, expected 'pooled' or 'class'")
-    return f1_score(*(int(n) for n in sum(counts.values(), np.zeros(3, np.int64))))
 
 
 def action_score(

@@ -15,8 +15,8 @@ What is accepted, where the message definition leaves it open:
 * x, y, z of any datatype of ``PointField``; integers are metres unless ``CloudLimits`` says
   otherwise; one field ``xyz`` of count 3 stands in where x, y and z are not all present.
 * Fields in any order, unaligned, padded; fields nobody asked for are not even looked at.
-* ``row_step`` 0 with one row, rows longer than their points, bytes after the last row
-  (``Cloud.unused_bytes``), a last point cut after its last needed field.
+* ``row_step`` 0 with one row, rows longer than their points, bytes after the last row, a
+  last point cut after its last needed field.
 * An empty ``frame_id`` and a zero stamp pass as they are; whether time may stand still or jump is
   for the stream to judge, not for a single frame.
 * Zero points without data are an empty cloud, whatever the fields; zero points *with* data are
@@ -101,7 +101,6 @@ def decode(
         stamp_ns=layout.stamp_ns,
         frame_id=layout.frame_id,
         fields=layout.names,
-        unused_bytes=max(0, len(layout.data) - layout.row_bytes * layout.height),
     )
 
 
@@ -182,10 +181,6 @@ class _Layout:
     @property
     def point_count(self) -> int:
         return self.width * self.height
-
-    @property
-    def row_bytes(self) -> int:
-        return max(self.row_step, self.width * self.point_step)
 
     @property
     def names(self) -> tuple[str, ...]:
