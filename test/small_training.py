@@ -103,7 +103,8 @@ def write_config(path: Path, data: Path, backbone: Path, /, **changes: Any) -> P
             'motion_lags': [1, 3],
             'dropout': 0.1,
         },
-        'optimiser': {'epochs': 3, 'batch': 4, 'learning_rate': 3e-3, 'time_warp': 0.3},
+        'optimiser': {'epochs': 3, 'batch': 4, 'learning_rate': 3e-3},
+        'step_augmentation': {'time_warp': 0.3},
         'align': {
             'shapes': 40, 'points': 128, 'epochs': 3, 'batch': 16,
             'otdd': {'label_distance': 'none'},

@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from small_training import write_backbone, write_config, write_radar
 
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.errors import ConfigError
 from pointata_core.models.point.pointata import PointATA
-from pointata_core.training.clips.clip_store import open_store, recipe_for
+from pointata_core.training.clips.clip_store import open_store
 from pointata_core.training.engine.settings import read_settings
 from pointata_core.training.skill.align import (
     LabelledFrames,
     align,
     pooled_features,
-    store_embedder,
 )
+from pointata_core.training.skill.network import build_network, load_embedder
 from pointata_core.training.skill.settings import AlignSettings, TrainingSettings
 from pointata_core.training.skill.shape_source import LabelledFeatures, source_features
-from pointata_core.training.skill.skill_network import build_network, load_embedder
 from pointata_core.transport import OtddConfig
 
 CPU = torch.device('cpu')
@@ -41,13 +41,13 @@ def settings(tmp_path_factory) -> TrainingSettings:
 
 @pytest.fixture(scope='module')
 def frames(settings) -> LabelledFrames:
-    store = open_store(recipe_for(settings, 'fit', True), {}, settings.data.cache)
-    return LabelledFrames(store, 'clip')
+    store = open_store(settings.store_recipe('fit', True), settings.data.cache)
+    return LabelledFrames(store, ('clip',))
 
 
 @pytest.fixture(scope='module')
 def network(settings) -> PointATA:
-    return build_network(settings, tuple('abcde'))[0]
+    return build_network(settings, {'clip': tuple('abcde')})[0]
 
 
 @pytest.fixture(scope='module')
@@ -69,7 +69,7 @@ def test_procedural_shapes_are_a_labelled_source(source, settings) -> None:
 @pytest.mark.parametrize('per_class', [True, False])
 @pytest.mark.parametrize('objective', ['otdd', 'mmd', 'l2'])
 def test_the_distance_falls(settings, frames, source, objective: str, per_class: bool) -> None:
-    network = build_network(settings, tuple('abcde'))[0]
+    network = build_network(settings, {'clip': tuple('abcde')})[0]
     before = {k: v.clone() for k, v in network.state_dict().items()}
     chosen = AlignSettings(
         objective=objective,
@@ -89,7 +89,7 @@ def test_the_distance_falls(settings, frames, source, objective: str, per_class:
 
 
 def test_the_scale_of_patches_is_matched_first(settings, frames, source) -> None:
-    network = build_network(settings, tuple('abcde'))[0]
+    network = build_network(settings, {'clip': tuple('abcde')})[0]
     before = {k: v.clone() for k, v in network.state_dict().items()}
     result = align(network, source, frames, replace(settings.align, epochs=0), 0, CPU)
     batch, _ = frames.batch(np.arange(len(frames.labels)))
@@ -112,14 +112,14 @@ def test_the_scale_of_patches_is_matched_first(settings, frames, source) -> None
         points=batch.points * factor,
         geometry=replace(layout, centres=layout.centres * factor),
     )
-    fresh = build_network(settings, tuple('abcde'))[0]
+    fresh = build_network(settings, {'clip': tuple('abcde')})[0]
     torch.testing.assert_close(pooled_features(network, batch), pooled_features(fresh, wide))
 
 
 def test_the_scale_is_left_alone_where_it_was_learned_or_is_not_wanted(
     settings, frames, source
 ) -> None:
-    network = build_network(settings, tuple('abcde'))[0]
+    network = build_network(settings, {'clip': tuple('abcde')})[0]
     chosen = replace(settings.align, epochs=0, match_extent=False)
     assert align(network, source, frames, chosen, 0, CPU).offsets_scaled == 1
     chosen = replace(settings.align, epochs=0)
@@ -133,8 +133,8 @@ def test_patches_of_single_points_are_refused_by_name(settings, source, tmp_path
     write_radar(tmp_path / 'data', recordings=3, frames=8, points=1)
     data = replace(settings.data, root=str(tmp_path / 'data'), cache=str(tmp_path / 'cache'))
     single = replace(settings, data=data)
-    frames = LabelledFrames(open_store(recipe_for(single, 'fit', True), {}, data.cache), 'clip')
-    network = build_network(single, tuple('abcde'))[0]
+    frames = LabelledFrames(open_store(single.store_recipe('fit', True), data.cache), ('clip',))
+    network = build_network(single, {'clip': tuple('abcde')})[0]
     chosen = replace(settings.align, epochs=0)
     with pytest.raises(ConfigError, match=r'no extent.*match_extent'):
         align(network, source, frames, chosen, 0, CPU)
@@ -152,7 +152,7 @@ def test_extents_by_hand(network) -> None:
 def test_the_same_seed_gives_the_same_embedder(settings, frames, source) -> None:
     states = []
     for _ in range(2):
-        network = build_network(settings, tuple('abcde'))[0]
+        network = build_network(settings, {'clip': tuple('abcde')})[0]
         align(network, source, frames, replace(settings.align, epochs=2), 3, CPU)
         states.append(network.embedder.state_dict())
     assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
@@ -173,18 +173,19 @@ def test_pooling_ignores_slots_without_points(network, frames) -> None:
 
 
 def test_a_stored_embedder_is_taken_over(settings, frames, source, tmp_path: Path) -> None:
-    network = build_network(settings, tuple('abcde'))[0]
-    result = align(network, source, frames, replace(settings.align, epochs=2), 0, CPU)
-    path = store_embedder(network, result, tmp_path / 'align')
+    network = build_network(settings, {'clip': tuple('abcde')})[0]
+    align(network, source, frames, replace(settings.align, epochs=2), 0, CPU)
+    path = tmp_path / 'weights.safetensors'
+    save_file({f'embedder.{k}': v for k, v in network.embedder.state_dict().items()}, path)
     other = replace(settings, network=replace(settings.network, embedder=str(path)))
-    taken = build_network(other, tuple('abcde'))[0].embedder.state_dict()
+    taken = build_network(other, {'clip': tuple('abcde')})[0].embedder.state_dict()
     assert all(torch.equal(taken[k], v) for k, v in network.embedder.state_dict().items())
 
 
 def test_the_embedder_of_a_skill_is_taken_over(settings, tmp_path: Path) -> None:
     bundle = write_backbone(tmp_path / 'skill')
     skill = load_bundle(bundle, share_backbone=False).network.embedder.state_dict()
-    network, _ = build_network(settings, tuple('abcde'))
+    network, _ = build_network(settings, {'clip': tuple('abcde')})
     with torch.no_grad():
         for parameter in network.embedder.parameters():
             parameter.add_(1.0)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from small_training import BACKBONE, write_radar
 
 from pointata_core.bundles.preparation_config import FeatureSpec, PreparationConfig
+from pointata_core.datasets.protocol import Clip
 from pointata_core.datasets.registry import open_dataset
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.errors import ConfigError
@@ -23,12 +24,12 @@ from pointata_core.models.point.pointata import PointATA
 from pointata_core.ops import gather
 from pointata_core.training.clips.augmentation import (
     AugmentationConfig,
-    augment_frames,
+    augment_clip,
     draw_transform,
 )
-from pointata_core.training.clips.clip_store import open_store, recipe_for
+from pointata_core.training.clips.clip_batch import with_auxiliary
+from pointata_core.training.clips.clip_store import Windows, open_store
 from pointata_core.training.clips.frozen_features import freeze_features
-from pointata_core.training.clips.prepared_clips import with_auxiliary
 from pointata_core.training.skill.adapt import clip_key
 from pointata_core.training.skill.settings import DataSettings, TrainingSettings
 
@@ -62,8 +63,7 @@ def settings(tmp_path_factory) -> TrainingSettings:
 
 
 def store_of(settings: TrainingSettings, split: str, training: bool):
-    recipe = recipe_for(settings, split, training)
-    return open_store(recipe, {}, settings.data.cache)
+    return open_store(settings.store_recipe(split, training), settings.data.cache)
 
 
 def test_prepared_clips_are_what_a_stream_sees(settings) -> None:
@@ -128,17 +128,16 @@ def test_a_limit_takes_clips_of_all_classes(settings) -> None:
     limited = replace(settings, data=replace(settings.data, limit=5))
     store = store_of(limited, 'fit', True)
     assert len(store) == 5
-    assert set(store.actions) == set(range(5))
+    assert set(store.labels('clip')) == set(range(5))
 
 
 def test_augmentation_moves_all_frames_alike() -> None:
     rng = np.random.default_rng(0)
     cloud = rng.normal(size=(40, 3)).astype(np.float32)
     config = AugmentationConfig('y', rotation_deg=180, tilt_deg=10, scale=(0.8, 1.2), mirror=True)
-    (first, second), rows = augment_frames([cloud, cloud], config, np.random.default_rng(1))
-    np.testing.assert_array_equal(first, second)
-    assert not np.allclose(first, cloud, atol=0.05)
-    assert [len(r) for r in rows] == [40, 40]
+    moved = augment_clip(Clip([cloud, cloud], 'two'), config, np.random.default_rng(1))
+    np.testing.assert_array_equal(*moved.points)
+    assert not np.allclose(moved.points[0], cloud, atol=0.05)
 
 
 def test_rotation_keeps_heights_and_distances() -> None:
@@ -150,13 +149,42 @@ def test_rotation_keeps_heights_and_distances() -> None:
         assert abs(matrix[0, 0]) < 0.9999
 
 
-def test_dropped_points_take_their_rows_along() -> None:
+def test_dropped_points_take_labels_and_features_along() -> None:
     cloud = np.arange(60, dtype=np.float32).reshape(20, 3)
-    (kept,), (rows,) = augment_frames(
-        [cloud], AugmentationConfig(keep=0.3), np.random.default_rng(0)
-    )
+    clip = Clip([cloud], 'one', features=[2 * cloud], labels=[np.arange(20)])
+    found = augment_clip(clip, AugmentationConfig(keep=0.3), np.random.default_rng(0))
+    kept, rows = found.points[0], found.labels[0]
     assert 6 <= len(kept) < 20
     np.testing.assert_array_equal(kept, cloud[rows])
+    np.testing.assert_array_equal(found.features[0], 2 * kept)
+
+
+def test_windows_are_cut_out_of_clips(settings) -> None:
+    store = store_of(settings, 'fit', True)
+    assert store.frames == 4
+    windows = Windows(store, 2, hop=2)
+    assert len(windows) == 2 * len(store)
+    assert list(windows.videos[:4]) == [store.videos[0]] * 2 + [store.videos[1]] * 2
+    second, whole = windows[[(1, 1)]], store[[(0, 1)]]
+    assert torch.equal(second.action, whole.action[:, 2:])
+    assert torch.equal(second.geometry.centre_index, whole.geometry.centre_index[2:])
+    last = Windows(store, 3, first=-3)
+    assert len(last) == len(store)
+    assert torch.equal(
+        last[[(0, 0)]].geometry.patch_index, store[[(0, 0)]].geometry.patch_index[1:]
+    )
+    with pytest.raises(ConfigError, match='no clip has 9 frames'):
+        Windows(store, 9)
+
+
+def test_several_processes_prepare_what_one_prepares(settings, tmp_path) -> None:
+    recipe = settings.store_recipe('validation', False)
+    store = open_store(recipe, tmp_path, processes=2)
+    alone = store_of(settings, 'validation', False)
+    assert len(store) > 1
+    for clip in range(len(store)):
+        for name, values in alone.arrays(clip, 0).items():
+            np.testing.assert_array_equal(store.arrays(clip, 0)[name], values)
 
 
 @given(st.integers(1, 9), st.integers(1, 5), st.integers(0, 20))
@@ -181,7 +209,7 @@ def test_some_clips_of_a_batch_are_those_clips(settings) -> None:
     assert taken.mask.sum() == alone.mask.sum()
 
 
-def test_cues_kept_with_frozen_features_are_those_of_the_points(settings) -> None:
+def test_auxiliary_features_kept_with_frozen_features_are_those_of_the_points(settings) -> None:
     store = store_of(settings, 'fit', True)
     config = NetworkConfig(
         backbone=BACKBONE,
@@ -192,7 +220,7 @@ def test_cues_kept_with_frozen_features_are_those_of_the_points(settings) -> Non
         adapter_width=4,
         adapted_blocks=1,
         segmentation_blocks=(3,),
-        action_classes=store.classes,
+        action_classes=store.classes['clip'],
         position_width=4,
     )
     torch.manual_seed(0)

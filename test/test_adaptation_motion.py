@@ -16,9 +16,9 @@ from pointata_core.errors import ConfigError
 from pointata_core.inference.preparation import FramePreparer
 from pointata_core.models.point.config import BackboneConfig, GeometryConfig, NetworkConfig
 from pointata_core.models.point.pointata import PointATA
-from pointata_core.training.clips.augmentation import AugmentationConfig
-from pointata_core.training.clips.clip_store import labelled_frames, recipe_for
-from pointata_core.training.clips.prepared_clips import collate, frame_of, prepare_clip
+from pointata_core.training.clips.augmentation import AugmentationConfig, augment_clip
+from pointata_core.training.clips.clip_batch import collate, frame_of
+from pointata_core.training.clips.preparation import prepare_clip, sensor_motions
 from pointata_core.training.skill.settings import TrainingSettings
 
 AUGMENTATION = AugmentationConfig(rotation_deg=180, tilt_deg=5, scale=(0.8, 1.2), mirror=True)
@@ -44,27 +44,30 @@ def drive(frames: int = 4, points: int = 60) -> Clip:
     )
 
 
-def frames_of(clip: Clip, augmentation: AugmentationConfig | None, *, motion: bool = True):
-    generator = np.random.default_rng(5)
-    return list(labelled_frames(clip, 'points', (), augmentation, generator, motion=motion))
+def augmented(augmentation: AugmentationConfig | None) -> Clip:
+    clip = drive()
+    return (
+        clip if augmentation is None else augment_clip(clip, augmentation, np.random.default_rng(5))
+    )
+
+
+def prepared(clip: Clip, *, motion: bool = True) -> dict[str, np.ndarray]:
+    preparer = FramePreparer(PREPARATION)
+    return prepare_clip(clip, preparer, GEOMETRY, ['points'], classes=1, motion=motion)
 
 
 @pytest.mark.parametrize('augmentation', [None, AUGMENTATION])
 def test_the_motion_takes_things_at_rest_to_where_they_are_seen_next(augmentation):
-    frames = frames_of(drive(), augmentation)
-    np.testing.assert_allclose(frames[0].motion, np.eye(4), atol=1e-12)
-    for before, now in pairwise(frames):
-        carried = before.points @ now.motion[:3, :3].T + now.motion[:3, 3]
-        np.testing.assert_allclose(carried, now.points, atol=1e-4)
-        assert np.abs(before.points - now.points).max() > 0.5
-    plain = frames_of(drive(), augmentation, motion=False)
-    for one, other in zip(frames, plain, strict=True):
-        np.testing.assert_array_equal(one.points, other.points)
-        assert other.motion is None
+    clip = augmented(augmentation)
+    motions = sensor_motions(clip)
+    np.testing.assert_allclose(motions[0], np.eye(4), atol=1e-12)
+    for (before, now), motion in zip(pairwise(clip.points), motions[1:], strict=True):
+        np.testing.assert_allclose(before @ motion[:3, :3].T + motion[:3, 3], now, atol=1e-4)
+        assert np.abs(before - now).max() > 0.5
 
 
 def test_batches_bring_the_motion_to_the_network_in_its_units():
-    arrays = prepare_clip(frames_of(drive(), AUGMENTATION), FramePreparer(PREPARATION), GEOMETRY, 1)
+    arrays = prepared(augmented(AUGMENTATION))
     batch = collate([[frame_of(arrays, number) for number in range(4)]] * 2)
     assert batch.motion.shape == (2, 4, 4, 4)
     assert torch.equal(batch.take(torch.tensor([1])).motion, batch.motion[1:])
@@ -73,14 +76,12 @@ def test_batches_bring_the_motion_to_the_network_in_its_units():
         carried = batch.points[0, number - 1][batch.mask[0, number - 1]] @ turn.T + shift
         distance = torch.cdist(carried, batch.points[0, number][batch.mask[0, number]])
         assert distance.min(dim=1).values.median() < 1e-3
-    still = prepare_clip(
-        frames_of(drive(), None, motion=False), FramePreparer(PREPARATION), GEOMETRY, 1
-    )
+    still = prepared(drive(), motion=False)
     assert collate([[frame_of(still, 0)]]).motion is None
 
 
 def test_a_whole_clip_with_motion_is_answered_as_its_stream_is():
-    arrays = prepare_clip(frames_of(drive(), None), FramePreparer(PREPARATION), GEOMETRY, 1)
+    arrays = prepared(drive())
     batch = collate([[frame_of(arrays, number) for number in range(4)]])
     config = NetworkConfig(
         backbone=BackboneConfig(24, 3, 2, encoder_hidden=(8, 12), encoder_width=24),
@@ -107,11 +108,11 @@ def test_a_whole_clip_with_motion_is_answered_as_its_stream_is():
 
 def test_motion_needs_poses():
     with pytest.raises(ConfigError, match=r'drive has no poses, which data\.motion needs'):
-        frames_of(replace(drive(), poses=None), None)
+        prepared(replace(drive(), poses=None))
 
 
-def test_clips_prepared_without_motion_stay_valid_and_apart():
+def test_clips_prepared_with_and_without_motion_stay_apart():
     settings = TrainingSettings()
-    told = replace(settings, data=replace(settings.data, motion=True))
-    silent, loud = (recipe_for(one, 'fit', True) for one in (settings, told))
-    assert replace(loud, motion=False).key == silent.key != loud.key
+    moving = replace(settings, data=replace(settings.data, motion=True))
+    without, with_motion = (one.store_recipe('fit', True) for one in (settings, moving))
+    assert replace(with_motion, motion=False).key == without.key != with_motion.key

@@ -16,7 +16,7 @@ from pointata_core.datasets.registry import open_dataset
 from pointata_core.datasets.scenes.s3dis import CLASSES
 from pointata_core.datasets.single_frames import SingleFrames
 from pointata_core.errors import ConfigError
-from pointata_core.training.clips.clip_store import open_store, recipe_for
+from pointata_core.training.clips.clip_store import open_store
 from pointata_core.training.engine.settings import read_settings
 from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.training import run_train
@@ -66,7 +66,7 @@ def test_a_room_is_a_clip_with_its_colours_and_labels(settings):
 
 
 def test_prepared_rooms_lie_about_the_origin_and_keep_classes_and_colours(settings):
-    store = open_store(recipe_for(settings, 'test', training=False), {}, settings.data.cache)
+    store = open_store(settings.store_recipe('test', training=False), settings.data.cache)
     batch = store[[(0, 0)]]
     assert batch.points.shape[:2] == (1, 1)
     assert batch.points.abs().max() < 1  # metres by five, not somewhere in the building
@@ -78,10 +78,10 @@ def test_prepared_rooms_lie_about_the_origin_and_keep_classes_and_colours(settin
 
 
 def test_the_recipe_trains_scores_and_writes_a_bundle(settings, tmp_path):
-    result = run_train(settings).adapt
+    result = run_train(settings)
     assert result.training['parameters']['embedder'] > 0
     written = json.loads((tmp_path / 'run' / 'results.json').read_text())
-    assert written['score']['metrics'] == result.score.metrics
+    assert written['scores'][0]['metrics'] == result.score.metrics
     assert (tmp_path / 'run' / 'bundle' / 'manifest.json').is_file()
 
 
@@ -90,5 +90,5 @@ def test_single_frames_are_not_cut_into_clips(settings):
         TrainingSettings, RECIPE, [f'data.root={settings.data.root}', 'data.sampling.frames=4']
     )
     with pytest.raises(ConfigError, match='s3dis has single frames') as caught:
-        open_store(recipe_for(cut, 'train', training=True), {}, settings.data.cache)
+        open_store(cut.store_recipe('train', training=True), settings.data.cache)
     assert 'data.sampling to null' in str(caught.value)

@@ -22,10 +22,11 @@ from pointata_core.bundles.bundle import load_bundle
 from pointata_core.datasets.registry import open_dataset
 from pointata_core.errors import ConfigError
 from pointata_core.inference.session import StreamingSession
-from pointata_core.training.clips.clip_store import open_store, recipe_for
+from pointata_core.training.clips.clip_store import open_store
 from pointata_core.training.engine.settings import read_settings
-from pointata_core.training.skill.runs import run_adapt
+from pointata_core.training.skill.network import build_network
 from pointata_core.training.skill.settings import TrainingSettings
+from pointata_core.training.skill.training import run_train
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,11 +41,13 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='module')
 def config(folder) -> Path:
-    return write_config(folder / 'small.yaml', folder / 'data', folder / 'backbone')
+    return write_config(
+        folder / 'small.yaml', folder / 'data', folder / 'backbone', stages=['adapt']
+    )
 
 
 def command(config: Path, *overrides: str) -> list[str]:
-    words = ['-m', 'pointata_core.cli.main', 'adapt', '--config', str(config), *overrides]
+    words = ['-m', 'pointata_core.cli.main', 'train', '--config', str(config), *overrides]
     return [sys.executable, *words]
 
 
@@ -68,7 +71,7 @@ def wait_for(path: Path, process: subprocess.Popen, seconds: float = 240) -> Non
 def unbroken(folder, config) -> Path:
     """A run of 12 epochs in this process."""
     output = folder / 'unbroken'
-    run_adapt(read_settings(TrainingSettings, config, [f'output={output}', 'optimiser.epochs=12']))
+    run_train(read_settings(TrainingSettings, config, [f'output={output}', 'optimiser.epochs=12']))
     return output
 
 
@@ -79,11 +82,11 @@ def test_a_killed_run_resumes_to_the_same_weights(folder, config, unbroken) -> N
         words, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        wait_for(output / 'last.ckpt', process)
+        wait_for(output / 'adapt' / 'last.ckpt', process)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    checkpoint = torch.load(output / 'last.ckpt', weights_only=True)
+    checkpoint = torch.load(output / 'adapt' / 'last.ckpt', weights_only=True)
     assert checkpoint['global_step'] < 12 * 6, 'the kill came too late to show anything'
     assert not (output / 'bundle').exists()
     done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=280)
@@ -91,13 +94,13 @@ def test_a_killed_run_resumes_to_the_same_weights(folder, config, unbroken) -> N
     expected, found = skill_of(unbroken), skill_of(output)
     assert expected.keys() == found.keys()
     assert [k for k in expected if not torch.equal(expected[k], found[k])] == []
-    assert len(list((output / 'logs' / 'csv').iterdir())) == 2
+    assert len(list((output / 'adapt' / 'logs' / 'csv').iterdir())) == 2
 
 
 def test_two_processes_learn_what_one_learns(folder, config) -> None:
     overrides = ['optimiser.epochs=2', 'network.dropout=0', 'optimiser.batch=4']
     one, two = folder / 'one', folder / 'two'
-    run_adapt(read_settings(TrainingSettings, config, [f'output={one}', *overrides]))
+    run_train(read_settings(TrainingSettings, config, [f'output={one}', *overrides]))
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
@@ -131,11 +134,9 @@ def test_two_processes_learn_what_one_learns(folder, config) -> None:
 
 def run_start(folder: Path, config: Path) -> dict[str, torch.Tensor]:
     from pointata_core.datasets.actions.radhar import CLASSES
-    from pointata_core.training.skill.runs import prepared_network
 
-    network, _ = prepared_network(
-        read_settings(TrainingSettings, config, ['network.dropout=0']), CLASSES
-    )
+    settings = read_settings(TrainingSettings, config, ['network.dropout=0'])
+    network, _ = build_network(settings, {'clip': CLASSES})
     return network.state_dict()
 
 
@@ -143,7 +144,7 @@ def test_the_bundle_streams_to_the_answers_that_were_scored(folder, config, unbr
     settings = read_settings(TrainingSettings, config)
     bundle = load_bundle(unbroken / 'bundle')
     results = json.loads((unbroken / 'results.json').read_text())
-    store = open_store(recipe_for(settings, 'validation', False), {}, settings.data.cache)
+    store = open_store(settings.store_recipe('validation', False), settings.data.cache)
     clips = open_dataset(
         'radhar', settings.data.root, 'validation', sampling=settings.data.sampling
     )
@@ -160,7 +161,7 @@ def test_the_bundle_streams_to_the_answers_that_were_scored(folder, config, unbr
             result.action, whole.action[0, -1].softmax(-1).numpy(), atol=1e-4
         )
         right += int(result.action.argmax() == clip.action)
-    assert right == results['score']['right']
+    assert right == results['scores'][0]['right']
 
 
 def test_the_backbone_of_the_bundle_is_the_one_it_began_with(folder, unbroken) -> None:
@@ -170,22 +171,22 @@ def test_the_backbone_of_the_bundle_is_the_one_it_began_with(folder, unbroken) -
         assert tensor.numpy().tobytes() == source[name].numpy().tobytes(), name
     facts = skill.manifest.provenance
     assert facts['settings']['optimiser']['epochs'] == 12
-    assert facts['backbone'].startswith('bundle source')
+    assert facts['backbone']['origin'].startswith('bundle source')
     assert str(folder) not in json.dumps(facts['settings']['data'])
 
 
 def test_learning_happens(unbroken) -> None:
     """Direction of motion is the class: chance is one in five."""
     results = json.loads((unbroken / 'results.json').read_text())
-    from pointata_core.training.skill.training_report import read_losses
+    from pointata_core.training.skill.report import read_losses
 
-    losses = [loss for _, loss in read_losses(unbroken)]
+    losses = [loss for _, loss in read_losses(unbroken / 'adapt')]
     assert losses[-1] < losses[0]
     assert results['training']['frozen_features'] is True
 
 
 def test_a_folder_of_another_run_is_refused(config, unbroken) -> None:
     with pytest.raises(ConfigError, match='other settings'):
-        run_adapt(
+        run_train(
             read_settings(TrainingSettings, config, [f'output={unbroken}', 'optimiser.epochs=3'])
         )

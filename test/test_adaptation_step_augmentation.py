@@ -14,15 +14,19 @@ from pointata_core.errors import ConfigError
 from pointata_core.models.point.config import GeometryConfig
 from pointata_core.models.point.geometry import frame_geometry
 from pointata_core.models.point.patch_motion import DISPLACEMENT_WIDTH, clip_displacements
-from pointata_core.training.clips.prepared_clips import ClipBatch
-from pointata_core.training.clips.step_augmentation import augment_step, warped_frames
+from pointata_core.training.clips.augmentation import (
+    StepAugmentation,
+    augment_step,
+    warped_frames,
+)
+from pointata_core.training.clips.clip_batch import ClipBatch
 from pointata_core.training.engine.settings import read_settings
-from pointata_core.training.skill.settings import OptimiserSettings, TrainingSettings
+from pointata_core.training.skill.settings import TrainingSettings
 
 GEOMETRY = GeometryConfig(tokens=5, patch_size=4, tube_radius=0.5, context_neighbours=2)
 DISPLACEMENTS = 2 * DISPLACEMENT_WIDTH
-WARP = OptimiserSettings(time_warp=0.5)
-MOVE = OptimiserSettings(centre_rotation_deg=40, centre_shift=0.2)
+WARP = StepAugmentation(time_warp=0.5)
+MOVE = StepAugmentation(rotation_deg=40, shift=0.2, mirror=True)
 
 
 def batch_of(clips: int = 3, frames: int = 6, points: int = 12) -> ClipBatch:
@@ -109,7 +113,7 @@ def test_any_number_of_processes_changes_a_clip_alike(change):
     assert any(not torch.equal(other[name], values) for name, values in whole.items())
 
 
-def test_ways_turn_with_the_places_they_belong_to():
+def test_displacements_turn_with_the_positions_they_belong_to():
     batch = batch_of()
     moved = augment_step(batch, MOVE, 'z', DISPLACEMENTS, seed=1)
     layout = frame_geometry(moved.points.flatten(0, 1), moved.mask.flatten(0, 1), GEOMETRY)
@@ -121,7 +125,7 @@ def test_ways_turn_with_the_places_they_belong_to():
 
 def test_without_settings_nothing_changes():
     batch = batch_of()
-    assert augment_step(batch, OptimiserSettings(), 'z', DISPLACEMENTS, seed=1) is batch
+    assert augment_step(batch, StepAugmentation(), 'z', DISPLACEMENTS, seed=1) is batch
 
 
 def test_clips_that_know_the_sensors_motion_keep_their_time():
@@ -134,6 +138,8 @@ def test_such_settings_are_refused_before_anything_is_prepared():
     moving = replace(TrainingSettings().data, motion=True)
     assert TrainingSettings(data=moving).data.motion
     with pytest.raises(ConfigError, match=r'time_warp is 0\.5 and data\.motion is on'):
-        TrainingSettings(data=moving, optimiser=WARP)
+        TrainingSettings(data=moving, step_augmentation=WARP)
     with pytest.raises(ConfigError, match=r'data\.motion is on'):
-        read_settings(TrainingSettings, None, ['data.motion=true', 'optimiser.time_warp=0.2'])
+        read_settings(
+            TrainingSettings, None, ['data.motion=true', 'step_augmentation.time_warp=0.2']
+        )

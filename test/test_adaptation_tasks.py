@@ -12,13 +12,14 @@ import torch
 from small_training import write_backbone, write_config
 
 from pointata_core.bundles.bundle import load_bundle
+from pointata_core.datasets.protocol import IGNORE
 from pointata_core.inference.session import StreamingSession
 from pointata_core.models.point.network_output import NetworkOutput
-from pointata_core.training.clips.prepared_clips import IGNORED, collate, frame_of
+from pointata_core.training.clips.clip_batch import collate, frame_of
 from pointata_core.training.engine.settings import read_settings
-from pointata_core.training.skill.runs import run_adapt
 from pointata_core.training.skill.scoring import score_clips
 from pointata_core.training.skill.settings import TrainingSettings
+from pointata_core.training.skill.training import run_train
 
 scene_datasets = pytest.importorskip('scene_datasets', reason='HOI4D files need h5py')
 
@@ -43,7 +44,8 @@ def run(folder: Path, task: str, name: str):
         folder / f'{task}_run' / 'small.yaml',
         folder / name,
         folder / 'backbone',
-        task=task,
+        tasks=[task],
+        stages=['adapt'],
         data={
             'name': f'hoi4d_{name}', 'root': str(folder / name), 'sampling': None, 'variants': 1,
             'cache': str(folder / 'cache'),
@@ -52,7 +54,7 @@ def run(folder: Path, task: str, name: str):
         preparation={'origin': 'first_frame', 'voxel_size_m': 0.02, 'max_range_m': 2000.0},
     )  # fmt: skip
     settings = read_settings(TrainingSettings, config)
-    return settings, run_adapt(settings)
+    return settings, run_train(settings)
 
 
 def test_an_action_for_every_frame(folder) -> None:
@@ -72,7 +74,7 @@ def test_a_class_for_every_point(folder) -> None:
     answer = StreamingSession(bundle).step(np.random.default_rng(0).normal(size=(70, 3)), 1)
     assert answer.labels.shape == (70,) and (answer.labels < 49).all()
     saved = json.loads((result.bundle.parent / 'results.json').read_text())
-    assert saved['score']['total'] == result.score.total > 0
+    assert saved['scores'][0]['total'] == result.score.total > 0
 
 
 class Oracle:
@@ -99,7 +101,7 @@ class Oracle:
 class Clips:
     """Three clips of two recordings with two classes; two frames, no points."""
 
-    variants, classes = 1, ('a', 'b')
+    variants, classes = 1, {'clip': ('a', 'b')}
     videos, truth = np.array([0, 0, 1]), (1, 1, 0)
 
     def __len__(self) -> int:
@@ -122,7 +124,7 @@ def test_clips_of_a_recording_vote_by_their_softmax() -> None:
 
     # The first clip is wrong by a little, the second right by much: together right.
     answers = [said((0.6, 0.4), (0.1, 0.9)), said((0.2, 0.8))]
-    score = score_clips(Oracle(answers), Clips(), 'clip', batch=2)
+    (score,) = score_clips(Oracle(answers), Clips(), ['clip'], batch=2)
     assert (score.right, score.total) == (1, 2)
     assert score.confusion == [[0, 1], [0, 1]]
     assert score.metrics['clip_accuracy'] == pytest.approx(1 / 3)
@@ -134,13 +136,13 @@ def test_points_without_a_label_are_left_out_of_loss_and_score(folder) -> None:
 
     frame = {
         'points': np.zeros((4, 3), np.float32),
-        'label': np.array([0, 1, IGNORED, 1], np.uint8),
-        'action': np.int64(-100),
+        'label': np.array([0, 1, IGNORE, 1], np.int16),
+        'action': np.int64(IGNORE),
         'centre_index': np.zeros(1, np.int16),
         'patch_index': np.zeros((1, 1), np.int16),
         'context_index': np.zeros((1, 1), np.int16),
     }
-    clip = {**frame, 'offsets': np.array([0, 4]), 'action': np.array([-100])}
+    clip = {**frame, 'offsets': np.array([0, 4]), 'action': np.array([IGNORE])}
     clip = {k: v[None] if k.endswith('index') else v for k, v in clip.items()}
     batch = collate([[frame_of(clip, 0)]])
     output = NetworkOutput(torch.arange(8.0).view(1, 1, 4, 2), None)

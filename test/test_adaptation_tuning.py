@@ -14,10 +14,14 @@ from pointata_core.models.point.backbone import Attention
 from pointata_core.models.point.config import NetworkConfig
 from pointata_core.models.point.geometry import frame_geometry
 from pointata_core.models.point.pointata import PointATA
-from pointata_core.training.clips.prepared_clips import ClipBatch
+from pointata_core.training.clips.clip_batch import ClipBatch
 from pointata_core.training.engine.optimiser import parameter_groups
-from pointata_core.training.skill.adapt import train_skill
-from pointata_core.training.skill.settings import OptimiserSettings, TrainingSettings
+from pointata_core.training.skill.settings import (
+    OptimiserSettings,
+    StageSettings,
+    TrainingSettings,
+)
+from pointata_core.training.skill.stages import train_on_clips
 from pointata_core.training.skill.tuning import (
     MODES,
     apply_mode,
@@ -261,18 +265,18 @@ class TwelveClips:
 
 
 @pytest.mark.parametrize(('share', 'expected'), [(0.0, 8), (0.25, 6), (0.75, 2), (0.99, 1)])
-def test_all_clips_train_the_places_and_a_share_of_them_the_tokens(
+def test_all_clips_train_the_positions_and_a_share_of_them_the_tokens(
     tmp_path, share, expected
 ) -> None:
     network = PointATA(replace(CONFIG, position_width=5, position_share=share))
-    heard: dict[str, int] = {}
+    rows: dict[str, int] = {}
     for name in ('positions', 'tokens'):
         getattr(network.action_head, name).register_forward_pre_hook(
-            lambda _, inputs, name=name: heard.__setitem__(name, len(inputs[0]))
+            lambda _, inputs, name=name: rows.__setitem__(name, len(inputs[0]))
         )
     settings = TrainingSettings(device='cpu', optimiser=OptimiserSettings(batch=8, epochs=1))
-    train_skill(settings, network, TwelveClips(), None, tmp_path)
-    assert heard == {'positions': 8, 'tokens': expected}
+    train_on_clips(settings, StageSettings('adapt'), network, TwelveClips(), {}, tmp_path)
+    assert rows == {'positions': 8, 'tokens': expected}
 
 
 @pytest.mark.parametrize('share', [-0.1, 1.0])

@@ -27,7 +27,7 @@ from pointata_core.errors import ConfigError
 from pointata_core.models.point.config import GeometryConfig
 from pointata_core.models.point.geometry import frame_geometry
 from pointata_core.simulation import ShardJob
-from pointata_core.training.clips.prepared_clips import ClipBatch
+from pointata_core.training.clips.clip_batch import ClipBatch
 from pointata_core.training.skill.scoring import SkillScore
 
 SMALL = (

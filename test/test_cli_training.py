@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``pointata align``, ``adapt`` and ``train`` as their users meet them."""
+"""``pointata train`` as its users meet it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from small_training import write_backbone, write_config, write_radar
 
 from pointata_core.bundles.verify import verify_bundle
 from pointata_core.cli.main import main
 from pointata_core.datasets.registry import dataset_info
-from pointata_core.errors import ConfigError
 from pointata_core.training.engine.settings import read_settings, write_settings
+from pointata_core.training.skill.network import build_network
 from pointata_core.training.skill.settings import TrainingSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,13 +52,13 @@ def test_train_aligns_adapts_and_reports(config) -> None:
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert verify_bundle(facts['bundle']).ok
-    assert facts['score']['total'] == 5
-    assert facts['score']['right'] == sum(
-        row[number] for number, row in enumerate(facts['score']['confusion'])
+    assert facts['scores'][0]['total'] == 5
+    assert facts['scores'][0]['right'] == sum(
+        row[number] for number, row in enumerate(facts['scores'][0]['confusion'])
     )
     assert len(facts['align']['losses']) == 2
     page = Path(facts['report']).read_text()
-    assert f'data-value="{facts["score"]["metrics"]["accuracy"]}"' in page
+    assert f'data-value="{facts["scores"][0]["metrics"]["accuracy"]}"' in page
     assert 'data-key="align.after.otdd"' in page
     scaled = facts['align']['offsets_scaled']
     assert scaled != 1 and f'"align.offsets_scaled">{scaled:.4f}<' in page
@@ -76,12 +77,14 @@ def test_train_aligns_adapts_and_reports(config) -> None:
         ('data.name=imaginary', 'imaginary'),
         ('data.root=/nonexistent', '/nonexistent'),
         ('network.backbone=nowhere', 'nowhere'),
-        ('task=points', 'points'),
+        ('tasks=[points]', 'points'),
+        ('stages=[adapt, adapt]', 'stages'),
+        ('stages.0.kind=probe', 'stages.0.kind'),
         ('seed', 'name.of.field=value'),
     ],
 )
 def test_wrong_input_is_named(config, tmp_path, capsys, override: str, named: str) -> None:
-    status = main(['adapt', '--config', str(config), f'output={tmp_path / "run"}', override])
+    status = main(['train', '--config', str(config), f'output={tmp_path / "run"}', override])
     assert status == 2
     assert named in capsys.readouterr().err
 
@@ -131,15 +134,24 @@ def test_recipes_can_be_read_and_fit_their_data_sets(path: Path) -> None:
 
 
 def test_there_are_recipes_for_all_kinds_of_tasks() -> None:
-    assert {read_settings(TrainingSettings, path).task for path in RECIPES} == {
+    assert {task for path in RECIPES for task in read_settings(TrainingSettings, path).tasks} == {
         'clip',
         'frames',
         'points',
     }
 
 
-def test_an_unfinished_stage_cannot_be_asked_for(config) -> None:
-    from pointata_core.training.skill.training import run_align
-
-    with pytest.raises(ConfigError, match='objective is none'):
-        run_align(read_settings(TrainingSettings, config, ['align.objective=none']))
+def test_stages_can_be_run_on_their_own(config, tmp_path) -> None:
+    pytest.importorskip('manifold3d')
+    words = ['stages=[align]', 'align.epochs=1', f'output={tmp_path / "run"}']
+    done = pointata('train', '--config', config, *words, '--json')
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert len(facts['align']['losses']) == 1 and facts['scores'] == []
+    assert not (tmp_path / 'run' / 'bundle').exists()
+    embedder = tmp_path / 'run' / 'align' / 'weights.safetensors'
+    taken = read_settings(TrainingSettings, config, [f'network.embedder={embedder}'])
+    network, _ = build_network(taken, {'clip': ('a', 'b')})
+    plain, _ = build_network(read_settings(TrainingSettings, config), {'clip': ('a', 'b')})
+    aligned, before = (one.embedder.state_dict() for one in (network, plain))
+    assert any(not torch.equal(aligned[name], tensor) for name, tensor in before.items())

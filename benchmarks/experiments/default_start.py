@@ -5,7 +5,7 @@
     OMP_NUM_THREADS=1 python -m benchmarks.experiments.default_start --backbone runs/tiny/backbone.safetensors
     python -m benchmarks.experiments.default_start --report          # the table alone
 
-The first phase of ``tools/train_default_bundle.py``, shortened: single frames of simulated streets,
+The first stage of ``config/training/default.yaml``, shortened: single frames of simulated streets,
 yards and rooms, the same in the same order for every start. ``random, trained`` trains all weights
 from random ones; ``random, frozen`` and ``pre-trained, frozen`` train embedder, adapters, context
 encoder and heads over a backbone that stays as it is; ``pre-trained, trained`` trains all weights
@@ -29,21 +29,18 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parents[1] / 'tools')]
-
-import lightning  # noqa: E402
-import train_default_bundle as tool  # noqa: E402
-from bundle_start import Start  # noqa: E402
 
 from benchmarks.command_line import obey, say  # noqa: E402
 from benchmarks.experiments.adaptation_matrix.store import ResultStore, Run  # noqa: E402
-from pointata_core.bundles.bundle import save_bundle  # noqa: E402
 from pointata_core.evaluation.environment import machine, peak_rss_bytes, versions  # noqa: E402
 from pointata_core.models.checkpoints.files import sha256_of  # noqa: E402
-from pointata_core.training.clips.prepared_clips import PreparedClips  # noqa: E402
-from pointata_core.training.clips.simulated_clips import prepare_jobs  # noqa: E402
+from pointata_core.training.engine.settings import read_settings  # noqa: E402
+from pointata_core.training.skill.settings import TrainingSettings  # noqa: E402
+from pointata_core.training.skill.stages import open_clips  # noqa: E402
+from pointata_core.training.skill.training import run_train  # noqa: E402
 
 RESULTS = HERE.parent / 'results' / 'default_start.json'
+RECIPE = 'config/training/default.yaml'
 DATA = 'simulated'
 
 
@@ -68,45 +65,64 @@ STARTS = {
 }
 
 
+def settings_of(run: Run, arguments: argparse.Namespace) -> TrainingSettings:
+    """The first stage of the recipe, shortened, from one start."""
+    begin = STARTS[run.method]
+    name = f'{run.method.replace(", ", "-")}-{arguments.steps}-{run.seed}'
+    backbone = arguments.backbone if begin.pretrained else 'random:tiny'
+    settings = recipe(arguments, f'network.backbone={backbone}', f'seed={run.seed}',
+                      f'output={arguments.work / name}')  # fmt: skip
+    tuning = {'train_embedder': True} if begin.frozen else {'mode': 'full'}
+    stage = settings.stages[0]
+    stage = replace(stage, tuning=tuning, optimiser={**stage.optimiser, 'steps': arguments.steps})
+    return replace(settings, stages=(stage,))
+
+
+def recipe(arguments: argparse.Namespace, *overrides: str) -> TrainingSettings:
+    """The recipe of the default bundle with every n-th scene to train on."""
+    words = [f'data.cache={arguments.cache}', *arguments.settings, *overrides]
+    settings = read_settings(TrainingSettings, RECIPE, words)
+    data = settings.data
+    mixes = dict(data.options['mixes'])
+    mixes[data.train] = [
+        {**mix, 'seeds': [first, first - (first - stop) // arguments.every]}
+        for mix in mixes[data.train]
+        for first, stop in (mix['seeds'],)
+    ]
+    return replace(settings, data=replace(data, options={'mixes': mixes}))
+
+
+def scenes(settings: TrainingSettings) -> int:
+    """Number of scenes to train on."""
+    mixes = settings.data.options['mixes'][settings.data.train]
+    return sum(stop - first for first, stop in (mix['seeds'] for mix in mixes))
+
+
 def carry_out(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     """Train and score one start."""
-    recipe, begin = tool.Recipe(), STARTS[run.method]
-    folder = arguments.work / f'{run.method.replace(", ", "-")}-{arguments.steps}-{run.seed}'
-    lightning.seed_everything(run.seed, verbose=False)
-    network = Start(arguments.backbone if begin.pretrained else None).network(recipe.network)
-    frozen = {'stage': 'adapt', 'train_embedder': True} if begin.frozen else {}
-    config = replace(recipe.frames, steps=arguments.steps, seed=run.seed, **frozen)
-    lightning.seed_everything(run.seed, verbose=False)  # the same frames for every start
-    folder.mkdir(parents=True, exist_ok=True)
-    frames = PreparedClips(clip_paths(arguments), 1, 3)
+    settings = settings_of(run, arguments)
+    open_clips(settings, settings.data.train, True)  # shared, so in no run's time
     spent = -time.process_time()
-    tool.train_phase(folder, 'frames', network, config, frames, recipe.frames_batch, 0.4)
+    result = run_train(settings)
     spent += time.process_time()
-    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    save_bundle(folder / 'bundle', network, tool.describe(recipe, {}), self_contained=True)
-    scores = tool.measure(folder / 'bundle', tool.jobs_of(recipe.held_out, tool.HELD_OUT_SEED))
     return {
         'scores': {
-            kind: {'miou': score['miou'], 'accuracy': score['accuracy'], 'frames': score['frames']}
-            for kind, score in scores.items()
+            score.kind: {
+                'miou': round(score.metrics['miou'], 4),
+                'accuracy': round(score.metrics['accuracy'], 4),
+                'points': score.total,
+            }
+            for score in result.scores
+            if score.task == 'points'
         },
-        'trained_parameters': trained,
-        'backbone_sha256': sha256_of(arguments.backbone) if begin.pretrained else '',
+        'trained_parameters': result.training['parameters']['trainable'],
+        'backbone_sha256': sha256_of(arguments.backbone) if STARTS[run.method].pretrained else '',
         'processor_s': round(spent, 1),
         'peak_rss_bytes': peak_rss_bytes(),
         'load_average': round(os.getloadavg()[0], 2),
         'machine': machine(),
         'versions': versions(),
     }
-
-
-def clip_paths(arguments: argparse.Namespace) -> list[Path]:
-    """Every n-th scene of the recipe, prepared."""
-    recipe = tool.Recipe()
-    jobs = tool.jobs_of(recipe.mixes, 0)[:: arguments.every]
-    classes = len(tool.SEGMENTATION_CLASSES)
-    geometry = recipe.network.geometry
-    return prepare_jobs(arguments.clips, jobs, recipe.preparation, geometry, classes, 2)
 
 
 def table(store: ResultStore) -> str:
@@ -152,9 +168,10 @@ def spread(values: list[float]) -> str:
 def run_all(arguments: argparse.Namespace) -> None:
     """Carry out what is missing; each run is on disk with the table before the next one begins."""
     store = ResultStore(arguments.output)
-    facts = {'steps': arguments.steps, 'batch': tool.Recipe().frames_batch}
-    scenes = len(tool.jobs_of(tool.Recipe().mixes, 0)[:: arguments.every])
-    store.require_settings(DATA, {**facts, 'scenes': scenes})
+    shared = recipe(arguments)
+    batch = shared.stages[0].optimiser['batch']
+    facts = {'steps': arguments.steps, 'batch': batch, 'scenes': scenes(shared)}
+    store.require_settings(DATA, facts)
     runs = [Run(DATA, 1.0, start, seed) for seed in arguments.seeds for start in arguments.starts]
     for run in (run for run in runs if run not in store):
         measured = carry_out(run, arguments)
@@ -177,11 +194,13 @@ def main() -> int:
     parser.add_argument('--steps', type=int, default=300)
     parser.add_argument('--every', type=int, default=4, help='take every n-th scene of the recipe')
     parser.add_argument('--work', type=Path, default=Path('runs/default_start'))
-    parser.add_argument('--clips', type=Path, help='prepared scenes; below --work if left out')
+    parser.add_argument('--cache', type=Path, help='prepared scenes; below --work if left out')
+    parser.add_argument('--set', nargs='+', default=[], dest='settings', metavar='NAME=VALUE',
+                        help='in place of values of the recipe')  # fmt: skip
     parser.add_argument('--output', type=Path, default=RESULTS)
     parser.add_argument('--report', action='store_true', help='write the table and stop')
     arguments = parser.parse_args()
-    arguments.clips = arguments.clips or arguments.work / 'clips'
+    arguments.cache = arguments.cache or arguments.work / 'cache'
     if arguments.report:
         write_table(ResultStore(arguments.output), arguments.output)
         return 0

@@ -42,7 +42,7 @@ from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.evaluation.environment import machine, versions
 from pointata_core.models.point.backbone import Backbone
 from pointata_core.models.point.encoders import TransformerEncoder
-from pointata_core.training.skill.skill_network import find_backbone
+from pointata_core.training.skill.network import find_backbone
 
 RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'frozen_features.json'
 FRAMES = 6

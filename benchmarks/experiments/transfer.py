@@ -43,8 +43,8 @@ from pointata_core.models.checkpoints.files import sha256_of  # noqa: E402
 from pointata_core.simulation import ShardJob, write_shards  # noqa: E402
 from pointata_core.training.engine.provenance import commit  # noqa: E402
 from pointata_core.training.engine.settings import read_settings  # noqa: E402
-from pointata_core.training.skill.runs import open_stores  # noqa: E402
 from pointata_core.training.skill.settings import TrainingSettings  # noqa: E402
+from pointata_core.training.skill.stages import open_clips  # noqa: E402
 from pointata_core.training.skill.training import run_train  # noqa: E402
 
 RESULTS = HERE.parent / 'results' / 'transfer.json'
@@ -116,7 +116,7 @@ def carry_out(run: Run, backbone: str, arguments: argparse.Namespace) -> dict[st
         f'seed={run.seed}', *way_of(run),
     )  # fmt: skip
     started, processor = time.perf_counter(), time.process_time()
-    result = run_train(settings).adapt
+    result = run_train(settings)
     spent = (time.perf_counter() - started, time.process_time() - processor)
     shutil.rmtree(output)
     return {
@@ -150,7 +150,9 @@ def run_matrix(arguments: argparse.Namespace) -> None:
     if any(run.data == 'simulated' for run in missing):
         write_shards(arguments.scenes, scene_jobs(32, 12), progress=False)
     for task in dict.fromkeys(run.data for run in missing):
-        open_stores(settings_of(task, arguments))  # shared, so in no run's time
+        settings = settings_of(task, arguments)  # shared, so in no run's time
+        open_clips(settings, settings.data.train, True)
+        open_clips(settings, settings.data.validation, False)
     for run in missing:
         backbone = backbone_of(run, arguments)
         if backbone is None:

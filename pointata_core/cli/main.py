@@ -11,8 +11,6 @@ from typing import Any
 import pointata_core
 from pointata_core.cli.arguments import new_parser
 from pointata_core.cli.commands import (
-    adapt,
-    align,
     bundle,
     convert,
     data,
@@ -30,7 +28,7 @@ from pointata_core.cli.commands import (
 from pointata_core.errors import PointataError
 
 COMMANDS = (
-    demo, evaluate, predict, simulate, train, align, adapt, domain_adapt, pretrain, pretrain_image,
+    demo, evaluate, predict, simulate, train, domain_adapt, pretrain, pretrain_image,
     probe, convert, data, bundle, doctor,
 )  # fmt: skip
 FAILED = 1  # the work was done, and its outcome is a failure

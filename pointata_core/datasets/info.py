@@ -24,6 +24,7 @@ class DatasetInfo:
         factory: ``module:name`` of the function or class that opens the data set, called as
             ``factory(root, split=split, **options)``.
         splits: Splits that ``factory`` accepts; those that partition the data come first.
+            Empty where the options name the splits.
         published: Split -> what is counted -> how many there should be, as ``Description.counts``.
         classes: Number of classes.
         layout: Files expected below the root folder, in one or two lines.
@@ -65,7 +66,8 @@ class DatasetInfo:
             DataError: The split is unknown, the folder or a file is missing or damaged, or a
                 library is not installed.
         """
-        require_split(self.title, split, self.splits)
+        if self.splits:
+            require_split(self.title, split, self.splits)
         folder = Path(root).expanduser()
         if not folder.is_dir():
             raise DataError(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pointata_core.errors import ConfigError
-from pointata_core.training.skill.settings import Task
+from pointata_core.training.clips.preparation import Task
 
 _ACTIONS: tuple[Task, ...] = ('clip',)
 _ALL: tuple[Task, ...] = ('clip', 'points')
@@ -32,7 +32,7 @@ class Method:
     longer: bool = False
 
 
-_NO_STAGE_1 = 'align.objective=none'
+_NO_STAGE_1 = 'stages=[adapt]'
 # Whoever changes pre-trained weights goes slower there: at 5e-4, as the fine-tuning recipe of
 # Point-MAE does, a quarter of what adapters and heads get.
 _GENTLE = 'optimiser.backbone_rate=0.25'

@@ -12,8 +12,8 @@ from benchmarks.experiments.adaptation_matrix.methods import PASSES, method
 from benchmarks.experiments.adaptation_matrix.store import Run
 from pointata_core.datasets.registry import open_dataset
 from pointata_core.training.engine.settings import read_settings
+from pointata_core.training.skill.network import find_backbone
 from pointata_core.training.skill.settings import TrainingSettings
-from pointata_core.training.skill.skill_network import find_backbone
 
 
 def base_settings(
@@ -34,11 +34,19 @@ def base_settings(
     return read_settings(TrainingSettings, config, overrides)
 
 
+_FREE = (
+    'data.root', 'data.cache', 'data.processes', 'output', 'name', 'recipe', 'licence', 'seed',
+    'checkpoint_steps',
+)  # fmt: skip
+
+
 def shared_facts(settings: TrainingSettings) -> dict[str, Any]:
     """What must be equal for runs to compare: settings that are no defaults, and the weights."""
     facts = dict(_changed(settings, TrainingSettings(), ''))
-    for place in ('data.root', 'data.cache', 'output', 'name', 'licence', 'seed'):
+    for place in _FREE:
         facts.pop(place, None)
+    if 'stages' in facts:
+        facts['stages'] = [stage.folder for stage in settings.stages]
     facts['network.backbone'] = find_backbone(settings.network.backbone).origin
     return facts
 
@@ -81,7 +89,7 @@ def settings_of(
     data, optimiser = settings.data, settings.optimiser
     epochs = optimiser.epochs
     if method(run.method).longer:
-        epochs = round(PASSES[settings.task] * epochs)
+        epochs = round(PASSES[settings.tasks[0]] * epochs)
     if run.fraction != 1:
         found = open_dataset(data.name, data.root, data.train, sampling=data.sampling,
                              **data.options)  # fmt: skip

@@ -21,20 +21,20 @@ from benchmarks.experiments.adaptation_matrix.store import Run
 from benchmarks.experiments.baselines.p4transformer import P4Transformer, small_config
 from pointata_core.evaluation.environment import machine, peak_rss_bytes, versions
 from pointata_core.models.point.network_output import NetworkOutput
+from pointata_core.training.clips.clip_store import ClipStore
 from pointata_core.training.engine.provenance import commit
 from pointata_core.training.engine.run_folder import claim
 from pointata_core.training.engine.trainer import chosen_device
-from pointata_core.training.skill.adapt import train_skill
-from pointata_core.training.skill.runs import loss_weights, open_stores
 from pointata_core.training.skill.scoring import SkillScore, score_clips
 from pointata_core.training.skill.settings import TrainingSettings
+from pointata_core.training.skill.stages import loss_weights, open_clips, train_on_clips
 from pointata_core.training.skill.training import run_train
 
 
 def prepare(settings: TrainingSettings) -> None:
     """Prepare clips, which runs share and which is therefore in nobody's time."""
     Path(settings.data.cache).mkdir(parents=True, exist_ok=True)
-    open_stores(settings)
+    _open(settings)
 
 
 def measure(run: Run, settings: TrainingSettings) -> dict[str, Any]:
@@ -69,9 +69,15 @@ def measure(run: Run, settings: TrainingSettings) -> dict[str, Any]:
     }
 
 
+def _open(settings: TrainingSettings) -> tuple[ClipStore, ClipStore]:
+    """Training and validation clips."""
+    data = settings.data
+    return open_clips(settings, data.train, True), open_clips(settings, data.validation, False)
+
+
 def _train_ours(settings: TrainingSettings) -> dict[str, Any]:
     result = run_train(settings)
-    training = result.adapt.training
+    training = result.training
     sizes = training['parameters']
     aligned = None
     if result.align is not None:
@@ -83,7 +89,7 @@ def _train_ours(settings: TrainingSettings) -> dict[str, Any]:
             'wall_s': result.align.seconds,
         }
     return {
-        **_scored(result.adapt.score),
+        **_scored(result.score),
         'trainable': sizes['trainable'],
         'trainable_without_head': sizes['trainable_without_heads'],
         'parameters': sizes['total'],
@@ -120,7 +126,7 @@ class P4TransformerOnClips(nn.Module):
         motion: Tensor | None = None,
         geometry: Any = None,
         prefix: None = None,
-        cues: None = None,
+        auxiliary: None = None,
     ) -> NetworkOutput:
         """Answer clips; our geometry, and how the sensor moved, are of no use here."""
         answer = self.network(self.units * points, features, mask)
@@ -130,13 +136,14 @@ class P4TransformerOnClips(nn.Module):
 def _train_p4transformer(settings: TrainingSettings) -> dict[str, Any]:
     """The same clips, batches, optimiser, schedule and scoring as for our network."""
     folder = claim(settings.output, settings.to_dict())
-    train, validation = open_stores(settings)
+    train, validation = _open(settings)
     torch.manual_seed(settings.seed)
     preparation, anchors = settings.preparation, settings.network.geometry.tokens
     fields = len(preparation.features)
-    network = P4TransformerOnClips(len(train.classes), fields, anchors, preparation.scale_m)
-    train_skill(settings, network, train, loss_weights(settings, train), folder)
-    score = score_clips(network, validation, settings.task, chosen_device(settings))
+    network = P4TransformerOnClips(len(train.classes['clip']), fields, anchors, preparation.scale_m)
+    weights = loss_weights(train, settings.tasks, settings.optimiser.class_weight_power)
+    train_on_clips(settings, settings.stages[0], network, train, weights, folder)
+    (score,) = score_clips(network, validation, settings.tasks, chosen_device(settings))
     size = sum(p.numel() for p in network.parameters())
     head = sum(p.numel() for p in network.network.classify.parameters())
     return {

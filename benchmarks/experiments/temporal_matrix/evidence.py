@@ -17,8 +17,8 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from pointata_core.models.point.geometry import tube_parents
+from pointata_core.training.clips.clip_batch import ClipBatch
 from pointata_core.training.clips.clip_store import ClipStore
-from pointata_core.training.clips.prepared_clips import ClipBatch
 
 _BACK = (1, 4)
 
@@ -60,7 +60,9 @@ def motion_evidence(
                 name = f'distance of a patch to the points {back} frames earlier, {how}'
                 numbers[name].append(distance.numpy() * scale_m)
     label = np.concatenate(labels)
-    moving, standing = (label == store.classes.index(name) for name in ('moving-car', 'car'))
+    moving, standing = (
+        label == store.classes['points'].index(name) for name in ('moving-car', 'car')
+    )
     return [
         (name, separation(values[moving], values[standing]),
          f'{np.mean(values[moving]):.2f} against {np.mean(values[standing]):.2f}')

@@ -21,23 +21,23 @@ from pointata_core.evaluation.environment import machine, versions
 from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.models.checkpoints.files import sha256_of
 from pointata_core.models.point.pointata import PointATA
-from pointata_core.training.clips.clip_store import ClipStore, open_store, recipe_for
-from pointata_core.training.clips.prepared_clips import ClipBatch, collate, frame_of
+from pointata_core.training.clips.clip_batch import ClipBatch
+from pointata_core.training.clips.clip_store import ClipStore, Windows
 from pointata_core.training.engine.provenance import commit
 from pointata_core.training.engine.run_folder import claim
 from pointata_core.training.engine.trainer import chosen_device, uses_bf16
-from pointata_core.training.skill.adapt import train_skill
-from pointata_core.training.skill.runs import loss_weights, prepared_network
+from pointata_core.training.skill import stages
+from pointata_core.training.skill.network import build_network
 from pointata_core.training.skill.scoring import SkillScore, score_clips
 from pointata_core.training.skill.settings import TrainingSettings
-from pointata_core.training.skill.tuning import merge_and_freeze
+from pointata_core.training.skill.tuning import apply_mode, merge_and_freeze, tuning_mode
 
 SKILL = 'skill.safetensors'
 _MOVING = 'moving-'
 
 
-class LastFrames:
-    """A store of clips of which only the last frames are seen.
+class LastFrames(Windows):
+    """Only the last frames of the clips of a store.
 
     They are those of the whole clips, cell by cell: what is learned from and scored at the end of a
     clip is the same whatever is seen before it.
@@ -49,22 +49,13 @@ class LastFrames:
     """
 
     def __init__(self, store: ClipStore, frames: int, motion: bool) -> None:
-        self.store, self.motion = store, motion
-        self.frames = frames or store.frames
-        self.variants, self.classes, self.videos = store.variants, store.classes, store.videos
-
-    def __len__(self) -> int:
-        """Number of clips."""
-        return len(self.store)
+        frames = frames or store.frames
+        super().__init__(store, frames, first=-frames)
+        self.motion = motion
 
     def __getitem__(self, pairs: Sequence[tuple[int, int]]) -> ClipBatch:
         """Collate clips, given as (number, variant)."""
-        first, stop = self.store.frames - self.frames, self.store.frames
-        windows = [
-            [frame_of(self.store.arrays(*pair), number) for number in range(first, stop)]
-            for pair in pairs
-        ]
-        batch = collate(windows)
+        batch = super().__getitem__(pairs)
         return batch if self.motion else replace(batch, motion=None)
 
 
@@ -83,15 +74,10 @@ class Clips:
 
 def open_clips(teach: TrainingSettings, judge: TrainingSettings) -> Clips:
     """Prepare and open what is learned from and what is scored, by the settings of either."""
-    Path(teach.data.cache).mkdir(parents=True, exist_ok=True)
-    stores = [
-        open_store(recipe_for(one, split, training), one.data.options, one.data.cache)
-        for one, split, training in (
-            (teach, teach.data.train, True),
-            (judge, judge.data.validation, False),
-        )
-    ]
-    return Clips(*stores)
+    return Clips(
+        stages.open_clips(teach, teach.data.train, True),
+        stages.open_clips(judge, judge.data.validation, False),
+    )
 
 
 def train_and_score(
@@ -112,18 +98,24 @@ def train_and_score(
     """
     folder = _fresh_folder(settings)
     started, processor = time.perf_counter(), time.process_time()
-    classes = clips.train.classes
-    network, origin = prepared_network(settings, classes)
+    network, source = build_network(settings, clips.train.classes)
+    apply_mode(
+        network,
+        tuning_mode(settings.tuning.mode),
+        train_embedder=settings.tuning.train_embedder,
+    )
     if begin is not None:
         take_over(network, begin)
     train = LastFrames(clips.train, arm.frames, arm.motion)
     if learn:
         # Class weights of whole clips, so that arms weigh alike.
-        train_skill(settings, network, train, loss_weights(settings, clips.train), folder)
+        power = settings.optimiser.class_weight_power
+        weights = stages.loss_weights(clips.train, settings.tasks, power)
+        stages.train_on_clips(settings, settings.stages[0], network, train, weights, folder)
     done = merge_and_freeze(network)
     test = LastFrames(clips.test, arm.frames, arm.motion)
     device = chosen_device(settings)
-    score = score_clips(done, test, settings.task, device)
+    (score,) = score_clips(done, test, settings.tasks, device)
     spent = (time.perf_counter() - started, time.process_time() - processor)
     save_file(done.cpu().state_dict(), folder / SKILL)
     return {
@@ -133,7 +125,7 @@ def train_and_score(
         'trainable': network.parameter_summary()['trainable'],
         'train_clips': len(train),
         'test_frames': len(test),
-        'backbone': origin,
+        'backbone': source.origin,
         'bf16': uses_bf16(settings, device),
         'wall_s': round(spent[0], 1),
         'processor_s': round(spent[1], 1),

@@ -1,31 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``pointata train``: both stages, from labelled clips to a skill that the node serves."""
+"""``pointata train``: from labelled clips to a skill that the node serves."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser
 
 from pointata_core.cli.arguments import add_settings_options, new_parser
 
+if TYPE_CHECKING:
+    from pointata_core.training.skill.align import AlignResult
+
 NAME = 'train'
-SUMMARY = 'Align, then adapt: train a skill, score it, write bundle and report.'
+SUMMARY = 'Train a skill stage by stage, score it, write bundle and report.'
 
 _EXAMPLES = """\
 examples:
   pointata train --config config/training/radhar.yaml data.root=datasets/RadHAR output=runs/radhar
-  pointata train --config config/training/utd_mhad.yaml align.objective=none
+  pointata train --config config/training/utd_mhad.yaml 'stages=[adapt]' tuning.mode=probe
+  pointata train --config config/training/utd_mhad.yaml 'stages=[align]' output=runs/aligned
+  pointata train --config my.yaml network.embedder=runs/aligned/align/weights.safetensors
+  pointata train --config config/training/default.yaml        # the bundle that ships, from nothing
+  torchrun --nproc-per-node 4 -m pointata_core.cli.main train --config config/training/ntu60.yaml
   ros2 launch pointata_ros perception.launch.py bundle:=runs/radhar/bundle"""
 
 
 def parser() -> ArgumentParser:
     """Options of the command."""
     new = new_parser(
-        'Run stage 1 and stage 2, score the validation split, and leave bundle, results.json and '
-        'report.html in OUTPUT. Started again, an interrupted run goes on.\n\n'
+        'Run the stages of the file (align: bring features close to those of 3D shapes; adapt: '
+        'train adapters and heads), score the validation split, and leave bundle, results.json '
+        'and report.html in OUTPUT. Started again, an interrupted run goes on.\n\n'
         'All settings: docs/training.md.',
         _EXAMPLES,
     )
@@ -44,17 +52,31 @@ def run(arguments: Any) -> int:
     result = run_train(settings, progress=progress, quiet=not err().is_terminal)
     if result is None:
         return 0
-    adapted = result.adapt
     if arguments.json:
-        aligned = None if result.align is None else asdict(result.align)
-        facts = {'bundle': str(adapted.bundle), 'report': str(result.report), 'align': aligned}
-        print(json.dumps({**facts, 'score': adapted.score.to_dict(), 'training': adapted.training}))
+        values = asdict(result)
+        paths = {name: str(values[name]) for name in ('folder', 'bundle', 'report')}
+        print(json.dumps({**values, **paths}))
         return 0
-    note(f'{adapted.bundle}: the skill; {result.report}: the report')
     if result.align is not None:
-        before, after = result.align.before, result.align.after
-        out().print(f'{"OTDD to the shapes":22} {before.otdd:.4f} -> {after.otdd:.4f}')
-    for name, value in adapted.score.metrics.items():
-        out().print(f'{name:22} {100 * value:6.2f} %')
-    out().print(f'{"right / all":22} {adapted.score.right} / {adapted.score.total}')
+        _print_align(result.align)
+    for score in result.scores:
+        if len(result.scores) > 1:
+            out().print(f'{score.task} {score.kind}'.rstrip())
+        for name, value in score.metrics.items():
+            out().print(f'{name:22} {100 * value:6.2f} %')
+        out().print(f'{"right / all":22} {score.right} / {score.total}')
+    if result.bundle is None:
+        note(f'{result.folder}: the results of the stages')
+    else:
+        note(f'{result.bundle}: the skill; {result.report}: the report')
     return 0
+
+
+def _print_align(result: AlignResult) -> None:
+    from pointata_core.cli.console import out
+
+    out().print(f'{"alignment":22} {"before":>10} {"after":>10}')
+    for name, before in asdict(result.before).items():
+        out().print(f'{name:22} {before:10.4f} {getattr(result.after, name):10.4f}')
+    if result.offsets_scaled != 1:
+        out().print(f'{"offsets scaled by":22} {result.offsets_scaled:10.4f}')

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,25 +28,16 @@ from pointata_core.datasets.single_frames import SingleFrames
 from pointata_core.errors import ConfigError
 from pointata_core.inference.preparation import FramePreparer
 from pointata_core.models.point.config import GeometryConfig
-from pointata_core.training.clips.augmentation import (
-    AugmentationConfig,
-    augment_frames,
-    draw_transform,
-)
-from pointata_core.training.clips.prepared_clips import (
-    IGNORED,
-    ClipBatch,
-    LabelledFrame,
-    collate,
-    frame_of,
-    prepare_clip,
-    write_clip,
-)
-from pointata_core.training.skill.settings import Task, TrainingSettings
+from pointata_core.safe_files import write_atomically
+from pointata_core.training.clips.augmentation import AugmentationConfig, augment_clip
+from pointata_core.training.clips.clip_batch import ClipBatch, collate, frame_of
+from pointata_core.training.clips.preparation import Task, prepare_clip
 
-_FORMAT = 2
+_FORMAT = 3
 _MEMORY_BYTES = 6 << 30
 Progress = Callable[[int, int], None]
+Pair = tuple[int, int]
+"""A clip and one of its copies."""
 
 
 @dataclass(frozen=True)
@@ -51,52 +45,107 @@ class StoreRecipe:
     """What prepared clips depend on.
 
     Args:
-        data: Name, root, split and options of the data set.
+        name: Data set, as ``pointata data list`` names it.
+        root: Its folder.
+        split: Split of it.
         sampling: How recordings become clips.
         variants: Copies of each clip; the first is not augmented.
-        task: Which labels are kept.
+        tasks: Which labels are kept.
         preparation: Voxels and normalisation.
         augmentation: How copies differ.
         geometry: Tokens and patches.
+        options: Whatever else the loader takes.
         limit: Largest number of clips; 0 for all.
         motion: Whether the sensor's motion is kept.
     """
 
-    data: tuple[str, str, str, str]
+    name: str
+    root: str
+    split: str
     sampling: ClipSampling | None
     variants: int
-    task: Task
+    tasks: tuple[Task, ...]
     preparation: PreparationConfig
     augmentation: AugmentationConfig
     geometry: GeometryConfig
+    options: dict[str, Any] = field(default_factory=dict)
     limit: int = 0
     motion: bool = False
 
     @property
-    def seed(self) -> int:
-        """Of all random choices."""
-        return 0 if self.sampling is None else self.sampling.seed
-
-    @property
     def key(self) -> str:
         """Names the folder."""
-        facts = {'format': _FORMAT, **asdict(self)}
-        if not self.motion:  # nothing that clips without it depend on
-            del facts['motion']
+        facts = {'format': _FORMAT, **asdict(self), 'root': str(Path(self.root).resolve())}
         text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def open(self) -> ClipDataset:
+        """Open the data set.
+
+        Raises:
+            DataError: It cannot be read.
+            ConfigError: ``sampling`` does not fit it.
+        """
+        options = dict(self.options)
+        single = dataset_info(self.name).kind == 'frames'
+        if self.sampling is not None:
+            if single:
+                raise ConfigError(
+                    f'{self.name} has single frames, of which data.sampling can make no clips',
+                    'Set data.sampling to null',
+                )
+            options['sampling'] = self.sampling
+        dataset = open_dataset(self.name, self.root, self.split, **options)
+        return SingleFrames(dataset) if single else dataset
+
+    def prepare(self, dataset: ClipDataset, index: int, variant: int) -> dict[str, np.ndarray]:
+        """Read, augment and prepare one copy of a clip."""
+        clip = _copy(dataset, index, variant, self.sampling)
+        if variant:
+            seed = 0 if self.sampling is None else self.sampling.seed
+            generator = generator_for(seed, variant + 1, index)
+            clip = augment_clip(clip, self.augmentation, generator)
+        return prepare_clip(
+            clip,
+            FramePreparer(self.preparation),
+            self.geometry,
+            self.tasks,
+            classes=len(dataset.classes),
+            feature_names=dataset.feature_names,
+            motion=self.motion,
+        )
+
+
+class Clips(Protocol):
+    """Prepared clips by (number, copy): a store, windows of one, or frozen features.
+
+    Attributes:
+        variants: Copies of each clip.
+        videos: ``(count,)`` recording of each clip.
+        classes: Class names of each task.
+        kinds: Kind of recording of each clip; empty names where the data set tells none.
+    """
+
+    variants: int
+    videos: np.ndarray
+    classes: dict[Task, tuple[str, ...]]
+    kinds: Sequence[str]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, pairs: Sequence[Pair]) -> ClipBatch: ...
+
 
 class ClipStore:
-    """Prepared clips by (number, variant).
+    """Prepared clips on disk.
 
     Args:
         folder: Where the files lie.
         count: Number of clips.
         variants: Copies of each.
-        actions: ``(count,)`` class of each clip; ``IGNORED`` negative where it has none.
         videos: ``(count,)`` recording of each clip.
-        classes: Class names.
+        classes: Class names of each task.
+        kinds: What kind of recording each clip is from; empty names where the data set tells none.
     """
 
     def __init__(
@@ -104,13 +153,13 @@ class ClipStore:
         folder: Path,
         count: int,
         variants: int,
-        actions: np.ndarray,
         videos: np.ndarray,
-        classes: tuple[str, ...],
+        classes: dict[Task, tuple[str, ...]],
+        kinds: Sequence[str],
     ) -> None:
         self.folder, self.count, self.variants = folder, count, variants
-        self.actions, self.videos, self.classes = actions, videos, classes
-        self._kept: OrderedDict[tuple[int, int], dict[str, np.ndarray]] = OrderedDict()
+        self.videos, self.classes, self.kinds = videos, classes, kinds
+        self._kept: OrderedDict[Pair, dict[str, np.ndarray]] = OrderedDict()
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -119,7 +168,7 @@ class ClipStore:
 
     @property
     def frames(self) -> int:
-        """Frames of a clip."""
+        """Frames of the first clip."""
         return len(self.arrays(0, 0)['action'])
 
     def path(self, clip: int, variant: int) -> Path:
@@ -130,8 +179,7 @@ class ClipStore:
         """Read one prepared clip; kept in memory while there is room."""
         key = (clip, variant)
         if key not in self._kept:
-            with np.load(self.path(clip, variant)) as archive:
-                arrays = dict(archive)
+            arrays = self.read(clip, variant)
             size = sum(a.nbytes for a in arrays.values())
             if self._bytes + size > _MEMORY_BYTES:
                 return arrays
@@ -139,8 +187,28 @@ class ClipStore:
             self._bytes += size
         return self._kept[key]
 
-    def __getitem__(self, pairs: Sequence[tuple[int, int]]) -> ClipBatch:
-        """Collate clips, given as (number, variant).
+    def read(self, clip: int, variant: int) -> dict[str, np.ndarray]:
+        """Read one prepared clip from the disk."""
+        if (clip, variant) in self._kept:
+            return self._kept[clip, variant]
+        with np.load(self.path(clip, variant)) as archive:
+            return dict(archive)
+
+    def forget(self) -> None:
+        """Free the memory that clips take; they are read from the disk again."""
+        self._kept.clear()
+        self._bytes = 0
+
+    def labels(self, task: Task) -> np.ndarray:
+        """Labels of a task in the unaugmented clips, those to learn only, flat."""
+        name = 'label' if task == 'points' else 'action'
+        stop = 1 if task == 'clip' else None
+        found = [self.arrays(clip, 0)[name][:stop].ravel() for clip in range(len(self))]
+        labels = np.concatenate(found).astype(np.int64)
+        return labels[labels >= 0]
+
+    def __getitem__(self, pairs: Sequence[Pair]) -> ClipBatch:
+        """Collate whole clips.
 
         Raises:
             ConfigError: They differ in length.
@@ -152,87 +220,117 @@ class ClipStore:
             if found != self.frames:
                 raise ConfigError(
                     f'clip {clip} has {found} frames, clip 0 has {self.frames}',
-                    'Choose data.sampling with a fixed number of frames',
+                    'Choose data.sampling or the window of the stage with a fixed number of frames',
                 )
             windows.append([frame_of(arrays, t) for t in range(found)])
         return collate(windows)
 
 
-def recipe_for(settings: TrainingSettings, split: str, training: bool) -> StoreRecipe:
-    """Say what to prepare of a split, for training or for scoring.
+class Windows:
+    """Windows of a fixed number of frames, cut out of the clips of a store.
 
-    Random choices follow ``data.sampling.seed``, not the seed of the run: runs that differ in the
-    latter share one store.
+    Args:
+        store: The clips; shorter ones give no window.
+        frames: Frames of a window.
+        hop: Frames between the starts of two windows of a clip.
+        first: First frame of a clip that a window may begin with; negative counts from the end.
+
+    Raises:
+        ConfigError: No clip is long enough.
     """
-    data = settings.data
-    uniform = data.sampling is not None and data.sampling.window == 'uniform'
-    views = data.views if uniform else 1
-    return StoreRecipe(
-        data=(data.name, str(Path(data.root).resolve()), split, json.dumps(data.options)),
-        sampling=data.sampling,
-        variants=data.variants if training else views,
-        task=settings.task,
-        preparation=settings.preparation,
-        augmentation=settings.augmentation
-        if training
-        else AugmentationConfig(settings.augmentation.up_axis),
-        geometry=settings.network.geometry,
-        limit=data.limit if training else 0,
-        motion=data.motion,
-    )
+
+    def __init__(self, store: ClipStore, frames: int, hop: int = 1, first: int = 0) -> None:
+        self.store, self.frames = store, frames
+        self.variants, self.classes = store.variants, store.classes
+        self.places = [
+            (clip, start)
+            for clip in range(len(store))
+            for start in _starts(len(store.arrays(clip, 0)['action']), frames, hop, first)
+        ]
+        if not self.places:
+            raise ConfigError(
+                f'no clip has {frames} frames', 'Choose a shorter window, or longer clips'
+            )
+        clips = [clip for clip, _ in self.places]
+        self.videos = store.videos[clips]
+        self.kinds = [store.kinds[clip] for clip in clips]
+
+    def __len__(self) -> int:
+        """Number of windows."""
+        return len(self.places)
+
+    def __getitem__(self, pairs: Sequence[Pair]) -> ClipBatch:
+        """Collate windows."""
+        windows = []
+        for number, variant in pairs:
+            clip, start = self.places[number]
+            arrays = self.store.arrays(clip, variant)
+            windows.append([frame_of(arrays, t) for t in range(start, start + self.frames)])
+        return collate(windows)
+
+
+def _starts(length: int, frames: int, hop: int, first: int) -> range:
+    return range(first if first >= 0 else length + first, length - frames + 1, hop)
 
 
 def open_store(
-    recipe: StoreRecipe, options: dict, cache: str | Path, progress: Progress | None = None
+    recipe: StoreRecipe,
+    cache: str | Path,
+    progress: Progress | None = None,
+    processes: int = 1,
 ) -> ClipStore:
     """Prepare what is missing and open the clips.
 
     Args:
         recipe: What to prepare.
-        options: Whatever else the data set's loader takes.
         cache: Folder of all stores.
         progress: Called with clips done and their number.
+        processes: Processes that prepare.
 
     Raises:
         DataError: The data set cannot be read.
-        ConfigError: It holds no labels for the task.
+        ConfigError: It holds no labels for a task.
     """
-    name, root, split, _ = recipe.data
-    if recipe.sampling is not None:
-        if dataset_info(name).kind == 'frames':
-            raise ConfigError(
-                f'{name} has single frames, of which data.sampling can make no clips',
-                'Set data.sampling to null',
-            )
-        options = {**options, 'sampling': recipe.sampling}
-    dataset = open_dataset(name, root, split, **options)
-    if dataset_info(name).kind == 'frames':
-        dataset = SingleFrames(dataset)
-    chosen = _chosen(len(dataset), recipe.limit)
+    dataset = recipe.open()
+    available = len(dataset)
+    chosen = np.arange(available)
+    if recipe.limit and recipe.limit < available:
+        chosen = np.arange(recipe.limit) * available // recipe.limit
     folder = Path(cache) / 'clips' / recipe.key
     folder.mkdir(parents=True, exist_ok=True)
-    actions = getattr(dataset, 'labels', None) if recipe.task == 'clip' else None
-    videos = getattr(dataset, 'clip_recordings', np.arange(len(dataset)))
-    if recipe.task == 'clip' and actions is None:
-        raise ConfigError(
-            f'{name} has no action per clip, which task clip needs', 'Choose frames or points'
-        )
+    kinds = getattr(dataset, 'clip_kinds', ('',) * available)
     store = ClipStore(
         folder,
         len(chosen),
         recipe.variants,
-        np.full(len(chosen), -1) if actions is None else np.asarray(actions)[chosen],
-        np.asarray(videos)[chosen],
-        tuple(dataset.classes),
+        np.asarray(getattr(dataset, 'clip_recordings', np.arange(available)))[chosen],
+        {task: task_classes(dataset, task, recipe.tasks) for task in recipe.tasks},
+        [kinds[index] for index in chosen],
     )
-    _prepare(store, dataset, chosen, recipe, progress)
+    _prepare(store, dataset, chosen, recipe, progress, processes)
     return store
 
 
-def _chosen(available: int, limit: int) -> np.ndarray:
-    if not limit or limit >= available:
-        return np.arange(available)
-    return np.arange(limit) * available // limit
+def task_classes(dataset: ClipDataset, task: Task, tasks: tuple[Task, ...]) -> tuple[str, ...]:
+    """Class names of a task; where points and frames are learned, the data set names both.
+
+    Raises:
+        ConfigError: The data set has no such labels.
+    """
+    if task == 'clip' and getattr(dataset, 'labels', None) is None:
+        raise ConfigError(
+            f'{dataset.name} has no action per clip, which task clip needs',
+            'Choose frames or points',
+        )
+    if task == 'points' or 'points' not in tasks:
+        return tuple(dataset.classes)
+    names = getattr(dataset, 'action_classes', ())
+    if not names:
+        raise ConfigError(
+            f'{dataset.name} has classes of one kind only, which tasks {list(tasks)} share',
+            'Choose one task',
+        )
+    return tuple(names)
 
 
 def _prepare(
@@ -241,32 +339,67 @@ def _prepare(
     chosen: np.ndarray,
     recipe: StoreRecipe,
     progress: Progress | None,
+    processes: int,
 ) -> None:
-    preparer = FramePreparer(recipe.preparation)
-    classes = len(dataset.classes) if recipe.task == 'points' else 0
+    """Prepare what is missing, one clip with its copies at a time."""
+    jobs = []
     for number, index in enumerate(chosen.tolist()):
-        for variant in range(recipe.variants):
-            path = store.path(number, variant)
-            if path.exists():
-                continue
-            clip = _variant(dataset, index, variant, recipe)
-            generator = generator_for(recipe.seed, variant + 1, index)
-            frames = labelled_frames(
-                clip,
-                recipe.task,
-                dataset.feature_names,
-                recipe.augmentation if variant else None,
-                generator,
-                motion=recipe.motion,
-            )
-            write_clip(path, prepare_clip(frames, preparer, recipe.geometry, classes))
-        if progress is not None:
-            progress(number + 1, len(chosen))
+        paths = {
+            variant: path
+            for variant in range(store.variants)
+            if not (path := store.path(number, variant)).exists()
+        }
+        if paths:
+            jobs.append((index, paths))
+    done = len(chosen) - len(jobs)
+    if processes == 1 or len(jobs) < 2:
+        for job in jobs:
+            _prepare_one(recipe, dataset, *job)
+            done += 1
+            if progress is not None:
+                progress(done, len(chosen))
+        return
+    # Spawned, not forked: torch's threads do not survive a fork.
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(processes, context, _start_worker, (recipe,)) as pool:
+        pending = [pool.submit(_prepare_in_worker, *job) for job in jobs]
+        try:
+            for future in as_completed(pending):
+                future.result()
+                done += 1
+                if progress is not None:
+                    progress(done, len(chosen))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
-def _variant(dataset: ClipDataset, index: int, variant: int, recipe: StoreRecipe) -> Clip:
+def _prepare_one(
+    recipe: StoreRecipe, dataset: ClipDataset, index: int, paths: dict[int, Path]
+) -> None:
+    for variant, path in paths.items():
+        arrays = recipe.prepare(dataset, index, variant)
+        write_atomically(path, lambda stream, arrays=arrays: np.savez(stream, **arrays))
+
+
+_worker: list[tuple[StoreRecipe, ClipDataset]] = []
+"""What a worker process prepares; it opens the data set once."""
+
+
+def _start_worker(recipe: StoreRecipe) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    _worker.append((recipe, recipe.open()))
+
+
+def _prepare_in_worker(index: int, paths: dict[int, Path]) -> None:
+    _prepare_one(*_worker[0], index, paths)
+
+
+def _copy(dataset: ClipDataset, index: int, variant: int, sampling: ClipSampling | None) -> Clip:
     """Read a clip; copies of a ``uniform`` one are taken a moment earlier or later."""
-    if not variant or recipe.sampling is None or recipe.sampling.window != 'uniform':
+    if not variant or sampling is None or sampling.window != 'uniform':
         return dataset[index]
     dataset.epoch, before = variant, dataset.sampling
     dataset.sampling = replace(before, pick='shifted')
@@ -274,76 +407,3 @@ def _variant(dataset: ClipDataset, index: int, variant: int, recipe: StoreRecipe
         return dataset[index]
     finally:
         dataset.epoch, dataset.sampling = 0, before
-
-
-def labelled_frames(
-    clip: Clip,
-    task: Task,
-    feature_names: Sequence[str],
-    augmentation: AugmentationConfig | None,
-    generator: np.random.Generator,
-    *,
-    motion: bool = False,
-) -> Iterator[LabelledFrame]:
-    """Yield the frames of a clip with the labels of a task, augmented if asked for.
-
-    Args:
-        clip: The clip.
-        task: Which labels.
-        feature_names: Columns of its features.
-        augmentation: How to change it; ``None`` for not at all.
-        generator: Of everything random.
-        motion: Also say how the sensor moved between frames.
-
-    Raises:
-        ConfigError: The clip has no such labels, or no poses to take the motion from.
-    """
-    held = {'clip': clip.action, 'frames': clip.actions, 'points': clip.labels}
-    if held[task] is None:
-        raise ConfigError(
-            f'{clip.name} has no labels for task {task}',
-            f'Choose one of: {", ".join(k for k, v in held.items() if v is not None)}',
-        )
-    points = list(clip.points)
-    kept = [np.arange(len(cloud)) for cloud in points]
-    matrix = np.eye(3)
-    if augmentation is not None:
-        matrix = draw_transform(augmentation, generator)
-        points, kept = augment_frames(points, augmentation, generator, matrix)
-    motions = sensor_motions(clip, matrix) if motion else [None] * len(points)
-    for t, (cloud, rows) in enumerate(zip(points, kept, strict=True)):
-        label = None
-        if task == 'points':
-            label = clip.labels[t][rows]
-            label = np.where(label < 0, IGNORED, label)
-        action = {'clip': clip.action, 'points': -100}.get(task)
-        if task == 'frames':
-            action = int(clip.actions[t])
-        features = None
-        if clip.features is not None:
-            columns = clip.features[t][rows]
-            features = {name: columns[:, c] for c, name in enumerate(feature_names)}
-        yield LabelledFrame(cloud, label, action, features, motions[t])
-
-
-def sensor_motions(clip: Clip, matrix: np.ndarray) -> np.ndarray:
-    """How points of things at rest went from each frame of a clip to the next.
-
-    Args:
-        clip: With poses.
-        matrix: ``(3, 3)``, what the points were augmented by.
-
-    Returns:
-        ``(T, 4, 4)`` metres, taking the frame before into each frame; the first is the identity.
-
-    Raises:
-        ConfigError: The clip has no poses.
-    """
-    if clip.poses is None:
-        raise ConfigError(
-            f'{clip.name} has no poses, which data.motion needs', 'Set data.motion to false'
-        )
-    before = clip.poses[[0, *range(len(clip.poses) - 1)]]
-    around = np.eye(4)
-    around[:3, :3] = matrix
-    return around @ np.linalg.inv(clip.poses) @ before @ np.linalg.inv(around)

@@ -8,12 +8,11 @@ another, the auxiliary token features, which depend on no weight at all.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -23,8 +22,9 @@ from pointata_core.models.point.config import NetworkConfig
 from pointata_core.models.point.geometry import FrameGeometry
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.models.point.token_features import auxiliary_width
+from pointata_core.safe_files import write_atomically
+from pointata_core.training.clips.clip_batch import ClipBatch
 from pointata_core.training.clips.clip_store import ClipStore
-from pointata_core.training.clips.prepared_clips import ClipBatch
 
 _BATCH = 8
 
@@ -43,7 +43,7 @@ class FrozenFeatures:
     ) -> None:
         self.store, self.prefix, self.auxiliary = store, prefix, auxiliary
         self.variants, self.classes = store.variants, store.classes
-        self.actions, self.videos = store.actions, store.videos
+        self.videos, self.kinds = store.videos, store.kinds
         shape = (len(store), store.variants)
         layouts = [_layout(store.arrays(c, v)) for c, v in np.ndindex(*shape)]
         self._layout = {
@@ -155,7 +155,7 @@ def prefix_key(network: PointATA, autocast: bool) -> str:
 
 
 def auxiliary_key(config: NetworkConfig) -> str:
-    """Name everything that auxiliary depend on beside the prepared clips."""
+    """Name everything that auxiliary token features depend on beside the prepared clips."""
     lags = '_'.join(map(str, config.motion_lags))
     fields = '_fields' if config.token_fields else ''
     return f'{auxiliary_width(config)}_{lags}_{config.motion_reach:g}{fields}'
@@ -174,13 +174,11 @@ def _keep(
     """Write what ``compute`` gives for every frame, each of ``shape``, unless it is there."""
     if path.exists():
         return
-    was_training = network.training
-    network.to(device).eval()
-    partial = path.with_suffix(f'.{os.getpid()}.part')
     whole = (len(store), store.variants, store.frames, *shape)
     pairs = list(np.ndindex(*whole[:2]))
-    try:
-        out = np.lib.format.open_memmap(partial, mode='w+', dtype=np.float16, shape=whole)
+
+    def fill(stream: BinaryIO) -> None:
+        out = np.lib.format.open_memmap(stream.name, mode='w+', dtype=np.float16, shape=whole)
         for start in range(0, len(pairs), _BATCH):
             chosen = pairs[start : start + _BATCH]
             found = compute(store[chosen].to(device)).float().cpu()
@@ -191,11 +189,12 @@ def _keep(
             if progress is not None:
                 progress(start + len(chosen), len(pairs))
         out.flush()
-        del out
-        os.replace(partial, path)
+
+    was_training = network.training
+    network.to(device).eval()
+    try:
+        write_atomically(path, fill)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
         network.train(was_training)
 
 

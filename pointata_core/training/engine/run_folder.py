@@ -19,7 +19,7 @@ from pointata_core.training.engine.settings import plain, write_yaml
 
 SETTINGS, CHECKPOINT, RESULTS = 'settings.yaml', 'last.ckpt', 'results.json'
 
-FREE = frozenset({'output', 'cache', 'device', 'workers', 'checkpoint_steps'})
+FREE = frozenset({'output', 'cache', 'device', 'workers', 'processes', 'checkpoint_steps'})
 """Settings that do not change what is learned; they may change while a run goes on."""
 
 

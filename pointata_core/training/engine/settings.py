@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from argparse import ArgumentError
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Settings = TypeVar('Settings')
+_RECIPES = 'config/training'
+_ITEM = re.compile(r'[^=]*\.\d+[.=]')
 
 
 def read_settings(
@@ -28,20 +32,25 @@ def read_settings(
         kind: Dataclass of the settings; its fields may be dataclasses.
         path: YAML file, from here or of those that ship with the package; ``None`` for the
             defaults.
-        overrides: Words like ``optimiser.epochs=10``.
+        overrides: Words like ``optimiser.epochs=10`` or ``stages.0.hop=2``.
 
     Raises:
         ConfigError: The file cannot be read, or a value has no such name or type.
     """
     from jsonargparse import ArgumentParser
 
-    words = []
-    if path is not None:
-        words += ['--config', str(_find(Path(path)))]
     for override in overrides:
         if '=' not in override:
             raise ConfigError(f"'{override}' is no override", 'Write it as name.of.field=value')
-        words.append(f'--{override}')
+    words = []
+    if path is not None:
+        path = _find(Path(path))
+        words += ['--config', str(path)]
+        if any(field.name == 'recipe' for field in fields(kind)):
+            words = ['--recipe', _recipe_name(path), *words]
+    items = [word for word in overrides if _ITEM.match(word)]
+    words += _with_items(path, items)
+    words += [f'--{word}' for word in overrides if word not in items]
     parser = ArgumentParser(prog='settings', exit_on_error=False)
     parser.add_argument('--config', action='config')
     parser.add_class_arguments(kind)
@@ -55,6 +64,53 @@ def read_settings(
         raise ConfigError(
             f'{path or "settings"}: {" ".join(str(error).split())}',
             'See docs/training.md for names and types',
+        ) from error
+
+
+def _with_items(path: Path | None, overrides: Sequence[str]) -> list[str]:
+    """Words with the sections of a file in which items of lists are replaced."""
+    import yaml
+
+    values = yaml.safe_load(path.read_text(encoding='utf-8')) if path and overrides else {}
+    changed = {}
+    for word in overrides:
+        place, _, text = word.partition('=')
+        *names, last = [int(name) if name.isdigit() else name for name in place.split('.')]
+        section = values
+        try:
+            for name in names:
+                section = section[name]
+            section[last] = yaml.safe_load(text)
+        except (IndexError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f'{place}: {path or "the settings"} has no such place',
+                'Name a place that the file fills',
+            ) from error
+        changed[names[0]] = values[names[0]]
+    return [f'--{name}={json.dumps(value)}' for name, value in changed.items()]
+
+
+def _recipe_name(path: Path) -> str:
+    """Where a file that ships stands in the repository; of others the name alone."""
+    shipped = path.parent.as_posix().endswith(_RECIPES)
+    return f'{_RECIPES}/{path.name}' if shipped else path.name
+
+
+def _override(values: Any, word: str) -> None:
+    """Put one word ``name.of.field=value`` into values; a number names an item of a list."""
+    import yaml
+
+    place, equals, text = word.partition('=')
+    if not equals:
+        raise ConfigError(f"'{word}' is no override", 'Write it as name.of.field=value')
+    *names, last = [int(name) if name.isdigit() else name for name in place.split('.')]
+    try:
+        for name in names:
+            values = values[name] if isinstance(values, list) else values.setdefault(name, {})
+        values[last] = yaml.safe_load(text)
+    except (AttributeError, IndexError, TypeError) as error:
+        raise ConfigError(
+            f'{place}: the settings have no such place', 'See docs/training.md for names and types'
         ) from error
 
 

@@ -149,6 +149,7 @@ def train(
             warnings.filterwarnings('ignore', message='.*does not have many workers')
             warnings.filterwarnings('ignore', message='.*logging interval')
             warnings.filterwarnings('ignore', message='.*LeafSpec')
+            warnings.filterwarnings('ignore', message='You have overridden `transfer_batch')
             warnings.filterwarnings('ignore', message='You passed in a `val_dataloader`')
             # A run that ended at a checkpoint has an epoch of no batches before it goes on.
             warnings.filterwarnings('ignore', message='.*Total length of .* is zero')

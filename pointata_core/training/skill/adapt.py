@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage 2: train adapters, context encoder and heads on clips (Lightning runs the loop)."""
+"""The ``adapt`` stage: train adapters, context encoder and heads on clips."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import lightning
 import numpy as np
@@ -13,12 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pointata_core.datasets.protocol import IGNORE
 from pointata_core.models.point.heads.two_stream_head import TwoStreamHead
 from pointata_core.models.point.network_output import NetworkOutput
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.models.point.token_features import displacement_width
-from pointata_core.training.clips.prepared_clips import IGNORED, ClipBatch, with_auxiliary
-from pointata_core.training.clips.step_augmentation import augment_step
+from pointata_core.training.clips.augmentation import Axis, StepAugmentation, augment_step
+from pointata_core.training.clips.clip_batch import ClipBatch, predict, with_auxiliary
+from pointata_core.training.clips.clip_store import Pair
+from pointata_core.training.clips.preparation import Task
 from pointata_core.training.engine.optimiser import (
     cosine,
     make_optimiser,
@@ -26,8 +27,9 @@ from pointata_core.training.engine.optimiser import (
     require_finite,
 )
 from pointata_core.training.engine.sampler import SampleOrder
-from pointata_core.training.engine.trainer import StepData, train
-from pointata_core.training.skill.settings import OptimiserSettings, Task, TrainingSettings
+from pointata_core.training.skill.settings import OptimiserSettings
+
+_PRE_TRAINED = ('backbone.', 'embedder.')
 
 
 class AdaptTraining(lightning.LightningModule):
@@ -35,28 +37,37 @@ class AdaptTraining(lightning.LightningModule):
 
     Args:
         network: The network, a tuning mode applied.
-        task: What is learned.
+        tasks: What is learned.
         optimiser: How.
-        steps: Of the whole run.
-        seed: Of dropout and augmentation.
-        class_weights: ``(classes,)`` weights of the loss, or ``None``.
+        steps: Steps in all, see :func:`steps_of`.
+        seed: Of augmentation and dropout.
+        loss_weights: Weight of each task's loss; 1 where left out.
+        class_weights: ``(classes,)`` weights of a task's classes, for tasks that have any.
+        augmentation: What changes in every step.
         up_axis: Vertical axis of the sensor frame.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        task: Task,
+        tasks: Sequence[Task],
         optimiser: OptimiserSettings,
         steps: int,
         seed: int,
-        class_weights: Tensor | None = None,
-        up_axis: str = 'z',
+        *,
+        loss_weights: Mapping[str, float] | None = None,
+        class_weights: Mapping[Task, Tensor] | None = None,
+        augmentation: StepAugmentation | None = None,
+        up_axis: Axis = 'z',
     ) -> None:
         super().__init__()
-        self.network, self.task, self.optimiser = network, task, optimiser
+        self.network, self.tasks, self.optimiser = network, tasks, optimiser
         self.steps, self.seed, self.up_axis = steps, seed, up_axis
-        self.register_buffer('class_weights', class_weights, persistent=False)
+        self.loss_weights = loss_weights or {}
+        self.augmentation = augmentation or StepAugmentation()
+        for task in tasks:
+            weights = (class_weights or {}).get(task)
+            self.register_buffer(f'class_weights_{task}', weights, persistent=False)
         self.displacements = (
             displacement_width(network.config) if isinstance(network, PointATA) else 0
         )
@@ -71,38 +82,37 @@ class AdaptTraining(lightning.LightningModule):
         """Return the loss of one batch."""
         batch = augment_step(
             with_auxiliary(self.network, batch),
-            self.optimiser,
+            self.augmentation,
             self.up_axis,
             self.displacements,
             self.seed * 2**32 + self.global_step,
             self.trainer.global_rank,
             self.trainer.world_size,
         )
-        loss, part = 0.0, batch
+        losses: dict[str, Tensor] = {}
+        part = batch
         head = getattr(self.network, 'action_head', None)
         if isinstance(head, TwoStreamHead):
-            # Places cost next to nothing: all clips train them, some the tokens.
+            # Positions cost next to nothing: all clips train them, some the tokens.
             positions = self.network.predict_from_positions(
                 batch.geometry, len(batch.points), batch.motion, batch.auxiliary
             )
-            loss = self._loss(*logits_and_truth(self.task, NetworkOutput(None, positions), batch))
+            task = next(task for task in self.tasks if task != 'points')
+            logits, truth = logits_and_truth(task, NetworkOutput(None, positions), batch)
+            losses['positions'] = self._loss(task, logits, truth)
             part = batch.take(self._token_rows(len(batch.points), 1 - head.position_share))
-        output = self.network(
-            part.points,
-            part.features,
-            part.mask,
-            part.motion,
-            geometry=part.geometry,
-            prefix=part.prefix,
-            auxiliary=part.auxiliary,
-        )
-        logits, truth = logits_and_truth(self.task, output, part)
-        loss = loss + self._loss(logits, truth)
-        require_finite(loss, self.global_step)
-        with torch.no_grad():
-            right = (logits.argmax(1) == truth).float().mean()
-        values = {'loss': loss, 'accuracy': right}
-        self.log_dict(values, prog_bar=True, batch_size=len(batch.points))
+        output = predict(self.network, part)
+        values: dict[str, Tensor] = {}
+        for task in self.tasks:
+            logits, truth = logits_and_truth(task, output, part)
+            losses[task] = self._loss(task, logits, truth)
+            right = (logits.detach().argmax(1) == truth).float().mean()
+            values['accuracy' if len(self.tasks) == 1 else f'{task}_accuracy'] = right
+        loss = torch.stack(list(losses.values())).sum()
+        require_finite(loss, self.global_step, losses)
+        if len(losses) > 1:
+            values.update({f'{name}_loss': value.detach() for name, value in losses.items()})
+        self.log_dict({'loss': loss, **values}, prog_bar=True, batch_size=len(batch.points))
         return loss
 
     def _token_rows(self, clips: int, share: float) -> Tensor:
@@ -112,18 +122,21 @@ class AdaptTraining(lightning.LightningModule):
         rows = chosen.nonzero().flatten()
         return rows if len(rows) else torch.arange(1)
 
-    def _loss(self, logits: Tensor, truth: Tensor) -> Tensor:
+    def _loss(self, task: Task, logits: Tensor, truth: Tensor) -> Tensor:
+        """Cross-entropy of a task, weighted."""
+        weights = getattr(self, f'class_weights_{task}')
         smoothing = self.optimiser.label_smoothing
-        return F.cross_entropy(logits, truth, self.class_weights, label_smoothing=smoothing)
+        loss = F.cross_entropy(logits, truth, weights, label_smoothing=smoothing)
+        return self.loss_weights.get(task, 1.0) * loss
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self):
         """AdamW, a linear warm-up and one cosine to zero, stepped per batch."""
         settings = self.optimiser
         groups = parameter_groups(
             self.network,
             learning_rate=settings.learning_rate,
             weight_decay=settings.weight_decay,
-            slow=('backbone.', 'embedder.'),
+            slow=_PRE_TRAINED,
             slow_share=settings.backbone_rate,
             keep=('class_offset',),
         )
@@ -131,82 +144,111 @@ class AdaptTraining(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         """Leave out what is not trained: it comes from the backbone's file."""
-        kept = {n for n, p in self.network.named_parameters() if p.requires_grad}
-        kept |= {n for n, _ in self.network.named_buffers()}
-        checkpoint['state_dict'] = {
-            name: tensor
-            for name, tensor in checkpoint['state_dict'].items()
-            if name.removeprefix('network.') in kept
-        }
+        kept = {f'network.{name}' for name in trained_state(self.network)}
+        state = checkpoint['state_dict']
+        checkpoint['state_dict'] = {name: state[name] for name in state if name in kept}
 
     def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):
         """Load a checkpoint, which holds the trained tensors only."""
-        trained = {f'network.{n}' for n, p in self.network.named_parameters() if p.requires_grad}
-        missing = trained - set(state_dict)
-        if missing:
-            raise RuntimeError(f'the checkpoint lacks {sorted(missing)[0]}')
-        return super().load_state_dict(state_dict, strict=False, assign=assign)
+        load_trained(self.network, {n.removeprefix('network.'): t for n, t in state_dict.items()})
+
+    def transfer_batch_to_device(self, batch: ClipBatch, device, dataloader_idx: int) -> ClipBatch:
+        """Move a batch, its geometry included."""
+        return batch.to(device)
 
 
-def train_skill(
-    settings: TrainingSettings,
-    network: nn.Module,
-    clips: Any,
-    class_weights: Tensor | None,
-    folder: Path,
-    *,
-    quiet: bool = True,
-) -> lightning.Trainer:
-    """Train a network on clips, or go on where the folder's checkpoint ends.
+def logits_and_truth(task: Task, output: NetworkOutput, batch: ClipBatch) -> tuple[Tensor, Tensor]:
+    """Return what is compared: logits ``(n, classes)`` and classes ``(n,)``, ignored ones cut out.
 
-    Args:
-        settings: Of the run.
-        network: A tuning mode applied; trained in place.
-        clips: A clip store or frozen features.
-        class_weights: ``(classes,)`` weights of the loss, or ``None``.
-        folder: Of the run.
-        quiet: Show no progress bar.
+    The prediction for a clip is that of its last frame, when a stream has seen all of it.
     """
-    optimiser = settings.optimiser
-    batch = min(optimiser.batch, len(clips))
-    steps = optimiser.epochs * (len(clips) // batch)
-    module = AdaptTraining(
-        network,
-        settings.task,
-        optimiser,
-        steps,
-        settings.seed,
-        class_weights,
-        settings.augmentation.up_axis,
-    )
-    key = clip_key(len(clips), clips.variants, settings.seed)
-    data = StepData(clips.__getitem__, key, batch, settings)
-    return train(module, data, folder, steps=steps, clip=optimiser.clip, quiet=quiet)
+    if task == 'points':
+        assert output.segmentation is not None
+        logits, truth = output.segmentation.flatten(0, 2), batch.label.flatten()
+    else:
+        assert output.action is not None
+        if task == 'clip':
+            return output.action[:, -1].float(), batch.action[:, -1]
+        logits, truth = output.action.flatten(0, 1), batch.action.flatten()
+    use = truth >= 0
+    return logits[use].float(), truth[use]
 
 
-def clip_key(clips: int, variants: int, seed: int) -> Callable[[int], tuple[int, int]]:
+def steps_of(optimiser: OptimiserSettings, clips: int) -> int:
+    """Steps of a stage: those asked for, else whole batches in so many passes."""
+    return optimiser.steps or optimiser.epochs * (clips // min(optimiser.batch, clips))
+
+
+def clip_key(
+    clips: int, variants: int, seed: int, weights: np.ndarray | None = None
+) -> Callable[[int], Pair]:
     """Clip and copy of every draw: each pass takes the next copy, each clip from another start."""
-    order = SampleOrder(clips, seed)
+    order = SampleOrder(clips, seed, weights)
     start = np.random.default_rng(seed).integers(0, variants, clips)
 
-    def key(draw: int) -> tuple[int, int]:
+    def key(draw: int) -> Pair:
         clip = order[draw]
         return clip, int((start[clip] + draw // clips) % variants)
 
     return key
 
 
-def logits_and_truth(task: Task, output: NetworkOutput, batch: ClipBatch) -> tuple[Tensor, Tensor]:
-    """Return what is compared: logits ``(n, classes)`` and classes ``(n,)``, ignored ones cut out.
+def sample_weights(kinds: Sequence[str], shares: Mapping[str, float]) -> np.ndarray:
+    """Weights that give each named kind of recording its share of the samples.
 
-    A clip's answer is that of its last frame, when a stream has seen all of it.
+    Args:
+        kinds: Kind of recording of every sample.
+        shares: Share by how the kind begins; all others share the rest.
+
+    Returns:
+        ``(n,)``.
     """
-    if task == 'clip':
-        return output.action[:, -1].float(), batch.action[:, -1]
-    if task == 'frames':
-        logits, truth = output.action.flatten(0, 1), batch.action.flatten()
-        use = truth >= 0
-    else:
-        logits, truth = output.segmentation.flatten(0, 2), batch.label.flatten()
-        use = truth != IGNORED
-    return logits[use].float(), truth[use]
+    names = [next((name for name in shares if kind.startswith(name)), '') for kind in kinds]
+    of = {**shares, '': 1 - sum(shares.values())}
+    counts = {name: names.count(name) for name in set(names)}
+    return np.array([of[name] / counts[name] for name in names])
+
+
+def class_weights(labels: Tensor, classes: int, power: float = 0.5) -> Tensor:
+    """Weigh rare classes up: share to the ``-power``, mean one over the labels' classes.
+
+    Args:
+        labels: Any shape, int; ``IGNORE`` does not count.
+        classes: Number of classes.
+        power: 0 for no weighting, 1 for fully balanced.
+    """
+    counts = torch.bincount(labels[labels != IGNORE].flatten(), minlength=classes).float()
+    weights = (counts.clamp_min(1) / counts.sum()) ** -power
+    weights[counts == 0] = 0.0
+    return weights / weights[counts > 0].mean()
+
+
+@torch.no_grad()
+def adjust_logits(network: PointATA, weights: Tensor, share: float) -> None:
+    """Take a share of the class weights back out of the segmentation logits.
+
+    A loss weighted by w teaches probabilities that are w times too high (logit adjustment, Menon et
+    al., ICLR 2021): all of it favours recall of rare classes, nothing of it favours accuracy.
+    """
+    assert network.segmentation_head is not None
+    logits = weights.clamp_min(1e-6).log() * (weights > 0)
+    bias = network.segmentation_head.classify.bias
+    bias -= share * logits.to(bias.device)
+
+
+def trained_state(network: nn.Module) -> dict[str, Tensor]:
+    """Tensors that a stage may have changed: parameters with gradients, and all buffers."""
+    state = {n: p.detach() for n, p in network.named_parameters() if p.requires_grad}
+    return state | dict(network.named_buffers())
+
+
+def load_trained(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Take over what :func:`trained_state` gave.
+
+    Raises:
+        RuntimeError: A trained tensor is missing.
+    """
+    missing = {n for n, p in network.named_parameters() if p.requires_grad} - set(state)
+    if missing:
+        raise RuntimeError(f'the checkpoint lacks {min(missing)}')
+    network.load_state_dict(state, strict=False)

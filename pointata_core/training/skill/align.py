@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage 1: bring the features of point-cloud video close to those of 3D shapes.
+"""The ``align`` stage: bring the features of point-cloud video close to those of 3D shapes.
 
 Only the align embedder is trained, by a dataset distance (``pointata_core.transport``) between
 pooled features of labelled frames and of labelled shapes. As in the published use of OTDD as a
@@ -7,30 +7,28 @@ loss (ORCA, Shen et al., ICML 2023), one class at a time is compared with the wh
 by its frequency, and the optimiser steps once per epoch. The embedder's BatchNorm keeps the
 statistics of the 3D embedder. Before that, one number is matched in closed form: how far the points
 of a patch lie from its centre. A sensor that sees few points has patches many times as wide as
-those of shapes, and an embedder that sees them so says little else but that.
+those of shapes, which then dominates every feature.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from pointata_core.errors import ConfigError
 from pointata_core.models.point.pointata import PointATA
-from pointata_core.safe_files import write_atomically, write_json
+from pointata_core.training.clips.clip_batch import ClipBatch, collate, frame_of
 from pointata_core.training.clips.clip_store import ClipStore
-from pointata_core.training.clips.prepared_clips import IGNORED, ClipBatch, collate, frame_of
+from pointata_core.training.clips.preparation import Task
 from pointata_core.training.engine.optimiser import constant, make_optimiser, require_finite
-from pointata_core.training.skill.settings import AlignSettings, Task
+from pointata_core.training.skill.settings import AlignSettings
 from pointata_core.training.skill.shape_source import LabelledFeatures
-from pointata_core.transport import OtddConfig, OtddLoss, alignment_loss
+from pointata_core.transport import OtddConfig, OtddLoss, PerClass, alignment_loss
 
 _MEASURED = 1024
 _MEASURED_SOURCE = 1000
@@ -79,35 +77,36 @@ class LabelledFrames:
 
     Args:
         store: Prepared clips; unaugmented copies are used.
-        task: Where the class comes from: the clip, the frame, or the majority of its points.
+        tasks: Where the class comes from: the clip or the frame, else the majority of its points.
 
     Attributes:
-        places: ``(n, 2)`` clip and frame.
+        positions: ``(n, 2)`` clip and frame.
         labels: ``(n,)`` int64.
 
     Raises:
         ConfigError: No frame has a class.
     """
 
-    def __init__(self, store: ClipStore, task: Task) -> None:
+    def __init__(self, store: ClipStore, tasks: Sequence[Task]) -> None:
         self.store = store
-        places, labels = [], []
+        by_points = set(tasks) == {'points'}
+        positions, labels = [], []
         for clip in range(len(store)):
             arrays = store.arrays(clip, 0)
             sizes = np.diff(arrays['offsets'])
             for t in np.flatnonzero(sizes):
-                label = _label_of(arrays, int(t), task)
+                label = _label_of(arrays, int(t), by_points)
                 if label >= 0:
-                    places.append((clip, int(t)))
+                    positions.append((clip, int(t)))
                     labels.append(label)
-        if not places:
-            raise ConfigError('no frame has a class to align', 'Choose another split or task')
-        self.places, self.labels = np.array(places), np.array(labels, np.int64)
+        if not positions:
+            raise ConfigError('no frame has a class to align', 'Choose another split or tasks')
+        self.positions, self.labels = np.array(positions), np.array(labels, np.int64)
 
     def batch(self, rows: np.ndarray) -> tuple[ClipBatch, Tensor]:
         """Collate frames, each as a clip of its own, with their classes."""
         windows = [
-            [frame_of(self.store.arrays(int(clip), 0), int(t))] for clip, t in self.places[rows]
+            [frame_of(self.store.arrays(int(clip), 0), int(t))] for clip, t in self.positions[rows]
         ]
         return collate(windows), torch.from_numpy(self.labels[rows])
 
@@ -166,6 +165,8 @@ def align(
     loss = alignment_loss(
         settings.objective, source.features.to(device), source.labels.to(device), settings.otdd
     )
+    if settings.per_class:
+        loss = PerClass(loss, frames.shares())
     optimiser = make_optimiser(
         network.embedder.parameters(), constant, learning_rate=settings.learning_rate
     )
@@ -192,7 +193,10 @@ def align(
 def _batches(
     frames: LabelledFrames, settings: AlignSettings, generator: np.random.Generator
 ) -> Iterator[tuple[float, np.ndarray, bool]]:
-    """Yield weight, rows, and whether the optimiser steps after them."""
+    """Yield weight, rows, and whether the optimiser steps after them.
+
+    One class at a time keeps the memory of a step small; its share is part of the loss.
+    """
     if settings.per_class:
         shares = frames.shares()
         # A single sample has no distribution.
@@ -201,7 +205,7 @@ def _batches(
         for number, label in enumerate(order.tolist()):
             own = np.flatnonzero(frames.labels == label)
             rows = generator.permutation(own)[: settings.batch]
-            yield shares[label], rows, number == len(order) - 1
+            yield 1.0, rows, number == len(order) - 1
         return
     order = generator.permutation(len(frames.labels))
     batches = max(1, min(len(order) // settings.batch, len(frames.shares())))
@@ -258,7 +262,7 @@ class _Gauge:
             labels.append(some)
         features, labels = torch.cat(parts), torch.cat(labels)
         found = self.distance.measure(features, labels)
-        odd = torch.from_numpy(self.frames.places[self.rows, 0] % 2 == 1)
+        odd = torch.from_numpy(self.frames.positions[self.rows, 0] % 2 == 1)
         return AlignState(
             round(float(found.value), 6),
             round(found.feature_norm, 4),
@@ -281,19 +285,10 @@ def _separability(features: Tensor, labels: Tensor, odd: Tensor) -> float:
     return right / max(total, 1)
 
 
-def _label_of(arrays: dict[str, np.ndarray], t: int, task: Task) -> int:
-    if task != 'points':
+def _label_of(arrays: dict[str, np.ndarray], t: int, by_points: bool) -> int:
+    if not by_points:
         return int(arrays['action'][t])
     first, last = arrays['offsets'][t : t + 2]
     labels = arrays['label'][first:last]
-    labels = labels[labels != IGNORED]
+    labels = labels[labels >= 0]
     return int(np.bincount(labels).argmax()) if len(labels) else -1
-
-
-def store_embedder(network: PointATA, result: AlignResult, folder: Path) -> Path:
-    """Write ``embedder.safetensors`` and ``align.json``; each appears whole."""
-    path = folder / 'embedder.safetensors'
-    state = {k: v.detach().cpu().contiguous() for k, v in network.embedder.state_dict().items()}
-    write_json(folder / 'align.json', asdict(result))
-    write_atomically(path, safetensors.torch.save(state))
-    return path

@@ -1,111 +1,181 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage 1, and both stages in a row: from settings to embedder, bundle and report."""
+"""A run from settings to bundle: prepare clips, train stage by stage, score, write the bundle."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
+import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pointata_core.errors import ConfigError
-from pointata_core.training.clips.clip_store import open_store, recipe_for
-from pointata_core.training.engine.run_folder import cache_lock, claim
-from pointata_core.training.engine.trainer import chosen_device
-from pointata_core.training.skill.align import (
-    AlignResult,
-    AlignState,
-    LabelledFrames,
-    align,
-    store_embedder,
+from pointata_core.bundles.bundle import load_bundle, save_bundle
+from pointata_core.bundles.manifest import Manifest
+from pointata_core.models.point.config import PRESETS, NetworkConfig, preset_config
+from pointata_core.models.point.pointata import PointATA
+from pointata_core.safe_files import write_json
+from pointata_core.taxonomy import (
+    ACTION_CLASSES,
+    ACTION_COLOURS,
+    SEGMENTATION_CLASSES,
+    SEGMENTATION_COLOURS,
 )
-from pointata_core.training.skill.runs import (
-    AdaptResult,
+from pointata_core.training.engine.provenance import provenance
+from pointata_core.training.engine.run_folder import RESULTS, claim
+from pointata_core.training.engine.trainer import uses_bf16
+from pointata_core.training.skill.align import AlignResult
+from pointata_core.training.skill.report import write_training_report
+from pointata_core.training.skill.scoring import SkillScore, score_clips, score_streams
+from pointata_core.training.skill.settings import TrainingSettings
+from pointata_core.training.skill.stages import (
     Reporter,
-    run_adapt,
+    Run,
+    prepare_data,
+    read_align,
+    run_stage,
     silent,
 )
-from pointata_core.training.skill.settings import TrainingSettings
-from pointata_core.training.skill.shape_source import source_features
-from pointata_core.training.skill.skill_network import build_network
+from pointata_core.training.skill.tuning import merge_and_freeze
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What both stages left.
+    """What a run left.
 
     Args:
-        align: Of stage 1; ``None`` if it was skipped.
-        adapt: Of stage 2.
-        report: ``report.html``.
+        folder: Of the run.
+        align: What its ``align`` stage measured, if it has one.
+        bundle: Folder of the skill; ``None`` where no stage trains a head.
+        scores: On the validation split, for each task and kind of recording.
+        training: Seconds by phase, parameters, backbone and mode.
+        report: ``report.html``, where there are scores.
     """
 
+    folder: Path
     align: AlignResult | None
-    adapt: AdaptResult
-    report: Path
+    bundle: Path | None = None
+    scores: tuple[SkillScore, ...] = ()
+    training: dict[str, Any] | None = None
+    report: Path | None = None
 
-
-def run_align(
-    settings: TrainingSettings, *, folder: Path | None = None, progress: Reporter = silent
-) -> tuple[AlignResult, Path]:
-    """Train the align embedder and leave it in ``output/align``; a finished one is taken over.
-
-    Raises:
-        ConfigError: ``align.objective`` is none, or settings do not fit each other.
-        PointataError: Data, shapes or backbone cannot be read.
-    """
-    if settings.align.objective == 'none':
-        raise ConfigError('align.objective is none', 'Choose otdd, mmd or l2')
-    folder = (folder or claim(settings.output, settings.to_dict())) / 'align'
-    path = folder / 'embedder.safetensors'
-    # One process of several trains; the others find its result.
-    with cache_lock(settings.data.cache):
-        if not path.exists():
-            recipe = recipe_for(settings, settings.data.train, True)
-            with progress(f'preparing {settings.data.train}') as report:
-                store = open_store(recipe, settings.data.options, settings.data.cache, report)
-            network, _ = build_network(settings, store.classes)
-            device, geometry = chosen_device(settings), settings.network.geometry
-            with progress('embedding shapes') as report:
-                source = source_features(
-                    network.backbone, settings.align, geometry, settings.seed, device, report
-                )
-            frames = LabelledFrames(store, settings.task)
-            with progress('aligning') as report:
-                result = align(
-                    network, source, frames, settings.align, settings.seed, device, report
-                )
-            store_embedder(network, result, folder)
-    return read_align(folder), path
-
-
-def read_align(folder: Path) -> AlignResult:
-    """Read ``align.json``."""
-    values = json.loads((folder / 'align.json').read_text())
-    for name in ('before', 'after'):
-        values[name] = AlignState(**values[name])
-    return AlignResult(**values)
+    @property
+    def score(self) -> SkillScore:
+        """The first score."""
+        return self.scores[0]
 
 
 def run_train(
     settings: TrainingSettings, *, progress: Reporter = silent, quiet: bool = True
 ) -> TrainResult | None:
-    """Run stage 1 (unless ``align.objective`` is none) and stage 2, and write the report.
+    """Train a skill, score it and leave its bundle in ``output/bundle``.
+
+    Started again on the same folder it goes on where it was stopped.
+
+    Args:
+        settings: Of the run.
+        progress: Makes a progress report for a phase.
+        quiet: Show no bar while training.
 
     Returns:
         The result; ``None`` in the processes of torchrun beside the first.
 
     Raises:
-        PointataError: See :func:`run_align` and :func:`run_adapt`.
+        ConfigError: Settings do not fit each other, or the folder holds another run.
+        PointataError: Data, shapes or backbone cannot be read.
     """
-    from pointata_core.training.skill.training_report import write_training_report
-
     folder = claim(settings.output, settings.to_dict())
-    aligned, adapting = None, settings
-    if settings.align.objective != 'none':
-        aligned, path = run_align(settings, folder=folder, progress=progress)
-        adapting = replace(settings, network=replace(settings.network, embedder=str(path)))
-    adapted = run_adapt(adapting, folder=folder, progress=progress, quiet=quiet)
-    if adapted is None:
+    run = Run(settings, folder, progress, quiet)
+    prepare_data(run)
+    run.watch.lap('prepare')
+    for stage in settings.stages:
+        run_stage(run, stage)
+    if int(os.environ.get('RANK', 0)):
         return None
-    report = write_training_report(settings, aligned, adapted, folder)
-    return TrainResult(aligned, adapted, report)
+    aligned = [read_align(folder / s.folder) for s in settings.stages if s.kind == 'align']
+    align = aligned[-1] if aligned else None
+    if not settings.trains_heads:
+        return TrainResult(folder, align)
+    training = {
+        'backbone': run.source.origin,
+        'mode': settings.tuning.mode,
+        'parameters': run.network.parameter_summary(),
+        'train_clips': len(run.store(settings.data.train)),
+        'bf16': uses_bf16(settings, run.device),
+        'frozen_features': run.caches_prefix(),
+    }
+    scores = _score(run, training)
+    bundle = folder / 'bundle'
+    write_json(
+        folder / RESULTS,
+        {'scores': [score.to_dict() for score in scores], 'training': training},
+    )
+    report = write_training_report(settings, align, scores, training, folder)
+    return TrainResult(folder, align, bundle, scores, training, report)
+
+
+def _score(run: Run, training: dict[str, Any]) -> tuple[SkillScore, ...]:
+    """Score the network and write its bundle, whose provenance holds the scores."""
+    settings, data = run.settings, run.settings.data
+    network = merge_and_freeze(run.network)
+    bundle = run.folder / 'bundle'
+    if data.stream:
+        draft = _write_bundle(run.folder / 'draft', run, network, (), training)
+        dataset = settings.store_recipe(data.validation, False).open()
+        with run.progress('scoring') as report:
+            scores = score_streams(load_bundle(draft), dataset, settings.tasks, report)
+    else:
+        clips: Any = run.store(data.validation, training=False)
+        if run.caches_prefix():
+            clips = run.frozen(clips)
+        with run.progress('scoring') as report:
+            scores = score_clips(network, clips, settings.tasks, run.device, progress=report)
+    run.watch.lap('score')
+    training['seconds'] = run.watch.seconds
+    _write_bundle(bundle, run, network, scores, training)
+    return scores
+
+
+def _write_bundle(
+    path: Path,
+    run: Run,
+    network: PointATA,
+    scores: tuple[SkillScore, ...],
+    training: dict[str, Any],
+) -> Path:
+    settings = run.settings
+    validation = [
+        {'task': score.task, 'kind': score.kind, **score.metrics, 'total': score.total}
+        for score in scores
+    ]
+    facts = {
+        'recipe': settings.recipe,
+        'data': settings.data.name,
+        'validation': {'split': settings.data.validation, 'scores': validation},
+        'backbone': {'origin': run.source.origin, **run.source.facts},
+        'parameters': training['parameters'],
+    }
+    config = network.config
+    manifest = Manifest.for_network(
+        settings.name,
+        config.to_dict(),
+        preset=_preset(config),
+        preparation=settings.preparation.to_dict(),
+        licence=settings.licence,
+        colours=_colours(config),
+        provenance=provenance(settings.to_dict(), **facts),
+    )
+    save_bundle(path, network.cpu(), manifest, half=settings.half, self_contained=True)
+    return path
+
+
+def _preset(config: NetworkConfig) -> str:
+    """Name of the preset with this backbone, if there is one."""
+    return next((p for p in PRESETS if preset_config(p).backbone == config.backbone), '')
+
+
+def _colours(config: NetworkConfig) -> dict[str, Any]:
+    """Display colours of our own classes."""
+    ours = {
+        'segmentation': (config.segmentation_classes, SEGMENTATION_CLASSES, SEGMENTATION_COLOURS),
+        'action': (config.action_classes, ACTION_CLASSES, ACTION_COLOURS),
+    }
+    return {task: colours for task, (found, classes, colours) in ours.items() if found == classes}

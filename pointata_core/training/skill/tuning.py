@@ -113,7 +113,7 @@ def apply_mode(
         lora_rank: Rank of the updates.
     """
     network.set_stage(mode.stage)
-    if mode.lora:
+    if mode.lora and not any('.parametrizations.' in n for n, _ in network.named_parameters()):
         for block in network.backbone.blocks[network.config.first_adapted :]:
             for linear in (block.attn.qkv, block.attn.proj):
                 parametrize.register_parametrization(

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -15,13 +18,16 @@ from torch import Tensor
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.errors import ConfigError
 from pointata_core.models.checkpoints.conversion import load_backbone
+from pointata_core.models.checkpoints.files import sha256_of
 from pointata_core.models.point.config import BackboneConfig, NetworkConfig, preset_config
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.resources import ResourceError, resource_path
+from pointata_core.training.clips.preparation import Task
 from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.tuning import TuningMode, tuning_mode
 
-_RANDOM = 'random:'
+_RANDOM, _EMBEDDER = 'random:', 'embedder.'
+_FACTS = ('data', 'licence', 'training', 'images', 'image_encoder', 'step', 'complete')
 
 
 @dataclass(frozen=True)
@@ -31,12 +37,14 @@ class BackboneSource:
     Args:
         config: Its sizes.
         state: Its weights; ``None`` for random ones.
-        origin: For provenance: a name and, where there is one, a hash.
+        origin: A name and, where there is one, a hash.
+        facts: How it was pre-trained, for provenance.
     """
 
     config: BackboneConfig
     state: dict[str, Tensor] | None
     origin: str
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def find_backbone(spec: str) -> BackboneSource:
@@ -57,21 +65,27 @@ def find_backbone(spec: str) -> BackboneSource:
         path = resource_path(spec)
     if path.is_dir():
         bundle = load_bundle(path, share_backbone=False)
+        manifest = bundle.manifest
         state = {k: v.clone() for k, v in bundle.network.backbone.state_dict().items()}
-        digest = bundle.manifest.backbone.sha256[:12]
-        return BackboneSource(
-            bundle.network.config.backbone, state, f'bundle {bundle.manifest.name} {digest}'
-        )
+        known = manifest.provenance.get('backbone')
+        facts = dict(known) if isinstance(known, Mapping) else {}
+        facts['sha256'] = manifest.backbone.sha256
+        origin = f'bundle {manifest.name} {manifest.backbone.sha256[:12]}'
+        return BackboneSource(bundle.network.config.backbone, state, origin, facts)
     converted = load_backbone(path)
-    return BackboneSource(converted.config, converted.state_dict, f'{converted.family} {path.name}')
+    beside = path.with_suffix('.json')
+    known = json.loads(beside.read_text()) if beside.is_file() else {}
+    facts = {name: known[name] for name in _FACTS if name in known}
+    facts |= {'sha256': sha256_of(path), 'family': converted.family}
+    origin = f'{converted.family} {path.name}'
+    return BackboneSource(converted.config, converted.state_dict, origin, facts)
 
 
 def network_config(
-    settings: TrainingSettings, backbone: BackboneConfig, classes: tuple[str, ...]
+    settings: TrainingSettings, backbone: BackboneConfig, classes: Mapping[Task, tuple[str, ...]]
 ) -> NetworkConfig:
-    """Put the configuration of the run's network together."""
+    """Put the configuration of the run's network together, with a head for each task."""
     net, mode = settings.network, tuning_mode(settings.tuning.mode)
-    points = settings.task == 'points'
     return NetworkConfig(
         backbone=backbone,
         geometry=net.geometry,
@@ -85,8 +99,8 @@ def network_config(
         adapted_blocks=net.adapted_blocks if mode.touches_blocks else 0,
         class_offset=mode.adapters,
         context_width=net.context_width if mode.adapters else 0,
-        segmentation_classes=classes if points else (),
-        action_classes=() if points else classes,
+        segmentation_classes=classes.get('points', ()),
+        action_classes=classes.get('clip', classes.get('frames', ())),
         segmentation_width=net.segmentation_width,
         segmentation_blocks=net.segmentation_blocks,
         readout_width=net.readout_width,
@@ -95,15 +109,22 @@ def network_config(
         position_width=net.position_width if mode.readout != 'linear' else 0,
         position_share=net.position_share,
         token_weight=net.token_weight,
+        actor_class=net.actor_class,
         dropout=net.dropout,
     )
 
 
-def build_network(settings: TrainingSettings, classes: tuple[str, ...]) -> tuple[PointATA, str]:
+def build_network(
+    settings: TrainingSettings, classes: Mapping[Task, tuple[str, ...]]
+) -> tuple[PointATA, BackboneSource]:
     """Build the network of a run; random weights follow the seed.
 
+    Args:
+        settings: Of the run.
+        classes: Class names of each task.
+
     Returns:
-        The network, nothing trained and no mode applied yet, and the origin of its backbone.
+        The network, nothing trained and no mode applied yet, and where its backbone comes from.
 
     Raises:
         ConfigError: Settings do not fit each other.
@@ -119,15 +140,15 @@ def build_network(settings: TrainingSettings, classes: tuple[str, ...]) -> tuple
         open_to_features(network, settings.network.feature_scale)
     if settings.network.embedder and mode.pretrained:
         load_embedder(network, Path(settings.network.embedder))
-    return network, source.origin if mode.pretrained else 'random'
+    return network, source if mode.pretrained else BackboneSource(source.config, None, 'random')
 
 
 @torch.no_grad()
 def open_to_features(network: PointATA, scale: float) -> None:
-    """Let point features into an embedder that will not be trained, by random columns.
+    """Give an embedder that will not be trained random columns for the point features.
 
-    Zero columns, the start of a trained embedder, would keep a frozen one blind to them. The same
-    for every seed, so that runs share their frozen features.
+    Zero columns, the start of a trained embedder, would make a frozen one ignore them. The columns
+    are the same for every seed, so that runs share their frozen features.
 
     Args:
         network: Its embedder is changed.
@@ -141,7 +162,7 @@ def open_to_features(network: PointATA, scale: float) -> None:
 
 
 def load_embedder(network: PointATA, path: Path) -> None:
-    """Take over an align embedder: a file that stage 1 wrote, or that of a bundle's skill.
+    """Take over an align embedder: the file of an ``align`` stage, or that of a bundle's skill.
 
     Raises:
         ConfigError: There is none, or another one than this network needs.
@@ -154,10 +175,15 @@ def load_embedder(network: PointATA, path: Path) -> None:
         if path.is_dir():
             state = load_bundle(path, share_backbone=False).network.embedder.state_dict()
         else:
-            state = safetensors.torch.load_file(path)
+            stored = safetensors.torch.load_file(path)
+            state = {
+                name.removeprefix(_EMBEDDER): tensor
+                for name, tensor in stored.items()
+                if name.startswith(_EMBEDDER)
+            }
         network.embedder.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ConfigError(
             f'{path}: no align embedder for this network ({str(error).splitlines()[0]})',
-            'Run pointata align with the same backbone, features and embedder_frames',
+            'Run an align stage with the same backbone, features and embedder_frames',
         ) from error

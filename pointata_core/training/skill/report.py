@@ -6,28 +6,35 @@ from __future__ import annotations
 import base64
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pointata_core.evaluation.report.page import page_style
 from pointata_core.training.skill.align import AlignResult
-from pointata_core.training.skill.runs import AdaptResult
+from pointata_core.training.skill.scoring import SkillScore
 from pointata_core.training.skill.settings import TrainingSettings
 
 _HERE = Path(__file__).parent
 
 
 def write_training_report(
-    settings: TrainingSettings, aligned: AlignResult | None, adapted: AdaptResult, folder: Path
+    settings: TrainingSettings,
+    align: AlignResult | None,
+    scores: Sequence[SkillScore],
+    training: dict[str, Any],
+    folder: Path,
 ) -> Path:
     """Write ``report.html``; the same figures lie in ``results.json`` and ``align/align.json``.
 
     Args:
         settings: Of the run.
-        aligned: Of stage 1, if it ran.
-        adapted: Of stage 2.
+        align: What an ``align`` stage measured, if there is one.
+        scores: Of each task and kind of recording.
+        training: Seconds, parameters and backbone.
         folder: The run's folder.
 
     Returns:
@@ -38,17 +45,20 @@ def write_training_report(
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined
     )
-    page = environment.get_template('training_report.html.j2').render(
+    page = environment.get_template('report.html.j2').render(
         name=settings.name,
         data=settings.data.name,
         validation=settings.data.validation,
         seed=settings.seed,
         css=page_style(),
-        score=adapted.score,
-        training=adapted.training,
-        align=None if aligned is None else asdict(aligned),
-        curve=_curve(read_losses(folder)),
-        confusion=_confusion(adapted),
+        scores=[(score, _confusion(score)) for score in scores],
+        training=training,
+        align=None if align is None else asdict(align),
+        curves=[
+            (stage.folder, curve)
+            for stage in settings.stages
+            if (curve := _curve(read_losses(folder / stage.folder)))
+        ],
         settings=(folder / 'settings.yaml').read_text(encoding='utf-8'),
     )
     path = folder / 'report.html'
@@ -57,7 +67,7 @@ def write_training_report(
 
 
 def read_losses(folder: Path) -> list[tuple[int, float]]:
-    """Read (step, loss) of all attempts of a run; what an attempt repeated counts once."""
+    """Read (step, loss) of all attempts of a stage; what an attempt repeated counts once."""
     found: dict[int, float] = {}
     for path in sorted((folder / 'logs' / 'csv').glob('attempt_*/metrics.csv')):
         with path.open(encoding='utf-8', newline='') as file:
@@ -84,15 +94,15 @@ def _curve(losses: list[tuple[int, float]]) -> str:
     return _data_uri(file.getvalue())
 
 
-def _confusion(adapted: AdaptResult) -> str:
+def _confusion(score: SkillScore) -> str:
     from pointata_core.evaluation.report.charts import LIGHT, confusion_chart
 
-    counts = np.array(adapted.score.confusion)
+    counts = np.array(score.confusion)
     if not counts.size:
         return ''
-    # Every clip has an answer: the chart's column for "no answer" stays empty.
+    # Every clip has a prediction: the chart's column for none stays empty.
     counts = np.pad(counts, ((0, 0), (0, 1)))
-    return _data_uri(confusion_chart(counts, adapted.score.classes, LIGHT))
+    return _data_uri(confusion_chart(counts, score.classes, LIGHT))
 
 
 def _data_uri(png: bytes) -> str:

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every bundle that ships has a recipe, and each recipe runs from nothing to a bundle."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_training import write_radar
+
+pytest.importorskip('lightning', reason='training needs the extra `train`')
+
+from benchmarks.experiments import default_start
+from benchmarks.experiments.adaptation_matrix.store import ResultStore, Run
+from pointata_core.bundles.bundle import load_bundle
+from pointata_core.inference.session import StreamingSession
+from pointata_core.models.checkpoints.conversion import load_backbone
+from pointata_core.models.checkpoints.files import sha256_of
+from pointata_core.models.point.backbone import Backbone
+from pointata_core.models.point.config import BackboneConfig
+from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, SEGMENTATION_COLOURS
+from pointata_core.training.engine.settings import read_settings
+from pointata_core.training.pretrain.export import export_encoder
+from pointata_core.training.pretrain.settings import PretrainingConfig
+from pointata_core.training.skill.settings import TrainingSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+BUNDLES = sorted(path.parent for path in (ROOT / 'models').glob('*/manifest.json'))
+YARD = {'scene': 'yard', 'sensor': 'vlp16', 'frames': 4}
+ROOM = {'scene': 'indoor', 'sensor': 'rs16', 'frames': 3}
+MIXES = {
+    'frames': [{**YARD, 'seeds': [0, 2]}],
+    'clips': [{**YARD, 'seeds': [10, 12], 'frames': 8}],
+    'found': [{**ROOM, 'seeds': [20, 22]}],
+    'held_out': [{**YARD, 'seeds': [30, 31]}, {**ROOM, 'seeds': [31, 32]}],
+}
+SMALL = (
+    f'data.options={json.dumps({"mixes": MIXES})}', 'data.processes=1', 'device=cpu',
+    'precision=32', 'preparation.max_voxels=192', 'network.geometry.tokens=8',
+    'network.geometry.patch_size=8', 'stages.0.optimiser.steps=2', 'stages.0.optimiser.batch=2',
+)  # fmt: skip
+DEFAULT = (
+    *SMALL, 'stages.1.optimiser.steps=2', 'stages.2.optimiser.steps=2', 'stages.3.optimiser.steps=2',
+    'stages.2.optimiser.batch=2', 'stages.3.optimiser.batch=2', 'checkpoint_steps=1',
+)  # fmt: skip
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, '-m', 'pointata_core.cli.main', 'train', *map(str, words)]
+
+
+ENVIRONMENT = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
+
+
+def train(*words: object) -> dict:
+    done = subprocess.run(
+        command(*words, '--json'),
+        capture_output=True, text=True, timeout=600, check=False, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope='module')
+def pretrained(tmp_path_factory) -> Path:
+    """A backbone file of ``pointata pretrain`` with weights of no meaning."""
+    torch.manual_seed(3)
+    backbone = Backbone(BackboneConfig())
+    state = {f'backbone.{name}': value for name, value in backbone.state_dict().items()}
+    path = tmp_path_factory.mktemp('pretrained') / 'backbone.safetensors'
+    facts = {'data': 'procedural shapes', 'licence': 'Apache-2.0', 'step': 7}
+    export_encoder(path, PretrainingConfig(), state, facts)
+    return path
+
+
+@pytest.mark.parametrize('folder', BUNDLES, ids=lambda folder: folder.name)
+def test_every_shipped_bundle_names_a_recipe_that_ships(folder) -> None:
+    recipe = json.loads((folder / 'manifest.json').read_text())['provenance']['recipe']
+    settings = read_settings(TrainingSettings, ROOT / recipe)
+    assert (settings.name, settings.recipe) == (folder.name, recipe)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_default_recipe_runs_from_nothing_to_a_bundle(tmp_path, pretrained) -> None:
+    """Killed in its second stage, it goes on there."""
+    words = ['--config', 'config/training/default.yaml', f'output={tmp_path / "run"}',
+             f'data.cache={tmp_path / "cache"}', f'network.backbone={pretrained}',
+             *DEFAULT]  # fmt: skip
+    process = subprocess.Popen(command(*words), env=ENVIRONMENT)
+    end = time.monotonic() + 500
+    while not (tmp_path / 'run' / 'clips' / 'last.ckpt').exists():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    frames = tmp_path / 'run' / 'frames' / 'weights.safetensors'
+    stamp = frames.stat().st_mtime_ns
+    facts = train(*words)
+    assert frames.stat().st_mtime_ns == stamp, 'a finished stage was trained again'
+    assert {(score['kind'], score['task']) for score in facts['scores']} == {
+        (kind, task) for kind in ('yard/vlp16', 'indoor/rs16') for task in ('points', 'frames')
+    }
+    totals = {score['task']: score['total'] for score in facts['scores'][-2:]}
+    assert totals['frames'] == 4 and totals['points'] > 10_000
+    bundle = load_bundle(facts['bundle'], share_backbone=False)
+    assert bundle.manifest.segmentation_classes == SEGMENTATION_CLASSES
+    assert bundle.manifest.action_classes == ACTION_CLASSES
+    tasks = json.loads((Path(facts['bundle']) / 'manifest.json').read_text())['tasks']
+    assert [tuple(one) for one in tasks['segmentation']['colours']] == list(SEGMENTATION_COLOURS)
+    provenance = bundle.manifest.provenance
+    assert provenance['recipe'] == 'config/training/default.yaml'
+    assert provenance['backbone'] == {
+        'origin': 'pic_point backbone.safetensors', 'sha256': sha256_of(pretrained),
+        'family': 'pic_point', 'step': 7, 'data': 'procedural shapes', 'licence': 'Apache-2.0',
+    }  # fmt: skip
+    assert len(provenance['validation']['scores']) == 4
+    expected = load_backbone(pretrained).state_dict
+    found = bundle.network.backbone.state_dict()
+    for name, value in expected.items():
+        assert torch.equal(found[name].float(), value.half().float()), name
+    # The skill has an embedder of its own.
+    embedder = bundle.network.embedder.patch_encoder
+    assert not torch.equal(embedder.point_in.weight, found['patch_encoder.point_in.weight'])
+    points = np.random.default_rng(0).uniform(-20, 20, (500, 3)).astype(np.float32)
+    result = StreamingSession(bundle).step(points, 1)
+    assert result.labels.shape == (500,)
+    assert result.action.sum() == pytest.approx(1, abs=1e-4)
+    page = Path(facts['report']).read_text()
+    assert 'points, yard/vlp16' in page and '>found_actors<' not in page
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_radar_recipe_runs_from_recordings_to_a_bundle(tmp_path) -> None:
+    write_radar(tmp_path / 'data', recordings=5, frames=70)
+    facts = train(
+        '--config', 'config/training/radhar.yaml', f'data.root={tmp_path / "data"}',
+        f'output={tmp_path / "run"}', f'data.cache={tmp_path / "cache"}', 'data.limit=6',
+        'optimiser.epochs=1', 'optimiser.batch=2', 'device=cpu',
+    )  # fmt: skip
+    bundle = load_bundle(facts['bundle'])
+    assert bundle.manifest.provenance['recipe'] == 'config/training/radhar.yaml'
+    features = {'velocity': np.zeros(40), 'intensity': np.full(40, 20.0)}
+    points = np.random.default_rng(0).normal(2, 0.3, (40, 3)).astype(np.float32)
+    result = StreamingSession(bundle).step(points, 1, features)
+    assert result.action.shape == (5,)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_starts_of_the_comparison_train_and_keep_what_they_say(pretrained, tmp_path) -> None:
+    arguments = argparse.Namespace(
+        backbone=pretrained, steps=2, every=1, work=tmp_path, cache=tmp_path / 'cache',
+        settings=SMALL,
+    )  # fmt: skip
+    file = load_backbone(pretrained).state_dict
+    kept, trained = {}, {}
+    for start in default_start.STARTS:
+        measured = default_start.carry_out(Run('simulated', 1.0, start, 0), arguments)
+        assert set(measured['scores']) == {'yard/vlp16', 'indoor/rs16'}
+        bundle = tmp_path / f'{start.replace(", ", "-")}-2-0' / 'bundle'
+        found = load_bundle(bundle, share_backbone=False).network.backbone.state_dict()
+        kept[start] = all(torch.equal(found[n], value.half().float()) for n, value in file.items())
+        trained[start] = measured['trained_parameters']
+    assert kept == {name: name == 'pre-trained, frozen' for name in default_start.STARTS}
+    assert trained['random, frozen'] == trained['pre-trained, frozen']
+    assert trained['random, frozen'] < trained['random, trained'] / 3
+
+
+def test_every_nth_scene_of_the_recipe_is_taken(tmp_path) -> None:
+    arguments = argparse.Namespace(every=4, work=tmp_path, cache=tmp_path, settings=())
+    shared = default_start.recipe(arguments)
+    # As the results that are kept.
+    assert default_start.scenes(shared) == 154
+    mix = shared.data.options['mixes']['frames'][0]
+    assert mix['seeds'] == [0, 50]
+
+
+def test_the_table_of_starts_gives_mean_and_range_over_seeds(tmp_path):
+    store = ResultStore(tmp_path / 'results.json')
+    store.require_settings('simulated', {'steps': 300, 'batch': 8, 'scenes': 154})
+    for seed, miou in enumerate((0.2, 0.4)):
+        scores = {'yard/vlp16': {'miou': miou}, 'indoor/rs16': {'miou': 0.5}}
+        measured = {'scores': scores, 'processor_s': 100 + seed, 'trained_parameters': 800_000}
+        store.add(Run('simulated', 1.0, 'random, frozen', seed), measured)
+    row = default_start.table(store).splitlines()[-1]
+    assert row == (
+        '| random, frozen | 2 | 0.80 M | 30.0 (20.0 to 40.0) | 50.0 (50.0 to 50.0) '
+        '| 40.0 (35.0 to 45.0) | 100 s |'
+    )
