@@ -7,6 +7,7 @@ Imports inside functions count as well: a late import hides a dependency, it doe
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,16 +59,58 @@ def relative(path: Path) -> str:
 def names_imported_by(source: str, package: tuple[str, ...]) -> Iterator[tuple[int, str]]:
     """Yield line and full dotted name of everything that a module of ``package`` imports."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parents = package[: len(package) - node.level + 1] if node.level else ()
-            origin = '.'.join([*parents, *filter(None, [node.module])])
-            yield from ((node.lineno, f'{origin}.{alias.name}') for alias in node.names)
+        yield from imports_of_node(node, package)
+
+
+def imports_of_node(node: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    if isinstance(node, ast.Import):
+        yield from ((node.lineno, alias.name) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        parents = package[: len(package) - node.level + 1] if node.level else ()
+        origin = '.'.join([*parents, *filter(None, [node.module])])
+        yield from ((node.lineno, f'{origin}.{alias.name}') for alias in node.names)
 
 
 def imports(path: Path) -> list[tuple[int, str]]:
     return list(names_imported_by(path.read_text(), path.relative_to(ROOT).parent.parts))
+
+
+def import_graph(packages: tuple[str, ...]) -> dict[str, set[str]]:
+    """Every module and what it imports, at its top or in a function, by dotted names.
+
+    Imports under ``if TYPE_CHECKING`` do not count, because they never run.
+    """
+    paths = {
+        '.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__'): path
+        for package in packages
+        for path in modules_of(package)
+    }
+    graph = {}
+    for name, path in paths.items():
+        tree = ast.parse(path.read_text())
+        never_run = {
+            inner
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and 'TYPE_CHECKING' in ast.unparse(node.test)
+            for inner in ast.walk(node)
+        }
+        targets = {
+            target if target in paths else target.rpartition('.')[0]
+            for node in ast.walk(tree)
+            if node not in never_run
+            for _, target in imports_of_node(node, path.relative_to(ROOT).parent.parts)
+        }
+        graph[name] = targets & paths.keys() - {name}
+    return graph
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str]:
+    """One circle of modules that import each other, its first module again at the end; or []."""
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
 
 
 def room_of(dotted: str) -> str:
@@ -116,6 +159,18 @@ def test_the_public_interface_names_what_its_modules_define() -> None:
             if isinstance(target, ast.Name)
         }
         assert name in defined, f'{module} has no {name}: update pointata_core/__init__.py'
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = import_graph(('pointata_core', 'pointata_ros', 'benchmarks'))
+    assert len(graph) > 300
+    assert circle_in(graph) == []
+
+
+def test_circles_are_found_through_other_modules() -> None:
+    graph = {'a': {'b'}, 'b': {'c'}, 'c': {'a', 'd'}, 'd': set(), 'e': {'d'}}
+    assert set(circle_in(graph)) == {'a', 'b', 'c'}
+    assert circle_in({**graph, 'c': {'d'}}) == []
 
 
 def test_the_node_uses_only_rooms_that_it_may() -> None:
