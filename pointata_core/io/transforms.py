@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Poses between frames at any recorded moment, out of ``/tf`` and ``/tf_static``, without ROS.
+"""Poses between frames at any recorded moment, from ``/tf`` and ``/tf_static``, without ROS.
 
-Semantics are those of tf2: between two stamps the translation is interpolated linearly and the
-rotation spherically, nothing is extrapolated, a static transform holds at all times. Unlike the
-live buffer this one forgets nothing, so a whole recording can be read ahead of its frames.
+The semantics are those of tf2: between two stamps, translations are interpolated linearly and
+rotations spherically; nothing is extrapolated; a static transform holds at all times. Unlike the
+live buffer, this one keeps everything, so a whole recording can be read ahead of its frames.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation, Slerp
 
 from pointata_core.errors import PointataError
 from pointata_core.io.bags.reader import BagReader
@@ -25,7 +26,7 @@ _Pose = tuple[NDArray[np.float64], NDArray[np.float64]]  # translation, quaterni
 
 
 class TransformError(PointataError):
-    """Two frames are not connected, or not at the moment asked for."""
+    """Two frames are not connected, or not at the requested moment."""
 
 
 class TransformBuffer:
@@ -57,7 +58,7 @@ class TransformBuffer:
         return sorted({*self._parents, *self._parents.values()})
 
     def add_message(self, message: Any, *, static: bool = False) -> None:
-        """Take in a ``tf2_msgs/msg/TFMessage`` of rclpy or rosbags."""
+        """Add all transforms of a ``tf2_msgs/msg/TFMessage`` of rclpy or rosbags."""
         for stamped in message.transforms:
             stamp, pose = stamped.header.stamp, stamped.transform
             self.add(
@@ -79,7 +80,7 @@ class TransformBuffer:
         *,
         static: bool = False,
     ) -> bool:
-        """Take in the pose of ``child`` in ``parent``.
+        """Add the pose of ``child`` in ``parent``.
 
         Args:
             parent: Frame of the translation.
@@ -90,7 +91,7 @@ class TransformBuffer:
             static: Whether the pose holds at all times.
 
         Returns:
-            Whether it was taken; if not, ``refused`` says why.
+            Whether the pose was accepted; if not, its reason is counted in ``refused``.
         """
         parent, child = _bare(parent), _bare(child)
         offset, turn = np.array(translation, np.float64), np.array(quaternion, np.float64)
@@ -188,37 +189,16 @@ class TransformBuffer:
             )
         (before_ns, (start, turn)), (after_ns, (end, turned)) = entries[after - 1 : after + 1]
         share = (stamp_ns - before_ns) / (after_ns - before_ns)
-        return (1 - share) * start + share * end, slerp(turn, turned, share)
-
-
-def slerp(
-    start: NDArray[np.float64], end: NDArray[np.float64], share: float
-) -> NDArray[np.float64]:
-    """Turn from one unit quaternion (4,) towards another at constant speed, the shorter way.
-
-    Shoemake, Animating rotation with quaternion curves, SIGGRAPH 1985.
-    """
-    cosine = float(start @ end)
-    if cosine < 0.0:  # q and -q are the same rotation
-        end, cosine = -end, -cosine
-    angle = np.arccos(min(cosine, 1.0))
-    if angle < 1e-6:  # the sines vanish; a straight line is exact to 1e-12
-        mixed = (1 - share) * start + share * end
-    else:
-        mixed = (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)
-    return mixed / np.linalg.norm(mixed)
+        turns = Slerp((0.0, 1.0), Rotation.from_quat((turn, turned)))
+        return (1 - share) * start + share * end, turns(share).as_quat()
 
 
 def _matrix(pose: _Pose) -> NDArray[np.float64]:
-    translation, (x, y, z, w) = pose
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w), translation[0]],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w), translation[1]],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y), translation[2]],
-            [0.0, 0.0, 0.0, 1.0],
-        ]
-    )
+    translation, turn = pose
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_quat(turn).as_matrix()
+    matrix[:3, 3] = translation
+    return matrix
 
 
 def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -229,5 +209,5 @@ def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _bare(frame: str) -> str:
-    """Drop the leading slash, which tf2 does not know."""
+    """Drop the leading slash, which tf2 does not use."""
     return frame.removeprefix('/')
