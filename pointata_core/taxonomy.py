@@ -80,7 +80,10 @@ ACTION_COLOURS: tuple[tuple[int, int, int], ...] = (
 """RGB, 0..255, one per action."""
 
 UNLABELLED = 65535
-"""Label of a point without a prediction or without ground truth; it takes no part in a metric."""
+"""Label of a point without prediction or ground truth, in uint16 results, clouds and recordings."""
+
+IGNORE = -100
+"""Label that takes part in no loss and no score, in int64 truth (torch's ``ignore_index``)."""
 
 _KITTI_NAMES_TO_OURS = {
     # The raw ids are the public ones of the SemanticKITTI development kit (Behley et al., 2019).

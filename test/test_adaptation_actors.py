@@ -13,12 +13,13 @@ import torch
 pytest.importorskip('lightning', reason='training needs the extra `train`')
 
 from pointata_core.bundles.preparation_config import PreparationConfig
-from pointata_core.datasets.protocol import IGNORE, Clip
+from pointata_core.datasets.protocol import Clip
 from pointata_core.errors import ConfigError
 from pointata_core.inference.preparation import FramePreparer
 from pointata_core.models.point.config import BackboneConfig, GeometryConfig, NetworkConfig
 from pointata_core.models.point.geometry import frame_geometry
 from pointata_core.models.point.pointata import PointATA
+from pointata_core.taxonomy import IGNORE
 from pointata_core.training.clips.augmentation import StepAugmentation, augment_step
 from pointata_core.training.clips.clip_batch import predict
 from pointata_core.training.clips.clip_store import ClipStore, Windows

@@ -12,9 +12,9 @@ import torch
 from small_training import write_backbone, write_config
 
 from pointata_core.bundles.bundle import load_bundle
-from pointata_core.datasets.protocol import IGNORE
 from pointata_core.inference.session import StreamingSession
 from pointata_core.models.point.network_output import NetworkOutput
+from pointata_core.taxonomy import IGNORE
 from pointata_core.training.clips.clip_batch import collate, frame_of
 from pointata_core.training.engine.settings import read_settings
 from pointata_core.training.skill.scoring import score_clips

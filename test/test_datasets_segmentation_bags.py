@@ -12,13 +12,13 @@ import small_bags
 from small_bags import PERIOD_NS, START_NS
 
 from pointata_core.datasets.errors import DataError
-from pointata_core.datasets.protocol import IGNORE, ClipDataset
+from pointata_core.datasets.protocol import ClipDataset
 from pointata_core.datasets.registry import open_dataset
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.errors import ConfigError
 from pointata_core.simulation import simulate
 from pointata_core.simulation import write_bag as write_simulated
-from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
+from pointata_core.taxonomy import ACTION_CLASSES, IGNORE, SEGMENTATION_CLASSES
 
 THREE = ClipSampling(window='causal', frames=3)
 

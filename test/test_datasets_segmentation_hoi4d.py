@@ -11,7 +11,7 @@ import pytest
 from scene_datasets import write_hdf5, write_hoi4d_actions, write_hoi4d_semantics
 
 from pointata_core.datasets.errors import DataError
-from pointata_core.datasets.protocol import IGNORE, ClipDataset
+from pointata_core.datasets.protocol import ClipDataset
 from pointata_core.datasets.registry import open_dataset
 from pointata_core.datasets.scenes.hoi4d import (
     ACTION_FILES,
@@ -21,6 +21,7 @@ from pointata_core.datasets.scenes.hoi4d import (
     Hoi4dSemantics,
 )
 from pointata_core.errors import ConfigError
+from pointata_core.taxonomy import IGNORE
 
 
 @pytest.fixture

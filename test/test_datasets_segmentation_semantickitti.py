@@ -9,7 +9,7 @@ from scene_datasets import LANDMARKS, kitti_pose, write_kitti_sequence
 from scipy.spatial import cKDTree
 
 from pointata_core.datasets.errors import DataError
-from pointata_core.datasets.protocol import IGNORE, ClipDataset
+from pointata_core.datasets.protocol import ClipDataset
 from pointata_core.datasets.registry import dataset_info, open_dataset
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.scenes.semantickitti_clips import (
@@ -19,7 +19,7 @@ from pointata_core.datasets.scenes.semantickitti_clips import (
     translate,
 )
 from pointata_core.errors import ConfigError
-from pointata_core.taxonomy import SEGMENTATION_CLASSES
+from pointata_core.taxonomy import IGNORE, SEGMENTATION_CLASSES
 
 THREE = ClipSampling(window='causal', frames=3)
 

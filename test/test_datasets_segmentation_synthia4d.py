@@ -8,7 +8,7 @@ import pytest
 from scene_datasets import write_synthia
 
 from pointata_core.datasets.errors import DataError
-from pointata_core.datasets.protocol import IGNORE, ClipDataset
+from pointata_core.datasets.protocol import ClipDataset
 from pointata_core.datasets.registry import open_dataset
 from pointata_core.datasets.scenes.synthia4d import (
     CLASSES,
@@ -18,6 +18,7 @@ from pointata_core.datasets.scenes.synthia4d import (
     labels_from_raw,
 )
 from pointata_core.errors import ConfigError
+from pointata_core.taxonomy import IGNORE
 
 RAIN, FOG = 'SYNTHIA-SEQS-04-RAINNIGHT', 'SYNTHIA-SEQS-05-FOG'
 FRAMES = [(RAIN, 614), (RAIN, 615), (RAIN, 616), (RAIN, 620), (FOG, 3), (FOG, 4)]

@@ -29,7 +29,7 @@ def test_no_action_comes_first():
 def test_semantickitti_ids_keep_their_low_half_and_unknown_ones_are_ignored():
     raw = np.array([10, 10 | 7 << 16, 252, 40, 60, 81, 31, 0, 65535, 52], np.uint32)
     names = [
-        taxonomy.SEGMENTATION_CLASSES[i] if i != taxonomy.IGNORED else None
+        taxonomy.SEGMENTATION_CLASSES[i] if i != taxonomy.UNLABELLED else None
         for i in taxonomy.labels_from_semantickitti(raw)
     ]
     assert names == ['car', 'car', 'car', 'road', 'road', 'pole', None, None, None, None]

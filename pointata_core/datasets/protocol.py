@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from pointata_core.datasets.errors import DataError
 
-IGNORE = -100  # a label that takes part in no loss and no score (torch's default ignore_index)
-
 
 @dataclass(frozen=True, eq=False)
 class Clip:

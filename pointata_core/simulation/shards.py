@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -23,6 +22,7 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pointata_core.errors import PointataError
+from pointata_core.safe_files import write_atomically
 from pointata_core.simulation.scanning import SimulatedFrame, simulate
 
 FORMAT = 2
@@ -159,14 +159,8 @@ def write_shard(directory: str | Path, job: ShardJob) -> Path:
     frames = list(simulate(job.scene, job.sensor, job.seed, job.duration_s, job.rate_hz))
     metadata = {'format': FORMAT, 'frames': len(frames), **asdict(job)}
     text = np.frombuffer(json.dumps(metadata, sort_keys=True).encode(), np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        with aside.open('wb') as stream:
-            np.savez(stream, metadata=text, **pack_frames(frames))
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    arrays = {'metadata': text, **pack_frames(frames)}
+    write_atomically(path, lambda stream: np.savez(stream, **arrays))
     return path
 
 

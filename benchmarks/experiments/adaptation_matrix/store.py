@@ -9,13 +9,13 @@ instead of being mixed in.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pointata_core.errors import ConfigError, PointataError
+from pointata_core.safe_files import write_atomically
 
 FORMAT = 1
 
@@ -99,10 +99,8 @@ class ResultStore:
         if run in self:
             raise ConfigError(f'{self.path} holds {run} already')
         self._document['runs'].append({**asdict(run), **measured})
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(f'.{self.path.name}.{os.getpid()}')
-        partial.write_text(json.dumps(self._document, indent=1, allow_nan=False) + '\n')
-        os.replace(partial, self.path)
+        text = json.dumps(self._document, indent=1, allow_nan=False) + '\n'
+        write_atomically(self.path, text.encode())
 
 
 def _run_of(entry: Mapping[str, Any]) -> Run:

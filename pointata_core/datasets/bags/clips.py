@@ -25,12 +25,13 @@ from numpy.typing import NDArray
 from pointata_core.datasets.bags.index import BagIndex, BagSettings, index_bag
 from pointata_core.datasets.bags.scans import BagScans
 from pointata_core.datasets.errors import DataError, missing
-from pointata_core.datasets.protocol import IGNORE, Frame
+from pointata_core.datasets.protocol import Frame
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.scan_clips import CAUSAL_CLIPS, ScanClips
 from pointata_core.errors import ConfigError
 from pointata_core.taxonomy import (
     ACTION_CLASSES,
+    IGNORE,
     SEGMENTATION_CLASSES,
     UNLABELLED,
     labels_from_semantickitti,

@@ -12,9 +12,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pointata_core.datasets.protocol import IGNORE
 from pointata_core.errors import ConfigError
-from pointata_core.taxonomy import SEMANTICKITTI_TO_OURS, class_id
+from pointata_core.taxonomy import IGNORE, SEMANTICKITTI_TO_OURS, class_id
 
 A2D2_CLASSES = (
     'Car 1', 'Car 2', 'Car 3', 'Car 4', 'Bicycle 1', 'Bicycle 2', 'Bicycle 3', 'Bicycle 4',

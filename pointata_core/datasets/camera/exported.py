@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from pointata_core.datasets.camera.frames import CameraFrame, CameraFrames, read_image, seen
 from pointata_core.datasets.errors import DataError, damaged, require_file
+from pointata_core.safe_files import write_json
 
 INDEX = 'index.json'
 _FORMAT = 1
@@ -84,10 +85,7 @@ class FrameWriter:
     ) -> None:
         """Write the index, unless there was an error."""
         if kind is None:
-            part = self.folder / f'{INDEX}.part'
-            text = json.dumps({**self._head, 'frames': self._frames}, indent=1)
-            part.write_text(text + '\n', encoding='utf-8')
-            part.replace(self.folder / INDEX)
+            write_json(self.folder / INDEX, {**self._head, 'frames': self._frames})
 
 
 def export_frames(frames: CameraFrames, folder: Path | str, max_points: int | None = None) -> int:

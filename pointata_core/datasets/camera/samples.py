@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pointata_core.datasets.camera.frames import CameraFrame, CameraFrames, resize_image
 from pointata_core.datasets.camera.sample_config import SampleConfig
 from pointata_core.datasets.errors import DataError
-from pointata_core.datasets.protocol import IGNORE
+from pointata_core.taxonomy import IGNORE
 
 _TRIES = 10
 

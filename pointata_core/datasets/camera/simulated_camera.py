@@ -14,7 +14,6 @@ Splits are named ``ROLE_DOMAIN`` with the roles train, val and test and the simu
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ import numpy as np
 from pointata_core.datasets.camera.frames import CameraFrame, CameraFrames
 from pointata_core.datasets.errors import DataError, damaged
 from pointata_core.errors import ConfigError
+from pointata_core.safe_files import write_atomically, write_json
 from pointata_core.simulation.camera.domains import DOMAINS, get_domain
 from pointata_core.simulation.camera.frames import SimulatedCameraFrame, simulate_camera
 
@@ -131,11 +131,8 @@ def _found(folder: Path) -> Recording | None:
 def _agreed(folder: Path, split: str, recording: Recording) -> Recording:
     before = _found(folder)
     if before is None:
-        folder.mkdir(parents=True, exist_ok=True)
         head = {'format': _FORMAT, 'split': split, 'recording': asdict(recording)}
-        part = folder / f'.{_HEAD}.{os.getpid()}.part'
-        part.write_text(json.dumps(head, indent=1) + '\n', encoding='utf-8')
-        part.replace(folder / _HEAD)
+        write_json(folder / _HEAD, head)
     elif before != recording:
         raise DataError(
             f'{folder} holds {before}, asked for {recording}', 'Give another root', folder
@@ -161,13 +158,7 @@ def _record(path: Path, domain: str, seed: int, recording: Recording) -> None:
         'lidar_to_camera': camera.extrinsics,
     }
     arrays['pixels'] = arrays['pixels'].astype(np.float32)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        with part.open('wb') as stream:
-            np.savez(stream, **arrays)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(path, lambda stream: np.savez(stream, **arrays))
 
 
 def _kept(

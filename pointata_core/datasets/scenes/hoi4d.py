@@ -21,9 +21,10 @@ import numpy as np
 
 from pointata_core.datasets.errors import DataError, damaged, damaged_items, require_split
 from pointata_core.datasets.files.hdf5_files import Hdf5Rows, Shape, finite_points, labels_within
-from pointata_core.datasets.protocol import IGNORE, Clip, Description
+from pointata_core.datasets.protocol import Clip, Description
 from pointata_core.datasets.splits import held_out
 from pointata_core.errors import ConfigError
+from pointata_core.taxonomy import IGNORE
 
 ACTION_FILES = {
     'train': ('train1.h5', 'train2.h5', 'train3.h5', 'train4.h5'),

@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointata_core.datasets.errors import DataError, missing
-from pointata_core.datasets.protocol import IGNORE, Frame
+from pointata_core.datasets.protocol import Frame
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.scan_clips import CAUSAL_CLIPS, ScanClips
 from pointata_core.datasets.scenes.semantickitti import SemanticKittiSequence
 from pointata_core.errors import CloudFileError, ConfigError
 from pointata_core.taxonomy import (
+    IGNORE,
     SEGMENTATION_CLASSES,
     UNLABELLED,
     labels_from_semantickitti,

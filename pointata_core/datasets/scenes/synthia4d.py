@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointata_core.datasets.errors import DataError, damaged, damaged_items, missing, require_file
-from pointata_core.datasets.protocol import IGNORE, Clip, Description
+from pointata_core.datasets.protocol import Clip, Description
 from pointata_core.datasets.sampling import generator_for
 from pointata_core.errors import ConfigError
+from pointata_core.taxonomy import IGNORE
 
 CLASSES = (
     'building',

@@ -7,7 +7,6 @@ metres, every column a feature under its canonical name where drivers' names are
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from pointata_core.io.files.array_files import read_bin, read_npy, read_npz, wri
 from pointata_core.io.files.pcd_files import read_pcd, write_pcd
 from pointata_core.io.files.ply_files import read_ply, write_ply
 from pointata_core.io.messages.point_fields import canonical_columns, find_name
+from pointata_core.safe_files import write_atomically
 
 READABLE = ('.pcd', '.ply', '.bin', '.npy', '.npz')
 WRITABLE = ('.pcd', '.ply', '.npy')
@@ -109,12 +109,11 @@ def write_cloud(
                 'Give one value per point',
             )
         whole[name] = np.asarray(values)
-    partial = path.with_name(f'.{path.name}.partial')
+    if not path.parent.is_dir():
+        raise CloudFileError(f'{path}: cannot be written (no such folder)', 'Check the folder')
     try:
-        write(partial, whole)
-        os.replace(partial, path)
+        write_atomically(path, lambda stream: write(Path(stream.name), whole))
     except (ValueError, KeyError, OSError) as error:
-        partial.unlink(missing_ok=True)
         raise CloudFileError(f'{path}: cannot be written ({error})', 'Check the folder') from error
 
 

@@ -9,8 +9,6 @@ backbone = load_backbone('point_mae.safetensors').build()
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -35,6 +33,7 @@ from pointata_core.models.checkpoints.layouts import (
 )
 from pointata_core.models.point.backbone import Backbone
 from pointata_core.models.point.config import PRESETS, BackboneConfig, preset_config
+from pointata_core.safe_files import write_atomically
 
 FORMAT = 'pointata-backbone/1'
 HEAD_WIDTH = 64
@@ -166,7 +165,6 @@ def convert_checkpoint(
 
 def save_backbone(path: str | Path, converted: ConvertedBackbone) -> None:
     """Write a backbone as one safetensors file that carries its configuration; atomic."""
-    path = Path(path)
     header = {
         'format': FORMAT,
         'family': converted.family,
@@ -174,17 +172,7 @@ def save_backbone(path: str | Path, converted: ConvertedBackbone) -> None:
         'report': json.dumps(asdict(converted.report), sort_keys=True),
     }
     state = {name: tensor.contiguous() for name, tensor in converted.state_dict.items()}
-    data = safetensors.torch.save(state, metadata=header)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f'.{path.name}.', delete=False) as new:
-        try:
-            new.write(data)
-            new.flush()
-            os.fsync(new.fileno())
-            os.chmod(new.name, 0o644)
-            os.replace(new.name, path)
-        except BaseException:
-            os.unlink(new.name)
-            raise
+    write_atomically(Path(path), safetensors.torch.save(state, metadata=header))
 
 
 def load_backbone(path: str | Path) -> ConvertedBackbone:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointata_core.safe_files import write_atomically
 from pointata_core.shapes.rendering.cameras import Cameras
 from pointata_core.shapes.rendering.rendered_shape import RenderedShape
 from pointata_core.shapes.rendering.rendering import render
@@ -70,11 +70,5 @@ def write_png(path: str | Path, sheet: NDArray[np.uint8]) -> Path:
     from matplotlib.image import imsave  # slow to import
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        imsave(aside, sheet, format='png')
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_atomically(path, lambda stream: imsave(stream, sheet, format='png'))
     return path

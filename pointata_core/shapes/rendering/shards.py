@@ -9,7 +9,6 @@ Normals are kept in steps of 1/127, all else exactly.
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from pointata_core.errors import PointataError
+from pointata_core.safe_files import write_atomically
 from pointata_core.shapes.meshes.files import BrokenMesh, MeshError
 from pointata_core.shapes.rendering.cameras import Cameras, cameras_around
 from pointata_core.shapes.rendering.rendered_shape import RenderedShape, render_shape
@@ -148,14 +148,8 @@ def write_rendering_shard(
         )
     metadata = {'format': FORMAT, **identity, 'shapes': shapes, 'broken': broken}
     text = json.dumps(metadata, sort_keys=True).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        with aside.open('wb') as stream:
-            np.savez_compressed(stream, metadata=np.frombuffer(text, np.uint8), **arrays)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    arrays['metadata'] = np.frombuffer(text, np.uint8)
+    write_atomically(path, lambda stream: np.savez_compressed(stream, **arrays))
     return path
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pointata_core.datasets.protocol import IGNORE
 from pointata_core.errors import ConfigError
 from pointata_core.models.point.geometry import FrameGeometry
 from pointata_core.models.point.network_output import NetworkOutput
 from pointata_core.models.point.pointata import PointATA
+from pointata_core.taxonomy import IGNORE
 
 Map = Callable[[Tensor], Tensor]
 _BY_FRAME = ('prefix', 'auxiliary')

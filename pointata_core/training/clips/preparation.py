@@ -13,11 +13,12 @@ from typing import Literal
 
 import numpy as np
 
-from pointata_core.datasets.protocol import IGNORE, Clip
+from pointata_core.datasets.protocol import Clip
 from pointata_core.errors import ConfigError
 from pointata_core.inference.preparation import FramePreparer
 from pointata_core.models.point.config import GeometryConfig
 from pointata_core.models.point.geometry import frame_geometry
+from pointata_core.taxonomy import IGNORE
 
 Task = Literal['clip', 'frames', 'points']
 """What is learned: the action of a clip, the action of every frame, the class of every point."""

@@ -15,9 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pointata_core.models.camera.camera_lidar import CameraLidarOutput
+from pointata_core.taxonomy import IGNORE
 from pointata_core.training.domain.published import PseudoLabelMode
-
-IGNORE = -100
 
 
 class SensorTerms(NamedTuple):

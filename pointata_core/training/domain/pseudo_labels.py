@@ -22,7 +22,7 @@ from torch import Tensor
 from pointata_core.errors import PointataError
 from pointata_core.models.camera.camera_lidar import CameraLidarOutput
 from pointata_core.safe_files import write_json
-from pointata_core.training.domain.losses import IGNORE
+from pointata_core.taxonomy import IGNORE
 
 CEILING = 0.9
 INDEX = 'pseudo_labels.json'

@@ -53,6 +53,7 @@ class PretrainingConfig(RunOptions):
         held_back: Every so many-th shape is kept for validation.
     """
 
+    precision: Literal['auto', '32', 'bf16'] = '32'
     encoder: Literal['transformer', 'dgcnn'] = 'transformer'
     preset: str = 'tiny'
     tokens: int = 64

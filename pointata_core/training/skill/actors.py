@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pointata_core.datasets.protocol import IGNORE
 from pointata_core.models.point.pointata import PointATA
+from pointata_core.taxonomy import IGNORE
 from pointata_core.training.clips.augmentation import rotations
 from pointata_core.training.clips.clip_batch import collate, frame_of, predict
 from pointata_core.training.clips.clip_store import ClipStore, Progress

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pointata_core.datasets.protocol import IGNORE
 from pointata_core.models.point.heads.two_stream_head import TwoStreamHead
 from pointata_core.models.point.network_output import NetworkOutput
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.models.point.token_features import displacement_width
+from pointata_core.taxonomy import IGNORE
 from pointata_core.training.clips.augmentation import Axis, StepAugmentation, augment_step
 from pointata_core.training.clips.clip_batch import ClipBatch, predict, with_auxiliary
 from pointata_core.training.clips.clip_store import Pair
