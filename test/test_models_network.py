@@ -17,6 +17,7 @@ from pointata_core.models.point.config import (
     NetworkConfig,
     preset_config,
 )
+from pointata_core.models.point.frame_passes import patches_before, run_blocks
 from pointata_core.models.point.geometry import frame_geometry
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.ops import gather
@@ -187,7 +188,7 @@ def test_at_initialisation_the_stream_is_the_frozen_backbone():
         expected = network.backbone(patches, geometry.centres, geometry.token_mask)
         tokens = network.embed(clip[:, t], None, geometry, None)
         state = network.initial_state()
-        taps = network._run_blocks(tokens, geometry, lambda block, z: [torch.randn_like(z)] * 2)
+        taps = run_blocks(network, tokens, geometry, lambda block, z: [torch.randn_like(z)] * 2)
         torch.testing.assert_close(taps[-1], expected)
         assert state.nbytes > 0
 
@@ -215,7 +216,7 @@ def test_two_frame_embedder_on_a_static_scene_is_the_single_frame_one():
     alone = network.embed(clip[:, 0], None, geometry, None)
     mask = torch.ones(1, 40, dtype=torch.bool)
     merged = network.embed(
-        clip[:, 1], None, geometry, network._previous(geometry, clip[:, 0], None, mask)
+        clip[:, 1], None, geometry, patches_before(network, geometry, clip[:, 0], None, mask)
     )
     torch.testing.assert_close(alone, merged)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from point_clouds import DEVICES, batch_of, clouds
 
-from pointata_core.ops import farthest_point_sample, random_sample
+from pointata_core.ops import farthest_point_sample
 from pointata_core.ops._checks import squared_distance
 from pointata_core.ops._exact import exact_mean
 from pointata_core.ops.sampling import _sample_with_torch
@@ -155,27 +155,3 @@ def test_exact_mean_does_not_depend_on_order_or_padding():
     mask = torch.zeros(1, 1500, dtype=torch.bool)
     mask[0, where] = True
     assert torch.equal(exact_mean(padded, mask), mean)
-
-
-@given(st.integers(0, 200), st.integers(0, 200), st.integers(-(2**40), 2**40))
-def test_random_sample_is_distinct_and_repeatable(available, count, seed):
-    drawn = random_sample(available, count, seed)
-    real = drawn[drawn >= 0].tolist()
-    assert drawn.shape == (count,) and drawn.dtype == torch.int64
-    assert len(set(real)) == len(real) == min(available, count)
-    assert all(i < available for i in real)
-    assert drawn[len(real) :].tolist() == [-1] * (count - len(real))
-    assert torch.equal(drawn, random_sample(available, count, seed))
-
-
-def test_random_sample_is_uniform_and_depends_on_the_seed():
-    hits = torch.zeros(20)
-    for seed in range(2000):
-        hits[random_sample(20, 5, seed)] += 1
-    # 500 expected hits each, standard deviation 19: five of them is a bound chance never crosses.
-    assert (hits - 500).abs().max() < 97
-
-
-def test_random_sample_refuses_negative_counts():
-    with pytest.raises(ValueError, match='at least 0'):
-        random_sample(-1, 2, 0)

@@ -10,7 +10,7 @@ from pointata_core.ops._checks import squared_distance
 from pointata_core.ops.grouping import gather
 from pointata_core.ops.interpolation import Interpolation, interpolate, interpolation_weights
 from pointata_core.ops.neighbours import Neighbours, knn, nearest_within
-from pointata_core.ops.sampling import farthest_point_sample, random_sample
+from pointata_core.ops.sampling import farthest_point_sample
 from pointata_core.ops.segments import segment_reduce
 from pointata_core.ops.voxels import VoxelGrid, count_voxels, voxel_grid
 
@@ -25,7 +25,6 @@ __all__ = [
     'interpolation_weights',
     'knn',
     'nearest_within',
-    'random_sample',
     'segment_reduce',
     'squared_distance',
     'voxel_grid',

@@ -105,24 +105,3 @@ def _sample_cloud(cloud: np.ndarray, start_score: np.ndarray, picked: np.ndarray
         np.add(distance2, offset_z, out=distance2)
         np.minimum(closest, distance2, out=closest)
         chosen = closest.argmax()
-
-
-def random_sample(count_available: int, count: int, seed: int) -> Tensor:
-    """Draw distinct indices uniformly, reproducibly.
-
-    Args:
-        count_available: Size of the population, at least 0.
-        count: Number of slots, at least 0.
-        seed: Any integer; the same seed gives the same draw on every machine with this torch.
-
-    Returns:
-        ``(count,)`` int64 on the CPU, in random order; slots past ``count_available`` are -1.
-
-    Raises:
-        ValueError: A count is negative.
-    """
-    if count_available < 0 or count < 0:
-        raise ValueError(f'counts must be at least 0, found {count_available} and {count}')
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randperm(count_available, generator=generator)[:count]
-    return torch.nn.functional.pad(drawn, (0, count - drawn.numel()), value=-1)

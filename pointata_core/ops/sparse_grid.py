@@ -9,10 +9,11 @@ are found by binary search in sorted integer keys: no hash table, nothing to com
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -103,7 +104,7 @@ class SparseGrid:
             ('strided', kernel, stride, padding), lambda: _strided(self, kernel, stride, padding)
         )
 
-    def _once(self, name: tuple, make):
+    def _once(self, name: tuple, make: Callable[[], Any]) -> Any:
         if name not in self._made:
             self._made[name] = make()
         return self._made[name]
@@ -136,7 +137,7 @@ def sparse_grid(coordinates: Tensor, extent: tuple[int, int, int]) -> tuple[Spar
             f'coordinates must lie in [0, {tuple(extent)}) and batches in [0, {int(limit[3])}); '
             'drop points outside of the grid first'
         )
-    return _occupied(coordinates, tuple(extent))
+    return _occupied(coordinates, extent)
 
 
 def average_by_voxel(features: Tensor, voxel_of_point: Tensor, voxels: int) -> Tensor:
@@ -205,7 +206,8 @@ def _submanifold(grid: SparseGrid, kernel: int) -> Rulebook:
 def _strided(
     grid: SparseGrid, kernel: int, stride: int, padding: int
 ) -> tuple[SparseGrid, Rulebook]:
-    extent = tuple((size + 2 * padding - kernel) // stride + 1 for size in grid.extent)
+    x, y, z = ((size + 2 * padding - kernel) // stride + 1 for size in grid.extent)
+    extent = (x, y, z)
     if kernel < 1 or stride < 1 or padding < 0 or min(extent) < 1:
         raise ValueError(
             f'kernel {kernel}, stride {stride} and padding {padding} leave nothing of {grid.extent}'

@@ -90,7 +90,7 @@ def count_voxels(coordinates: Tensor, size: float | Tensor) -> int:
     coordinates = coordinates.detach()
     voxels, low, high = _cut(coordinates, _checked_edge(size, coordinates))
     strides, keys = _key_strides(low.tolist(), high.tolist())
-    if keys > _KEYS_PER_POINT_TO_COUNT * len(coordinates):
+    if strides is None or keys > _KEYS_PER_POINT_TO_COUNT * len(coordinates):
         return _rank_cells(voxels, low, high)[1].size
     occupied = np.zeros(keys, dtype=bool)
     occupied[_keys(voxels, low, strides)] = True
@@ -126,14 +126,13 @@ def _grid_with_torch(points: Tensor, coordinates: Tensor, edge: Tensor) -> Voxel
 
 
 def _grid_with_numpy(points: Tensor, coordinates: Tensor, edge: Tensor) -> VoxelGrid:
-    points = points.numpy()
     extremes = torch.tensor([float(points.min()), float(points.max())], dtype=torch.float64)
     require_finite(extremes, 'points')
     voxels, low, high = _cut(coordinates, edge)
     rank, counts = _rank_cells(voxels, low, high)
     scale = grid_scale(extremes.abs().amax(), torch.tensor(counts.max())).item()
     work = voxels  # its memory: the numbers of the voxels are not needed any more
-    np.copyto(work, points.T)
+    np.copyto(work, points.numpy().T)
     work *= scale
     np.rint(work, out=work)
     centroids = np.empty((counts.size, 3), dtype=np.float32)
@@ -168,7 +167,7 @@ def _rank_cells(
         high: ``(3,)`` largest of each axis.
     """
     strides, keys = _key_strides(low.tolist(), high.tolist())
-    if keys <= _KEYS_PER_POINT_TO_RANK * voxels.shape[1]:
+    if strides is not None and keys <= _KEYS_PER_POINT_TO_RANK * voxels.shape[1]:
         key = _keys(voxels, low, strides)
         occupied = np.zeros(keys, dtype=bool)
         occupied[key] = True

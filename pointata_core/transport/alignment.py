@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from pointata_core.errors import ConfigError
@@ -47,11 +48,12 @@ class PerClass:
         """
         target = LabelledSet.checked(features, labels, 'target')
         labels = labels.to(features.device)
-        return sum(
+        losses = [
             self._share(label, labels)
             * self.loss(features[labels == label], labels[labels == label])
             for label in target.classes.tolist()
-        )
+        ]
+        return torch.stack(losses).sum()
 
     def _share(self, label: int, labels: Tensor) -> float:
         if self.shares is None:

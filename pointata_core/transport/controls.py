@@ -118,4 +118,7 @@ class MmdLoss(_UnlabelledLoss):
 
     def _kernel(self, first: Tensor, second: Tensor) -> Tensor:
         distances = squared_distances(first, second)
-        return sum((-distances / b).exp() for b in self.bandwidths) / len(self.bandwidths)
+        total = torch.zeros_like(distances)
+        for bandwidth in self.bandwidths:
+            total = total + (-distances / bandwidth).exp()
+        return total / len(self.bandwidths)

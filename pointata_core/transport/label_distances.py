@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -27,10 +27,10 @@ from pointata_core.transport.sinkhorn import (
 
 
 class ClassStatistics(Protocol):
-    """What is known of the classes of one set, computed once per set."""
+    """Statistics of the classes of one set, computed once per set."""
 
-    def distances(self, other: ClassStatistics) -> Tensor:
-        """Squared distances (C, C') to the classes of another set, or of this one."""
+    def distances(self, other: Any) -> Tensor:
+        """Squared distances (C, C') to the classes of a set with statistics of this kind."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ from pointata_core.transport.label_distances import (
 )
 from pointata_core.transport.labelled import (
     LabelledSet,
+    TransportError,
     check_features,
     full_precision,
     squared_distances,
@@ -253,6 +254,11 @@ class OtddLoss:
         value, residuals, own = cross.value, [cross.residual, self._self_residual], 0.0
         gradient = _pull(cross.plan, self.source.features, points)
         if self.config.debiased:
+            if blocks.target is None:
+                raise TransportError(
+                    'label_blocks lack the distances between the classes of the target',
+                    'Make them with OtddLoss.label_blocks of a debiased loss',
+                )
             cost = self._cost(target, target, blocks.target)
             solved = transport_to_itself(
                 cost[None], _equal(target), self.config, 'target with itself'
@@ -282,13 +288,13 @@ class _WithGradient(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, features: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
+    def forward(ctx: Any, features: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
         ctx.save_for_backward(gradient)
         return value.clone()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, outer: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         return outer * gradient, None, None
 

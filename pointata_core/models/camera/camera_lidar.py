@@ -48,8 +48,8 @@ class CameraLidarBatch:
 
     def __post_init__(self) -> None:
         points = sum(len(rows) for rows in self.pixels)
-        per_point = ('labels', 'image_pseudo_labels', 'cloud_pseudo_labels')
-        per_point += ('coordinates', 'features') if self.selected is None else ('selected',)
+        per_point = ['labels', 'image_pseudo_labels', 'cloud_pseudo_labels']
+        per_point += ['coordinates', 'features'] if self.selected is None else ['selected']
         for name in per_point:
             rows = getattr(self, name)
             if rows is not None and len(rows) != points:
@@ -91,7 +91,10 @@ class CameraLidarOutput:
     def rows(self, chosen: Tensor) -> CameraLidarOutput:
         """The answers on some of the points: numbers of points, or ``(N,)`` bool."""
         return CameraLidarOutput(
-            **{name: None if v is None else v[chosen] for name, v in vars(self).items()}
+            None if self.image is None else self.image[chosen],
+            None if self.image_mimic is None else self.image_mimic[chosen],
+            self.cloud[chosen],
+            self.cloud_mimic[chosen],
         )
 
     @property
@@ -121,7 +124,7 @@ class ImageHeads(nn.Module):
     def forward(self, pixels: Tensor, fused: Tensor | None) -> tuple[Tensor, Tensor]:
         """``(N, channels)`` and ``(N, fused)`` to main and mimic scores ``(N, K)``."""
         joined = pixels
-        if self.project is not None:
+        if self.project is not None and self.join is not None and fused is not None:
             joined = self.join(torch.cat([pixels, torch.relu(self.project(fused))], dim=1))
         return self.main(joined), self.mimic(pixels)
 
@@ -167,7 +170,7 @@ class CameraLidarNetwork(nn.Module):
         self.cloud_net = SparseUNet(in_channels, planes, grid, backend)
         pixel, point = self.image_net.out_channels, self.cloud_net.out_channels
         self.fusion = FusionModule(pixel, point, attention_scope) if fusion else None
-        fused = self.fusion.out_channels if fusion else 0
+        fused = self.fusion.out_channels if self.fusion is not None else 0
         self.image_heads = ImageHeads(pixel, fused, classes)
         self.cloud_main = nn.Linear(point, classes)
         self.cloud_mimic = nn.Linear(point, classes)

@@ -218,7 +218,7 @@ def _checked_family(
             f'(such as {next(iter(weights))}), expected Point-MAE, Point-BERT or ReCon',
             'Convert a checkpoint of one of these families',
         )
-    if family not in ('auto', found):
+    if family != 'auto' and family != found:
         raise CheckpointError(
             f'{path}: found a {LAYOUTS[found].title} checkpoint, expected {LAYOUTS[family].title}',
             f'Convert it as {found}, or leave the family to be recognised',

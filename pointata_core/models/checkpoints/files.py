@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class _Ignored:
         pass
 
 
-_IGNORED_GLOBALS = [
+_IGNORED_GLOBALS: list[Callable | tuple[Callable, str]] = [
     (_Ignored, name)
     for name in (
         'numpy.core.multiarray.scalar',

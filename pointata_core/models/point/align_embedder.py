@@ -8,12 +8,29 @@ initialises its embedder the same way).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from pointata_core.models.point.backbone import Backbone
 from pointata_core.models.point.patch_encoder import PatchEncoder
 from pointata_core.ops import gather
+
+
+@dataclass(frozen=True, eq=False)
+class EarlierFrame:
+    """The points of the frame before that belong to each patch.
+
+    Attributes:
+        points: ``(F, N, 3)`` in this frame's coordinates.
+        features: ``(F, N, C)`` or ``None``.
+        index: ``(F, G, K)`` into these points; -1 for none.
+    """
+
+    points: Tensor
+    features: Tensor | None
+    index: Tensor
 
 
 class AlignEmbedder(nn.Module):
@@ -77,7 +94,7 @@ class AlignEmbedder(nn.Module):
         features: Tensor | None,
         centres: Tensor,
         patch_index: Tensor,
-        previous: tuple[Tensor, Tensor | None, Tensor] | None = None,
+        previous: EarlierFrame | None = None,
     ) -> Tensor:
         """Embed every patch.
 
@@ -86,15 +103,17 @@ class AlignEmbedder(nn.Module):
             features: ``(F, N, C)`` or ``None``.
             centres: ``(F, G, 3)``.
             patch_index: ``(F, G, K)`` into the points; ``-1`` in a patch repeats its first point.
-            previous: Points, features and patch index of the frame before, for a timed embedder.
+            previous: Of the frame before, for a timed embedder.
 
         Returns:
             ``(F, G, D)`` tokens; those of slots without points are meaningless and masked later.
         """
         patches = self._patches(points, features, centres, patch_index, 0.0)
         if previous is not None:
-            before = self._patches(previous[0], previous[1], centres, previous[2], -1.0)
-            missing = (previous[2][..., :1] < 0).unsqueeze(-1)
+            before = self._patches(
+                previous.points, previous.features, centres, previous.index, -1.0
+            )
+            missing = (previous.index[..., :1] < 0).unsqueeze(-1)
             patches = torch.cat([patches, torch.where(missing, patches, before)], dim=2)
         frames, tokens = patches.shape[:2]
         encoded = self.reduce(self.patch_encoder(patches.flatten(0, 1)))

@@ -35,8 +35,8 @@ class Attention(nn.Module):
         if q.requires_grad and q.dtype == torch.bfloat16 and q.device.type == 'cpu':
             # There, going back through it takes twice as long as in float32.
             with torch.autocast('cpu', enabled=False):
-                wide = (part.float() for part in (q, k, v))
-                y = F.scaled_dot_product_attention(*wide, attn_mask=mask).to(q.dtype)
+                q32, k32, v32 = q.float(), k.float(), v.float()
+                y = F.scaled_dot_product_attention(q32, k32, v32, attn_mask=mask).to(q.dtype)
         else:
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.proj(y.transpose(1, 2).reshape(frames, slots, width))

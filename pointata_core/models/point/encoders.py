@@ -7,7 +7,8 @@ and for DGCNN, which has a feature at every point.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,8 @@ from pointata_core.models.point.backbone import Backbone
 from pointata_core.ops import farthest_point_sample, gather, knn
 
 
-class PointFeatures(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class PointFeatures:
     """Features of B clouds.
 
     Attributes:
@@ -42,7 +44,8 @@ class PointEncoder(Protocol):
         """Encode clouds ``(B, N, 3)`` inside the unit sphere."""
 
 
-class Patches(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Patches:
     """How B clouds fall into patches.
 
     Attributes:

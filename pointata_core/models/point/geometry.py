@@ -7,6 +7,7 @@ frame comes alone (a stream) or in a clip. That is half of why streaming is exac
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
@@ -66,7 +67,7 @@ class FrameGeometry(TokenGeometry):
         """Weights from tokens to points."""
         return Interpolation(self.interpolation_index, self.interpolation_weight)
 
-    def map(self, function) -> FrameGeometry:
+    def map(self, function: Callable[[Tensor], Tensor]) -> FrameGeometry:
         """Apply ``function`` to every tensor."""
         return FrameGeometry(**{f.name: function(getattr(self, f.name)) for f in fields(self)})
 

@@ -113,7 +113,7 @@ class NetworkParts(nn.Module):
         ``align``: the align embedder. ``adapt``: adapters, context encoder, auxiliary, the skill's
         class token and heads. ``probe``: heads only. ``full``: everything, the backbone included.
         """
-        groups = {
+        groups: dict[str, list[nn.Module | None]] = {
             'align': [self.embedder],
             'adapt': [self.adapters, self.context, self.auxiliary, *self._heads()],
             'probe': self._heads(),

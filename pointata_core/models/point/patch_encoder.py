@@ -54,6 +54,7 @@ class PatchEncoder(nn.Module):
 
 def _folded(linear: nn.Linear, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     """Merge an evaluating BatchNorm into the linear layer before it."""
+    assert norm.running_mean is not None and norm.running_var is not None
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     bias = (linear.bias - norm.running_mean) * scale + norm.bias
     return linear.weight * scale.unsqueeze(1), bias

@@ -129,9 +129,10 @@ def clip_displacements(
     """
     if mask is None:
         mask = torch.ones(points.shape[:3], dtype=torch.bool, device=points.device)
-    found, since = {}, motion
+    found: dict[int, Tensor] = {}
+    since = motion
     for lag in range(1, max(lags) + 1):
-        if lag > 1 and motion is not None:
+        if lag > 1 and motion is not None and since is not None:
             since = motion @ shift_frames(since.flatten(2), 1).view_as(motion)
         if lag in lags:
             before = moved_points(shift_frames(points, lag), since).flatten(0, 1)

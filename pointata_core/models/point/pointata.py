@@ -14,7 +14,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pointata_core.models.point.frame_network import FrameNetwork, token_positions
+from pointata_core.models.point.align_embedder import EarlierFrame
+from pointata_core.models.point.frame_passes import (
+    describe_frames,
+    patches_before,
+    run_blocks,
+    segment,
+    token_positions,
+)
 from pointata_core.models.point.geometry import (
     FrameGeometry,
     TokenGeometry,
@@ -24,6 +31,7 @@ from pointata_core.models.point.geometry import (
 from pointata_core.models.point.heads.segmentation_head import DescribedPoints
 from pointata_core.models.point.heads.two_stream_head import TwoStreamHead
 from pointata_core.models.point.network_output import EncodedFrame, NetworkOutput
+from pointata_core.models.point.network_parts import NetworkParts
 from pointata_core.models.point.patch_motion import moved_points
 from pointata_core.models.point.stream_state import (
     ReadoutMemory,
@@ -43,8 +51,8 @@ from pointata_core.models.point.tubes import (
 )
 
 
-class PointATA(FrameNetwork):
-    """The frames, connected.
+class PointATA(NetworkParts):
+    """The network: its parts, run on clips or on streams of frames.
 
     Args:
         config: Sizes, classes and geometry.
@@ -54,7 +62,7 @@ class PointATA(FrameNetwork):
 
     @property
     def receptive_field(self) -> int:
-        """Frames that an answer can depend on, the newest included.
+        """Frames that a prediction can depend on, the newest included.
 
         Each block looks ``k - 1`` frames back; the segmentation's field is that of the blocks, the
         action head's readout comes on top, and points of earlier frames where they are looked at.
@@ -62,7 +70,7 @@ class PointATA(FrameNetwork):
         config = self.config
         blocks = len(self.adapters) * (config.adapter_kernel - 1)
         if isinstance(self.action_head, TwoStreamHead):
-            blocks = max(blocks, 1)  # the way along a tube
+            blocks = max(blocks, 1)  # the step along a tube
         readout = self.action_head.receptive_field - 1 if self.action_head else 0
         return 1 + blocks + readout + config.frames_kept
 
@@ -72,6 +80,24 @@ class PointATA(FrameNetwork):
         head = self.action_head
         readout = (head.receptive_field - 1, head.descriptor_width) if head else (0, 0)
         return empty_state(self.config, readout, batch, weight.device, weight.dtype)
+
+    def embed(
+        self,
+        points: Tensor,
+        features: Tensor | None,
+        geometry: TokenGeometry,
+        previous: EarlierFrame | None = None,
+    ) -> Tensor:
+        """Patch tokens ``(F, G, D)`` of single frames, zero in empty slots.
+
+        Args:
+            points: ``(F, N, 3)`` normalised.
+            features: ``(F, N, C)`` or ``None``.
+            geometry: Of these frames.
+            previous: The frames before, for a two-frame embedder.
+        """
+        tokens = self.embedder(points, features, geometry.centres, geometry.patch_index, previous)
+        return tokens * geometry.token_mask.unsqueeze(-1)
 
     # ------------------------------------------------------------------ whole clips
 
@@ -103,29 +129,30 @@ class PointATA(FrameNetwork):
             Logits for every frame.
         """
         batch, frames = points.shape[:2]
-        flat, flat_features, flat_mask = _fold(points), _fold(features), _fold(mask)
+        flat, flat_features, flat_mask = points.flatten(0, 1), _fold(features), _fold(mask)
         if geometry is None:
             geometry = frame_geometry(flat, flat_mask, self.config.geometry)
-        tokens = None
         if prefix is None:
-            tokens = self._embed_clips(points, features, mask, motion, geometry)
+            patches = self._embed_clips(points, features, mask, motion, geometry)
+        else:
+            patches = prefix[:, 1:]
         parents = self._clip_parents(geometry, motion, batch, frames)
         chain = clip_ancestors(parents, self.config.adapter_kernel - 1)
 
         def past(block: int, latents: Tensor) -> list[Tensor]:
             clip = latents.unflatten(0, (batch, frames))
-            return [follow(_fold(shift_frames(clip, j + 1)), a) for j, a in enumerate(chain)]
+            return [follow(shift_frames(clip, j + 1).flatten(0, 1), a) for j, a in enumerate(chain)]
 
         if auxiliary is None:
             auxiliary = self.clip_auxiliary(points, features, mask, motion, geometry)
-        taps = self._run_blocks(tokens, geometry, past, prefix, auxiliary)
-        logits, actor = self._segment(
-            flat, flat_features, flat_mask, geometry, taps, auxiliary=auxiliary
+        taps = run_blocks(self, patches, geometry, past, prefix, auxiliary)
+        logits, actor = segment(
+            self, flat, flat_features, flat_mask, geometry, taps, auxiliary=auxiliary
         )
         steps = self._clip_steps(geometry, motion, parents) if auxiliary is None else auxiliary
-        descriptors = self._describe(taps, geometry, actor, steps)
+        descriptors = describe_frames(self, taps, geometry, actor, steps)
         action = None
-        if descriptors is not None:
+        if descriptors is not None and self.action_head is not None:
             action = self.action_head(
                 descriptors.unflatten(0, (batch, frames)),
                 geometry.token_mask.any(dim=1).view(batch, frames),
@@ -149,7 +176,7 @@ class PointATA(FrameNetwork):
             ``(B * T, 1 + G, D)``: class token and tokens where the adapted blocks begin.
         """
         if geometry is None:
-            geometry = frame_geometry(_fold(points), _fold(mask), self.config.geometry)
+            geometry = frame_geometry(points.flatten(0, 1), _fold(mask), self.config.geometry)
         tokens = self._embed_clips(points, features, mask, motion, geometry)
         x, position = self.backbone.with_class(tokens, geometry.centres)
         attention_mask = self.backbone.attention_mask(geometry.token_mask)
@@ -166,10 +193,11 @@ class PointATA(FrameNetwork):
         motion: Tensor | None,
         geometry: FrameGeometry,
     ) -> Tensor | None:
-        """What is known of the tokens beside their patches; arguments as :meth:`forward`.
+        """Auxiliary features of the tokens; arguments as :meth:`forward`.
 
         Returns:
-            ``(B * T, G, C)``: ways of the patches, then fields; ``None`` without either.
+            ``(B * T, G, C)``: displacements of the patches, then sensor fields; ``None`` without
+            either.
         """
         fields = _fold(features)
         return clip_auxiliary(self.config, points, fields, mask, motion, geometry)
@@ -188,8 +216,10 @@ class PointATA(FrameNetwork):
             before_mask = shift_frames(present if mask is None else mask, 1, False)
             before = moved_points(shift_frames(points, 1), motion)
             before_features = None if features is None else _fold(shift_frames(features, 1))
-            previous = self._previous(geometry, _fold(before), before_features, _fold(before_mask))
-        return self.embed(_fold(points), _fold(features), geometry, previous)
+            previous = patches_before(
+                self, geometry, before.flatten(0, 1), before_features, before_mask.flatten(0, 1)
+            )
+        return self.embed(points.flatten(0, 1), _fold(features), geometry, previous)
 
     def _clip_parents(
         self, geometry: FrameGeometry, motion: Tensor | None, batch: int, frames: int
@@ -199,10 +229,10 @@ class PointATA(FrameNetwork):
         mask = clip.token_mask
         before_mask = shift_frames(mask, 1, False)
         parents = tube_parents(
-            _fold(clip.centres),
-            _fold(mask),
-            _fold(before),
-            _fold(before_mask),
+            clip.centres.flatten(0, 1),
+            mask.flatten(0, 1),
+            before.flatten(0, 1),
+            before_mask.flatten(0, 1),
             self.config.geometry.tube_radius,
         )
         present, present_before = mask.any(-1), before_mask.any(-1)
@@ -214,7 +244,7 @@ class PointATA(FrameNetwork):
     ) -> Tensor:
         centres = geometry.unfold(len(parents)).centres
         before = moved_points(shift_frames(centres, 1), motion)
-        return tube_steps(geometry.centres, _fold(before), _fold(parents))
+        return tube_steps(geometry.centres, before.flatten(0, 1), parents.flatten(0, 1))
 
     def predict_from_positions(
         self,
@@ -223,20 +253,22 @@ class PointATA(FrameNetwork):
         motion: Tensor | None = None,
         auxiliary: Tensor | None = None,
     ) -> Tensor:
-        """Answer whole clips by the head's stream of positions alone; no token is computed.
+        """Predict whole clips by the head's token-position stream alone; no token is computed.
 
         Args:
             geometry: Of the ``B * T`` frames.
             batch: B.
             motion: See :meth:`forward`.
-            auxiliary: From :meth:`clip_auxiliary`, which a network with auxiliary needs.
+            auxiliary: From :meth:`clip_auxiliary`, for a network with auxiliary features.
 
         Returns:
             Action logits ``(B, T, classes)``.
 
         Raises:
-            AttributeError: The head has no such stream.
+            TypeError: The head has no such stream.
         """
+        if not isinstance(self.action_head, TwoStreamHead):
+            raise TypeError('the action head has no token-position stream')
         mask = geometry.token_mask
         frames = len(mask) // batch
         if auxiliary is None:
@@ -281,22 +313,22 @@ class PointATA(FrameNetwork):
     ) -> tuple[EncodedFrame, StreamState]:
         """Take one frame of B streams through the blocks.
 
-        The next frame needs nothing of this one but the state that this gives, so that another
-        thread may answer this frame meanwhile.
+        The next frame needs only the returned state, so the heads of this frame may run on another
+        thread meanwhile.
 
         Args:
             points: ``(B, N, 3)`` normalised.
-            state: What the streams remember; not modified.
+            state: Of the streams before this frame; not modified.
             features: ``(B, N, C)`` or ``None``.
             mask: ``(B, N)`` or ``None``.
             motion: ``(B, 4, 4)`` taking the frame before into this one; ``None`` at rest.
-            geometry: Of these frames, when computed before; that of the tokens is enough beside
-                what :meth:`answer_step` is told, or without a segmentation head.
+            geometry: Of these frames, when computed before; that of the tokens is enough where
+                :meth:`answer_step` is given ``described``, or without a segmentation head.
             tokens: What :meth:`embed` gives for these frames, when computed before; a two-frame
                 embedder needs the state for that.
 
         Returns:
-            The frame for the heads, and the state after it but for the readout's memory.
+            The frame for the heads, and the state after it without the readout's new memory.
         """
         if geometry is None:
             geometry = frame_geometry(points, mask, self.config.geometry)
@@ -304,7 +336,7 @@ class PointATA(FrameNetwork):
             previous = None
             if self.config.embedder_frames > 1 and state.points.shape[1]:
                 before = moved_points(state.points, motion)
-                previous = self._previous(geometry, before, state.features, state.point_mask)
+                previous = patches_before(self, geometry, before, state.features, state.point_mask)
             tokens = self.embed(points, features, geometry, previous)
         token_mask = geometry.token_mask
         before = moved_points(state.centres, motion)
@@ -332,7 +364,7 @@ class PointATA(FrameNetwork):
         auxiliary, state = step_auxiliary(
             self.config, points, features, mask, motion, geometry, state
         )
-        taps = self._run_blocks(tokens, geometry, past, auxiliary=auxiliary)
+        taps = run_blocks(self, tokens, geometry, past, auxiliary=auxiliary)
         steps = tube_steps(geometry.centres, before, parents) if auxiliary is None else auxiliary
         state = replace(
             state,
@@ -351,23 +383,23 @@ class PointATA(FrameNetwork):
         memory: ReadoutMemory,
         described: Callable[[], DescribedPoints] | None = None,
     ) -> tuple[NetworkOutput, ReadoutMemory]:
-        """Let the heads answer a frame.
+        """Run the heads on a frame.
 
         Args:
             encoded: The frame.
-            memory: What the action head remembers of the frames before it; not modified.
-            described: Called for what the segmentation head's ``describe`` says of these frames:
-                another thread may be at it.
+            memory: The action head's memory of the frames before it; not modified.
+            described: Called for the result of the segmentation head's ``describe``, where
+                another thread computes it.
 
         Returns:
             Logits of the frame, and the memory after it.
         """
         frame = encoded
-        logits, actor = self._segment(
-            frame.points, frame.features, frame.mask, frame.geometry, frame.taps, described,
+        logits, actor = segment(
+            self, frame.points, frame.features, frame.mask, frame.geometry, frame.taps, described,
             frame.steps,
         )  # fmt: skip
-        descriptor = self._describe(frame.taps, frame.geometry, actor, frame.steps)
+        descriptor = describe_frames(self, frame.taps, frame.geometry, actor, frame.steps)
         present = frame.geometry.token_mask.any(dim=1)
         action, memory = self._read_out(descriptor, present, memory)
         return NetworkOutput(logits, action), memory
@@ -375,7 +407,7 @@ class PointATA(FrameNetwork):
     def _read_out(
         self, descriptor: Tensor | None, present: Tensor, memory: ReadoutMemory
     ) -> tuple[Tensor | None, ReadoutMemory]:
-        if descriptor is None:
+        if descriptor is None or self.action_head is None:
             return None, memory
         seen = torch.cat([memory.descriptors, descriptor.unsqueeze(1)], dim=1)
         mask = torch.cat([memory.mask, present.unsqueeze(1)], dim=1)
@@ -383,5 +415,5 @@ class PointATA(FrameNetwork):
 
 
 def _fold(values: Tensor | None) -> Tensor | None:
-    """Turn ``(B, T, ...)`` into ``(B*T, ...)``."""
+    """Turn ``(B, T, ...)`` into ``(B*T, ...)``, where there is something."""
     return None if values is None else values.flatten(0, 1)

@@ -102,6 +102,8 @@ def _with_fields(
 ) -> Tensor | None:
     if not config.token_fields:
         return displacements
+    if features is None:
+        raise ValueError('token_fields is on, but no features are given')
     fields = gather(features, geometry.centre_index)
     return fields if displacements is None else torch.cat([displacements, fields], dim=-1)
 

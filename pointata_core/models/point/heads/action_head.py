@@ -127,6 +127,7 @@ class ActionHead(nn.Module):
         mean = running_mean(x, present, self.frames)
         y = x
         for layer in self.convolutions:
+            assert isinstance(layer, nn.Conv1d)
             # Masking after every layer makes "no frame" and "before the first frame" the same.
             y = (y + F.gelu(_convolve_causally(layer, y))) * present
         parts = [x, mean, y]
@@ -146,6 +147,7 @@ def _convolve_causally(layer: nn.Conv1d, x: Tensor) -> Tensor:
     padded = F.pad(x, ((taps - 1) * dilation, 0))
     columns = torch.cat([padded[..., i * dilation :][..., :frames] for i in range(taps)], dim=1)
     weight = layer.weight.transpose(1, 2).flatten(1)
+    assert layer.bias is not None
     return weight @ columns + layer.bias.unsqueeze(1)
 
 
