@@ -70,7 +70,7 @@ settings_file.write_text(
     yaml.safe_dump(
         {
             'name': 'gestures',
-            'task': 'clip',
+            'tasks': ['clip'],
             'data': {
                 'name': 'radhar',
                 'sampling': {'window': 'uniform', 'frames': 8, 'pick': 'middle'},
@@ -111,12 +111,12 @@ settings = pta.read_settings(
 # %% [markdown]
 # ## 3. Train
 #
-# `run_train` prepares the clips, aligns the embedder (stage 1), trains adapters and head (stage
-# 2), scores the validation split and leaves a bundle. The same call continues an interrupted run.
+# `run_train` prepares the clips, aligns the embedder, trains adapters and head,
+# scores the validation split and leaves a bundle. The same call continues an interrupted run.
 
 # %%
 result = pta.run_train(settings)
-score = result.adapt.score
+score = result.score
 print(f'{score.right} of {score.total} held-out recordings right')
 print(f'OTDD before {result.align.before.otdd:.2f}, after {result.align.after.otdd:.2f}')
 
@@ -144,7 +144,7 @@ plt.show()
 # motion.
 
 # %%
-bundle = pta.load_bundle(root / 'run' / 'bundle')
+bundle = pta.load_bundle(result.bundle)
 session = pta.StreamingSession(bundle)
 names = bundle.manifest.action_classes
 for number, cloud in enumerate(recording(label=2, number=99)):

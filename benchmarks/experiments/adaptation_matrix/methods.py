@@ -42,7 +42,7 @@ _TOKENS = 'network.position_width=0'
 
 METHODS: dict[str, Method] = {
     'pointata': Method('OTDD alignment, then adapters, context encoder, class token and head'),
-    'no-align': Method('pointata without stage 1', (_NO_STAGE_1,)),
+    'no-align': Method('pointata without alignment', (_NO_STAGE_1,)),
     'full': Method(
         'everything that pointata has, backbone included',
         ('tuning.mode=full', _NO_STAGE_1, _GENTLE),
@@ -54,7 +54,7 @@ METHODS: dict[str, Method] = {
         tasks=_ACTIONS,
     ),
     'random-backbone': Method(
-        'pointata without stage 1 on a frozen backbone of random weights',
+        'pointata without alignment on a frozen backbone of random weights',
         ('network.backbone=random:tiny', _NO_STAGE_1),
     ),
     'scratch': Method(
@@ -67,7 +67,7 @@ METHODS: dict[str, Method] = {
         tasks=_ACTIONS,
     ),
     'own-embedder': Method(
-        'pointata without stage 1, the embedder trained in stage 2',
+        'pointata without alignment, the embedder trained too',
         ('tuning.train_embedder=true', _NO_STAGE_1),
         tasks=('points',),
     ),
@@ -87,7 +87,7 @@ METHODS: dict[str, Method] = {
         'backbone and head, no adapters', ('tuning.mode=full_plain', _NO_STAGE_1, _GENTLE)
     ),
     'align-extent': Method(
-        'pointata, of stage 1 the scale of the patches alone', ('align.epochs=0',)
+        'pointata, of the alignment only the scale of the patches', ('align.epochs=0',)
     ),
     'align-unscaled': Method('pointata, OTDD without that scale', ('align.match_extent=false',)),
     'align-mmd': Method('pointata, MMD in place of OTDD', ('align.objective=mmd',)),
