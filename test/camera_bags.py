@@ -11,7 +11,7 @@ import numpy as np
 from camera_bundle_samples import FROM_LIDAR, HEIGHT, MATRIX, WIDTH, drawn_image, surroundings
 from scipy.spatial.transform import Rotation
 
-from pointata_core.io.bags.reader import BagWriter
+from pointata_core.io.bags.writer import BagWriter
 from pointata_core.io.messages.camera_messages import camera_info, cloud, image, transform
 from pointata_core.io.messages.cloud_encoding import encode_fields, xyz_columns
 

@@ -24,7 +24,7 @@ def sample_results(frames: int = 30, source: str = 'drive_bag') -> EvaluationRes
         labels = np.where(guessed, random.integers(0, 15, len(points)), truth).astype(np.uint16)
         labels[:17] = 65535
         timings = {stage: float(random.gamma(4, 2)) for stage in STAGES}
-        recorder.answer(
+        recorder.add(
             number * 100_000_000,
             points,
             labels,

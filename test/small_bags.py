@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pointata_core.io.bags.reader import BagWriter
-from pointata_core.io.messages.point_cloud2 import encode_fields, xyz_columns
+from pointata_core.io.bags.writer import BagWriter
+from pointata_core.io.messages.cloud_encoding import encode_fields, xyz_columns
 
 START_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 100_000_000

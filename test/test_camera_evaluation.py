@@ -76,7 +76,7 @@ def evaluate(bag: Path, bundle: Path, **options):
 def test_every_cloud_is_answered_with_its_image(tmp_path, bundle, late_ns):
     bag = write_camera_bag(tmp_path / 'bag', late_ns=late_ns, image_delay_ns=7_000_000)
     results = evaluate(bag, bundle)
-    assert results.frames_answered == 4
+    assert results.frames_predicted == 4
     assert results.labels_sha256 == digest_of(bundle, 4)
     assert results.camera['clouds'] == 4
     assert results.notes == ()
@@ -181,7 +181,7 @@ def test_damaged_images_are_counted_and_their_clouds_answered(tmp_path, bundle):
         return dataclasses.replace(message, data=message.data[:-10])
 
     results = evaluate(write_camera_bag(tmp_path / 'bag', change_image=cut), bundle)
-    assert results.frames_answered == 4 and results.camera is None
+    assert results.frames_predicted == 4 and results.camera is None
     assert any('4 undecodable.truncated' in note for note in results.notes)
 
 
@@ -219,7 +219,7 @@ def test_a_kitti_drive_goes_through_evaluation_with_overlays(kitti_bag, tmp_path
         tmp_path / 'coarse', preparation=CameraPreparation(0.5, resize=(310, 94))
     )
     results = evaluate(kitti_bag, coarse)
-    assert (results.frames, results.frames_answered) == (10, 10)
+    assert (results.frames, results.frames_predicted) == (10, 10)
     assert results.camera['clouds'] == 10
     # The camera looks forward and sees about 82 degrees: one seventh of the scan.
     assert 0.1 < results.camera['points'] / results.points < 0.2

@@ -113,7 +113,7 @@ def test_evaluate_writes_results_and_report(bag, untrained_bundle, tmp_path):
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     results = json.loads((tmp_path / 'out' / 'results.json').read_text())
-    assert (results['frames'], results['frames_answered']) == (4, 4)
+    assert (results['frames'], results['frames_predicted']) == (4, 4)
     assert results['segmentation']['points'] == 4 * 1500
     assert set(results['action']['f1']) == {'10', '25', '50'}
     assert '4 / 4' in run.stdout

@@ -62,7 +62,7 @@ def simulated(untrained_bundle, tmp_path_factory):
 def test_every_simulated_cloud_comes_back_labelled(simulated):
     results, out, output, _ = simulated
     assert results['kind'] == 'live'
-    assert results['frames'] == results['frames_answered'] == 10
+    assert results['frames'] == results['frames_predicted'] == 10
     assert results['dropped'] == results['rejected'] == results['resets'] == {}
     assert results['segmentation']['points'] == results['points'] > 100_000
     assert results['action']['frames'] == 10

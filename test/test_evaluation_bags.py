@@ -38,7 +38,7 @@ def test_every_frame_is_answered_as_a_session_answers_it(evaluate, answers, tmp_
     for frame, labels in zip(frames(), answers, strict=True):
         digest.add(frame.stamp_ns, labels)
     assert results.labels_sha256 == digest.hexdigest()
-    assert (results.frames, results.frames_answered, results.points) == (6, 6, 6 * 1500)
+    assert (results.frames, results.frames_predicted, results.points) == (6, 6, 6 * 1500)
     assert results.duration_s == pytest.approx(0.5)
     assert sum(results.class_shares.values()) == pytest.approx(1.0)
 
@@ -60,7 +60,7 @@ def test_every_loss_is_counted_by_reason(evaluate, tmp_path):
     assert results.skipped == {'duplicate_stamp': 1}
     assert results.resets == {'gap': 1}
     lost = sum(results.rejected.values()) + sum(results.skipped.values())
-    assert results.frames == results.frames_answered + lost == 6
+    assert results.frames == results.frames_predicted + lost == 6
 
 
 def test_labels_that_agree_with_the_answers_score_one(evaluate, answers, tmp_path):
@@ -109,7 +109,7 @@ def test_ego_motion_of_the_bag_reaches_the_network(evaluate, tmp_path):
     poses = [(START_NS + i * PERIOD_NS, 1.5 * i) for i in range(6)]
     bag = write_bag(tmp_path / 'bag', frames(), poses=poses)
     plain, compensated = evaluate(bag), evaluate(bag, fixed_frame='map')
-    assert compensated.frames_answered == 6
+    assert compensated.frames_predicted == 6
     assert plain.labels_sha256 != compensated.labels_sha256
 
 
@@ -117,7 +117,7 @@ def test_clouds_outside_the_recorded_transforms_are_skipped_and_counted(evaluate
     poses = [(START_NS + i * PERIOD_NS, 0.0) for i in range(4)]
     results = evaluate(write_bag(tmp_path / 'bag', frames(), poses=poses), fixed_frame='map')
     assert results.skipped == {'no_transform': 2}
-    assert results.frames_answered == 4
+    assert results.frames_predicted == 4
 
 
 def test_results_are_json_with_every_figure(evaluate, tmp_path):
@@ -149,7 +149,7 @@ def test_wrong_options_name_what_is_wrong_and_what_to_do(evaluate, tmp_path, opt
 def test_a_bag_without_a_usable_cloud_gives_empty_results(evaluate, tmp_path):
     recorded = [replace(f, cut_bytes=9) for f in frames(2)]
     results = evaluate(write_bag(tmp_path / 'bag', recorded))
-    assert (results.frames, results.frames_answered) == (2, 0)
+    assert (results.frames, results.frames_predicted) == (2, 0)
     assert results.labels_sha256 == LabelDigest().hexdigest()
     assert json.loads(results.to_json())['points_per_second'] == 0
 
@@ -192,11 +192,11 @@ def test_labels_with_names_of_their_own_become_classes_of_the_bundle():
 def test_matcher_brings_stamps_together_in_any_order_and_stays_bounded():
     matcher = StampMatcher()
     assert matcher.truth(1, 'truth 1') is None
-    assert matcher.answer(2, 'answer 2') is None
-    assert matcher.answer(1, 'answer 1') == ('answer 1', 'truth 1')
+    assert matcher.prediction(2, 'answer 2') is None
+    assert matcher.prediction(1, 'answer 1') == ('answer 1', 'truth 1')
     assert matcher.truth(2, 'truth 2') == ('answer 2', 'truth 2')
     for stamp in range(10, 1000):
-        matcher.answer(stamp, 'answer')
+        matcher.prediction(stamp, 'answer')
     assert matcher.unmatched == 990
     assert matcher.truth(10, 'late') is None
 
@@ -204,5 +204,5 @@ def test_matcher_brings_stamps_together_in_any_order_and_stays_bounded():
 @pytest.mark.data
 def test_real_indoor_bag_is_answered_whole(evaluate, data_root):
     results = evaluate(data_root / 'rs16_indoor_40f_db3')
-    assert (results.frames, results.frames_answered) == (40, 40)
+    assert (results.frames, results.frames_predicted) == (40, 40)
     assert results.labels_per_cloud['fewest'] > 20_000

@@ -49,7 +49,7 @@ def test_class_absent_from_truth_is_not_averaged_but_its_points_are_errors():
 def test_point_without_truth_never_counts_and_point_without_answer_is_wrong():
     truth = np.array([0, 0, 255, -1, UNLABELLED])
     result = score(truth, np.array([0, UNLABELLED, 1, 0, 0], dtype=np.uint16))
-    assert (result.points, result.unanswered) == (2, 1)
+    assert (result.points, result.unpredicted) == (2, 1)
     assert result.accuracy == pytest.approx(0.5)
     assert result.miou == pytest.approx(0.5)
 

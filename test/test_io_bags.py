@@ -11,15 +11,16 @@ import pytest
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 
 from pointata_core.errors import BagError
-from pointata_core.io.bags.reader import BagReader, BagWriter, frames
+from pointata_core.io.bags.reader import BagReader, frames
+from pointata_core.io.bags.writer import BagWriter
 from pointata_core.io.cloud import Cloud, RejectReason
+from pointata_core.io.messages.cloud_encoding import encode_fields, fill_message, xyz_columns
 from pointata_core.io.messages.message_types import (
     DEFINITIONS,
     POINT_CLOUD,
     TRANSFORMS,
     make_typestore,
 )
-from pointata_core.io.messages.point_cloud2 import encode_fields, fill_message, xyz_columns
 
 STORAGES = pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 SUFFIX = {'mcap': '.mcap', 'sqlite3': '.db3'}

@@ -12,10 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rosbags.typesys import Stores, get_typestore
 
-from pointata_core.io.messages.point_cloud2 import (
-    CloudLimits,
-    decode,
-    decode_labels,
+from pointata_core.io.cloud import CloudLimits
+from pointata_core.io.messages.cloud_encoding import (
     encode_fields,
     fill_message,
     pack_rgb,
@@ -23,6 +21,7 @@ from pointata_core.io.messages.point_cloud2 import (
     unpack_rgb,
     xyz_columns,
 )
+from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 
 # How long an example takes depends on who else uses the machine.
 settings.register_profile('untimed', deadline=None)

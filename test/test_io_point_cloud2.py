@@ -20,14 +20,8 @@ from benchmarks.robustness.point_cloud2_messages import (
     xyz_fields,
     xyzi_fields,
 )
-from pointata_core.io.messages.point_cloud2 import (
-    Cloud,
-    CloudLimits,
-    Rejected,
-    RejectReason,
-    decode,
-    decode_labels,
-)
+from pointata_core.io.cloud import Cloud, CloudLimits, Rejected, RejectReason
+from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 
 NAN, INF = math.nan, math.inf
 ROWS = [(1.0, 2.0, 3.0, 0.5), (4.0, 5.0, 6.0, 0.25), (7.0, 8.0, 9.0, 0.75), (-1.0, -2.0, -3.0, 1.0)]

@@ -18,16 +18,9 @@ from benchmarks.robustness.point_cloud2_messages import (
     Stamp,
     reference_column,
 )
-from pointata_core.io.messages.point_cloud2 import (
-    Cloud,
-    CloudLimits,
-    Rejected,
-    RejectReason,
-    decode,
-    decode_labels,
-    encode_fields,
-    xyz_columns,
-)
+from pointata_core.io.cloud import Cloud, CloudLimits, Rejected, RejectReason
+from pointata_core.io.messages.cloud_encoding import encode_fields, xyz_columns
+from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 
 # How long an example takes depends on who else uses the machine.
 settings.register_profile('untimed', deadline=None)

@@ -9,7 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation, Slerp
 
-from pointata_core.io.bags.reader import BagReader, BagWriter
+from pointata_core.io.bags.reader import BagReader
+from pointata_core.io.bags.writer import BagWriter
 from pointata_core.io.transforms import TransformBuffer, TransformError
 
 # How long an example takes depends on who else uses the machine.

@@ -17,8 +17,9 @@ from pointata_core.errors import BagError
 from pointata_core.evaluation.bag_evaluation import UNDECODABLE, evaluate_bag
 from pointata_core.evaluation.label_digest import LabelDigest
 from pointata_core.inference.session import StreamingSession
-from pointata_core.io.bags.reader import BagReader, BagWriter
+from pointata_core.io.bags.reader import BagReader
 from pointata_core.io.bags.reader import frames as clouds_of
+from pointata_core.io.bags.writer import BagWriter
 from pointata_core.io.cloud import Cloud
 
 COUNT = 12
@@ -66,8 +67,8 @@ def test_the_readable_part_of_a_truncated_recording_is_answered_as_if_it_were_wh
     content = file.read_bytes()
     file.write_bytes(content[: int(share * len(content))])
     results = evaluate(bag)
-    assert results.frames == results.frames_answered >= share * COUNT - 3
-    assert results.labels_sha256 == digests[results.frames_answered]
+    assert results.frames == results.frames_predicted >= share * COUNT - 3
+    assert results.labels_sha256 == digests[results.frames_predicted]
     assert any(file.name in note for note in results.notes)
 
 
@@ -98,7 +99,7 @@ def test_a_corrupt_stretch_costs_what_lies_in_it_and_no_more(
     assert numbers[-1] == COUNT - 1
     assert COUNT - 5 <= len(numbers) < COUNT
     results = evaluate(bag)
-    assert results.frames_answered == len(clouds)
+    assert results.frames_predicted == len(clouds)
     assert results.labels_sha256 == digest.hexdigest()
     assert results.notes
 
@@ -112,7 +113,7 @@ def test_messages_that_are_no_clouds_are_counted_among_those_that_are(evaluate, 
             writer.write_raw('/points', random.Random(index).randbytes(40 * index), time_ns + 1)
     results = evaluate(tmp_path / 'bag')
     assert results.frames == 8
-    assert results.frames_answered == 4
+    assert results.frames_predicted == 4
     assert sum(results.rejected.values()) == 4
     assert results.rejected[UNDECODABLE] >= 1
 
@@ -153,5 +154,5 @@ def test_the_command_evaluates_what_is_left_and_says_what_is_not(
     said = capsys.readouterr()
     assert file.name in said.out + said.err
     results = json.loads((tmp_path / 'out' / 'results.json').read_text())
-    assert 0 < results['frames_answered'] < COUNT
+    assert 0 < results['frames_predicted'] < COUNT
     assert any(file.name in note for note in results['notes'])

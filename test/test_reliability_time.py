@@ -27,7 +27,7 @@ from benchmarks.robustness.ros_graph import (
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.inference.session import Skipped, StreamingSession
 from pointata_core.inference.time_rules import ResetReason
-from pointata_core.io.bags.reader import BagWriter
+from pointata_core.io.bags.writer import BagWriter
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 from pointata_ros.tools.bag_player import BagPlayer, PlayOptions
 

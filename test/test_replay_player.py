@@ -29,7 +29,7 @@ from benchmarks.robustness.ros_graph import (
     write_bag,
 )
 from pointata_core.errors import BagError
-from pointata_core.io.bags.reader import BagWriter
+from pointata_core.io.bags.writer import BagWriter
 from pointata_ros.tools.bag_player import BagPlayer, PlayOptions
 
 pytestmark = pytest.mark.ros

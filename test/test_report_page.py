@@ -57,7 +57,7 @@ def look_up(results: dict, key: str):
 def test_figures_are_those_of_the_results(report):
     directory, page = report
     results = json.loads((directory / 'results.json').read_text())
-    assert {'frames_answered', 'latency.total.p99', 'segmentation.miou', 'action.edit',
+    assert {'frames_predicted', 'latency.total.p99', 'segmentation.miou', 'action.edit',
             'rejected.truncated_data', 'dropped.superseded', 'resets.gap',
             'points_per_second'} <= set(page.figures)  # fmt: skip
     for key, shown in page.figures.items():
@@ -103,7 +103,7 @@ def test_names_from_a_recording_cannot_become_markup(tmp_path):
 
 def test_a_run_without_answers_still_reports(tmp_path):
     page = Page(write_report(empty_results(), tmp_path).read_text(encoding='utf-8'))
-    assert page.figures['frames_answered'] == '0'
+    assert page.figures['frames_predicted'] == '0'
     assert 'img' not in page.tags
 
 

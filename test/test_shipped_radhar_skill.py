@@ -13,7 +13,7 @@ from pointata_core.bundles.verify import verify_bundle
 from pointata_core.datasets.actions.radhar import CLASSES, radhar, read_recording
 from pointata_core.errors import BundleError
 from pointata_core.inference.session import StreamingSession
-from pointata_core.io.messages.point_cloud2 import encode_fields, fill_message, xyz_columns
+from pointata_core.io.messages.cloud_encoding import encode_fields, fill_message, xyz_columns
 
 SKILL = Path(__file__).resolve().parents[1] / 'models' / 'radhar'
 PERIOD_NS = 33_333_333

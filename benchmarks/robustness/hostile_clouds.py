@@ -16,13 +16,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.robustness.point_cloud2_messages import Header, PointCloud2, PointField, Stamp
-from pointata_core.io.messages.point_cloud2 import (
-    Cloud,
-    CloudLimits,
-    Rejected,
-    decode,
-    decode_labels,
-)
+from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
+from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 
 KINDS = {1: 'i1', 2: 'u1', 3: 'i2', 4: 'u2', 5: 'i4', 6: 'u4', 7: 'f4', 8: 'f8'}
 LIMITS = CloudLimits(max_points=100_000, max_bytes=1 << 20, max_fields=16)

@@ -22,8 +22,8 @@ from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
 import benchmarks.robustness.middleware  # noqa: F401 - sets the environment
-from pointata_core.io.bags.reader import BagWriter
-from pointata_core.io.messages.point_cloud2 import encode_fields, fill_message, xyz_columns
+from pointata_core.io.bags.writer import BagWriter
+from pointata_core.io.messages.cloud_encoding import encode_fields, fill_message, xyz_columns
 
 ROOT = Path(__file__).resolve().parents[2]
 # How long is long enough depends on who else uses the machine.

@@ -18,13 +18,9 @@ from pathlib import Path
 import numpy as np
 from rosbags.typesys import Stores, get_typestore
 
-from pointata_core.io.messages.point_cloud2 import (
-    Cloud,
-    decode,
-    encode_fields,
-    fill_message,
-    xyz_columns,
-)
+from pointata_core.io.cloud import Cloud
+from pointata_core.io.messages.cloud_encoding import encode_fields, fill_message, xyz_columns
+from pointata_core.io.messages.point_cloud2 import decode
 
 POINTS = 124_668
 REPEATS = 300

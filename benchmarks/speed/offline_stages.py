@@ -23,7 +23,8 @@ from pointata_core.bundles.bundle import load_bundle
 from pointata_core.evaluation.metrics.latency import LatencyLog
 from pointata_core.inference.session import StreamingSession
 from pointata_core.io.bags.reader import BagReader
-from pointata_core.io.messages.point_cloud2 import decode, encode_fields, xyz_columns
+from pointata_core.io.messages.cloud_encoding import encode_fields, xyz_columns
+from pointata_core.io.messages.point_cloud2 import decode
 from pointata_core.resources import resource_path
 
 

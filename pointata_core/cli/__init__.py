@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line ``pointata``: one small module per command.
+"""The command line ``pointata``: one module per command, in ``commands``.
 
 Each command module has ``NAME``, ``SUMMARY``, ``parser()`` and ``run(arguments) -> exit status``.
-Modules import nothing slow at their top, so that ``--help`` and mistyped options answer at once.
+Modules import nothing slow at their top, so that ``--help`` and mistyped options respond at once.
 """

@@ -39,7 +39,7 @@ def add_model_options(parser: ArgumentParser) -> None:
         type=str,
         default='float32',
         metavar='TYPE',
-        help='How the large matrix products are taken: float32 or bfloat16.',
+        help='Number type of the large matrix products: float32 or bfloat16.',
     )
 
 

@@ -29,7 +29,7 @@ def write_labelled_cloud(
     probabilities: np.ndarray,
     classes: Sequence[str],
 ) -> None:
-    """Write every point with its label, in input order; the suffix of ``path`` says how.
+    """Write every point with its label, in input order, in the format of the file extension.
 
     Args:
         path: File to write.
@@ -41,7 +41,7 @@ def write_labelled_cloud(
     Raises:
         CloudFileError: It cannot be written.
     """
-    answers = {'class_id': labels, 'probability': probabilities}
+    predictions = {'class_id': labels, 'probability': probabilities}
     colours = colours_of_labels(labels, classes)
     if path.suffix == '.label':
         path.write_bytes(labels.astype('<u4').tobytes())
@@ -50,8 +50,8 @@ def write_labelled_cloud(
         np.savez(path, points=points, labels=labels, probabilities=probabilities, classes=names)
     elif path.suffix == '.ply':
         channels = dict(zip(('red', 'green', 'blue'), colours.T, strict=True))
-        write_cloud(path, points, {**channels, **answers})
+        write_cloud(path, points, {**channels, **predictions})
     elif path.suffix == '.pcd':
-        write_cloud(path, points, {'rgb': rgb_as_float(pack_rgb(colours)), **answers})
+        write_cloud(path, points, {'rgb': rgb_as_float(pack_rgb(colours)), **predictions})
     else:
-        write_cloud(path, points, answers)
+        write_cloud(path, points, predictions)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an installation has, what it lacks, and what to do about it."""
+"""Checks of the installation: each with a status and a fix."""
 
 from __future__ import annotations
 
@@ -42,18 +42,17 @@ _ROS_LIBRARIES = {
     'tf_transformations': (False, 'ego-motion compensation (fixed_frame)'),
     'sensor_msgs_py.point_cloud2': (False, 'a cross-check in the tests'),
 }
-# Imports in a process of its own: a library built for another Python or NumPy may take the whole
-# process down with it.
+# Imports run in a separate process: a library built for another Python or NumPy may crash it.
 _PROBE = """\
 import importlib, json, sys
-answers = {}
+imports = {}
 for name in sys.argv[1:]:
     try:
         importlib.import_module(name)
-        answers[name] = ''
+        imports[name] = ''
     except BaseException as error:
-        answers[name] = (type(error).__name__ + ': ' + str(error)).splitlines()[0]
-    print(json.dumps(answers), flush=True)
+        imports[name] = (type(error).__name__ + ': ' + str(error)).splitlines()[0]
+    print(json.dumps(imports), flush=True)
 """
 
 
@@ -82,18 +81,18 @@ def all_checks(bundle: str | None = None) -> Iterator[Check]:
     """
     yield check_interpreter()
     yield from check_scripts()
-    answers = probe((*_LIBRARIES, *_ROS_LIBRARIES))
-    yield from check_libraries(answers)
-    if not answers['torch']:
+    imports = probe((*_LIBRARIES, *_ROS_LIBRARIES))
+    yield from check_libraries(imports)
+    if not imports['torch']:
         yield check_cuda()
-    yield from check_ros(answers)
+    yield from check_ros(imports)
     yield check_dds_profile(os.environ)
-    if not answers['torch'] and not answers['safetensors']:
+    if not imports['torch'] and not imports['safetensors']:
         yield check_bundle(bundle)
 
 
 def check_interpreter() -> Check:
-    """Version and place of Python, and of this package."""
+    """Version and location of Python and of this package."""
     where = 'virtual environment' if sys.prefix != sys.base_prefix else 'system'
     return Check(
         'interpreter',
@@ -153,16 +152,16 @@ def probe(modules: tuple[str, ...]) -> dict[str, str]:
     except subprocess.TimeoutExpired as error:
         lines = (error.stdout or b'').decode().splitlines()
         end = 'the import did not come back within 300 s'
-    answers = json.loads(lines[-1]) if lines else {}
+    imports = json.loads(lines[-1]) if lines else {}
     for module in modules:
-        if module not in answers:
-            answers[module], end = end, 'not tried: an earlier import ended the process'
-    return answers
+        if module not in imports:
+            imports[module], end = end, 'not tried: an earlier import ended the process'
+    return imports
 
 
-def check_libraries(answers: Mapping[str, str]) -> Iterator[Check]:
+def check_libraries(imports: Mapping[str, str]) -> Iterator[Check]:
     """Python libraries that the core needs."""
-    missing = {name: why for name in _LIBRARIES if (why := answers[name])}
+    missing = {name: why for name in _LIBRARIES if (why := imports[name])}
     present = [f'{name} {_version(name)}' for name in _LIBRARIES if name not in missing]
     if present:
         yield Check('libraries', OK, ', '.join(present))
@@ -187,12 +186,12 @@ def check_cuda() -> Check:
     )  # fmt: skip
 
 
-def check_ros(answers: Mapping[str, str]) -> Iterator[Check]:
-    """rclpy, the messages, and the settings that decide who hears whom."""
-    if answers['rclpy']:
+def check_ros(imports: Mapping[str, str]) -> Iterator[Check]:
+    """rclpy, the messages, and the discovery settings."""
+    if imports['rclpy']:
         yield Check(
             'ROS 2', WARN,
-            f'rclpy cannot be imported ({answers["rclpy"]}): no live node, no demo; evaluate, '
+            f'rclpy cannot be imported ({imports["rclpy"]}): no live node, no demo; evaluate, '
             'predict and simulate work without',
             'Source the ROS installation (source /opt/ros/DISTRO/setup.bash), or run make env',
         )  # fmt: skip
@@ -209,14 +208,14 @@ def check_ros(answers: Mapping[str, str]) -> Iterator[Check]:
     )  # fmt: skip
     for name, (required, purpose) in _ROS_LIBRARIES.items():
         package = name.partition('.')[0]
-        if answers[name]:
+        if imports[name]:
             level = PROBLEM if required else WARN
             yield Check(
-                package, level, f'cannot be imported ({answers[name]}); needed for {purpose}',
+                package, level, f'cannot be imported ({imports[name]}); needed for {purpose}',
                 f'Install ros-$ROS_DISTRO-{package.replace("_", "-")}'
                 + (', or run make env' if required else ' where you need it'),
             )  # fmt: skip
-    good = [name.partition('.')[0] for name in _ROS_LIBRARIES if not answers[name]]
+    good = [name.partition('.')[0] for name in _ROS_LIBRARIES if not imports[name]]
     yield Check('ROS packages', OK, ', '.join(good))
 
 

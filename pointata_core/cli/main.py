@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Entry point of ``pointata``: choose a command, run it, and say plainly what went wrong."""
+"""Entry point of ``pointata``: select a command, run it, report errors with a fix."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ COMMANDS = (
     demo, evaluate, predict, simulate, train, domain_adapt, pretrain, pretrain_image,
     probe, convert, data, bundle, doctor,
 )  # fmt: skip
-FAILED = 1  # the work was done, and its outcome is a failure
-BAD_INPUT = 2  # something the user can mend; as argparse
+FAILED = 1  # the command ran, with a negative outcome
+BAD_INPUT = 2  # something the user can correct; as argparse
 INTERRUPTED = 130  # as a shell reports SIGINT
 
 _EXAMPLES = """\
 examples:
-  pointata demo                                 run the node on a simulated street, with report
-  pointata evaluate --bag drive.mcap            how good and how fast on a recording
+  pointata demo                                 run the node on a simulated street
+  pointata evaluate --bag drive.mcap            measure accuracy and latency
   pointata predict scan.pcd                     label one cloud
-  pointata doctor                               what is installed, what is missing, what to do"""
+  pointata doctor                               check the installation"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Words of the command line; ``None`` = those of the process.
 
     Returns:
-        Exit status: 0 good, 1 the command says no, 2 bad input, 130 interrupted.
+        Exit status: 0 success, 1 negative outcome, 2 bad input, 130 interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = new_parser(

@@ -57,7 +57,7 @@ def latency_table(results: EvaluationResults) -> Table:
 
 
 def action_table(results: EvaluationResults, limit: int = 20) -> Table:
-    """Recognised actions, beside the true ones where they are known."""
+    """Recognised actions, and the true ones where they are known."""
     with_truth = bool(results.action_truth)
     table = Table(title='action timeline', box=box.SIMPLE_HEAD)
     table.add_column('from - to (s)')
@@ -78,7 +78,7 @@ def action_table(results: EvaluationResults, limit: int = 20) -> Table:
 
 
 def _summary(results: EvaluationResults) -> Iterator[tuple[str, str]]:
-    yield 'frames in / answered', f'{results.frames} / {results.frames_answered}'
+    yield 'frames / with a prediction', f'{results.frames} / {results.frames_predicted}'
     for name, title in _LOSSES.items():
         counts = getattr(results, name)
         if counts:

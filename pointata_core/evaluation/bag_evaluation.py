@@ -29,7 +29,8 @@ from pointata_core.evaluation.ground_truth import (
 )
 from pointata_core.evaluation.recorder import RunFacts
 from pointata_core.io.bags.reader import BagReader
-from pointata_core.io.messages.point_cloud2 import Rejected, decode, decode_labels
+from pointata_core.io.cloud import Rejected
+from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 from pointata_core.io.transforms import TransformBuffer, TransformError
 
 if TYPE_CHECKING:
@@ -273,7 +274,7 @@ class _BagRun:
             view=view,
         )
         if result is not None and self.plan.labels_topic:
-            self._score(self.matcher.answer(cloud.stamp_ns, result.labels))
+            self._score(self.matcher.prediction(cloud.stamp_ns, result.labels))
 
     def _take_truth(self, message: Any, path: Path) -> None:
         truth = self._labels(message, path)

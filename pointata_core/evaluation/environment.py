@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""On what a figure was measured: machine and versions, recorded with every result."""
+"""Machine and software versions, recorded with every result."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def versions() -> dict[str, str]:
 
 
 def peak_rss_bytes(pid: int | None = None) -> int | None:
-    """Peak resident memory of a process so far, in bytes; ``None`` where the system does not tell.
+    """Peak resident memory of a process so far, in bytes; ``None`` without such a counter.
 
-    Linux's own counter is asked first: ``getrusage`` of a freshly started process still remembers
-    the peak of the one that started it.
+    Linux's own counter comes first: ``getrusage`` of a freshly started process still reports the
+    peak of the process that started it.
 
     Args:
         pid: Process; ``None`` = this one.

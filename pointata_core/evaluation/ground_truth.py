@@ -47,7 +47,7 @@ def labels_to_classes(name: str | None, classes: Sequence[str]) -> LabelTranslat
 
 
 def labels_by_name(names: Mapping[int, str], classes: Sequence[str]) -> LabelTranslation:
-    """The same for labels whose names the recording itself tells; unknown ones become ``UNLABELLED``.
+    """Translate raw labels by their names in the recording; unknown ones become ``UNLABELLED``.
 
     Args:
         names: Name of each recorded label.
@@ -56,46 +56,46 @@ def labels_by_name(names: Mapping[int, str], classes: Sequence[str]) -> LabelTra
     table = {label: list(classes).index(name) for label, name in names.items() if name in classes}
 
     def translate(raw: np.ndarray) -> np.ndarray:
-        known, place = np.unique(np.asarray(raw, np.int64), return_inverse=True)
-        return np.array([table.get(int(label), UNLABELLED) for label in known], np.int64)[place]
+        known, inverse = np.unique(np.asarray(raw, np.int64), return_inverse=True)
+        return np.array([table.get(int(label), UNLABELLED) for label in known], np.int64)[inverse]
 
     return translate
 
 
 class StampMatcher:
-    """Brings two messages with one stamp together, whichever comes first.
+    """Pairs predictions with the ground truth of the same stamp, in any order of arrival.
 
-    Only a bounded number waits; the oldest gives way and is counted.
+    Only a bounded number waits; the oldest is dropped and counted.
 
     Attributes:
-        unmatched: Answers that gave way, or still wait, without a partner.
+        unmatched: Predictions without ground truth so far, dropped ones included.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[str, OrderedDict[int, Any]] = {
-            'answer': OrderedDict(),
+            'prediction': OrderedDict(),
             'truth': OrderedDict(),
         }
-        self._given_up = 0
+        self._dropped = 0
 
     @property
     def unmatched(self) -> int:
-        """Answers without ground truth so far."""
-        return self._given_up + len(self._waiting['answer'])
+        """Predictions without ground truth so far."""
+        return self._dropped + len(self._waiting['prediction'])
 
-    def answer(self, stamp_ns: int, value: Any) -> tuple[Any, Any] | None:
-        """Add an answer; returns ``(answer, truth)`` once both are there."""
+    def prediction(self, stamp_ns: int, value: Any) -> tuple[Any, Any] | None:
+        """Add a prediction; returns ``(prediction, truth)`` once both have arrived."""
         truth = self._waiting['truth'].pop(stamp_ns, None)
         if truth is not None:
             return value, truth
-        self._wait('answer', stamp_ns, value)
+        self._wait('prediction', stamp_ns, value)
         return None
 
     def truth(self, stamp_ns: int, value: Any) -> tuple[Any, Any] | None:
-        """Add ground truth; returns ``(answer, truth)`` once both are there."""
-        answer = self._waiting['answer'].pop(stamp_ns, None)
-        if answer is not None:
-            return answer, value
+        """Add ground truth; returns ``(prediction, truth)`` once both have arrived."""
+        prediction = self._waiting['prediction'].pop(stamp_ns, None)
+        if prediction is not None:
+            return prediction, value
         self._wait('truth', stamp_ns, value)
         return None
 
@@ -104,7 +104,7 @@ class StampMatcher:
         waiting[stamp_ns] = value
         if len(waiting) > _PENDING:
             waiting.popitem(last=False)
-            self._given_up += kind == 'answer'
+            self._dropped += kind == 'prediction'
 
 
 def classification_of(message: Any) -> tuple[int, str] | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fingerprint of all labels of a recording: two runs agree if and only if it does."""
+"""SHA-256 of all labels of a recording: equal for two runs if and only if all labels are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class LabelDigest:
-    """SHA-256 over every answered frame, in order.
+    """SHA-256 over every predicted frame, in order.
 
     Each frame adds its stamp (int64 nanoseconds), its number of points (uint64) and its labels
     (uint16), all little-endian whatever the machine. Without the count, labels could move from one
@@ -21,7 +21,7 @@ class LabelDigest:
         self._hash = hashlib.sha256()
 
     def add(self, stamp_ns: int, labels: np.ndarray) -> None:
-        """Take in one frame; ``labels`` is ``(N,)`` uint16."""
+        """Add one frame; ``labels`` is ``(N,)`` uint16."""
         self._hash.update(struct.pack('<qQ', stamp_ns, labels.size))
         self._hash.update(np.ascontiguousarray(labels, dtype='<u2').data)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collects the answers of one run, frame by frame, and turns them into results.
+"""Collects the predictions of one run, frame by frame, and turns them into results.
 
-Memory stays bounded by the number of frames, not of points: a frame leaves counts, its action and
-its timings behind; only a handful of clouds is kept for the images.
+Memory grows with the number of frames, not of points: of a frame, counts, action and timings are
+kept; only a few clouds are kept whole, for the images.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pointata_core.evaluation.metrics.actions import ActionScore, action_score
 from pointata_core.evaluation.metrics.latency import LatencyLog
 from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.evaluation.results import CameraImage, EvaluationResults, Snapshot, Trace
-from pointata_core.evaluation.timeline import NO_ANSWER, action_segments
+from pointata_core.evaluation.timeline import NO_PREDICTION, action_segments
 
 SNAPSHOTS = 6
 BACKGROUND_ACTIONS = ('none',)
@@ -28,7 +28,7 @@ BACKGROUND_ACTIONS = ('none',)
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a run knows of itself beside its frames.
+    """Facts about a run as a whole.
 
     The fields are those of the same names in
     :class:`~pointata_core.evaluation.results.EvaluationResults`.
@@ -57,9 +57,9 @@ class RunRecorder:
 
     Attributes:
         rejected: Malformed clouds, by reason.
-        skipped: Clouds without an answer because of stamp or transform, by reason.
-        dropped: Clouds lost or given up, by reason.
-        resets: Fresh starts of the temporal state, by reason.
+        skipped: Clouds without a prediction because of stamp or transform, by reason.
+        dropped: Clouds lost or dropped, by reason.
+        resets: Resets of the temporal state, by reason.
     """
 
     def __init__(
@@ -90,16 +90,16 @@ class RunRecorder:
         self._rendered = {round(last * i / (SNAPSHOTS - 1)) for i in range(SNAPSHOTS)}
 
     @property
-    def answered(self) -> int:
-        """Frames answered so far."""
+    def predicted(self) -> int:
+        """Frames with a prediction so far."""
         return len(self._stamps_ns)
 
     @property
     def points(self) -> int:
-        """Points of the frames answered so far."""
+        """Points of these frames."""
         return sum(self._points_per_cloud)
 
-    def answer(
+    def add(
         self,
         stamp_ns: int,
         points: np.ndarray,
@@ -111,7 +111,7 @@ class RunRecorder:
         action_truth: str | None = None,
         camera: CameraImage | None = None,
     ) -> None:
-        """Take in one answered frame.
+        """Add one frame with its prediction.
 
         Args:
             stamp_ns: Stamp of the frame.
@@ -121,16 +121,16 @@ class RunRecorder:
             timings_ms: Milliseconds by stage.
             truth: ``(N,)`` ground-truth labels in the same classes; outside them = none.
             action_truth: Name of the true action.
-            camera: What a camera saw of it.
+            camera: Image that shows some of the points.
         """
-        if self.answered in self._rendered:
+        if self.predicted in self._rendered:
             self._snapshots.append(self._snapshot(stamp_ns, points, labels, truth, camera))
         self._stamps_ns.append(int(stamp_ns))
         self._points_per_cloud.append(int(labels.size))
         self._digest.add(stamp_ns, labels)
         known = labels[labels < len(self._class_points)]
         self._class_points += np.bincount(known, minlength=self._class_points.size)
-        best, score = NO_ANSWER, 0.0
+        best, score = NO_PREDICTION, 0.0
         if action is not None and len(action):
             best = int(np.argmax(action))
             score = float(action[best])
@@ -148,11 +148,11 @@ class RunRecorder:
                 self._camera_confusion.add(truth[camera.seen], labels[camera.seen])
 
     def compare(self, truth: np.ndarray, labels: np.ndarray) -> None:
-        """Score labels whose ground truth came apart from their frame."""
+        """Score labels whose ground truth arrived separately."""
         self._confusion.add(truth, labels)
 
     def results(self, facts: RunFacts) -> EvaluationResults:
-        """Close the books."""
+        """Compute the results of the run."""
         start = self._stamps_ns[0] if self._stamps_ns else 0
         times = [(stamp - start) * 1e-9 for stamp in self._stamps_ns]
         points = self.points
@@ -166,7 +166,7 @@ class RunRecorder:
             source=facts.source,
             topic=facts.topic,
             frames=facts.frames,
-            frames_answered=self.answered,
+            frames_predicted=self.predicted,
             points=points,
             points_labelled=labelled,
             labels_per_cloud=_spread(self._points_per_cloud),
@@ -232,7 +232,7 @@ class RunRecorder:
         }
 
     def _action_index(self, name: str | None) -> int:
-        return self.action_classes.index(name) if name in self.action_classes else NO_ANSWER
+        return self.action_classes.index(name) if name in self.action_classes else NO_PREDICTION
 
     def _confusion_counts(self) -> np.ndarray | None:
         counts = self._confusion.counts

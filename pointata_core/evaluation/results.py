@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an evaluation found: plain values for ``results.json``, and a trace for the images.
+"""Results of an evaluation: plain values for ``results.json``, and a trace for the images.
 
 The bag evaluation, the evaluation of a data set and the live demo all end in the same
 :class:`EvaluationResults`, so that one report serves the three and their figures compare.
@@ -42,7 +42,7 @@ class ActionSegment:
 
 @dataclass(frozen=True)
 class CameraImage:
-    """What the camera saw of a cloud.
+    """The camera image that belongs to a cloud.
 
     Args:
         image: ``(H, W, 3)`` uint8.
@@ -64,7 +64,7 @@ class Snapshot:
         labels: ``(N,)`` uint16; 65535 = unlabelled.
         time_s: Seconds after the first frame.
         truth: ``(N,)`` uint16 ground truth in the same classes, if there is any.
-        camera: What a camera saw of it, if there was one.
+        camera: Its camera image, if there is one.
     """
 
     points: np.ndarray
@@ -76,13 +76,13 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Trace:
-    """What only the images need; not part of ``results.json``.
+    """Data that only the images need; not part of ``results.json``.
 
     Args:
         snapshots: A few labelled clouds spread over the recording.
         latency_ms: All samples, by stage.
-        confusion: ``(C, C + 1)`` points by true class and answer, "no answer" last; ``None`` where
-            there is no ground truth.
+        confusion: ``(C, C + 1)`` points by true and predicted class, "no prediction" last;
+            ``None`` without ground truth.
     """
 
     snapshots: tuple[Snapshot, ...] = ()
@@ -99,18 +99,18 @@ class EvaluationResults:
         source: Path of the recording.
         topic: Topic of the clouds; empty for a data set.
         frames: Clouds in the recording.
-        frames_answered: Those that got labels.
-        points: Points of the answered clouds.
+        frames_predicted: Those that got labels.
+        points: Points of the clouds with a prediction.
         points_labelled: Those that got a class (the others are non-finite or out of range).
         labels_per_cloud: Fewest, median and most labels (unlabelled ones included) of a cloud.
         rejected: Malformed clouds, by reason.
-        skipped: Well-formed clouds that got no answer because of their stamp or transform.
-        dropped: Clouds lost on the way or given up for lack of time, by reason; live only.
+        skipped: Well-formed clouds without a prediction because of their stamp or transform.
+        dropped: Clouds lost in transport or dropped for lack of time, by reason; live only.
         resets: How often the temporal state began afresh, by reason.
-        labels_sha256: Digest of every answered frame in order, see :class:`LabelDigest`.
+        labels_sha256: Digest of every predicted frame in order, see :class:`LabelDigest`.
         duration_s: Time between the first and the last stamp.
         wall_s: Time that the evaluation took.
-        points_per_second: Points answered per second of computing (of wall time when live).
+        points_per_second: Points labelled per second of computing (of wall time when live).
         latency: Percentiles by stage, milliseconds.
         class_shares: Share of the labelled points by class, of all classes of the bundle.
         action_timeline: Recognised actions.
@@ -125,7 +125,7 @@ class EvaluationResults:
         machine: Processor, cores, memory and operating system.
         versions: Versions of the software that mattered.
         notes: Sentences for the reader, e.g. about lost frames.
-        camera: ``clouds`` and ``points`` that were answered with a camera, and the scores of these
+        camera: ``clouds`` and ``points`` that were labelled with a camera, and the scores of these
             points alone, if there is ground truth; ``None`` where no cloud had an image.
         trace: Material of the images.
     """
@@ -134,7 +134,7 @@ class EvaluationResults:
     source: str
     topic: str
     frames: int
-    frames_answered: int
+    frames_predicted: int
     points: int
     points_labelled: int
     labels_per_cloud: dict[str, int]

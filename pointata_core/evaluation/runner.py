@@ -84,7 +84,7 @@ class BundleRunner:
         self._poses.accept(pose)
         if result.reset is not None:
             self.recorder.resets[str(result.reset)] += 1
-        self.recorder.answer(
+        self.recorder.add(
             cloud.stamp_ns,
             cloud.points,
             result.labels,

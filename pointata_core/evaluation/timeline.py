@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From one answer per frame to stretches of time with one action."""
+"""Segments of time with one action, from one prediction per frame."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from pointata_core.evaluation.metrics.actions import segments
 from pointata_core.evaluation.results import ActionSegment
 
-NO_ANSWER = -1
+NO_PREDICTION = -1
 
 
 def action_segments(
@@ -25,7 +25,7 @@ def action_segments(
 
     Args:
         times_s: ``(F,)`` seconds, ascending.
-        actions: ``(F,)`` class indices; negative = no answer: such frames form no segment.
+        actions: ``(F,)`` class indices; negative = no prediction: such frames form no segment.
         classes: Class names.
         scores: ``(F,)`` score of each frame's action; ``None`` for ground truth.
     """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One frame of points as the rest of the package sees it, and the reasons for refusing one.
+"""One decoded frame of points, and the reasons for rejecting one.
 
-A driver bug must not stop a robot's perception, so the decoder answers with values: a ``Cloud``, or
-a ``Rejected`` with a reason from a closed list, which the caller counts.
+A driver bug must not stop a robot's perception, so the decoder raises nothing: it returns a
+``Cloud``, or a ``Rejected`` with a reason from a closed list, which the caller counts.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Cloud:
     Args:
         points: (N, 3) float32 metres, C-contiguous; may hold non-finite values, see ``finite``.
         features: Canonical name -> (N,) float32; a wanted feature that is absent has no entry.
-        finite: (N,) bool, true where x, y and z are all finite, whatever ``is_dense`` claims.
+        finite: (N,) bool, true where x, y and z are all finite, independent of ``is_dense``.
         width: Points per row.
         height: Rows; 1 for an unorganised cloud.
         stamp_ns: Time of the header in nanoseconds; 0 is passed on as it is.
@@ -99,7 +99,7 @@ class Rejected:
 
 
 def finite_rows(points: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Tell which rows of ``points`` (N, 3) hold no NaN and no infinity; (N,) bool."""
+    """Which rows of ``points`` (N, 3) hold no NaN and no infinity; (N,) bool."""
     finite = np.isfinite(points)
     # Three ands over columns are several times faster than a reduction over an axis of length 3.
     return finite[:, 0] & finite[:, 1] & finite[:, 2]

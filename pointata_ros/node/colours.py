@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pointata_core.evaluation.colours import UNLABELLED_COLOUR, palette
-from pointata_core.io.messages.point_cloud2 import pack_rgb, rgb_as_float
+from pointata_core.io.messages.cloud_encoding import pack_rgb, rgb_as_float
 
 Colour = tuple[int, int, int]
 

@@ -18,7 +18,7 @@ from visualization_msgs.msg import MarkerArray
 from pointata_core.bundles.manifest import Manifest
 from pointata_core.inference.frames import FrameResult
 from pointata_core.io.cloud import Cloud
-from pointata_core.io.messages.point_cloud2 import encode_fields, fill_message, xyz_columns
+from pointata_core.io.messages.cloud_encoding import encode_fields, fill_message, xyz_columns
 from pointata_ros.node.colours import ColourTable
 from pointata_ros.node.markers import action_markers, removal
 from pointata_ros.parameters.table import NodeSettings

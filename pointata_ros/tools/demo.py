@@ -75,7 +75,7 @@ def run(arguments: Any) -> int:
     page = write_report(results, output)
     print_results(results, out())
     out().print(f'report: {page}', soft_wrap=True)
-    if not results.frames_answered:
+    if not results.frames_predicted:
         note(f'no frame was labelled; {_why(results)} (logs: {output}/node.log, replay.log)')
         return 1
     return 0
@@ -113,7 +113,7 @@ def _play(
         _collect(recording, collector, spin, player)
         # Until its last result: what follows is the time without any, which shows that no more
         # would come.
-        wall_s = collector.last_result_s - started if collector.recorder.answered else 0.0
+        wall_s = collector.last_result_s - started if collector.recorder.predicted else 0.0
         peak = environment.peak_rss_bytes(perception.pid)
     collector.finish()
     return live_results(arguments, recording, collector, manifest, bundle, wall_s, peak)
@@ -219,7 +219,7 @@ def _collect(
 ) -> None:
     """Listen until the player has ended and the node has accounted for all that it received."""
     news: Callable[[], tuple[int, int]] = lambda: (  # noqa: E731
-        collector.recorder.answered,
+        collector.recorder.predicted,
         collector.count('input', 'received') + collector.count('processing', 'dropped'),
     )
     last, quiet_since, reports = news(), time.monotonic(), None
@@ -239,7 +239,7 @@ def _collect(
                 )
             # The first report after the player's end may have been on its way before.
             reports = collector.reports if reports is None else reports
-            has_all = collector.recorder.answered >= collector.count('processing', 'published')
+            has_all = collector.recorder.predicted >= collector.count('processing', 'published')
             done = collector.reports >= reports + 3 and collector.settled and has_all
             arrived_all = collector.count('input', 'received') >= recording.plan.frames
             quiet_s = time.monotonic() - quiet_since

@@ -16,7 +16,8 @@ from vision_msgs.msg import Classification, LabelInfo
 
 from pointata_core.bundles.manifest import Manifest
 from pointata_core.evaluation.recorder import RunRecorder
-from pointata_core.io.messages.point_cloud2 import Rejected, decode, decode_labels
+from pointata_core.io.cloud import Rejected
+from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 from pointata_ros.qos import latched_profile, small_profile
 
 _EVERYTHING = QoSProfile(
@@ -140,7 +141,7 @@ class Collector:
         """Account for all clouds up to a stamp; the scores belong to the one with that stamp."""
         for stamp in [s for s in self._clouds if stamp_ns is None or s <= stamp_ns]:
             points, labels = self._clouds.pop(stamp)
-            self.recorder.answer(
+            self.recorder.add(
                 stamp,
                 points,
                 labels,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pointata_core.bundles.manifest import Manifest
 from pointata_core.evaluation.recorder import RunFacts
 from pointata_core.io.bags.reader import BagReader
-from pointata_core.io.messages.point_cloud2 import Rejected, decode_labels
+from pointata_core.io.cloud import Rejected
+from pointata_core.io.messages.point_cloud2 import decode_labels
 from pointata_ros.tools.demo_collector import Collector
 from pointata_ros.tools.demo_recording import Recording
 
@@ -62,7 +63,7 @@ def live_results(
     recorder.resets.update(collector.reasons('model', 'resets'))
     if recording.plan.frames > received:
         recorder.dropped['never_reached_the_node'] = recording.plan.frames - received
-    missed = collector.count('processing', 'published') - recorder.answered
+    missed = collector.count('processing', 'published') - recorder.predicted
     if missed > 0:
         recorder.dropped['result_lost_on_the_way_back'] = missed
     notes += _pace_notes(arguments, recording, recorder.latency.samples_ms.get('total', []))

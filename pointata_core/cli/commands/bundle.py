@@ -32,7 +32,7 @@ def parser() -> ArgumentParser:
         type=str | None,
         nargs='?',
         metavar='DIR',
-        help='Bundle; else the default one.',
+        help='Folder of the bundle; the default bundle if left out.',
     )
     add_json_option(new)
     return new

@@ -42,14 +42,14 @@ def parser() -> ArgumentParser:
     new.add_argument(
         '--force',
         action='store_true',
-        help='Read even with a torch whose weights-only reader has known holes.',
+        help='Read even with a torch version whose weights-only reader is known to be unsafe.',
     )
     add_json_option(new)
     return new
 
 
 def run(arguments: Any) -> int:
-    """Convert and say what was taken over and what was left behind."""
+    """Convert, and list the tensors that were kept and left out."""
     output = Path(arguments.output)
     if output.suffix != '.safetensors':
         raise ConfigError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``pointata data``: which data sets can be read, is a download whole, make a recording of one."""
+"""``pointata data``: list data sets, check a download, make a recording of one."""
 
 from __future__ import annotations
 
@@ -36,30 +36,43 @@ def parser() -> ArgumentParser:
     """Options of the command."""
     new = new_parser(
         'Work with public data sets on this disk; nothing is downloaded.\n\n'
-        'list   what can be read, its licence and where it comes from\n'
-        'check  count what is there and compare it with what was published; exit status 1 if '
-        'files are missing or damaged or there are fewer than published\n'
+        'list   data sets that can be read, with licence and source\n'
+        'check  count files and compare with the published numbers; exit status 1 if files '
+        'are missing or damaged\n'
         'bag    write a rosbag2 recording with a camera: KITTI scans and images (NAME kitti), or '
         'a simulated drive (NAME day, night, rain or city_b)',
         _EXAMPLES,
     )
     # jsonargparse takes no second level of commands below one that is added whole.
-    new.add_argument('what', type=Literal['list', 'check', 'bag'], help='What to do.')
+    new.add_argument('what', type=Literal['list', 'check', 'bag'], help='Action, see above.')
     new.add_argument(
-        'name', type=str | None, nargs='?', metavar='NAME', help='Data set, as "list" names it.'
+        'name',
+        type=str | None,
+        nargs='?',
+        metavar='NAME',
+        help='Name of the data set, as shown by list.',
     )
     new.add_argument('--root', type=str | None, metavar='PATH', help='Folder of the data set.')
     new.add_argument(
-        '--split', type=str | None, metavar='SPLIT', help='This one only; else train and test.'
+        '--split',
+        type=str | None,
+        metavar='SPLIT',
+        help='Check this split only; by default all published ones.',
     )
     new.add_argument(
         '--deep',
         action='store_true',
-        help='check: read every file, rather than headers and lists.',
+        help='check: read every file instead of headers and lists only.',
     )
-    new.add_argument('--output', type=str | None, metavar='DIR', help='bag: where it goes.')
     new.add_argument(
-        '--frames', type=int, default=20, metavar='N', help='bag: frames of a simulated drive.'
+        '--output', type=str | None, metavar='DIR', help='bag: folder of the recording.'
+    )
+    new.add_argument(
+        '--frames',
+        type=int,
+        default=20,
+        metavar='N',
+        help='bag: number of frames of a simulated drive.',
     )
     add_json_option(new)
     return new

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``pointata demo``: a recording through the live node, and a report about it.
 
-The demo needs ROS, and this package must not: so the work is done by whatever is registered under
-the entry point ``demo`` of the group ``pointata.commands``, which ``pointata_ros`` does. This is
-the only place where the core reaches up, and it does so by name, at the user's request.
+The demo needs ROS, which the core must not import. It therefore runs the entry point ``demo`` of
+the group ``pointata.commands``, which ``pointata_ros`` registers.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pointata_core.cli.arguments import new_parser
 from pointata_core.errors import PointataError
 
 NAME = 'demo'
-SUMMARY = 'Run the node on a recording (or a simulated one) over ROS 2 and report.'
+SUMMARY = 'Run the node on a recorded or simulated bag over ROS 2; write a report.'
 ENTRY_POINT_GROUP = 'pointata.commands'
 
 _EXAMPLES = """\
@@ -34,44 +33,63 @@ class DemoError(PointataError):
 def parser() -> ArgumentParser:
     """Options of the command."""
     new = new_parser(
-        'Start the perception node in a process of its own, replay a bag to it over DDS at '
-        'recorded pace, collect what it publishes, and write report.html, images and '
-        'results.json. Without a bag, one is simulated first (12 s, 10 Hz, always the same).\n\n'
-        'Interrupting it ends every process it started.',
+        'Start the perception node in a separate process, replay a bag to it over DDS at '
+        'the recorded rate, collect what it publishes, and write report.html, images and '
+        'results.json. Without a bag, a fixed one of 12 s at 10 Hz is simulated first.\n\n'
+        'Interrupting the command ends every process that it started.',
         _EXAMPLES,
     )
     new.add_argument(
-        '--bag', type=str | None, metavar='PATH', help='rosbag2 folder or file; else simulated.'
+        '--bag',
+        type=str | None,
+        metavar='PATH',
+        help='rosbag2 folder or file; simulated if left out.',
     )
     new.add_argument(
-        '--topic', type=str | None, metavar='NAME', help='Topic of the clouds, if several.'
+        '--topic',
+        type=str | None,
+        metavar='NAME',
+        help='Topic of the clouds; needed only if the bag has several.',
     )
     new.add_argument(
-        '--bundle', type=str | None, metavar='DIR', help='Skill bundle; else the default one.'
+        '--bundle',
+        type=str | None,
+        metavar='DIR',
+        help='Folder of the skill bundle; the default bundle if left out.',
     )
-    new.add_argument('--output', type=str, default='demo_output', metavar='DIR', help='Results.')
+    new.add_argument(
+        '--output', type=str, default='demo_output', metavar='DIR', help='Folder of the results.'
+    )
     new.add_argument('--device', type=str, default='auto', help='auto, cpu, cuda or cuda:N.')
     new.add_argument(
         '--precision', type=str, default='float32', metavar='TYPE',
-        help='How the large matrix products are taken: float32 or bfloat16.',
+        help='Number type of the large matrix products: float32 or bfloat16.',
     )  # fmt: skip
     new.add_argument(
-        '--rate', type=float, default=1.0, metavar='FACTOR', help='Pace of the replay.'
+        '--rate',
+        type=float,
+        default=1.0,
+        metavar='FACTOR',
+        help='Speed of the replay; 1 = as recorded.',
     )
     new.add_argument(
         '--policy', type=str, default='block',
-        help='block: every cloud is answered, however late. latest: clouds are skipped (and '
+        help='block: every cloud is processed, however late. latest: clouds are skipped (and '
         'counted) when the node is late, as on a robot.',
     )  # fmt: skip
     new.add_argument(
         '--fixed-frame', type=str, default='', metavar='FRAME',
-        help='Take ego motion out, by the recorded /tf against this frame; needs tf2_ros.',
+        help='Remove ego motion by the recorded /tf against this frame; needs tf2_ros.',
     )  # fmt: skip
     new.add_argument(
-        '--duration', type=float, default=12.0, metavar='SECONDS', help='Of the simulated bag.'
+        '--duration',
+        type=float,
+        default=12.0,
+        metavar='SECONDS',
+        help='Length of the simulated bag.',
     )
     new.add_argument(
-        '--sensor', type=str, default='vlp16', metavar='NAME', help='Of the simulated bag.'
+        '--sensor', type=str, default='vlp16', metavar='NAME', help='Sensor of the simulated bag.'
     )
     return new
 
@@ -90,7 +108,7 @@ def run(arguments: Any) -> int:
     except ImportError as error:
         raise DemoError(
             f'the demo runs the live node, which needs ROS 2: {error}',
-            'Source a ROS 2 installation or run make env; pointata doctor tells what is missing. '
+            'Source a ROS 2 installation or run make env; pointata doctor lists what is missing. '
             'Without ROS, pointata evaluate runs the same network over a bag',
         ) from error
     return command(arguments)

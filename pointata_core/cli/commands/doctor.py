@@ -26,20 +26,22 @@ _STYLES = {'ok': 'green', 'warn': 'yellow', 'problem': 'bold red'}
 def parser() -> ArgumentParser:
     """Options of the command."""
     new = new_parser(
-        'Look at everything the package needs and say for each line: ok, warn (something will not '
-        'work, the rest does) or problem (blocking), and what to do. Exit status 1 if there is a '
-        'blocking problem.',
+        'Check everything that the package needs. Each line shows ok, warn (some feature will not '
+        'work) or problem (blocking), and a fix. Exit status 1 if there is a blocking problem.',
         _EXAMPLES,
     )
     new.add_argument(
-        '--bundle', type=str | None, metavar='DIR', help='Bundle to verify; else the default one.'
+        '--bundle',
+        type=str | None,
+        metavar='DIR',
+        help='Folder of the bundle to verify; the default bundle if left out.',
     )
     add_json_option(new)
     return new
 
 
 def run(arguments: Any) -> int:
-    """Check, print as it goes, sum up."""
+    """Print each check as it finishes, then the number of problems."""
     from pointata_core.cli.console import out
     from pointata_core.cli.health import PROBLEM, all_checks
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``pointata evaluate``: how good and how fast a bundle is on a recording."""
+"""``pointata evaluate``: accuracy and latency of a bundle on a recording."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def parser() -> ArgumentParser:
     """Options of the command."""
     new = new_parser(
         'Run a bundle over every cloud of a recording, as the node would with policy "block", and '
-        'write results.json and report.html.\n\nWith ground truth it also scores the answers: '
+        'write results.json and report.html.\n\nWith ground truth it also scores the predictions: '
         'labels from a field of the clouds or from another topic, actions from '
         '/ground_truth/action.',
         _EXAMPLES,
@@ -66,28 +66,28 @@ def parser() -> ArgumentParser:
         '--label-mapping',
         type=str | None,
         metavar='NAME',
-        help='semantickitti: labels are raw SemanticKITTI ids. Else they are ids of the bundle.',
+        help='semantickitti: labels are raw SemanticKITTI ids; by default, ids of the bundle.',
     )
     new.add_argument(
         '--fixed-frame',
         type=str,
         default='',
         metavar='FRAME',
-        help='Take ego motion out, by the recorded /tf against this frame (map, odom).',
+        help='Remove ego motion by the recorded /tf against this frame (map, odom).',
     )
     new.add_argument(
         '--image-topic',
         type=str | None,
         metavar='NAME',
-        help='Images for a camera bundle, needed only if the bag has several; none = do without.',
+        help='Images for a camera bundle; needed only if the bag has several. none = no images.',
     )
     new.add_argument(
         '--camera-extrinsics',
         type=str,
         default='',
         metavar='POSE',
-        help='"x y z qx qy qz qw": pose of the LiDAR in the optical frame of the camera. Else '
-        'the recorded transforms say it.',
+        help='"x y z qx qy qz qw": pose of the LiDAR in the optical frame of the camera; '
+        'by default from the recorded transforms.',
     )
     new.add_argument(
         '--image-tolerance',
@@ -108,7 +108,7 @@ def parser() -> ArgumentParser:
         type=str,
         default='evaluation_output',
         metavar='DIR',
-        help='Where results.json, report.html and the images go.',
+        help='Folder for results.json, report.html and the images.',
     )
     add_model_options(new)
     add_json_option(new)
@@ -132,10 +132,10 @@ def run(arguments: Any) -> int:
     else:
         print_results(results, out())
         out().print(f'report: {page}', soft_wrap=True)
-    if not results.frames_answered:
+    if not results.frames_predicted:
         losses = {**results.rejected, **results.skipped}
         reasons = ', '.join(f'{number} {reason}' for reason, number in losses.items())
-        note(f'no frame was answered: {reasons or "the recording has no clouds"}')
+        note(f'no frame has a prediction: {reasons or "the recording has no clouds"}')
         return 1
     return 0
 

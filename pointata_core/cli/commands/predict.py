@@ -38,7 +38,7 @@ def parser() -> ArgumentParser:
     )
     new.add_argument('path', type=str, metavar='PATH', help='A file, or a folder of files.')
     new.add_argument(
-        '--output', type=str, default='predictions', metavar='DIR', help='Where results go.'
+        '--output', type=str, default='predictions', metavar='DIR', help='Folder for the results.'
     )
     new.add_argument(
         '--format',
@@ -48,11 +48,15 @@ def parser() -> ArgumentParser:
         help=f'Format of the labelled clouds: {", ".join(FORMATS)}.',
     )
     new.add_argument(
-        '--rate', type=float, default=10.0, metavar='HZ', help='Frames per second of a folder.'
+        '--rate',
+        type=float,
+        default=10.0,
+        metavar='HZ',
+        help='Frame rate of the files of a folder.',
     )
     new.add_argument(
-        '--independent', action='store_true', help='Files of a folder have nothing to do with '
-        'each other: each begins a new history.',
+        '--independent', action='store_true', help='Process each file of a folder on its own, '
+        'without history.',
     )  # fmt: skip
     add_model_options(new)
     add_json_option(new)
@@ -118,7 +122,7 @@ def _label(
     files: Sequence[Path], loaded: LoadedBundle, arguments: Any, output: Path
 ) -> Iterator[dict[str, Any]]:
     from pointata_core.cli.cloud_output import write_labelled_cloud
-    from pointata_core.inference.frame_result import Skipped
+    from pointata_core.inference.frames import Skipped
     from pointata_core.io.files.cloud_files import read_cloud
 
     classes = loaded.bundle.manifest.segmentation_classes

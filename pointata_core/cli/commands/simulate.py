@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``pointata simulate``: a recording of a drawn world, with ground truth."""
+"""``pointata simulate``: a simulated recording with ground truth."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ examples:
 def parser() -> ArgumentParser:
     """Options of the command."""
     new = new_parser(
-        'Draw a scene, drive a sensor through it and write what it sees: a rosbag2 recording with '
+        'Generate a random scene, move a sensor through it and write a rosbag2 recording with '
         'clouds, /tf and ground truth (labels in the clouds, the action on /ground_truth/action), '
-        'or training shards. Same options, same recording.',
+        'or training shards. Equal options give equal recordings.',
         _EXAMPLES,
     )
     new.add_argument('output', type=str, metavar='PATH', help='Folder to write; must not exist.')
@@ -46,15 +46,17 @@ def parser() -> ArgumentParser:
         metavar='NAME',
         help='hdl64, hdl64_lite, os1_32, rs16, vlp16 or kinect.',
     )
-    new.add_argument('--seed', type=int, default=0, help='Another seed, another world.')
-    new.add_argument('--duration', type=float, default=12.0, metavar='SECONDS', help='Length.')
+    new.add_argument('--seed', type=int, default=0, help='Seed of the scene.')
+    new.add_argument(
+        '--duration', type=float, default=12.0, metavar='SECONDS', help='Length of the recording.'
+    )
     new.add_argument('--rate', type=float, default=10.0, metavar='HZ', help='Frames per second.')
     new.add_argument(
         '--format',
         type=str,
         default='mcap',
         metavar='FORMAT',
-        help='mcap or sqlite3: a bag. shard: training data.',
+        help='mcap or sqlite3 (a bag), or shard (training data).',
     )
     new.add_argument(
         '--count', type=int, default=1, help='Shards to write, with seeds from --seed upwards.'

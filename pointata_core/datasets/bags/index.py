@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from pointata_core.datasets.errors import DataError
 from pointata_core.errors import BagError
 from pointata_core.io.bags.reader import BagReader
-from pointata_core.io.messages.point_cloud2 import Cloud, Rejected, decode, decode_labels
+from pointata_core.io.cloud import Cloud, Rejected
+from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 from pointata_core.io.transforms import TransformBuffer, TransformError
 from pointata_core.simulation.recording import ACTION_TOPIC, LABEL_INFO_TOPIC
 from pointata_core.taxonomy import UNLABELLED

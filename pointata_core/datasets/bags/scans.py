@@ -18,7 +18,8 @@ from pointata_core.datasets.bags.index import BagIndex, labels_of
 from pointata_core.datasets.errors import DataError
 from pointata_core.errors import BagError
 from pointata_core.io.bags.reader import BagReader
-from pointata_core.io.messages.point_cloud2 import Cloud, decode
+from pointata_core.io.cloud import Cloud
+from pointata_core.io.messages.point_cloud2 import decode
 
 Scan = tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.int64] | None]
 

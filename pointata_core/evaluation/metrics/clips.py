@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accuracy of whole videos, each judged by the clips that were cut out of it.
+"""Accuracy of whole videos, from the clips that were cut out of them.
 
 Protocol of MeteorNet (Liu, Yan and Bohg, ICCV 2019) and of the networks compared with it on
 MSR-Action3D and NTU RGB+D: the softmax of every clip is added up over the clips of its video, and
-the largest sum is the video's answer. Public loaders cut no clip out of a video that is too short,
-which then vanishes from the score; name the number of videos to have such videos count as errors.
+the largest sum is the prediction for the video. Public loaders cut no clip out of a video that is
+too short, which then vanishes from the score; ``score(videos=...)`` counts such videos as errors.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ class VideoScore:
     """Scores of a recognition task; shares lie in 0..1.
 
     Args:
-        accuracy: Videos with the right answer / ``videos``.
+        accuracy: Correctly recognised videos / ``videos``.
         correct: Numerator of it. Two scores compare only where the denominators agree.
-        videos: Videos scored: those with clips, or the number that was asked for.
-        clip_accuracy: Clips with the right answer / clips; not comparable with ``accuracy``.
+        videos: Videos scored: those with clips, or the number given to ``score``.
+        clip_accuracy: Correctly recognised clips / clips; not comparable with ``accuracy``.
         clips: Clips seen.
         class_accuracy: ``accuracy`` among the videos of each class seen, by class index.
-        confusion: ``(C, C)`` int64 videos, rows are true classes, columns answers.
+        confusion: ``(C, C)`` int64 videos, rows are true classes, columns predictions.
     """
 
     accuracy: float
@@ -55,7 +55,7 @@ class VideoScores:
         """Count one clip.
 
         Args:
-            video: What tells its video from others.
+            video: Identifier of the video that the clip was cut from.
             logits: ``(C,)`` of the clip, before the softmax.
             label: True class of the video.
 

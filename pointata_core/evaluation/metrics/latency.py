@@ -40,7 +40,7 @@ class LatencyLog:
         self.samples_ms: dict[str, list[float]] = {}
 
     def add(self, timings_ms: Mapping[str, float]) -> None:
-        """Take in the timings of one frame."""
+        """Add the timings of one frame."""
         for stage, value in timings_ms.items():
             self.samples_ms.setdefault(stage, []).append(float(value))
 

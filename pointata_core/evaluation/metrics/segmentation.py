@@ -3,9 +3,9 @@
 
 One matrix for the whole recording, then one division: the mean of per-frame IoUs would reward
 frames in which a class is absent. A point without ground truth does not count at all; a point with
-ground truth but *without an answer* counts as an error, so that a network cannot gain by silence.
+ground truth but *without a prediction* counts as an error: leaving points out gains nothing.
 
-Counting integers needs NumPy alone, and evaluation has to run where no training package is.
+Only NumPy is needed, because evaluation must run without the training packages.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class SegmentationScore:
             that is only predicted has no IoU of its own; its points are errors of the classes they
             belong to.
         iou: IoU by class name, only for those classes.
-        accuracy: Points with the right answer / points with ground truth.
+        accuracy: Correctly labelled points / points with ground truth.
         points: Points with ground truth.
-        unanswered: Those of them that got no answer; they count as errors.
+        unpredicted: Those of them without a prediction; they count as errors.
         truth_points: Points of each class that occurs in the ground truth.
     """
 
@@ -35,43 +35,45 @@ class SegmentationScore:
     iou: dict[str, float]
     accuracy: float
     points: int
-    unanswered: int
+    unpredicted: int
     truth_points: dict[str, int]
 
 
 class ConfusionMatrix:
-    """Counts of (true class, answered class) pairs, plus a last column for "no answer".
+    """Counts of (true class, predicted class) pairs, plus a last column for "no prediction".
 
     Args:
-        classes: Class names; the label of a class is its place in this sequence.
+        classes: Class names; a label is an index into them.
 
     Attributes:
-        counts: ``(C, C + 1)`` int64, rows are true classes, columns answers, the last "no answer".
+        counts: ``(C, C + 1)`` int64, rows true classes, columns predicted ones, "none" last.
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = tuple(classes)
         self.counts = np.zeros((len(self.classes), len(self.classes) + 1), dtype=np.int64)
 
-    def add(self, truth: np.ndarray, answer: np.ndarray) -> None:
+    def add(self, truth: np.ndarray, predicted: np.ndarray) -> None:
         """Count one frame.
 
         Args:
             truth: ``(N,)`` integers; anything outside ``0..C-1`` means "no ground truth".
-            answer: ``(N,)`` integers; anything outside ``0..C-1`` means "no answer".
+            predicted: ``(N,)`` integers; anything outside ``0..C-1`` means "no prediction".
 
         Raises:
             ValueError: The two are not of the same length.
         """
-        if truth.shape != answer.shape or truth.ndim != 1:
-            raise ValueError(f'truth {truth.shape} and answer {answer.shape} must both be (N,)')
+        if truth.shape != predicted.shape or truth.ndim != 1:
+            raise ValueError(
+                f'truth {truth.shape} and predicted {predicted.shape} must both be (N,)'
+            )
         classes = len(self.classes)
         # Signed and wide: -1 and 65535 must both stay outside the range of classes.
-        truth, answer = truth.astype(np.int64), answer.astype(np.int64)
+        truth, predicted = truth.astype(np.int64), predicted.astype(np.int64)
         known = (truth >= 0) & (truth < classes)
-        truth, answer = truth[known], answer[known]
-        answer = np.where((answer >= 0) & (answer < classes), answer, classes)
-        pairs = np.bincount(truth * (classes + 1) + answer, minlength=self.counts.size)
+        truth, predicted = truth[known], predicted[known]
+        predicted = np.where((predicted >= 0) & (predicted < classes), predicted, classes)
+        pairs = np.bincount(truth * (classes + 1) + predicted, minlength=self.counts.size)
         self.counts += pairs.reshape(self.counts.shape)
 
     def score(self, scored: Collection[str] | None = None) -> SegmentationScore | None:
@@ -79,7 +81,7 @@ class ConfusionMatrix:
 
         Args:
             scored: Classes that have an IoU; ``None`` for all. Points of the other classes still
-                count: whatever scored class is answered there has them in its union, as in HOI4D's
+                count: the class predicted there has them in its union, as in HOI4D's
                 public evaluation, and in the accuracy.
 
         Returns:
@@ -107,6 +109,6 @@ class ConfusionMatrix:
             iou={self.classes[c]: float(v) for c, v in zip(present, iou)},
             accuracy=float(right.sum() / total),
             points=total,
-            unanswered=int(self.counts[:, classes].sum()),
+            unpredicted=int(self.counts[:, classes].sum()),
             truth_points={self.classes[c]: int(truth[c]) for c in present},
         )

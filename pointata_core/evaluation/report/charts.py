@@ -155,12 +155,12 @@ def latency_chart(
 def confusion_chart(counts: np.ndarray, classes: Sequence[str], theme: Theme) -> bytes:
     """What each class was taken for, as shares of its row.
 
-    Classes that neither occur nor are answered are left out; so is a "no answer" column that is
-    empty. Shares are written out as percent unless there are too many classes to read them.
+    Classes that neither occur nor are predicted are left out, as is an empty column "no prediction".
+    Shares are written out as percent unless there are too many classes to read them.
 
     Args:
-        counts: ``(C, C)``, rows true classes and columns answers, or ``(C, C + 1)`` with "no
-            answer" last, as ``ConfusionMatrix`` has it.
+        counts: ``(C, C)``, rows true classes and columns predictions, or ``(C, C + 1)`` with "no
+            prediction" last, as in ``ConfusionMatrix``.
         classes: C names.
         theme: Colours.
 
@@ -177,7 +177,7 @@ def confusion_chart(counts: np.ndarray, classes: Sequence[str], theme: Theme) ->
     used = np.flatnonzero(rows | counts[:, :size].any(axis=0))
     # Without ground truth a class has no row, but it can still be what others were taken for.
     columns = [*used, *range(size, counts.shape[1] if counts[:, size:].any() else size)]
-    names = [*(name.replace('_', ' ') for name in classes), 'no answer']
+    names = [*(name.replace('_', ' ') for name in classes), 'no prediction']
     used = used[rows[used]]
     shares = counts[np.ix_(used, columns)] / counts[used].sum(axis=1, keepdims=True)
     cell = 0.42 if len(columns) <= _MOST_NUMBERED_CLASSES else 0.26
@@ -192,7 +192,7 @@ def confusion_chart(counts: np.ndarray, classes: Sequence[str], theme: Theme) ->
     axes.set_xticks(range(len(columns)), [names[c] for c in columns], rotation=90)
     axes.set_yticks(range(len(used)), [names[r] for r in used])
     axes.xaxis.tick_top()
-    axes.set_xlabel('answered', color=theme.faint, size=9)
+    axes.set_xlabel('predicted', color=theme.faint, size=9)
     axes.set_ylabel('true', color=theme.faint, size=9)
     axes.tick_params(colors=theme.text, labelsize=8, length=0)
     for spine in axes.spines.values():
@@ -213,7 +213,7 @@ def _draw_shares(axes: Axes, shares: np.ndarray, theme: Theme, cell: float) -> N
     if cell < 0.4:
         return
     for (row, column), share in np.ndenumerate(shares):
-        # 99.6 % is not all: only a whole row may say 100.
+        # 99.6 % is not all: only a whole row shows 100.
         percent = min(round(100 * share), 99) if share < 1 else 100
         if percent:
             colour = 'white' if share > 0.5 else theme.text

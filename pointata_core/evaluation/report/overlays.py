@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled points over the image of the camera that saw them."""
+"""Labelled points drawn over the camera image that shows them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def overlay(
         pixels: (M, 2) row and column of each point.
         labels: (M,) class ids.
         classes: Class names.
-        ranges: (M,) metres; of several points in a place the nearest is seen. None keeps the order.
+        ranges: (M,) metres; the nearest of several points in a pixel is drawn; None keeps the order.
 
     Returns:
         A PNG, about 640 to 1400 pixels wide.
@@ -41,7 +41,7 @@ def overlay(
     order = np.arange(len(pixels)) if ranges is None else np.argsort(-ranges, kind='stable')
     rows, columns = (pixels[order] * grow // shrink).T
     colours = colours_of_labels(labels[order], classes)
-    # A point should be seen, and what lies between the rows of the scanner, too.
+    # Points are large enough to be seen and small enough to show the image between them.
     edge = max(2, round(width / 400))
     for down in range(edge):
         for right in range(edge):
@@ -49,7 +49,7 @@ def overlay(
                 colours
             )
     buffer = io.BytesIO()
-    # None leaves the entry out, which the stubs of matplotlib do not know.
+    # None leaves the entry out; the stubs of matplotlib lack this.
     unnamed = {'Software': None}
     imsave(buffer, canvas, format='png', metadata=unnamed)  # type: ignore[arg-type]
     return buffer.getvalue()

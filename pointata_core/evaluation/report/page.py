@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One self-contained HTML page about a run, with its images also as files beside it.
+"""One self-contained HTML page about a run, with its images also as separate files.
 
 The page needs no network, no script and no other file, so it can be mailed, archived or opened
 years later. Every figure in it carries the key under which ``results.json`` holds it.
@@ -159,7 +159,7 @@ def _cloud_images(results: EvaluationResults) -> tuple[list[Image], list[Image]]
 
 
 def _camera_images(results: EvaluationResults) -> list[list[Image]]:
-    """What the camera saw, with the answers and, beside it, the truth."""
+    """Camera images with predicted labels and, next to each, the ground truth."""
     import numpy as np
 
     from pointata_core.evaluation.report.overlays import overlay
@@ -233,7 +233,7 @@ def _confusion_image(results: EvaluationResults) -> Image | None:
 
 
 def _class_rows(results: EvaluationResults) -> list[dict[str, Any]]:
-    """Classes that were answered or are in the ground truth, the most frequent first."""
+    """Classes that were predicted or are in the ground truth, the most frequent first."""
     from pointata_core.evaluation.colours import colour_of
 
     iou = results.segmentation.iou if results.segmentation else {}
@@ -251,9 +251,9 @@ def _class_rows(results: EvaluationResults) -> list[dict[str, Any]]:
 
 
 def _losses(results: EvaluationResults) -> list[tuple[str, str, str, int]]:
-    """(results key, kind, reason, count) of everything that got no answer or broke the history."""
+    """(results key, kind, reason, count) of every cloud without a prediction and every reset."""
     kinds: Mapping[str, str] = {
-        'dropped': 'dropped on the way',
+        'dropped': 'dropped in transport',
         'rejected': 'malformed',
         'skipped': 'skipped',
         'resets': 'history reset',

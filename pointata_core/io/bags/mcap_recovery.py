@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Walk the records of an mcap file from its front, as far as they go.
+"""Read the records of an mcap file from its front, up to the damage.
 
-The library ``mcap`` gives up a chunk that is not whole, and with it up to a few hundred messages:
-all of them where a short recording is one chunk. Here a cut chunk is entered, decompressed as far
-as its bytes reach, and read up to the last record that is complete. Format: mcap.dev/spec.
+The library ``mcap`` skips a chunk that is not whole, and with it up to a few hundred messages: all
+of them where a short recording is one chunk. Here, a cut chunk is decompressed as far as its bytes
+reach and read up to its last complete record. Format: mcap.dev/spec.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _CHUNK_START = struct.Struct('<QQQI')
 def walk_records(
     path: Path, on_damage: Callable[[str], None] | None = None
 ) -> Iterator[Schema | Channel | Message]:
-    """Yield what describes or is a message, in the order of the file.
+    """Yield schemas, channels and messages in the order of the file.
 
     Args:
         path: The file.
         on_damage: Called with what is wrong with a chunk that has its length but is damaged inside.
-            What lies before the damage was yielded, and the walk goes on behind the chunk; without
-            this argument it ends there.
+            Records before the damage are yielded, and reading continues after the chunk. Without
+            this argument, reading ends there.
 
     Raises:
         ValueError: The file ends early or stops making sense; everything before was yielded.
@@ -88,7 +88,7 @@ def _walk_chunk(stream: BinaryIO, available: int) -> Iterator[Schema | Channel |
     _exactly(body, 8)
     content = _decompress(body.read(), compression, size)
     if checksum and len(content) == size and zlib.crc32(content) != checksum:
-        # Which of its bytes are wrong cannot be told.
+        # It is unknown which bytes are wrong.
         raise ValueError('its checksum does not match')
     yield from _walk(io.BytesIO(content), len(content), needs_footer=False)
     if len(content) < size:

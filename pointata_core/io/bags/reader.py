@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read recordings (rosbag2 in sqlite3 and mcap, ROS 1 bags) without a ROS installation.
 
-A damaged recording yields what can be read; what could not is listed in ``BagReader.problems``, so
-that a report can say it instead of silently being about fewer frames.
+A damaged recording yields what can be read. ``BagReader.problems`` lists what could not be read, so
+that a report can mention the missing frames.
 """
 
 from __future__ import annotations
@@ -20,12 +20,9 @@ from typing import Any
 
 from pointata_core.errors import BagError
 from pointata_core.io.bags.sources import Source, open_sources, reason_of
-from pointata_core.io.bags.writer import BagWriter
 from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
 from pointata_core.io.messages.message_types import POINT_CLOUD, make_typestore
 from pointata_core.io.messages.point_cloud2 import decode
-
-__all__ = ['BagReader', 'BagWriter', 'TopicInfo', 'frames', 'read_bag']
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ class BagReader:
         return [topic for topic in self.topics if topic.type == POINT_CLOUD]
 
     def topic(self, name: str) -> TopicInfo:
-        """Return one topic; a missing leading slash is forgiven.
+        """Return one topic; the leading slash may be missing.
 
         Raises:
             BagError: There is no such topic; the message lists those there are.
@@ -135,11 +132,11 @@ class BagReader:
         """Return the topic to read clouds from.
 
         Args:
-            name: The topic asked for; None picks the only PointCloud2 topic that has messages.
+            name: A topic; None picks the only PointCloud2 topic that has messages.
 
         Raises:
-            BagError: The topic does not exist, holds something else or nothing; or none was asked
-                for and there is not exactly one to choose.
+            BagError: The topic does not exist, holds something else or nothing; or ``name`` is
+                None and there is not exactly one to choose.
         """
         if name is not None:
             topic = self.topic(name)
@@ -288,7 +285,7 @@ def read_bag(
         limits: What is accepted.
 
     Raises:
-        BagError: Nothing can be read, there is no such topic, or several and none was asked for.
+        BagError: Nothing can be read, the topic does not exist, or the choice is not unique.
     """
     with BagReader(path) as reader:
         for cloud in frames(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where recorded messages come from: an intact bag, or what can be saved from a broken one.
+"""Read the messages of intact and of damaged recordings.
 
-rosbags needs the index at the end of an mcap file and a consistent sqlite3 database. A recorder
-that was killed or a copy that was cut short leaves neither, although almost every message is still
-there; such files are read from the front until they end.
+rosbags needs the index at the end of an mcap file and a consistent sqlite3 database. A killed
+recorder or an interrupted copy leaves neither, although almost every message is still present; such
+files are read from the front as far as possible.
 
 Untrusted bytes break a parser at any point and with any exception, hence the broad ``except``
 clauses: each of them turns the exception into a problem that is reported.
@@ -66,10 +66,10 @@ def open_sources(path: Path) -> tuple[list[Source], list[str]]:
     """Open a bag: its folder, its metadata.yaml, or one of its files.
 
     Returns:
-        The sources and what went wrong on the way to them.
+        The sources, and what could not be opened.
 
     Raises:
-        BagError: Nothing can be read at all.
+        BagError: Nothing can be read.
     """
     if path.name == 'metadata.yaml':
         path = path.parent
@@ -177,7 +177,7 @@ class IndexedSource:
     def _scan(
         self, topics: set[str], given: Counter[tuple[str, int]]
     ) -> Iterator[tuple[str, int, bytes]]:
-        """Yield what was not given yet and lies in chunks, pages or files that are whole."""
+        """Yield the messages not yielded yet, from all intact chunks, pages and files."""
         for file in _files_of(self._path):
             try:
                 scanned = _scan_file(file)
@@ -280,7 +280,7 @@ class ScannedSqlite(_ScannedSource):
     def _records(self) -> Iterator[tuple[Any, int, bytes]]:
         uri = f'{self.path.absolute().as_uri()}?mode=ro&immutable=1'
         with closing(sqlite3.connect(uri, uri=True)) as database:
-            # Without this SQLite refuses a file that is shorter than its header says.
+            # Without this SQLite refuses a file that is shorter than its header states.
             database.execute('PRAGMA writable_schema=ON')
             self._read_topics(database)
             row = (0,)

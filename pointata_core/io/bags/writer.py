@@ -101,7 +101,8 @@ class BagWriter:
             return
         if type_name not in self.types:
             raise BagError(
-                f'the definition of {type_name} is not known', 'Add it to data/message_types.py'
+                f'the definition of {type_name} is not known',
+                'Add it to io/messages/message_types.py',
             )
         self._topics[topic] = self._open_writer().add_connection(
             topic,

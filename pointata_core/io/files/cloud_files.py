@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Single clouds on disk: ``.pcd``, ``.ply``, ``.bin``, ``.npy`` and ``.npz``.
 
-Whatever the format, the result is the same ``Cloud`` that the message decoder gives: float32
-metres, every column a feature under its canonical name where drivers' names are known.
+The result is the same ``Cloud`` as from the message decoder, for all formats: float32 metres, and
+every column a feature, under its canonical name where that is known.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def read_cloud(
     bin_columns: Sequence[str] | None = None,
     limits: CloudLimits = CloudLimits(),  # noqa: B008 - frozen
 ) -> Cloud:
-    """Read one cloud; the ending of the name tells the format.
+    """Read one cloud; the file extension selects the format.
 
     Args:
         path: A ``.pcd`` (ascii, binary, binary_compressed), ``.ply``, ``.bin``, ``.npy`` or
@@ -60,7 +60,7 @@ def read_cloud(
     try:
         columns, width, height = _read_columns(path, bin_columns, limits)
         points = _points(columns, limits)
-    except Exception as error:  # untrusted bytes break the parsers of libraries in any way
+    except Exception as error:  # parsers raise anything on untrusted bytes
         raise CloudFileError(f'{path}: {str(error) or type(error).__name__}', _FIX) from error
     return Cloud(
         points=points,

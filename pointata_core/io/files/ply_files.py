@@ -30,7 +30,7 @@ def read_ply(path: Path, max_points: int) -> tuple[dict[str, NDArray], int, int]
         raise ValueError(str(error)) from error
     vertices = content['vertex']
     columns = {
-        # Little-endian files are mapped into memory; a copy lets go of the file.
+        # Little-endian files are mapped into memory; a copy releases the file.
         prop.name: np.array(vertices[prop.name])
         for prop in vertices.properties
         if not isinstance(prop, PlyListProperty)

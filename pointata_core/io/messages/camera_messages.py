@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the messages of a camera beside a LiDAR, for writing recordings without ROS."""
+"""Make image, calibration, cloud and transform messages for recordings, without ROS."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lay columns out as the bytes of a PointCloud2 and fill any message class with them.
+"""Encode columns as the bytes of a PointCloud2 and fill any message class with them.
 
 Every field is aligned to its own size, so readers may map the data directly. The bytes live in an
 ``array('B')`` from the start: that is what rclpy stores, and what it takes without looking at every
@@ -70,7 +70,7 @@ def encode_fields(
         height: Rows.
         is_dense: Whether all points are finite; None looks at x, y and z.
         reuse: An earlier result of the same layout and size. Its memory is overwritten, which saves
-            an allocation per frame; whatever message still holds it changes too.
+            an allocation per frame; a message that still holds it changes as well.
 
     Raises:
         ValueError: Lengths differ, ``width * height`` is not N, a name occurs twice, or a datatype

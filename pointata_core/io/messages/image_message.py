@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decode ``sensor_msgs/Image`` and ``CompressedImage`` of rclpy, rosbags or anything alike.
+"""Decode ``sensor_msgs/Image`` and ``CompressedImage`` of rclpy and rosbags.
 
-As with clouds, nothing here raises for a malformed message: the answer is an image or a reason.
-Sizes are checked in Python's integers before a byte is touched.
+A malformed message raises nothing: the functions return an image, or a reason. Sizes are checked in
+Python's integers before a byte is read.
 """
 
 from __future__ import annotations
@@ -93,13 +93,13 @@ def decode_compressed_image(message: Any) -> NDArray[np.uint8] | RejectedImage:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            # Only two decoders are let near foreign bytes; the size is known before they unpack.
+            # Untrusted bytes reach two decoders only; the size is checked before they unpack.
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 width, height = image.size
                 if refused := _refused_size(height, width):
                     return refused
                 return np.asarray(image.convert('RGB'))
-    except Exception as error:  # what a decoder makes of damaged bytes is its own affair
+    except Exception as error:  # decoders raise anything on damaged bytes
         return RejectedImage(
             ImageRejectReason.DAMAGED,
             f'no {" or ".join(_FORMATS)}: {type(error).__name__}: {error}',

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Message types for reading and writing recordings without a ROS installation.
 
-A recording usually carries the definitions of its types; where it does not (old sqlite3 files),
-the types of ROS 2 Jazzy that rosbags knows are assumed. ``vision_msgs`` is not among them, so the
-part of it that this project speaks is defined here, field by field compatible with version 4.
+A recording usually carries the definitions of its types. Where it does not (old sqlite3 files), the
+types of ROS 2 Jazzy in rosbags are assumed. ``vision_msgs`` is not among them, so the messages that
+this project uses are defined here, field by field compatible with version 4.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def make_typestore(
     for name, definition in definitions:
         try:
             embedded.update(_parse(name, definition))
-        except Exception as error:  # the text is untrusted, its parser promises nothing
+        except Exception as error:  # the parser raises anything on untrusted text
             problems.append(f'the definition of {name} cannot be parsed: {error}')
     known = _known_types(ros1)
     news = {name: entry for name, entry in embedded.items() if not _is_same(entry, known.get(name))}

@@ -1,26 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decode ``sensor_msgs/msg/PointCloud2`` from any source, without ever raising on its content.
 
-The message says how its bytes are to be read, and drivers get that wrong in every possible way: a
-stale ``row_step``, ``is_dense`` set over NaNs, offsets off by a padding, data cut short. Here every
-size is computed in unbounded Python integers and checked before a byte is touched; the bytes are
-then read through strided views, never written, and copied once into contiguous columns.
+The message describes its own layout, and drivers fill it in wrongly: a stale ``row_step``,
+``is_dense`` set over NaNs, offsets off by a padding, data cut short. Every size is therefore
+computed in unbounded Python integers and checked before a byte is read; the bytes are then read
+through strided views and copied once into contiguous columns.
 
-Anything with the attributes of the message will do: rclpy's and rosbags' classes (ROS 1 and 2) have
-them, so the live node and bag evaluation share this code. Encoding lives in ``cloud_encoding`` and
-is re-exported here.
+Any object with the attributes of the message is accepted, such as the classes of rclpy and rosbags
+(ROS 1 and 2), so the live node and bag evaluation share this code.
 
 What is accepted, where the message definition leaves it open:
 
-* x, y, z of any datatype of ``PointField``; integers are metres unless ``CloudLimits`` says
-  otherwise; one field ``xyz`` of count 3 stands in where x, y and z are not all present.
-* Fields in any order, unaligned, padded; fields nobody asked for are not even looked at.
+* x, y, z of any datatype of ``PointField``; integers are metres unless ``CloudLimits`` sets
+  another scale; one field ``xyz`` of count 3 stands in where x, y and z are not all present.
+* Fields in any order, unaligned, padded; fields that are not wanted are not checked.
 * ``row_step`` 0 with one row, rows longer than their points, bytes after the last row, a
   last point cut after its last needed field.
-* An empty ``frame_id`` and a zero stamp pass as they are; whether time may stand still or jump is
-  for the stream to judge, not for a single frame.
-* Zero points without data are an empty cloud, whatever the fields; zero points *with* data are
-  refused, since a driver that forgot ``height`` would otherwise fall silent.
+* An empty ``frame_id`` and a zero stamp pass as they are; the stream checks
+  that time advances.
+* Zero points without data are an empty cloud, with any fields; zero points *with* data are refused,
+  because a driver that forgot ``height`` would otherwise go unnoticed.
 """
 
 from __future__ import annotations
@@ -35,32 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointata_core.io.cloud import Cloud, CloudLimits, Rejected, RejectReason, finite_rows
-from pointata_core.io.messages.cloud_encoding import (
-    EncodedCloud,
-    encode_fields,
-    fill_message,
-    pack_rgb,
-    rgb_as_float,
-    unpack_rgb,
-    xyz_columns,
-)
 from pointata_core.io.messages.point_fields import DATATYPES, as_feature, find_name
-
-__all__ = [
-    'Cloud',
-    'CloudLimits',
-    'EncodedCloud',
-    'RejectReason',
-    'Rejected',
-    'decode',
-    'decode_labels',
-    'encode_fields',
-    'fill_message',
-    'pack_rgb',
-    'rgb_as_float',
-    'unpack_rgb',
-    'xyz_columns',
-]
 
 _NANOSECONDS = 1_000_000_000
 
@@ -71,7 +45,7 @@ def decode(
     wanted_features: Sequence[str] = ('intensity',),
     limits: CloudLimits = CloudLimits(),  # noqa: B008 - frozen
 ) -> Cloud | Rejected:
-    """Read points and features out of a PointCloud2, or say why that is impossible.
+    """Read points and features from a PointCloud2, or return the reason why that is impossible.
 
     Args:
         msg: Anything with the attributes of the message; never written to.
@@ -334,7 +308,7 @@ def _check_bounds(layout: _Layout, xyz: Collection[_Field], others: Collection[_
 def _column(layout: _Layout, used: _Field, element: int = 0) -> NDArray:
     """Copy one element of a field into (height, width), still in the byte order of the message.
 
-    The copy moves opaque items of the field's size: NumPy has a tight loop for those whatever their
+    The copy moves opaque items of the field's size: NumPy has a tight loop for those at any
     alignment, while unaligned numbers go through a buffered conversion, four times slower.
     """
     dtype = DATATYPES[used.datatype].newbyteorder('>' if layout.big_endian else '<')

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names and datatypes of point fields: what drivers call the same thing.
+"""Names and datatypes of point fields, with the aliases that drivers use.
 
-The names are those met in the public drivers of Velodyne, Ouster, Hesai, RoboSense, Livox and in
+The names occur in the public drivers of Velodyne, Ouster, Hesai, RoboSense, Livox and in
 PCL's point types; there is no standard beyond x, y, z, intensity, rgb and rgba
 (``sensor_msgs/msg/PointField``).
 """
