@@ -197,7 +197,7 @@ def test_methods_of_actions_are_left_out_of_segmentation_and_refused_by_name(fol
         methods_for('points', ['full', 'probe'])
 
 
-def test_p4transformer_hears_the_same_fields_at_its_published_scale():
+def test_p4transformer_takes_the_same_fields_at_its_published_scale():
     torch.manual_seed(0)
     network = P4TransformerOnClips(3, 1, 8, scale_m=2.0).eval()
     points = torch.randn(2, 4, 30, 3) * 0.2
@@ -215,7 +215,7 @@ def test_segmentation_is_compared_by_the_iou_of_cells(tmp_path):
     write_shards(tmp_path / 'scenes', jobs, progress=False)
     write_backbone(tmp_path / 'backbone')
     write_config(
-        tmp_path / 'small.yaml', tmp_path / 'scenes', tmp_path / 'backbone', task='points',
+        tmp_path / 'small.yaml', tmp_path / 'scenes', tmp_path / 'backbone', tasks=['points'],
         data={
             'name': 'simulated', 'root': str(tmp_path / 'scenes'), 'train': 'train',
             'validation': 'test', 'variants': 1,

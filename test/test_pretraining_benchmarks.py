@@ -176,7 +176,7 @@ def test_the_transfer_table_gives_mean_and_range_over_seeds(tmp_path):
 def test_settings_of_the_tasks_can_be_read(tmp_path):
     for task in transfer.TASKS:
         settings = transfer.settings_of(task, arguments_of_transfer(tmp_path))
-        assert [stage.kind for stage in settings.stages] == ['adapt']
+        assert [stage.kind for stage in settings.plan] == ['adapt']
         assert settings.data.name == task.removesuffix('_dense')
 
 

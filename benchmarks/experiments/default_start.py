@@ -73,7 +73,7 @@ def settings_of(run: Run, arguments: argparse.Namespace) -> TrainingSettings:
     settings = recipe(arguments, f'network.backbone={backbone}', f'seed={run.seed}',
                       f'output={arguments.work / name}')  # fmt: skip
     tuning = {'train_embedder': True} if begin.frozen else {'mode': 'full'}
-    stage = settings.stages[0]
+    stage = settings.plan[0]
     stage = replace(stage, tuning=tuning, optimiser={**stage.optimiser, 'steps': arguments.steps})
     return replace(settings, stages=(stage,))
 
@@ -104,6 +104,7 @@ def carry_out(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     open_clips(settings, settings.data.train, True)  # shared, so in no run's time
     spent = -time.process_time()
     result = run_train(settings)
+    assert result is not None, 'one process trains'
     spent += time.process_time()
     return {
         'scores': {
@@ -169,7 +170,7 @@ def run_all(arguments: argparse.Namespace) -> None:
     """Carry out what is missing; each run is on disk with the table before the next one begins."""
     store = ResultStore(arguments.output)
     shared = recipe(arguments)
-    batch = shared.stages[0].optimiser['batch']
+    batch = shared.plan[0].optimiser['batch']
     facts = {'steps': arguments.steps, 'batch': batch, 'scenes': scenes(shared)}
     store.require_settings(DATA, facts)
     runs = [Run(DATA, 1.0, start, seed) for seed in arguments.seeds for start in arguments.starts]

@@ -117,6 +117,7 @@ def carry_out(run: Run, backbone: str, arguments: argparse.Namespace) -> dict[st
     )  # fmt: skip
     started, processor = time.perf_counter(), time.process_time()
     result = run_train(settings)
+    assert result is not None, 'one process trains'
     spent = (time.perf_counter() - started, time.process_time() - processor)
     shutil.rmtree(output)
     return {

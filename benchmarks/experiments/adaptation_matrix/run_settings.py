@@ -45,8 +45,6 @@ def shared_facts(settings: TrainingSettings) -> dict[str, Any]:
     facts = dict(_changed(settings, TrainingSettings(), ''))
     for place in _FREE:
         facts.pop(place, None)
-    if 'stages' in facts:
-        facts['stages'] = [stage.folder for stage in settings.stages]
     facts['network.backbone'] = find_backbone(settings.network.backbone).origin
     return facts
 

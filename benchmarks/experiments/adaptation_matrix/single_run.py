@@ -77,6 +77,7 @@ def _open(settings: TrainingSettings) -> tuple[ClipStore, ClipStore]:
 
 def _train_ours(settings: TrainingSettings) -> dict[str, Any]:
     result = run_train(settings)
+    assert result is not None, 'one process trains'
     training = result.training
     sizes = training['parameters']
     aligned = None
@@ -142,7 +143,7 @@ def _train_p4transformer(settings: TrainingSettings) -> dict[str, Any]:
     fields = len(preparation.features)
     network = P4TransformerOnClips(len(train.classes['clip']), fields, anchors, preparation.scale_m)
     weights = loss_weights(train, settings.tasks, settings.optimiser.class_weight_power)
-    train_on_clips(settings, settings.stages[0], network, train, weights, folder)
+    train_on_clips(settings, settings.plan[0], network, train, weights, folder)
     (score,) = score_clips(network, validation, settings.tasks, chosen_device(settings))
     size = sum(p.numel() for p in network.parameters())
     head = sum(p.numel() for p in network.network.classify.parameters())

@@ -111,7 +111,7 @@ def train_and_score(
         # Class weights of whole clips, so that arms weigh alike.
         power = settings.optimiser.class_weight_power
         weights = stages.loss_weights(clips.train, settings.tasks, power)
-        stages.train_on_clips(settings, settings.stages[0], network, train, weights, folder)
+        stages.train_on_clips(settings, settings.plan[0], network, train, weights, folder)
     done = merge_and_freeze(network)
     test = LastFrames(clips.test, arm.frames, arm.motion)
     device = chosen_device(settings)

@@ -10,6 +10,7 @@ are in the batch, they move along.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -138,7 +139,7 @@ def augment_clip(clip: Clip, config: AugmentationConfig, generator: np.random.Ge
         points.append(np.ascontiguousarray(moved, dtype=np.float32))
         kept.append(rows)
 
-    def cut(columns):
+    def cut(columns: Sequence[NDArray] | None) -> list[NDArray] | None:
         if columns is None:
             return None
         return [rows[own] for rows, own in zip(columns, kept, strict=True)]

@@ -15,13 +15,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
 
 from pointata_core.bundles.preparation_config import PreparationConfig
-from pointata_core.datasets.protocol import Clip, ClipDataset
+from pointata_core.datasets.protocol import Clip, ClipDataset, FrameDataset
 from pointata_core.datasets.registry import dataset_info, open_dataset
 from pointata_core.datasets.sampling import ClipSampling, generator_for
 from pointata_core.datasets.single_frames import SingleFrames
@@ -96,7 +97,7 @@ class StoreRecipe:
                 )
             options['sampling'] = self.sampling
         dataset = open_dataset(self.name, self.root, self.split, **options)
-        return SingleFrames(dataset) if single else dataset
+        return SingleFrames(cast(FrameDataset, dataset)) if single else cast(ClipDataset, dataset)
 
     def prepare(self, dataset: ClipDataset, index: int, variant: int) -> dict[str, np.ndarray]:
         """Read, augment and prepare one copy of a clip."""
@@ -117,19 +118,23 @@ class StoreRecipe:
 
 
 class Clips(Protocol):
-    """Prepared clips by (number, copy): a store, windows of one, or frozen features.
+    """Prepared clips by (number, copy): a store, windows of one, or frozen features."""
 
-    Attributes:
-        variants: Copies of each clip.
-        videos: ``(count,)`` recording of each clip.
-        classes: Class names of each task.
-        kinds: Kind of recording of each clip; empty names where the data set tells none.
-    """
+    @property
+    def variants(self) -> int:
+        """Copies of each clip."""
 
-    variants: int
-    videos: np.ndarray
-    classes: dict[Task, tuple[str, ...]]
-    kinds: Sequence[str]
+    @property
+    def videos(self) -> np.ndarray:
+        """``(count,)`` recording of each clip."""
+
+    @property
+    def classes(self) -> dict[Task, tuple[str, ...]]:
+        """Class names of each task."""
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """Kind of recording of each clip; empty names where the data set has none."""
 
     def __len__(self) -> int: ...
 
@@ -379,7 +384,11 @@ def _prepare_one(
 ) -> None:
     for variant, path in paths.items():
         arrays = recipe.prepare(dataset, index, variant)
-        write_atomically(path, lambda stream, arrays=arrays: np.savez(stream, **arrays))
+        write_atomically(path, partial(_save, arrays))
+
+
+def _save(arrays: dict[str, np.ndarray], stream: BinaryIO) -> None:
+    np.savez(stream, **arrays)  # type: ignore[arg-type]  # its stub takes names for options
 
 
 _worker: list[tuple[StoreRecipe, ClipDataset]] = []
@@ -401,9 +410,9 @@ def _copy(dataset: ClipDataset, index: int, variant: int, sampling: ClipSampling
     """Read a clip; copies of a ``uniform`` one are taken a moment earlier or later."""
     if not variant or sampling is None or sampling.window != 'uniform':
         return dataset[index]
-    dataset.epoch, before = variant, dataset.sampling
-    dataset.sampling = replace(before, pick='shifted')
+    shifted: Any = dataset
+    shifted.epoch, shifted.sampling = variant, replace(sampling, pick='shifted')
     try:
         return dataset[index]
     finally:
-        dataset.epoch, dataset.sampling = 0, before
+        shifted.epoch, shifted.sampling = 0, sampling

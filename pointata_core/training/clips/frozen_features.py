@@ -114,9 +114,11 @@ def freeze_features(
             )
 
     def auxiliary(batch: ClipBatch) -> Tensor:
-        return network.clip_auxiliary(
+        found = network.clip_auxiliary(
             batch.points, batch.features, batch.mask, batch.motion, batch.geometry
         )
+        assert found is not None
+        return found
 
     config, folder = network.config, store.folder
     path = folder / f'prefix_{prefix_key(network, autocast)}.npy'

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pointata_core.models.point.heads.action_head import ActionHead
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.taxonomy import IGNORE
 from pointata_core.training.clips.augmentation import rotations
@@ -132,6 +133,7 @@ def train_on_actors(
     torch.manual_seed(seed)
     network.cpu()
     actor, head = network.actor, network.action_head
+    assert actor is not None and isinstance(head, ActionHead)
     network.set_stage('probe')
     actor.train()
     head.train()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import lightning
 import numpy as np
@@ -92,14 +93,14 @@ class AdaptTraining(lightning.LightningModule):
         losses: dict[str, Tensor] = {}
         part = batch
         head = getattr(self.network, 'action_head', None)
-        if isinstance(head, TwoStreamHead):
+        if isinstance(head, TwoStreamHead) and isinstance(self.network, PointATA):
             # Positions cost next to nothing: all clips train them, some the tokens.
             positions = self.network.predict_from_positions(
                 batch.geometry, len(batch.points), batch.motion, batch.auxiliary
             )
-            task = next(task for task in self.tasks if task != 'points')
-            logits, truth = logits_and_truth(task, NetworkOutput(None, positions), batch)
-            losses['positions'] = self._loss(task, logits, truth)
+            actions = next(task for task in self.tasks if task != 'points')
+            logits, truth = logits_and_truth(actions, NetworkOutput(None, positions), batch)
+            losses['positions'] = self._loss(actions, logits, truth)
             part = batch.take(self._token_rows(len(batch.points), 1 - head.position_share))
         output = predict(self.network, part)
         values: dict[str, Tensor] = {}
@@ -129,7 +130,7 @@ class AdaptTraining(lightning.LightningModule):
         loss = F.cross_entropy(logits, truth, weights, label_smoothing=smoothing)
         return self.loss_weights.get(task, 1.0) * loss
 
-    def configure_optimizers(self):
+    def configure_optimizers(self) -> Any:
         """AdamW, a linear warm-up and one cosine to zero, stepped per batch."""
         settings = self.optimiser
         groups = parameter_groups(
@@ -148,11 +149,16 @@ class AdaptTraining(lightning.LightningModule):
         state = checkpoint['state_dict']
         checkpoint['state_dict'] = {name: state[name] for name in state if name in kept}
 
-    def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):
+    def load_state_dict(
+        self, state_dict: Mapping[str, Tensor], strict: bool = True, assign: bool = False
+    ) -> Any:
         """Load a checkpoint, which holds the trained tensors only."""
-        load_trained(self.network, {n.removeprefix('network.'): t for n, t in state_dict.items()})
+        own = {name.removeprefix('network.'): tensor for name, tensor in state_dict.items()}
+        return load_trained(self.network, own)
 
-    def transfer_batch_to_device(self, batch: ClipBatch, device, dataloader_idx: int) -> ClipBatch:
+    def transfer_batch_to_device(
+        self, batch: ClipBatch, device: torch.device, dataloader_idx: int
+    ) -> ClipBatch:
         """Move a batch, its geometry included."""
         return batch.to(device)
 
@@ -233,7 +239,7 @@ def adjust_logits(network: PointATA, weights: Tensor, share: float) -> None:
     assert network.segmentation_head is not None
     logits = weights.clamp_min(1e-6).log() * (weights > 0)
     bias = network.segmentation_head.classify.bias
-    bias -= share * logits.to(bias.device)
+    bias.sub_(share * logits.to(bias.device))
 
 
 def trained_state(network: nn.Module) -> dict[str, Tensor]:
@@ -242,7 +248,7 @@ def trained_state(network: nn.Module) -> dict[str, Tensor]:
     return state | dict(network.named_buffers())
 
 
-def load_trained(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+def load_trained(network: nn.Module, state: Mapping[str, Tensor]) -> Any:
     """Take over what :func:`trained_state` gave.
 
     Raises:
@@ -251,4 +257,4 @@ def load_trained(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     missing = {n for n, p in network.named_parameters() if p.requires_grad} - set(state)
     if missing:
         raise RuntimeError(f'the checkpoint lacks {min(missing)}')
-    network.load_state_dict(state, strict=False)
+    return network.load_state_dict(state, strict=False)

@@ -256,11 +256,11 @@ class _Gauge:
 
     @torch.no_grad()
     def read(self, network: PointATA, device: torch.device) -> AlignState:
-        parts, labels = [], []
+        pooled, classes = [], []
         for batch, some in self._batches(device):
-            parts.append(pooled_features(network, batch).cpu())
-            labels.append(some)
-        features, labels = torch.cat(parts), torch.cat(labels)
+            pooled.append(pooled_features(network, batch).cpu())
+            classes.append(some)
+        features, labels = torch.cat(pooled), torch.cat(classes)
         found = self.distance.measure(features, labels)
         odd = torch.from_numpy(self.frames.positions[self.rows, 0] % 2 == 1)
         return AlignState(

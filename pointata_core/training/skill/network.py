@@ -66,6 +66,7 @@ def find_backbone(spec: str) -> BackboneSource:
     if path.is_dir():
         bundle = load_bundle(path, share_backbone=False)
         manifest = bundle.manifest
+        assert manifest.backbone is not None
         state = {k: v.clone() for k, v in bundle.network.backbone.state_dict().items()}
         known = manifest.provenance.get('backbone')
         facts = dict(known) if isinstance(known, Mapping) else {}
@@ -78,7 +79,7 @@ def find_backbone(spec: str) -> BackboneSource:
     facts = {name: known[name] for name in _FACTS if name in known}
     facts |= {'sha256': sha256_of(path), 'family': converted.family}
     origin = f'{converted.family} {path.name}'
-    return BackboneSource(converted.config, converted.state_dict, origin, facts)
+    return BackboneSource(converted.config, dict(converted.state_dict), origin, facts)
 
 
 def network_config(

@@ -56,7 +56,7 @@ def write_training_report(
         align=None if align is None else asdict(align),
         curves=[
             (stage.folder, curve)
-            for stage in settings.stages
+            for stage in settings.plan
             if (curve := _curve(read_losses(folder / stage.folder)))
         ],
         settings=(folder / 'settings.yaml').read_text(encoding='utf-8'),

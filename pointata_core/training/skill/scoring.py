@@ -19,6 +19,7 @@ from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.inference.session import Skipped, StreamingSession
 from pointata_core.models.point.heads.two_stream_head import TwoStreamHead
 from pointata_core.models.point.network_output import NetworkOutput
+from pointata_core.models.point.pointata import PointATA
 from pointata_core.training.clips.clip_batch import ClipBatch, predict, with_auxiliary
 from pointata_core.training.clips.clip_store import Clips
 from pointata_core.training.clips.preparation import Task
@@ -114,6 +115,7 @@ class _Frames:
 
     def score(self) -> SkillScore:
         score = self.timelines.score()
+        assert score is not None
         metrics = {'accuracy': score.accuracy, 'edit': score.edit}
         metrics.update({f'f1_{k}': v for k, v in score.f1.items()})
         facts = {'majority_share': float(self.matrix.sum(1).max() / max(self.matrix.sum(), 1))}
@@ -140,6 +142,7 @@ class _Points:
 
     def score(self) -> SkillScore:
         score = self.matrix.score()
+        assert score is not None
         metrics = {'miou': score.miou, 'accuracy': score.accuracy}
         counts = self.matrix.counts[:, : len(self.classes)]
         facts = {'iou': score.iou, 'points': score.points}
@@ -196,12 +199,13 @@ def score_clips(
         videos = clips.videos[[clip for clip, _ in chosen]]
         for scorer in scorers.values():
             scorer.add(data, output, videos)
-        if streams:
+        if isinstance(head, TwoStreamHead) and isinstance(network, PointATA) and streams:
             positions = network.predict_from_positions(
                 data.geometry, len(chosen), data.motion, data.auxiliary
             )
             alone = {'positions': positions}
             if 'tokens' in streams:
+                assert output.action is not None
                 alone['tokens'] = head.token_logits(output.action, positions)
             for name, logits in alone.items():
                 streams[name].add(data, NetworkOutput(None, logits), videos)
@@ -233,29 +237,31 @@ def score_streams(
         One score for each kind of recording and task.
     """
     kinds = getattr(dataset, 'clip_kinds', ('',) * len(dataset))
-    scorers: dict[tuple[str, Task], _Points | _Frames] = {}
+    points_by_kind: dict[str, _Points] = {}
+    frames_by_kind: dict[str, _Frames] = {}
+    manifest = bundle.manifest
     for number, kind in enumerate(kinds):
         clip, session = dataset[number], StreamingSession(bundle)
         actions = np.full(len(clip), -1)
-        for t, points in enumerate(clip.points):
+        for t, cloud in enumerate(clip.points):
             features = None
             if clip.features is not None:
                 columns = clip.features[t].T
                 features = dict(zip(dataset.feature_names, columns, strict=True))
-            result = session.step(points, (t + 1) * _PERIOD_NS, features)
+            result = session.step(cloud, (t + 1) * _PERIOD_NS, features)
             assert not isinstance(result, Skipped)
             if 'points' in tasks:
-                key: tuple[str, Task] = (kind, 'points')
-                scorer = scorers.setdefault(key, _Points(bundle.manifest.segmentation_classes))
+                assert clip.labels is not None
+                scorer = points_by_kind.setdefault(kind, _Points(manifest.segmentation_classes))
                 scorer.add_points(result.labels, clip.labels[t])
-            if 'frames' in tasks:
+            if result.action is not None:
                 actions[t] = result.action.argmax()
         if 'frames' in tasks:
-            key = (kind, 'frames')
-            scorer = scorers.setdefault(key, _Frames(bundle.manifest.action_classes))
-            scorer.add_timeline(actions, clip.actions)
+            assert clip.actions is not None
+            timelines = frames_by_kind.setdefault(kind, _Frames(manifest.action_classes))
+            timelines.add_timeline(actions, clip.actions)
         if progress is not None:
             progress(number + 1, len(kinds))
-    return tuple(
-        replace(scorer.score(), kind=kind) for (kind, _), scorer in sorted(scorers.items())
-    )
+    points = [replace(scorer.score(), kind=kind) for kind, scorer in points_by_kind.items()]
+    frames = [replace(scorer.score(), kind=kind) for kind, scorer in frames_by_kind.items()]
+    return (*points, *frames)

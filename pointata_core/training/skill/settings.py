@@ -19,7 +19,7 @@ from pointata_core.training.clips.preparation import Task
 from pointata_core.training.engine.options import RunOptions
 from pointata_core.transport import OtddConfig
 
-Section = TypeVar('Section')
+Section = TypeVar('Section', 'OptimiserSettings', 'TuningSettings')
 
 
 @dataclass(frozen=True)
@@ -299,16 +299,12 @@ class TrainingSettings(RunOptions):
             raise ConfigError(
                 f'tasks are {list(self.tasks)}', 'Give points, and clip or frames, or one of them'
             )
-        stages = [
-            StageSettings(stage) if isinstance(stage, str) else stage for stage in self.stages
-        ]
-        object.__setattr__(self, 'stages', tuple(stages))
-        names = [stage.folder for stage in stages]
+        names = [stage.folder for stage in self.plan]
         if not names or len(set(names)) < len(names):
             raise ConfigError(
                 f'the stages are called {names}', 'Give at least one, and each a name of its own'
             )
-        for stage in stages:
+        for stage in self.plan:
             self.of_stage(stage)
         if self.step_augmentation.time_warp and self.data.motion:
             raise ConfigError(
@@ -318,9 +314,16 @@ class TrainingSettings(RunOptions):
             )
 
     @property
+    def plan(self) -> tuple[StageSettings, ...]:
+        """The stages, those given by name alone with their default values."""
+        return tuple(
+            StageSettings(stage) if isinstance(stage, str) else stage for stage in self.stages
+        )
+
+    @property
     def trains_heads(self) -> bool:
         """Whether a stage trains a head: only then there is a skill to score."""
-        return any(stage.kind != 'align' for stage in self.stages)
+        return any(stage.kind != 'align' for stage in self.plan)
 
     def of_stage(self, stage: StageSettings) -> tuple[OptimiserSettings, TuningSettings]:
         """The optimiser and tuning of one stage."""

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled features of 3D shapes: what stage 1 brings the clips' features close to."""
+"""Labelled features of 3D shapes: the target of the ``align`` stage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pointata_core.datasets.registry import open_dataset
-from pointata_core.datasets.shapes.shape_sampling import SampledShapes, in_unit_sphere
+from pointata_core.datasets.shapes.shape_sampling import SampledShapes, ShapeDataset, in_unit_sphere
 from pointata_core.errors import ConfigError
 from pointata_core.models.point.align_embedder import AlignEmbedder
 from pointata_core.models.point.backbone import Backbone
@@ -63,7 +64,10 @@ def source_features(
         DataError: It cannot be read.
     """
     embedder = AlignEmbedder(backbone, 0).to(device).eval()
-    clouds, labels, features, extents = [], [], [], []
+    clouds: list[np.ndarray] = []
+    labels: list[int] = []
+    features: list[Tensor] = []
+    extents: list[Tensor] = []
     classes, count, shapes = _shapes(settings, seed)
 
     def embed() -> None:
@@ -99,9 +103,15 @@ def _shapes(
             f"align.source '{settings.source}' is no data set of labelled shapes",
             'Choose procedural, shapenet55, modelnet40, modelnet40_hdf5 or scanobjectnn',
         )
-    chosen = SampledShapes(shapes, settings.points, settings.shapes, seed)
-    frames = (chosen[number] for number in range(len(chosen)))
-    return tuple(chosen.classes), len(chosen), ((f.points, f.category) for f in frames)
+    chosen = SampledShapes(cast(ShapeDataset, shapes), settings.points, settings.shapes, seed)
+
+    def drawn() -> Iterator[tuple[np.ndarray, int]]:
+        for number in range(len(chosen)):
+            shape = chosen[number]
+            assert shape.category is not None
+            yield shape.points, shape.category
+
+    return tuple(chosen.classes), len(chosen), drawn()
 
 
 def _procedural(

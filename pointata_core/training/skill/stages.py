@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from pointata_core.errors import ConfigError
+from pointata_core.models.point.heads.action_head import ActionHead
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.safe_files import write_atomically, write_json
 from pointata_core.stopwatch import Stopwatch
@@ -86,7 +87,7 @@ class Run:
         self.device = chosen_device(settings)
         self.watch = Stopwatch()
         self._stores: dict[tuple[str, bool], ClipStore] = {}
-        first = self.store(_splits(settings, settings.stages[0])[0])
+        first = self.store(_splits(settings, settings.plan[0])[0])
         self.network, self.source = build_network(settings, first.classes)
 
     def store(self, split: str, training: bool = True) -> ClipStore:
@@ -133,7 +134,7 @@ def _splits(settings: TrainingSettings, stage: StageSettings) -> list[str]:
 def prepare_data(run: Run) -> None:
     """Prepare the clips of all stages and of the score first: mistakes show before hours pass."""
     settings = run.settings
-    for stage in settings.stages:
+    for stage in settings.plan:
         for split in _splits(settings, stage):
             run.store(split)
     if settings.data.stream:
@@ -263,10 +264,10 @@ def _actors(run: Run, stage: StageSettings, folder: Path) -> None:
     settings, network = run.settings, run.network
     optimiser, _ = settings.of_stage(stage)
     config = network.config
-    if not config.actor_class or 'frames' not in settings.tasks:
+    if network.actor is None or not isinstance(network.action_head, ActionHead):
         raise ConfigError(
             f'stage {stage.folder} trains on actors, but the network has none',
-            'Set network.actor_class, and tasks to points and frames',
+            'Set network.actor_class, tasks to points and frames, and network.position_width to 0',
         )
     if not optimiser.steps or not stage.window:
         raise ConfigError(
@@ -284,7 +285,7 @@ def _actors(run: Run, stage: StageSettings, folder: Path) -> None:
         for split in stage.actors.found:
             with run.progress(f'looking for actors in {split}') as report:
                 clips += find_actor_clips(network, run.store(split), actor, run.device, report)
-        seed = settings.seed + settings.stages.index(stage)
+        seed = settings.seed + settings.plan.index(stage)
         with run.progress('training on actors') as report:
             train_on_actors(network, clips, stage.actors, optimiser, stage.window, seed, report)
         _store(network, folder)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class TrainResult:
     align: AlignResult | None
     bundle: Path | None = None
     scores: tuple[SkillScore, ...] = ()
-    training: dict[str, Any] | None = None
+    training: dict[str, Any] = field(default_factory=dict)
     report: Path | None = None
 
     @property
@@ -86,11 +86,11 @@ def run_train(
     run = Run(settings, folder, progress, quiet)
     prepare_data(run)
     run.watch.lap('prepare')
-    for stage in settings.stages:
+    for stage in settings.plan:
         run_stage(run, stage)
     if int(os.environ.get('RANK', 0)):
         return None
-    aligned = [read_align(folder / s.folder) for s in settings.stages if s.kind == 'align']
+    aligned = [read_align(folder / s.folder) for s in settings.plan if s.kind == 'align']
     align = aligned[-1] if aligned else None
     if not settings.trains_heads:
         return TrainResult(folder, align)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -115,7 +116,8 @@ def apply_mode(
     network.set_stage(mode.stage)
     if mode.lora and not any('.parametrizations.' in n for n, _ in network.named_parameters()):
         for block in network.backbone.blocks[network.config.first_adapted :]:
-            for linear in (block.attn.qkv, block.attn.proj):
+            attention: Any = block.attn
+            for linear in (attention.qkv, attention.proj):
                 parametrize.register_parametrization(
                     linear, 'weight', LowRank(linear.weight, lora_rank)
                 )
