@@ -172,7 +172,7 @@ def require_finite(loss: Tensor, step: int, terms: dict[str, Tensor] | None = No
         FloatingPointError: It is infinite or no number.
     """
     if not torch.isfinite(loss):
-        found = {name: float(value) for name, value in (terms or {}).items()}
+        found = {name: float(value.detach()) for name, value in (terms or {}).items()}
         raise FloatingPointError(
             f'the loss is {loss.item()} at step {step}{f" ({found})" if found else ""}: lower the '
             'learning rate or look for non-finite input'
