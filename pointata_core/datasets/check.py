@@ -42,7 +42,7 @@ class SplitCheck:
 
     @property
     def too_few(self) -> tuple[str, ...]:
-        """What there is less of than was published; more of something is no damage."""
+        """Counts below the published ones; higher counts are not an error."""
         return tuple(
             name for name, count in self.published.items() if self.found.get(name, 0) < count
         )

@@ -32,12 +32,12 @@ class DataError(PointataError):
 
 
 def missing(path: Path, expected: str, fix: str = DOWNLOAD_AGAIN) -> DataError:
-    """A file or folder that is not there; ``expected`` says what it should be."""
+    """The error for a file or folder that does not exist."""
     return DataError(f'{path} is missing, expected {expected}', fix, path)
 
 
 def damaged(path: Path, found: object, expected: object, fix: str = DOWNLOAD_AGAIN) -> DataError:
-    """A file that is cut or of another form; both sides in words or numbers."""
+    """The error for a file that is cut or has another form."""
     return DataError(f'{path}: found {found}, expected {expected}', fix, path)
 
 

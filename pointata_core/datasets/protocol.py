@@ -2,8 +2,8 @@
 """What every data set gives: clips or frames, class names, and counts that can be checked.
 
 Points are metres, x right, y down, z forward for depth cameras (ROS's optical frame), x forward,
-y left, z up for LiDAR, unless the data set's entry in the registry says otherwise. Clouds keep all
-their points, or as many as the sampling asks for: a clip is a list of ragged arrays.
+y left, z up for LiDAR, unless the data set's entry in the registry states other axes. Clouds keep
+all their points, or as many as the sampling selects: a clip is a list of ragged arrays.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Clip:
     Args:
         points: T arrays (N_t, 3) float32, metres; N_t may be 0.
         name: Which clip, unique in its data set.
-        features: T arrays (N_t, C) float32; what they are is said by ``feature_names``.
+        features: T arrays (N_t, C) float32; columns as in ``feature_names``.
         labels: T arrays (N_t,) int64, class of every point or ``IGNORE``.
         action: Class of the whole clip.
         actions: (T,) int64, class of every frame or ``IGNORE``.
@@ -121,7 +121,7 @@ class Description:
         missing: Files that the data set lists or that its naming scheme promises but that are not
             there.
         notes: Sentences worth reading beside the numbers.
-        damaged: What is wrong with files that were looked into while listing.
+        damaged: Errors of the files whose headers were read while listing.
     """
 
     name: str

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips out of recordings of a sensor in motion: every scan is read on its own.
+"""Clips from recordings of a moving sensor, whose scans are read one by one.
 
-With the window ``causal`` and a hop of 1 every scan is the last one of exactly one clip, together
-with what had been seen by then: what a live stream knows, and each scan is scored once.
+With the window ``causal`` and a hop of 1, every scan is the last one of exactly one clip, after the
+scans before it. A clip then holds what a live stream has received, and each scan is scored once.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ScanClips:
         recordings: Those of the split, in order.
         sampling: Which scans make a clip, and how many points of each are kept.
         feature_names: Columns of ``Clip.features``.
-        compensate: Take ego motion out: bring all points of a clip into the frame of its last scan;
+        compensate: Remove ego motion: all points of a clip move into the frame of its last scan;
             ``Clip.poses`` then all are that scan's.
         missing: Files that should be there and are not.
         notes: Sentences for ``describe``.
@@ -59,7 +59,7 @@ class ScanClips:
         epoch: Mixed into random choices; set it before an epoch of training. Tests leave it at 0.
 
     Raises:
-        DataError: Compensation is asked for and a recording has no poses.
+        DataError: ``compensate`` is set and a recording has no poses.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips out of recordings: what all data sets of actions share.
+"""Clips cut from recordings: the part that all data sets of actions share.
 
-A data set lists its recordings and says how one is read; cutting into clips, choosing points,
-counting and checking are done here.
+A data set lists its recordings and reads one; cutting into clips, choosing points, counting and
+checking happen here.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ Reader = Callable[[Recording], Content]
 
 
 class SequenceClips:
-    """Clips of one split, cut from recordings that are read when asked for.
+    """Clips of one split, cut from recordings that are read on demand.
 
     Args:
         name: Name in the registry.
@@ -75,8 +75,8 @@ class SequenceClips:
         reader: Reads a whole recording; picklable, as loaders in several processes need.
         sampling: How recordings become clips.
         feature_names: Columns of ``Clip.features``.
-        missing: Files that should be there and are not.
-        damaged: What was found wrong while listing.
+        missing: Files that should exist and do not.
+        damaged: Errors found while listing.
         notes: Sentences for ``describe``.
         keep: Recordings kept in memory, those used last.
 
@@ -177,7 +177,7 @@ class SequenceClips:
         )
 
     def verify(self) -> Iterator[DataError | None]:
-        """Read every recording; yields what is wrong with it, or None."""
+        """Read every recording; yield its error, or None."""
         yield from self._damaged
         yield from damaged_items(self._read, self.recordings)
 
@@ -213,7 +213,7 @@ class SequenceClips:
         if len(content.points) != recording.length:
             raise DataError(
                 f'{recording.path}: found {len(content.points)} frames, expected '
-                f'{recording.length} as its header or the list of the data set says',
+                f'{recording.length} as its header or the list of the data set states',
                 'Download it again',
                 recording.path,
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips of one frame: what has no time, a scanned room or a shape, for whatever works on clips."""
+"""Single frames (shapes, scanned rooms) as clips of one frame, for code that works on clips."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ ACTOR_RANGE = 8.0
 """Metres; a person farther away has no action."""
 
 ACTOR_POINTS = 5
-"""A person of whom fewer points are seen has no action: nobody could tell."""
+"""With fewer visible points, a person has no action: it could not be recognised."""
 
 FIRST_STAMP_NS = 1_700_000_000_000_000_000
 _GROUND = -2

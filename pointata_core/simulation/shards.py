@@ -66,7 +66,7 @@ class ShardJob:
 
 
 class Shard:
-    """A shard on disk; arrays are read when first asked for.
+    """A shard on disk; arrays are read on first use.
 
     Args:
         path: The ``.npz`` file.
@@ -93,7 +93,7 @@ class Shard:
 
     @property
     def has_moving(self) -> bool:
-        """Whether it says which points move; shards of format 1 do not."""
+        """Whether it marks moving points; shards of format 1 do not."""
         return self.metadata['format'] >= 2
 
     @cached_property

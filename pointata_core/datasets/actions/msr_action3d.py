@@ -107,7 +107,7 @@ def read_depth(path: Path) -> NDArray[np.uint32]:
         path: An ``_sdepth.bin`` file.
 
     Returns:
-        (F, H, W) uint32 millimetres; 0 where nobody is.
+        (F, H, W) uint32 millimetres; 0 = background.
 
     Raises:
         DataError: The file is cut.

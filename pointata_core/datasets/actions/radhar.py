@@ -102,7 +102,7 @@ def _files(root: Path) -> list[Path]:
 
 
 def _key(path: Path) -> tuple[str, str, str, int] | None:
-    """Section, class, series and number within it; None if the name says nothing of the kind."""
+    """Section, class, series and number within it; None if the name has another form."""
     if path.suffix == '.npz':
         # Names of the data set begin with up to three underscores of their own.
         section, action, name = path.stem.split('__', 2)

@@ -3,7 +3,7 @@
 
 Chen, Jafari, Kehtarnavaz, UTD-MHAD: A Multimodal Dataset for Human Action Recognition Utilizing a
 Depth Camera and a Wearable Inertial Sensor, ICIP 2015. Files ``aA_sS_tT_depth.mat`` with
-``d_depth`` (240, 320, F): millimetres at 30 Hz, 0 where nobody is. Subjects with odd numbers train.
+``d_depth`` (240, 320, F): millimetres at 30 Hz, 0 = background. Subjects with odd numbers train.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def utd_mhad(
             ``validation`` (7).
         sampling: How videos become clips.
         subjects: Which of the training subjects there are; the last of them is ``validation``, so
-            that settings can be chosen on one subject and judged on another.
+            that settings can be chosen on one subject and tested on another.
         strict: Raise if a file is damaged or none is there, rather than leave it to ``verify``.
 
     Raises:

@@ -4,12 +4,12 @@
 The truth of points is an integer field of the clouds, or of clouds on a topic of their own with the
 same stamps; the truth of frames is a ``vision_msgs/Classification`` on ``/ground_truth/action``. A
 recording that names its labels on ``/ground_truth/label_info``, as simulated ones do, needs no
-further word about them.
+further settings.
 
 The root folder is a recording, or holds recordings; those of the splits ``train``, ``validation``
 and ``test`` lie in folders of that name. A file without a ``metadata.yaml`` beside it, as a killed
-recorder leaves it, is a recording of its own. A recording is read once when it is opened, to know
-which clouds are usable, and forwards after that: read clips in order, or make shards of them first.
+recorder leaves it, counts as one recording. Opening a recording reads it once, to find the usable
+clouds; later reads go forwards only, so read clips in order.
 """
 
 from __future__ import annotations
@@ -160,14 +160,14 @@ def bag_clips(
         label_mapping: ``semantickitti`` if labels are raw ids of that data set.
         fixed_frame: Frame of ``/tf`` in which poses are given; empty for no poses.
         compensate: Bring all points of a clip into the sensor frame of its last cloud.
-        classes: Classes of points; None takes the names that the recordings tell, our own taxonomy
+        classes: Classes of points; None takes the names in the recordings, our own taxonomy
             if ``label_mapping`` is set, else as many numbers as occur.
         action_classes: Classes of frames.
         features: Wanted features; one that a recording lacks is left out of all.
         task: Which names ``ScanClips.classes`` gives.
 
     Raises:
-        DataError: There is no recording, or one lacks what was asked for.
+        DataError: There is no recording, or one lacks a wanted topic or feature.
         ConfigError: A setting is unknown.
     """
     if label_mapping not in LABEL_MAPPINGS:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a recording holds: which clouds are usable, their truth and their poses; one pass over it.
+"""The usable clouds of a recording, with ground truth and poses, found in one pass.
 
 Choices are those of bag evaluation: the only cloud topic that is no ground truth, the field
 ``label`` where the recording names its labels, an unusable cloud counted and left out.
@@ -52,9 +52,9 @@ class BagIndex:
         positions: (F,) place of each usable cloud among all messages of ``topic``.
         stamps_ns: (F,) its stamp.
         labelled: Stamps of clouds whose labels fit.
-        poses: (F, 4, 4) sensor to fixed frame; None if none were asked for.
+        poses: (F, 4, 4) sensor to fixed frame; None without a fixed frame.
         actions: Stamp -> name of the action.
-        label_names: Names of raw labels, where the recording tells them.
+        label_names: Names of raw labels, where the recording stores them.
         highest_label: Largest raw label, other than "no label"; -1 without any.
         features: Features that every usable cloud has.
         notes: What could not be used, in words.
@@ -93,7 +93,7 @@ def index_bag(path: Path, settings: BagSettings) -> BagIndex:
     """Read a recording once.
 
     Raises:
-        DataError: It cannot be read, lacks what was asked for, or holds no usable cloud.
+        DataError: It cannot be read, lacks a wanted topic or feature, or holds no usable cloud.
     """
     try:
         with BagReader(path) as bag:

@@ -198,7 +198,7 @@ def task_named(name: str) -> Task:
 
 
 def to_classes(raw: NDArray, task: str, label_set: str) -> NDArray[np.int64]:
-    """Raw ids (N,) as classes of a task; ``IGNORE`` for those that are none of its.
+    """Raw ids (N,) as classes of a task; ``IGNORE`` for all others.
 
     Raises:
         ConfigError: Unknown task, or one that the label set is no part of.

@@ -68,8 +68,8 @@ class CameraFrames:
         split: Which one.
         task: Name in `class_maps.TASKS`.
         label_set: Whose ids the raw labels are.
-        readers: Frame name -> what reads it, in order. A reader may draw (an image's weather, say)
-            from the generator that it is given.
+        readers: Frame names and functions that read them, in order. A reader may draw at random,
+            such as the weather of an image, from its generator.
 
     Raises:
         ConfigError: The task does not fit the labels.

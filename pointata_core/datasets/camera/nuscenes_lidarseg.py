@@ -55,7 +55,7 @@ def in_split(split: str, scene: str, location: str, description: str) -> bool:
         split: One of ``SPLITS``.
         scene: Such as ``scene-0001``.
         location: Of its log, such as ``boston-seaport``.
-        description: Of the scene; it says ``night`` where it is.
+        description: Text about the scene; it contains ``night`` for scenes at night.
     """
     part, _, domain = split.partition('_')
     there = {

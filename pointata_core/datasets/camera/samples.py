@@ -137,10 +137,10 @@ def make_sample(
         chosen = chosen[kept]
     elif config.resize is not None:
         image, pixels = _resized(image, pixels, *config.resize)
-    cells = np.floor(pixels).astype(np.int64)
+    rounded = np.floor(pixels).astype(np.int64)
     colours = None
     if image is not None:
-        colours, cells = _image(image, cells, config, rng)
+        colours, rounded = _image(image, rounded, config, rng)
     coordinates, inside = voxelise(frame.points[chosen], config, rng)
     if not inside.any():
         return None
@@ -148,7 +148,7 @@ def make_sample(
     return CameraSample(
         frame.name,
         colours,
-        cells[inside],
+        rounded[inside],
         coordinates[inside],
         labels,
         chosen[inside],
@@ -176,14 +176,14 @@ def voxelise(
         angle = rng.uniform(0, 2 * np.pi)
         sine, cosine = np.sin(angle), np.cos(angle)
         matrix = matrix @ np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
-    places = points.astype(np.float64) @ matrix / config.voxel_m
-    if len(places):
-        places -= places.min(axis=0)
+    scaled = points.astype(np.float64) @ matrix / config.voxel_m
+    if len(scaled):
+        scaled -= scaled.min(axis=0)
         if config.shift:
             # A cloud that is too large is moved the other way, so that another part is cut off.
-            places += (config.grid - 1e-3 - places.max(axis=0)) * rng.random(3)
-    cells = np.floor(places).astype(np.int64)
-    return cells, np.all((cells >= 0) & (cells < config.grid), axis=1)
+            scaled += (config.grid - 1e-3 - scaled.max(axis=0)) * rng.random(3)
+    voxels = np.floor(scaled).astype(np.int64)
+    return voxels, np.all((voxels >= 0) & (voxels < config.grid), axis=1)
 
 
 def class_counts(frames: CameraFrames) -> NDArray[np.int64]:
@@ -222,14 +222,14 @@ def _bottom_crop(
 
 
 def _image(
-    image: NDArray[np.uint8], cells: NDArray, config: SampleConfig, rng: np.random.Generator
+    image: NDArray[np.uint8], rounded: NDArray, config: SampleConfig, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray]:
-    """The image as (3, H, W) with colours changed and sides swapped by chance, and its cells."""
+    """The image (3, H, W) with random colours and mirroring, and the pixels of the points."""
     colours = _jittered(image.astype(np.float32) / np.float32(255), config.jitter, rng)
     if config.mirror and rng.random() < 0.5:
         colours = colours[:, ::-1]
-        cells[:, 1] = colours.shape[1] - 1 - cells[:, 1]
-    return np.ascontiguousarray(colours.transpose(2, 0, 1)), cells
+        rounded[:, 1] = colours.shape[1] - 1 - rounded[:, 1]
+    return np.ascontiguousarray(colours.transpose(2, 0, 1)), rounded
 
 
 def _resized(image: NDArray, pixels: NDArray, width: int, height: int) -> tuple[NDArray, NDArray]:

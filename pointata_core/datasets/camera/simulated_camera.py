@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Camera and LiDAR frames from our own simulator, made when first opened.
 
-Layout: ``ROOT/SPLIT/split.json`` says what is recorded; ``scene_NNNNN.npz`` holds one scene as
+Layout: ``ROOT/SPLIT/split.json`` describes the recording; ``scene_NNNNN.npz`` holds one scene as
 plain arrays: ``image`` (F, H, W, 3), flat ``points``, ``pixels`` and ``labels`` with ``offsets``,
 ``camera`` (3, 3), ``lidar_to_camera`` (4, 4) and ``pose`` (F, 4, 4). Only points that the camera
 sees are kept. A scene appears under its name when it is complete, so an interrupted recording goes
@@ -77,7 +77,7 @@ def simulated_camera(
         split: ``ROLE_DOMAIN``.
         task: Name in ``class_maps.TASKS``.
         recording: What to record; None takes what the folder has, or the default sizes.
-        progress: Told the number of finished scenes and of all.
+        progress: Called with the number of finished scenes and of all.
 
     Raises:
         ConfigError: Unknown role or domain, or a task without classes for the simulator.
@@ -135,7 +135,7 @@ def _agreed(folder: Path, split: str, recording: Recording) -> Recording:
         write_json(folder / _HEAD, head)
     elif before != recording:
         raise DataError(
-            f'{folder} holds {before}, asked for {recording}', 'Give another root', folder
+            f'{folder} holds {before}, expected {recording}', 'Give another root', folder
         )
     return recording
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MATLAB 5 files: the shape of an array at once, its values when asked for.
+"""MATLAB 5 files: shapes of arrays from the header, values on demand.
 
-``scipy.io.whosmat`` unpacks whole files to tell their shapes, half a minute for a hundred videos;
-the answer stands in the first bytes. Format: MAT-File Level 5, MathWorks' document of that name.
+``scipy.io.whosmat`` unpacks whole files to find their shapes, half a minute for a hundred videos;
+the shape stands in the first bytes. Format: MAT-File Level 5, MathWorks' document of that name.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def array_shape(path: Path, name: str) -> tuple[int, ...]:
         name: Name of the array.
 
     Raises:
-        DataError: The file is cut, or is no such file, or holds no such array.
+        DataError: The file is cut, of another kind, or lacks the array.
     """
     try:
         for found, shape in _arrays(path):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ragged clouds out of public ``.npz`` files, without letting the files run code.
 
-Public conversions store a video as an object array of clouds, which NumPy writes as a pickle; and
-unpickling a file from the internet means running whatever it says. Here only the handful of calls
-that build arrays are let through.
+Public conversions store a video as an object array of clouds, which NumPy writes as a pickle, and
+unpickling an untrusted file can run any code. This unpickler allows only the few calls that build
+arrays.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _UNREADABLE = (
 class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f'it asks for {module}.{name}, which is no array')
+            raise pickle.UnpicklingError(f'it calls {module}.{name}, which is not allowed')
         return super().find_class(module, name)
 
 

@@ -8,8 +8,8 @@ the files of its challenges. Action segmentation: ``train1.h5`` .. ``train4.h5``
 ``test1_right.h5``, ``test2_right.h5``, with ``pcd`` (n, 300, 8192, 3), ``center`` and ``semantic``
 (n, 300, 8192).
 
-Sequences are counted from the files: public loaders have the packing (750 or 500 to a file) built
-in and misread any other one in silence.
+Sequences are counted from the files. Public loaders assume 750 or 500 sequences per file and
+misread other files without an error.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Hoi4dActions:
 
     Args:
         root: Folder with the challenge files.
-        split: ``train``, ``test`` (labelled, not everybody has it), ``fit`` or ``validation``
+        split: ``train``, ``test`` (labelled, not public), ``fit`` or ``validation``
             (together ``train``), or ``test_unlabelled``.
         strict: Raise for a missing or damaged file, rather than go on without its sequences.
 

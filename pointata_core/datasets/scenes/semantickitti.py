@@ -52,7 +52,7 @@ class SemanticKittiScan:
 
 
 class SemanticKittiSequence:
-    """The scans of one sequence, read from disk when asked for.
+    """The scans of one sequence, read from disk on demand.
 
     Args:
         folder: The folder that holds ``velodyne``.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips of SemanticKITTI: scans of a driving car, standing and moving classes told apart.
+"""Clips of SemanticKITTI: scans of a driving car, with separate standing and moving classes.
 
 Behley et al., SemanticKITTI: A Dataset for Semantic Scene Understanding of LiDAR Sequences, ICCV
 2019; splits and classes as in its development kit. Sequences lie in ``dataset/sequences/NN``,
@@ -171,7 +171,7 @@ class KittiRecording:
         return self._count
 
     def scan(self, number: int) -> tuple[Frame, None]:
-        """Read one scan; nobody's action is known.
+        """Read one scan; the data set has no actions.
 
         Raises:
             DataError: A file of it is missing, cut, or does not fit the others.

@@ -82,7 +82,7 @@ class ShardRecording:
         labels: ``semantic``, or ``moving`` for ``MOVING_OR_STANDING_CLASSES``.
 
     Raises:
-        DataError: It is no shard, or one that does not know what moves.
+        DataError: It is no shard, or one without moving points.
     """
 
     has_poses = True
@@ -95,7 +95,7 @@ class ShardRecording:
         shard = _open(path)
         if labels == 'moving' and not shard.has_moving:
             raise DataError(
-                f'{path} is of format 1, which does not say what moves',
+                f'{path} is of format 1, which does not mark moving points',
                 'Delete and simulate it again, or read it with labels=semantic',
                 path,
             )
@@ -157,7 +157,7 @@ def simulated_clips(
         split: ``train``, ``validation``, ``test``, or ``all``.
         sampling: Which frames make a clip; by default 8 that end at every frame.
         task: Which names ``classes`` gives.
-        labels: Classes of points: ``semantic``, or ``moving`` to tell cars and persons that move
+        labels: Classes of points: ``semantic``, or ``moving`` to split off cars and persons that move
             from those that stand.
         compensate: Bring all points of a clip into the sensor frame of its last frame.
         jobs: Recordings to simulate first, unless they are there.

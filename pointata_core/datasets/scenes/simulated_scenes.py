@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clips of scenes that are simulated when they are read, with nothing kept on disk.
 
-A split is a mix of scenes and sensors that the caller names, so that a training recipe says in its
-own file what it trains on. A clip holds both the classes of points and the actions of frames.
+A split is a mix of scenes and sensors that the caller names, so a training recipe states its data
+in its own file. A clip holds both the classes of points and the actions of frames.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class SimulatedRecording:
         return self.mix.frames
 
     def scan(self, number: int) -> tuple[Frame, int]:
-        """Simulate one frame, and tell what the nearest person does in it."""
+        """Simulate one frame; return it with the action of the nearest person."""
         frame = _frames(self.mix, self.seed)[number]
         scan = Frame(
             points=frame.points,

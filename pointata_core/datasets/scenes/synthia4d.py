@@ -87,7 +87,7 @@ class _Scene:
 class Synthia4d:
     """Clips of a frame and its predecessors, in order of time.
 
-    Where a predecessor is not in the list, the last one found stands in for it: its number then
+    A predecessor that is not in the list is replaced by the last one found, whose number then
     occurs twice in ``Clip.frames``.
 
     Args:

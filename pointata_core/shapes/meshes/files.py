@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = ('.obj', '.off', '.ply', '.glb')
 
-# Rows: where x (forward), y (left) and z (up) of ours come from.
+# Rows: our x (forward), y (left) and z (up) in the axes of the file.
 _TO_Z_UP = {
     'z': np.eye(3),
     'y': np.array([[0, 0, -1], [-1, 0, 0], [0, 1, 0]], np.float64),  # ShapeNet: front is -z
@@ -113,10 +113,10 @@ def _load(path: Path) -> trimesh.Trimesh:
             process=False,
             skip_materials=True,
         )
-    # The parser asks for a guesser of encodings when a text mesh is no text.
+    # The parser imports an optional encoding detector when a mesh is not UTF-8 text.
     except ModuleNotFoundError as error:
         raise _Broken('cannot be parsed (neither UTF-8 text nor a binary mesh)') from error
-    # A parser may trip over damaged bytes anywhere; whatever it says, the mesh is broken.
+    # Parsers raise anything on damaged bytes.
     except Exception as error:
         raise _Broken(f'cannot be parsed ({type(error).__name__}: {error})') from error
 

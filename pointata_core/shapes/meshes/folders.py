@@ -56,7 +56,7 @@ class MeshFile:
         category: Category of the data set.
         name: Unique name within the data set: ``category/model``.
         up: Axis of the file that points up, 'y' or 'z'.
-        split: 'train' or 'test' where the layout says so, else empty.
+        split: 'train' or 'test' where the layout has splits, else empty.
     """
 
     path: str

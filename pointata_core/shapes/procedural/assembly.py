@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Union and difference of labelled solids: one watertight mesh whose faces know their part.
+"""Union and difference of labelled solids: one watertight mesh with a part label for every face.
 
 Booleans are those of the library manifold3d, which are robust for closed input and report from
 which input each output face came. So no surface is left inside a shape, where neither a camera nor
@@ -69,7 +69,7 @@ class Assembly:
         self._solids = [_boolean([_boolean(self._solids, 'Add'), *tools], 'Subtract')]
 
     def build(self, deformations: Sequence[Deformation] = ()) -> LabelledMesh:
-        """Unite everything, bring it into the unit sphere and deform it there.
+        """Unite all solids, scale the result into the unit sphere and deform it there.
 
         The bounding box is centred at the origin and the farthest vertex lies at distance 1,
         before and after the deformations.

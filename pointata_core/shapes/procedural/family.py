@@ -22,7 +22,7 @@ class Family:
         parts: Names of the parts; a member may lack some of them.
         draw: Adds one member's solids to an assembly, with all choices taken from the generator.
         group: Coarser label.
-        rigid: Members are stretched at most, since bent ones would not be what their name says.
+        rigid: Members are stretched at most, since bent ones would no longer be of the family.
     """
 
     name: str

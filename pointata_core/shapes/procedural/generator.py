@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws shapes by family and seed; the same arguments give the same shape, bit for bit.
 
-That holds for equal versions of NumPy and manifold3d on one kind of machine. Every shape has a
-random stream of its own, made of its family's name and its seed: neither the order of drawing nor
-the number of processes nor a new family changes the shapes of the others.
+That holds for equal versions of NumPy and manifold3d on one kind of machine. Every shape has
+its own random stream, seeded by the family's name and the seed: the order of drawing, the number of
+processes and new families do not change the other shapes.
 """
 
 from __future__ import annotations

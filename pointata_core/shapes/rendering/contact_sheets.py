@@ -16,7 +16,7 @@ from pointata_core.shapes.rendering.rendering import render
 from pointata_core.shapes.rendering.settings import RenderSettings
 from pointata_core.shapes.shape import Shape
 
-# Okabe and Ito's palette, told apart by colour-blind readers, and two greys.
+# Okabe and Ito's palette, safe for colour-blind readers, and two greys.
 PART_COLOURS = np.array(
     [
         (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233),

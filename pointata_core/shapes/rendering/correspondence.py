@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which pixel shows which point: exact projection and a depth test along the point's own ray.
+"""The pixel of every point: exact projection and a depth test along the point's own ray.
 
 A depth map has one depth per pixel, so a test against it misjudges points at edges and on slanted
 surfaces. A ray from the camera through the point itself has no such error.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that decides what the images of a shape look like."""
+"""Settings of the images of a shape."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pointata_core.errors import ConfigError
 class RenderSettings:
     """Cameras, shading and the points whose pixels are recorded.
 
-    The defaults follow what is published of Pic@Point (Herzog and Suwelack, arXiv 2410.09519) where
-    it says something: 20 views from the vertices of a dodecahedron. The rest is our choice.
+    The views follow Pic@Point (Herzog and Suwelack, arXiv 2410.09519): 20, from the vertices of a
+    dodecahedron. The paper leaves the other settings open.
 
     Args:
         views: Number of cameras; 6, 12, 20 and 30 are regular, others spread evenly.

@@ -32,7 +32,7 @@ class RenderingShardError(PointataError):
 
 
 class RenderingShard:
-    """A shard on disk: a sequence of ``RenderedShape``, each read when asked for.
+    """A shard on disk: a sequence of ``RenderedShape``, each read on demand.
 
     Args:
         path: The ``.npz`` file.

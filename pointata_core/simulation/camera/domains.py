@@ -32,7 +32,7 @@ class CameraDomain:
         lidar: The LiDAR.
         camera: The camera, mounted on it.
         palette: Name in ``PALETTES``.
-        city: Its streets; None for all streets the simulator knows.
+        city: Its streets; None for all streets of the simulator.
         lidar_height: Metres above the road; None draws it for each scene.
         lidar_pitch_deg: Of the LiDAR with all that is mounted on it; positive looks down.
 

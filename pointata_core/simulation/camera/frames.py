@@ -157,8 +157,8 @@ def hidden(
         camera: The camera.
         pose: (4, 4) body of the camera -> map.
         frame: The points.
-        chosen: (K,) which of them are asked for.
-        rng: Draws what foliage and meshes let through.
+        chosen: (K,) indices of the points to test.
+        rng: Draws which rays pass through foliage and meshes.
 
     Returns:
         (K,) bool.

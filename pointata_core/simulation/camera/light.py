@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Light, weather and the sensor's faults: from colours under white light to an image.
 
-Flat shading: a surface is as bright as its normal, the sun (or the lamps) and its distance say;
-nothing casts a shadow. All random choices come from the generator of the frame, those of the scene
+Flat shading: brightness depends on the normal, the sun (or the lamps) and the distance; nothing
+casts a shadow. All random choices come from the generator of the frame, those of the scene
 (where the sun stands, which windows are lit) from its seed.
 """
 

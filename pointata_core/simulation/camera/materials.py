@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Procedural colours: what each surface would look like under even white light.
+"""Procedural colours of surfaces under even white light.
 
 A colour is a pure function of class, instance, place in the map and the seed of the scene, so the
 same wall looks the same from everywhere, in every frame and under every light.

@@ -92,7 +92,7 @@ class CameraModel:
     def grid(self) -> SensorModel:
         """The rays through the middles of all pixels; rows from the bottom up, columns to the left.
 
-        Its frame is the camera's body; `upright` brings what it sees into the image's order.
+        Its frame is the camera's body; `upright` turns its grid into the order of an image.
         """
         rows = (np.arange(self.height) + 0.5 - self.height / 2) / self.focal
         return SensorModel(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a camera's rays meet: class, place, normal and whatever else decides a colour."""
+"""Surfaces hit by the rays of a camera: class, position, normal and other inputs of colour."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Surfaces:
         shape: (M,) index of the shape, or ``GROUND``.
         label: (M,) segmentation class.
         instance: (M,) 0 = none.
-        reflectivity: (M,) of the LiDAR's wavelength: tells paint, tyre, glass and skin apart.
+        reflectivity: (M,) at the LiDAR's wavelength; separates paint, tyre, glass and skin.
         pane: (M,) bool, window panes of houses and vehicles.
         leaf: (M,) bool.
     """

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands in a scene: furniture, plants, buildings and vehicles, made of solids."""
+"""Objects of scenes: furniture, plants, structures and vehicles, made of solids."""

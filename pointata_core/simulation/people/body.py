@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A human body as fifteen capsules on a jointed skeleton.
 
-A posture is an array of joint angles; forward kinematics turns it into capsules. Nobody tells the
-pelvis how high it is: the body is let down until its lowest part touches the ground, which is right
-for standing, sitting, kneeling and lying alike.
+A posture is an array of joint angles; forward kinematics turns it into capsules. The
+height of the pelvis is not given: the body is lowered until its lowest part touches the ground,
+which suits standing, sitting, kneeling and lying.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ _FROM_STANDING = (
     'punch',
 )
 EMPTY_ALONE_COMPANY = (0.1, 0.65, 0.25)
-"""Odds of nobody, one and two people before a robot: "none" has to be learnt, too."""
+"""Probabilities of zero, one and two people: a network has to learn "none" as well."""
 
 _PEDESTRIAN = {'walk': 6.0, 'stand': 1.5, 'run': 0.6, 'wave': 0.4, 'pick_up': 0.2}
 
@@ -80,7 +80,7 @@ def write_script(
 
 @dataclass(frozen=True)
 class Performance:
-    """A person with a script and a path; immutable, so any time can be asked in any order.
+    """A person with a script and a path; immutable, so times can be queried in any order.
 
     Attributes:
         body: The person's body.

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Procedural scenes: streets, yards and rooms, and what stands in them."""
+"""Procedural scenes: streets, yards and rooms, filled with objects and people."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts a seat where a script says that someone will sit down on one."""
+"""Seats for the people whose script lets them sit down on one."""
 
 from __future__ import annotations
 

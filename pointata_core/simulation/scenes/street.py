@@ -2,8 +2,8 @@
 """Procedural streets: from an avenue of terraced houses to a lane between hedges.
 
 A street follows a gently winding centre line. Each side is a row of lots: house, garden, grove,
-parking or gap, behind a sidewalk. All sizes are drawn per street and per lot, wide around what
-European residential streets look like, so that a network sees many more streets than it will meet.
+parking or gap, behind a sidewalk. All sizes are drawn per street and per lot, in ranges wider
+than those of European residential streets, so training covers more than the streets of use.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streets on which some vehicles are held up: where one is does not tell whether it moves.
+"""Streets on which some vehicles in the lanes stand still.
 
-On a plain ``street`` whatever stands in a lane moves, so that a single frame knows a moving vehicle
-by its place. Here about half of them wait, and only time tells them from the others.
+On a plain ``street`` every vehicle in a lane moves, so a single frame shows by the position of a
+vehicle whether it moves. Here about half of them wait, and only several frames show which.
 """
 
 from __future__ import annotations

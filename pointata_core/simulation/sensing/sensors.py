@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sensors: where their rays go, how far they see and how noisy they are.
+"""Sensor models: ray directions, range and noise.
 
-Every sensor answers in one frame: x forward, y left, z up, origin at the optical centre. Ray
+All sensors share one frame: x forward, y left, z up, origin at the optical centre. Ray
 directions form a grid: row = ring (or image row, both from the bottom up), column = azimuth step
 (or image column).
 """
