@@ -63,7 +63,13 @@ setup(
     extras_require={
         # HOI4D, ScanObjectNN and one form of ModelNet40 come as HDF5
         'data': ['h5py>=3.8', 'pillow>=9.2'],
-        'docs': ['mkdocs<2', 'mkdocs-material', 'mkdocstrings-python'],
+        'docs': [
+            'jupytext',
+            'mkdocs<2',
+            'mkdocs-jupyter',
+            'mkdocs-material',
+            'mkdocstrings-python',
+        ],
         'lint': ['codespell', 'mypy', 'ruff', 'types-PyYAML'],
         # shapes and images for pre-training: mesh files, ray casting, booleans; probes
         'pretrain': ['embreex>=4', 'manifold3d>=3.1', 'scikit-learn>=1.3', 'trimesh>=4.5'],

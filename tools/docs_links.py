@@ -17,6 +17,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 LINK = re.compile(r'(?<=\]\()(?!\w+:|/|#)([^)#\s]+)')
+SOURCE = re.compile(r'(?<=href=")((?!\w+:)[^"#]+)\.(?:md|py)(?=["#])')
 
 
 def in_site(target: Path, config: MkDocsConfig) -> str | None:
@@ -53,3 +54,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) 
         return match[1] if path is None else os.path.relpath(path, Path(page.file.src_uri).parent)
 
     return LINK.sub(moved, markdown)
+
+
+def on_page_content(html: str, page: Page, **_: Any) -> str:
+    """Let links of the tutorials, which are no Markdown pages, point to pages of the site."""
+    return SOURCE.sub(r'\1.html', html) if page.file.src_uri.endswith('.py') else html
