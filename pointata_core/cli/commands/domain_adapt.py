@@ -60,6 +60,6 @@ def run(arguments: Any) -> int:
                 for name in ('image', 'cloud', 'ensemble')
                 if name in results[stage]
             )
-            note(f'{stage} stage, mIoU on {domains.test.split}: {shown}')
+            note(f'{stage} stage, mIoU on the test split: {shown}')
     note(f'results: {output}/results.json, bundle: {bundle}')
     return 0

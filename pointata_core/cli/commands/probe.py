@@ -104,15 +104,17 @@ def _clouds(arguments: Any) -> tuple[Any, Any]:
     if arguments.data in PROCEDURAL:
         count, points = arguments.per_family, arguments.points
         scanned = arguments.data == PROCEDURAL[1]
-        return tuple(
+        train, test = (
             procedural_clouds(count, points, seed=seed, scanned=scanned) for seed in (0, count)
         )
+        return train, test
     if arguments.root is None:
         raise ConfigError(f'--data {arguments.data} lacks --root', 'Give the folder of the data')
-    return tuple(
+    train, test = (
         dataset_clouds(arguments.data, arguments.root, split, arguments.points, arguments.limit)
         for split in ('train', 'test')
     )
+    return train, test
 
 
 def _print(facts: dict[str, Any], scores: dict[str, Any]) -> None:

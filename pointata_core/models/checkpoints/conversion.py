@@ -39,7 +39,7 @@ FORMAT = 'pointata-backbone/1'
 HEAD_WIDTH = 64
 """Width of one attention head in every public family (384 / 6); shapes alone do not tell it."""
 
-OWN_FAMILY = 'pic_point'
+OWN_FAMILY: Literal['pic_point'] = 'pic_point'
 """Backbones of our own pre-training; nothing had to be converted."""
 
 _CLASS_TOKEN = ('class_token', 'class_position')

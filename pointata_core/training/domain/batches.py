@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -40,8 +40,9 @@ def collate(samples: Sequence[CameraSample]) -> CameraLidarBatch:
     Raises:
         ConfigError: Their images differ in size, or some have one and some have none.
     """
-    sizes = {None if sample.image is None else sample.image.shape[1:] for sample in samples}
-    if len(sizes) > 1 and None in sizes:
+    images = [sample.image for sample in samples if sample.image is not None]
+    sizes = {image.shape[1:] for image in images}
+    if images and len(images) < len(samples):
         raise ConfigError(
             'some frames of one batch have an image and some have none',
             'Set training.images to false, and the LiDAR is trained alone',
@@ -60,9 +61,10 @@ def collate(samples: Sequence[CameraSample]) -> CameraLidarBatch:
 
     counts = torch.tensor([len(sample.pixels) for sample in samples])
     number = torch.repeat_interleave(torch.arange(len(samples)), counts)
-    coordinates = torch.cat([joined('coordinates'), number[:, None]], dim=1)
+    voxels = torch.from_numpy(np.concatenate([sample.coordinates for sample in samples]))
+    coordinates = torch.cat([voxels, number[:, None]], dim=1)
     return CameraLidarBatch(
-        image=None if None in sizes else torch.from_numpy(np.stack([s.image for s in samples])),
+        image=torch.from_numpy(np.stack(images)) if images else None,
         pixels=tuple(torch.from_numpy(sample.pixels) for sample in samples),
         coordinates=coordinates,
         features=torch.ones(len(coordinates), 1),
@@ -83,12 +85,13 @@ def with_loss_points(batch: CameraLidarBatch, most: int) -> CameraLidarBatch:
     rows = torch.cat([part + int(start) for part, start in zip(drawn, starts)])
     rows = rows.to(batch.coordinates.device)
     names = ('labels', 'image_pseudo_labels', 'cloud_pseudo_labels')
-    values = {name: getattr(batch, name) for name in names}
+    values: dict[str, Any] = {name: getattr(batch, name) for name in names}
+    values = {name: None if value is None else value[rows] for name, value in values.items()}
     return replace(
         batch,
         pixels=tuple(pixels[part.to(pixels.device)] for pixels, part in zip(batch.pixels, drawn)),
         selected=rows if batch.selected is None else batch.selected[rows],
-        **{name: None if value is None else value[rows] for name, value in values.items()},
+        **values,
     )
 
 

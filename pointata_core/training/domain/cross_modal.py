@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
@@ -74,13 +75,14 @@ class CrossModalModule(lightning.LightningModule):
             source, target = (with_loss_points(part, config.loss_points) for part in pair[:2])
             pair = pair._replace(source=source, target=target)
         source = mixed_for_student(pair.source, pair.target, config.style)
-        predictions = self.network(source)
+        predictions, labels = self.network(source), source.labels
+        assert labels is not None, 'the source is labelled'
         if pair.mixed:
             of_target = source.samples % 2 == 1
             balances = self.class_weights, self.labelled_weights
-            terms = mixed_terms(predictions, source.labels, weights, of_target, balances)
+            terms = mixed_terms(predictions, labels, weights, of_target, balances)
         else:
-            terms = source_terms(predictions, source.labels, weights, self.class_weights)
+            terms = source_terms(predictions, labels, weights, self.class_weights)
         if self.teacher is not None:
             grid = self.network.cloud_net.grid
             batch, kept = stylise(pair.source, pair.target, config.style, grid)
@@ -89,9 +91,8 @@ class CrossModalModule(lightning.LightningModule):
                 terms |= domain_terms(self.teacher(batch), predictions.rows(kept), weights)
         if weights.needs_target:
             target = pair.target
-            pseudo = None
-            if target.image_pseudo_labels is not None:
-                pseudo = (target.image_pseudo_labels, target.cloud_pseudo_labels)
+            image, cloud = target.image_pseudo_labels, target.cloud_pseudo_labels
+            pseudo = None if image is None or cloud is None else (image, cloud)
             terms |= target_terms(self.network(target), weights, pseudo)
         return terms
 
@@ -100,7 +101,7 @@ class CrossModalModule(lightning.LightningModule):
         if self.teacher is not None:
             self.teacher.follow(self.network)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Adam with a rate of its own for the 2D branch; rates fall at the milestones."""
         schedule = self.config.schedule
         groups = [

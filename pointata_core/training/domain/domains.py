@@ -111,8 +111,8 @@ class Domains:
 
     def weights(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Class weights ``(K,)`` of the source and, where there are any, of labelled frames."""
-        source, few = (
-            None if f is None else balanced_class_weights(torch.from_numpy(class_counts(f)))
-            for f in (self.source, self.labelled)
-        )
-        return source, few
+        return _weights(self.source), None if self.labelled is None else _weights(self.labelled)
+
+
+def _weights(frames: CameraFrames) -> torch.Tensor:
+    return balanced_class_weights(torch.from_numpy(class_counts(frames)))

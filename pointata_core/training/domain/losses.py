@@ -75,8 +75,8 @@ def mean_over_points(values: Tensor) -> Tensor:
 def modality_divergences(output: CameraLidarOutput) -> SensorTerms:
     """How far each mimic head is from the other sensor's prediction, ``(N,)`` each."""
     return SensorTerms(
-        image=divergence(output.cloud.softmax(dim=1), output.image_mimic),
-        cloud=divergence(output.image.softmax(dim=1), output.cloud_mimic),
+        image=divergence(output.cloud.softmax(dim=1), _seen(output.image_mimic)),
+        cloud=divergence(_seen(output.image).softmax(dim=1), output.cloud_mimic),
     )
 
 
@@ -93,7 +93,7 @@ def modality_preserving(output: CameraLidarOutput) -> SensorTerms:
 def same_modality(stylised: CameraLidarOutput, source: CameraLidarOutput) -> SensorTerms:
     """DPD within a sensor: the source's prediction learns from the stylised source's."""
     return SensorTerms(
-        mean_over_points(divergence(stylised.image.softmax(dim=1), source.image)),
+        mean_over_points(divergence(_seen(stylised.image).softmax(dim=1), _seen(source.image))),
         mean_over_points(divergence(stylised.cloud.softmax(dim=1), source.cloud)),
     )
 
@@ -104,9 +104,10 @@ def fused_modality(stylised: CameraLidarOutput, source: CameraLidarOutput) -> Se
     That prediction is ``softmax(p_2D + p_3D)`` of two *probabilities*, as published; it is flat (at
     most 0.60 for six classes), so the term also smooths labels.
     """
-    joint = (stylised.image.softmax(dim=1) + stylised.cloud.softmax(dim=1)).softmax(dim=1)
+    image, cloud = _seen(stylised.image).softmax(dim=1), stylised.cloud.softmax(dim=1)
+    joint = (image + cloud).softmax(dim=1)
     return SensorTerms(
-        mean_over_points(divergence(joint, source.image)),
+        mean_over_points(divergence(joint, _seen(source.image))),
         mean_over_points(divergence(joint, source.cloud)),
     )
 
@@ -136,7 +137,7 @@ def pseudo_label_loss(
         raise ValueError(f'unknown mode of pseudo-labelling: {mode!r}')
     apart = modality_divergences(output)
     pairs = (
-        (output.image, image_labels, apart.image),
+        (_seen(output.image), image_labels, apart.image),
         (output.cloud, cloud_labels, apart.cloud),
     )
     return SensorTerms(*(_damped(*pair, mode) for pair in pairs))
@@ -146,6 +147,12 @@ def entropy(scores: Tensor) -> Tensor:
     """Entropy of the predictions relative to its maximum ``log K``, in [0, 1] (MinEnt)."""
     logs = F.log_softmax(scores, dim=1)
     return mean_over_points(-(logs.exp() * logs).sum(dim=1)) / math.log(scores.shape[1])
+
+
+def _seen(scores: Tensor | None) -> Tensor:
+    if scores is None:
+        raise ValueError('the term compares image and cloud, and the batch has no image')
+    return scores
 
 
 def _damped(scores: Tensor, labels: Tensor, apart: Tensor, mode: PseudoLabelMode) -> Tensor:

@@ -187,7 +187,7 @@ def loss_weights(method: Method, setting: str, *, second_stage: bool = False) ->
     weights = chosen.weights
     if method == 'ftd++':
         if second_stage:
-            mode = 'plain' if chosen.plain_second_stage else 'detached'
+            mode: PseudoLabelMode = 'plain' if chosen.plain_second_stage else 'detached'
             weights = replace(weights, pseudo_label=1.0, pseudo_label_mode=mode)
         return weights
     weights = LossWeights(modality_source=0, modality_target=0, domain=0)

@@ -143,14 +143,19 @@ def mixed_for_student(
     source: CameraLidarBatch, target: CameraLidarBatch, config: StyleConfig
 ) -> CameraLidarBatch:
     """The source as the student sees it, with ``student_share`` of the target's images."""
-    if not config.student_share:
+    if not config.student_share or source.image is None or target.image is None:
         return source
     return replace(source, image=mixup(source.image, target.image, config.student_share))
 
 
 def _restyled(
-    source: Tensor, target: Tensor, config: StyleConfig, generator: torch.Generator | None
-) -> Tensor:
+    source: Tensor | None,
+    target: Tensor | None,
+    config: StyleConfig,
+    generator: torch.Generator | None,
+) -> Tensor | None:
+    if source is None or target is None:
+        return source
     style = config.image
     if style == 'either':
         heads = torch.rand((), generator=generator) < 0.5

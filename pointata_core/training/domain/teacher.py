@@ -48,7 +48,7 @@ class MovingAverageTeacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, *inputs: Any) -> Any:
-        """Answer without a graph."""
+        """Predict without a graph."""
         return self.network(*inputs)
 
     @torch.no_grad()
@@ -59,6 +59,6 @@ class MovingAverageTeacher(nn.Module):
         for own, new in zip(self.network.parameters(), student.parameters(), strict=True):
             own.lerp_(new, 1 - past)
         if self.mode == 'eval':
-            for own, new in zip(self.network.buffers(), student.buffers(), strict=True):
-                own.lerp_(new, 1 - past) if own.is_floating_point() else own.copy_(new)
+            for kept, now in zip(self.network.buffers(), student.buffers(), strict=True):
+                kept.lerp_(now, 1 - past) if kept.is_floating_point() else kept.copy_(now)
         return past

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+
+if TYPE_CHECKING:
+    from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 
 Groups = Iterable[nn.Parameter] | Sequence[dict[str, Any]]
 Schedule = Callable[[int], float]
@@ -57,10 +60,12 @@ class Optimiser(NamedTuple):
         self.schedule.step()
         self.optimizer.zero_grad()
 
-    def for_lightning(self) -> dict[str, Any]:
+    def for_lightning(self) -> OptimizerLRSchedulerConfig:
         """What ``configure_optimizers`` returns."""
-        schedule = {'scheduler': self.schedule, 'interval': 'step'}
-        return {'optimizer': self.optimizer, 'lr_scheduler': schedule}
+        return {
+            'optimizer': self.optimizer,
+            'lr_scheduler': {'scheduler': self.schedule, 'interval': 'step'},
+        }
 
 
 def make_optimiser(

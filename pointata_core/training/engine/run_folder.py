@@ -39,13 +39,13 @@ def claim(
     Raises:
         ConfigError: It holds a run with other settings; names the fields that differ.
     """
-    folder, settings = Path(folder), plain(dict(settings))
+    folder, now = Path(folder), plain(dict(settings))
     path = folder / SETTINGS
     if not path.is_file():
-        write_yaml(settings, path)
+        write_yaml(now, path)
         return folder
     before = _filled(read_claim(folder), plain(dict(defaults or {})))
-    other = list(differences(before, settings))
+    other = list(differences(before, now))
     if other:
         raise ConfigError(
             f'{path}: the run in this folder has other settings: {"; ".join(other[:8])}',

@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import json
-import re
 from argparse import ArgumentError
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,9 +16,8 @@ from pointata_core.safe_files import write_atomically
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Settings = TypeVar('Settings')
+Settings = TypeVar('Settings', bound='DataclassInstance')
 _RECIPES = 'config/training'
-_ITEM = re.compile(r'[^=]*\.\d+[.=]')
 
 
 def read_settings(
@@ -37,57 +34,29 @@ def read_settings(
     Raises:
         ConfigError: The file cannot be read, or a value has no such name or type.
     """
+    import yaml
     from jsonargparse import ArgumentParser
 
-    for override in overrides:
-        if '=' not in override:
-            raise ConfigError(f"'{override}' is no override", 'Write it as name.of.field=value')
-    words = []
-    if path is not None:
-        path = _find(Path(path))
-        words += ['--config', str(path)]
-        if any(field.name == 'recipe' for field in fields(kind)):
-            words = ['--recipe', _recipe_name(path), *words]
-    items = [word for word in overrides if _ITEM.match(word)]
-    words += _with_items(path, items)
-    words += [f'--{word}' for word in overrides if word not in items]
     parser = ArgumentParser(prog='settings', exit_on_error=False)
-    parser.add_argument('--config', action='config')
     parser.add_class_arguments(kind)
     try:
+        values: dict[str, Any] = {}
+        if path is not None:
+            path = _find(Path(path))
+            values = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
+            if 'recipe' in kind.__dataclass_fields__:
+                values = {'recipe': _recipe_name(path), **values}
+        for override in overrides:
+            _override(values, override)
+        parsed = parser.parse_object(values)
         # Renamed in jsonargparse 4.49.
         instantiate = getattr(parser, 'instantiate', None) or parser.instantiate_classes
-        values = dict(instantiate(parser.parse_args(words)).__dict__)
-        values.pop('config')
-        return kind(**values)
-    except (ArgumentError, TypeError, ValueError) as error:
+        return kind(**instantiate(parsed).__dict__)
+    except (ArgumentError, OSError, TypeError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(
             f'{path or "settings"}: {" ".join(str(error).split())}',
             'See docs/training.md for names and types',
         ) from error
-
-
-def _with_items(path: Path | None, overrides: Sequence[str]) -> list[str]:
-    """Words with the sections of a file in which items of lists are replaced."""
-    import yaml
-
-    values = yaml.safe_load(path.read_text(encoding='utf-8')) if path and overrides else {}
-    changed = {}
-    for word in overrides:
-        place, _, text = word.partition('=')
-        *names, last = [int(name) if name.isdigit() else name for name in place.split('.')]
-        section = values
-        try:
-            for name in names:
-                section = section[name]
-            section[last] = yaml.safe_load(text)
-        except (IndexError, KeyError, TypeError) as error:
-            raise ConfigError(
-                f'{place}: {path or "the settings"} has no such place',
-                'Name a place that the file fills',
-            ) from error
-        changed[names[0]] = values[names[0]]
-    return [f'--{name}={json.dumps(value)}' for name, value in changed.items()]
 
 
 def _recipe_name(path: Path) -> str:
@@ -96,21 +65,23 @@ def _recipe_name(path: Path) -> str:
     return f'{_RECIPES}/{path.name}' if shipped else path.name
 
 
-def _override(values: Any, word: str) -> None:
+def _override(values: dict[str, Any], word: str) -> None:
     """Put one word ``name.of.field=value`` into values; a number names an item of a list."""
     import yaml
 
     place, equals, text = word.partition('=')
     if not equals:
         raise ConfigError(f"'{word}' is no override", 'Write it as name.of.field=value')
-    *names, last = [int(name) if name.isdigit() else name for name in place.split('.')]
+    *names, last = place.split('.')
+    section: Any = values
     try:
         for name in names:
-            values = values[name] if isinstance(values, list) else values.setdefault(name, {})
-        values[last] = yaml.safe_load(text)
-    except (AttributeError, IndexError, TypeError) as error:
+            section = section[int(name)] if name.isdigit() else section.setdefault(name, {})
+        section[int(last) if last.isdigit() else last] = yaml.safe_load(text)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise ConfigError(
-            f'{place}: the settings have no such place', 'See docs/training.md for names and types'
+            f'{place}: the settings have no such place',
+            'See docs/training.md for names and types; items of a list are those of the file',
         ) from error
 
 

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pointata_core.errors import ConfigError
-from pointata_core.models.point.encoders import PointEncoder
+from pointata_core.models.point.dgcnn import DgcnnEncoder
+from pointata_core.models.point.encoders import PointEncoder, TransformerEncoder
 from pointata_core.ops import interpolate, interpolation_weights
 from pointata_core.training.engine.optimiser import cosine, make_optimiser, train_steps
 from pointata_core.training.engine.sampler import SampleOrder
@@ -126,15 +127,18 @@ class PartHead(nn.Module):
 
 
 def fine_tune(
-    encoder: PointEncoder, train: LabelledClouds, test: LabelledClouds, config: FineTuningConfig
+    encoder: TransformerEncoder | DgcnnEncoder,
+    train: LabelledClouds,
+    test: LabelledClouds,
+    config: FineTuningConfig,
 ) -> FineTuningScore:
     """Train encoder and head on one set, score them on the other. The encoder changes.
 
     Raises:
         ConfigError: The clouds have no parts, or there are fewer of them than in one batch.
     """
-    if config.task == 'parts' and (train.part is None or test.part is None):
-        raise ConfigError('the clouds have no parts', 'Use procedural or shapenet_part')
+    if config.task == 'parts':
+        _parts(train), _parts(test)
     if len(train) < config.batch:
         raise ConfigError(f'{len(train)} clouds are less than one batch of {config.batch}')
     torch.manual_seed(config.seed)
@@ -203,7 +207,7 @@ def _loss(
     turn[:, 2, 2] = 1
     points = torch.einsum('bij,bnj->bni', turn * size[:, None, None], _points(clouds, rows))
     label = torch.from_numpy(clouds.label[rows])
-    target = label if config.task == 'classes' else torch.from_numpy(clouds.part[rows]).flatten()
+    target = label if config.task == 'classes' else torch.from_numpy(_parts(clouds)[rows]).flatten()
     scores = head(encoder, points, label).flatten(0, -2)
     return F.cross_entropy(scores, target, label_smoothing=config.smoothing)
 
@@ -229,12 +233,12 @@ def _score(
     ious = np.array(
         [
             mean_iou(mine, theirs, clouds.parts_of_class[category])
-            for mine, theirs, category in zip(predicted, clouds.part, clouds.label, strict=True)
+            for mine, theirs, category in zip(predicted, _parts(clouds), clouds.label, strict=True)
         ]
     )
     per_class = [ious[clouds.label == category].mean() for category in np.unique(clouds.label)]
     return FineTuningScore(
-        accuracy=round(float((predicted == clouds.part).mean()), 4),
+        accuracy=round(float((predicted == _parts(clouds)).mean()), 4),
         instance_miou=round(float(ious.mean()), 4),
         class_miou=round(float(np.mean(per_class)), 4),
     )
@@ -242,3 +246,9 @@ def _score(
 
 def _points(clouds: LabelledClouds, rows: np.ndarray) -> Tensor:
     return torch.from_numpy(clouds.points[rows])
+
+
+def _parts(clouds: LabelledClouds) -> np.ndarray:
+    if clouds.part is None:
+        raise ConfigError('the clouds have no parts', 'Use procedural or shapenet_part')
+    return clouds.part

@@ -85,13 +85,13 @@ def read_image_encoder(path: str | Path, stride: int) -> FrozenImageEncoder:
         CheckpointError: No such file, damaged, or of neither network.
         ConfigError: There is no such stride.
     """
-    failed = None
+    failed: list[CheckpointError] = []
     for depth in BLOCKS:
         trunk = ResNet(depth, classes=0)
         try:
             load_resnet_weights(trunk, path)
         except CheckpointError as error:
-            failed = failed or error
+            failed.append(error)
             continue
         return FrozenImageEncoder(trunk, stride)
-    raise failed
+    raise failed[0]

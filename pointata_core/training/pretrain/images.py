@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pointata_core.shapes.rendering import (
     procedural_sources,
     write_renderings,
 )
+from pointata_core.shapes.rendering.sources import Source
 from pointata_core.stopwatch import Stopwatch
 from pointata_core.training.pretrain.costs import cost_facts
 from pointata_core.training.pretrain.settings import ImageSettings
@@ -70,6 +71,7 @@ def data_and_licence(images: RenderingFolder) -> tuple[str, str]:
 
 
 def _render(folder: Path, settings: ImageSettings, log: Callable[[str], None]) -> None:
+    sources: Sequence[Source]
     if settings.meshes:
         sources = find_meshes(settings.meshes, up=settings.up or '')
         what = f'{len(sources):,} meshes of {settings.meshes}'

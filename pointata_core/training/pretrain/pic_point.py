@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from pointata_core.models.camera.resnet import WIDTHS
@@ -82,16 +84,16 @@ class PicPointModule(lightning.LightningModule):
             heads['region'] = LocalPointHead(
                 self.encoder.local_width, config.latent, config.pose_join
             )
+            assert images is not None, 'a contrast needs an image encoder'
             heads['cell'] = LocalImageHead(images.width, config.latent)
             heads['pose'] = PoseEncoder(camera_radius)
         self.heads = nn.ModuleDict(heads)
         for name in () if config.train_image_heads else {'image', 'cell'} & heads.keys():
             self.heads[name].requires_grad_(False)
         self.masked = None
-        if config.masked_weight:
-            self.masked = MaskedReconstruction(
-                self.encoder.backbone, config.patch_size, config.mask_ratio
-            )
+        if config.masked_weight and isinstance(self.encoder, TransformerEncoder):
+            backbone = self.encoder.backbone
+            self.masked = MaskedReconstruction(backbone, config.patch_size, config.mask_ratio)
         self.train()
 
     def training_step(self, batch: dict[str, Tensor], number: int) -> Tensor:
@@ -123,21 +125,23 @@ class PicPointModule(lightning.LightningModule):
             The loss, and its parts and monitors by name.
         """
         config, points = self.config, batch['points']
-        loss, facts = points.new_zeros(()), {}
-        patches = None
-        if config.encoder == 'transformer':
+        loss, encoder, patches = points.new_zeros(()), self.encoder, None
+        facts: dict[str, Tensor] = {}
+        if isinstance(encoder, TransformerEncoder):
             patches = cut_patches(points, config.tokens, config.patch_size)
-        if config.contrasts:
-            encoder = self.encoder
-            features = encoder(points) if patches is None else encoder.encode(patches)
+            encode = partial(encoder.encode, patches)
+        else:
+            encode = partial(encoder, points)
+        if self.images is not None:
+            features = encode()
             seen = self.images(batch['grey'].flatten(0, 1))
             if config.overall_weight:
                 loss = loss + config.overall_weight * self._overall(features, seen, facts, watch)
             if config.local_weight:
                 loss = loss + config.local_weight * self._local(features, seen, batch, facts, watch)
-        if self.masked is not None:
+        if self.masked is not None and patches is not None:
             generator = torch.Generator().manual_seed(self._seed_of_step())
-            masked = self.masked(self.encoder.backbone, patches, generator)
+            masked = self.masked(encoder.backbone, patches, generator)
             facts['masked_loss'] = masked.detach()
             loss = loss + config.masked_weight * masked
         return loss, facts
@@ -185,7 +189,7 @@ class PicPointModule(lightning.LightningModule):
                 stacklevel=2,
             )
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Adam or AdamW and one cosine to zero, with warm-up if wanted, stepped per batch."""
         config = self.config
         return make_optimiser(

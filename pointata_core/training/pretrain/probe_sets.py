@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,7 +127,7 @@ def dataset_clouds(
     Raises:
         ConfigError: The data set has no category per cloud.
     """
-    dataset = dataset_info(name).open(root, split)
+    dataset: Any = dataset_info(name).open(root, split)
     if not hasattr(dataset, 'categories'):
         raise ConfigError(
             f'{name} does not name a class for each cloud', 'Choose modelnet40 or scanobjectnn'
@@ -136,6 +137,6 @@ def dataset_clouds(
     clouds, label = np.stack([frame.points for frame in frames]), np.asarray(shapes.categories)
     if name != 'shapenet_part':
         return LabelledClouds(clouds, label, tuple(dataset.classes))
-    part = np.stack([frame.labels for frame in frames])
+    part = np.stack([frame.labels for frame in frames if frame.labels is not None])
     parts_of = consecutive(list(PART_COUNTS.values()))
     return LabelledClouds(clouds, label, tuple(dataset.category_names), part, parts_of)

@@ -8,6 +8,7 @@ training set, never on the test set.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,12 +80,13 @@ def linear_probe(
         ConfigError: There are several constants and no class with two samples.
     """
     best, constant = -1.0, constants[0]
-    held = _held_out(train_label) if len(constants) > 1 else None
-    for candidate in constants if len(constants) > 1 else ():
-        model = _svm(candidate).fit(train[~held], train_label[~held])
-        score = float((model.predict(train[held]) == train_label[held]).mean())
-        if score > best:
-            best, constant = score, candidate
+    if len(constants) > 1:
+        held = _held_out(train_label)
+        for candidate in constants:
+            model = _svm(candidate).fit(train[~held], train_label[~held])
+            score = float((model.predict(train[held]) == train_label[held]).mean())
+            if score > best:
+                best, constant = score, candidate
     model = _svm(constant).fit(train, train_label)
     accuracy = float((model.predict(test) == test_label).mean())
     chance = float(np.bincount(test_label).max() / len(test_label))
@@ -191,7 +193,7 @@ def _held_out(label: NDArray[np.int64]) -> NDArray[np.bool_]:
     return held
 
 
-def _svm(constant: float):
+def _svm(constant: float) -> Any:
     try:
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
