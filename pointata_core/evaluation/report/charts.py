@@ -153,7 +153,7 @@ def latency_chart(
 
 
 def confusion_chart(counts: np.ndarray, classes: Sequence[str], theme: Theme) -> bytes:
-    """What each class was taken for, as shares of its row.
+    """Predicted classes of each true class, as shares of its row.
 
     Classes that neither occur nor are predicted are left out, as is an empty column "no prediction".
     Shares are written out as percent unless there are too many classes to read them.

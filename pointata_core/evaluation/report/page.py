@@ -253,7 +253,7 @@ def _class_rows(results: EvaluationResults) -> list[dict[str, Any]]:
 def _losses(results: EvaluationResults) -> list[tuple[str, str, str, int]]:
     """(results key, kind, reason, count) of every cloud without a prediction and every reset."""
     kinds: Mapping[str, str] = {
-        'dropped': 'dropped in transport',
+        'dropped': 'dropped',
         'rejected': 'malformed',
         'skipped': 'skipped',
         'resets': 'history reset',
