@@ -9,10 +9,10 @@ TOPIC ?=
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help env demo test lint format docs clean distclean
+.PHONY: help env demo test test-pythons lint format docs clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 env: ## create or update .venv (fast when up to date; PYTHON=... chooses the interpreter)
 	@tools/make_env.sh
@@ -22,6 +22,9 @@ demo: env ## play a bag through the live node and write demo_output/report.html 
 
 test: env ## run the whole test suite (PYTEST_ARGS=...)
 	@$(python) -m pytest $(PYTEST_ARGS)
+
+test-pythons: ## run what needs no torch under Python 3.10 to 3.13, as far as they are installed
+	@python3 tools/test_pythons.py
 
 lint: env ## check style, types and spelling
 	@.venv/bin/ruff check .
@@ -40,4 +43,4 @@ clean: ## remove what was built or written, keep .venv
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
-	rm -rf .venv
+	rm -rf .venv .venv-*

@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ament_python package ``pointata_ros``: the ROS 2 node and the core library it stands on."""
+"""The ament_python package ``pointata_ros``: the ROS 2 node and the core library it stands on.
+
+The metadata stand here and not in pyproject.toml (PEP 621), because colcon builds with the
+setuptools of the distribution: that of Humble (59) does not read ``[project]`` and would install a
+package called UNKNOWN, that of Jazzy (68) refuses the licence in the form that newer ones demand.
+The version comes from ``pointata_core/__init__.py``, the dependencies from requirements.txt.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -18,6 +25,13 @@ def requirements() -> list[str]:
     text = (ROOT / 'requirements.txt').read_text()
     lines = (line.partition('#')[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
+
+
+def version() -> str:
+    """Read ``__version__`` without importing the package."""
+    text = (ROOT / 'pointata_core/__init__.py').read_text(encoding='utf-8')
+    (found,) = re.findall(r"^__version__ = '(.+)'$", text, re.MULTILINE)
+    return found
 
 
 def data_files() -> list[tuple[str, list[str]]]:
@@ -40,14 +54,11 @@ def data_files() -> list[tuple[str, list[str]]]:
 
 setup(
     name=PACKAGE,
-    version='0.1.0',
+    version=version(),
     description='Label point-cloud video live: streaming PointATA for ROS 2',
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     author='PointATA maintainers',
-    author_email='maintainers@pointata.example',
-    maintainer='PointATA maintainers',
-    maintainer_email='maintainers@pointata.example',
     license='Apache-2.0',
     license_files=['LICENSE'],
     packages=find_packages(include=['pointata_core', 'pointata_core.*', PACKAGE, f'{PACKAGE}.*']),

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import importlib.abc
+import importlib.util
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,21 @@ if PROFILE.is_file():
 # A slow or busy machine is not a defect of the code under test.
 settings.register_profile('patient', deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile('patient')
+
+
+class _SkipWithout(importlib.abc.MetaPathFinder):
+    """Skips what imports a library that is not installed (`make test-pythons` has no torch)."""
+
+    def __init__(self, *libraries: str) -> None:
+        self.absent = {name for name in libraries if importlib.util.find_spec(name) is None}
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name.partition('.')[0] in self.absent:
+            pytest.skip(f'{name} is not installed', allow_module_level=True)
+
+
+_LIBRARIES = ('torch', 'lightning', 'ot', 'rclpy', 'sensor_msgs', 'builtin_interfaces')
+sys.meta_path.insert(0, _SkipWithout(*_LIBRARIES))
 
 
 @pytest.fixture(scope='session')

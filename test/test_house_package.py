@@ -56,10 +56,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def test_versions_agree() -> None:
     manifest = ET.parse(ROOT / 'package.xml').findtext('version')
+    (citation,) = re.findall(r'^version: (.+)$', (ROOT / 'CITATION.cff').read_text(), re.M)
     setup = subprocess.check_output(
         [sys.executable, 'setup.py', '--version'], cwd=ROOT, text=True, stderr=subprocess.DEVNULL
     )
-    assert {manifest, setup.split()[-1]} == {pointata_core.__version__}
+    assert {manifest, citation, setup.split()[-1]} == {pointata_core.__version__}
 
 
 def test_the_wheel_has_every_module_and_data_file_of_the_packages(wheel: zipfile.ZipFile) -> None:

@@ -242,7 +242,7 @@ def test_a_cache_is_prepared_by_one_at_a_time(tmp_path) -> None:
 
 
 def test_provenance_keeps_no_folders_of_this_machine() -> None:
-    facts = provenance({'data': {'root': '/home/me/sets/RadHAR', 'name': 'radhar'}}, extra=(1, 2))
+    facts = provenance({'data': {'root': '/mnt/me/sets/RadHAR', 'name': 'radhar'}}, extra=(1, 2))
     assert facts['settings'] == {'data': {'root': 'RadHAR', 'name': 'radhar'}}
     assert facts['extra'] == [1, 2] and facts['versions']['lightning']
     json.dumps(facts)
