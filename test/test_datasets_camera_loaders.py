@@ -266,7 +266,7 @@ def test_virtual_kitti_shows_any_weather(virtual):
     assert shown == set(WEATHERS)
     with pytest.raises(PointataError, match='overcast'):
         virtual_kitti(virtual, weather='hail')
-    with pytest.raises(PointataError, match='Choose train'):
+    with pytest.raises(PointataError, match='Choose one of train'):
         virtual_kitti(virtual, 'test')
 
 
@@ -417,7 +417,7 @@ def test_damaged_nuscenes_is_named(tmp_path):
     load = nuscenes_lidarseg.nuscenes_lidarseg
     with pytest.raises(PointataError, match='train_usa'):
         load(tmp_path, 'train_usa')
-    with pytest.raises(PointataError, match='Choose train_usa'):
+    with pytest.raises(PointataError, match='Choose one of train_usa'):
         load(tmp_path, 'train')
     label = tmp_path / 'lidarseg/v1.0-trainval/dscene-0001_lidarseg.bin'
     label.write_bytes(label.read_bytes()[:-1])

@@ -72,7 +72,6 @@ def test_optional_files_may_be_absent(sequence):
     (sequence / 'labels').rmdir()
     reader = SemanticKittiSequence(sequence)
     assert not reader.has_labels
-    assert not reader.calibrated
     assert (reader[1].label, reader[1].instance, reader[1].pose) == (None, None, None)
     assert [scan.stamp_ns for scan in reader] == [0, 100_000_000, 200_000_000]
 

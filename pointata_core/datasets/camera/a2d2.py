@@ -21,7 +21,12 @@ from scipy.ndimage import map_coordinates
 from pointata_core.datasets.camera.class_maps import A2D2_CLASSES, A2D2_UNKNOWN
 from pointata_core.datasets.camera.frames import CameraFrame, CameraFrames, read_image, seen
 from pointata_core.datasets.camera.projection import distort
-from pointata_core.datasets.errors import DataError, damaged, require_file, require_folder
+from pointata_core.datasets.errors import (
+    damaged,
+    require_file,
+    require_folder,
+    require_split,
+)
 
 TEST_DRIVE = '20180807_145028'
 TRAIN_DRIVES = (
@@ -46,8 +51,7 @@ def a2d2(root: Path | str, split: str, task: str = 'a2d2_semantickitti') -> Came
     Raises:
         DataError: Unknown split; a drive or a file is missing or damaged.
     """
-    if split not in SPLITS:
-        raise DataError(f"A2D2 has no split '{split}'", f'Choose {", ".join(SPLITS)}')
+    require_split('A2D2', split, tuple(SPLITS))
     root = Path(root)
     if (root / 'camera_lidar_semantic').is_dir():
         root = root / 'camera_lidar_semantic'

@@ -20,7 +20,12 @@ from numpy.typing import NDArray
 from pointata_core.datasets.camera.class_maps import NUSCENES_COARSE
 from pointata_core.datasets.camera.frames import CameraFrame, CameraFrames, read_image, seen
 from pointata_core.datasets.camera.projection import project, rigid
-from pointata_core.datasets.errors import DataError, damaged, require_file, require_folder
+from pointata_core.datasets.errors import (
+    damaged,
+    require_file,
+    require_folder,
+    require_split,
+)
 
 
 def _scenes(*ranges: int | tuple[int, int]) -> frozenset[str]:
@@ -88,8 +93,7 @@ def nuscenes_lidarseg(
     Raises:
         DataError: Unknown split; tables are missing or damaged.
     """
-    if split not in SPLITS:
-        raise DataError(f"nuScenes has no split '{split}'", f'Choose {", ".join(SPLITS)}')
+    require_split('nuScenes', split, tuple(SPLITS))
     root = Path(root)
     tables = require_folder([root / version], 'the tables of nuScenes')
     try:

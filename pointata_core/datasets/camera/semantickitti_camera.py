@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 
 from pointata_core.datasets.camera.frames import CameraFrame, CameraFrames, read_image, seen
 from pointata_core.datasets.camera.projection import project
-from pointata_core.datasets.errors import DataError, damaged, require_file, require_folder
+from pointata_core.datasets.errors import (
+    damaged,
+    require_file,
+    require_folder,
+    require_split,
+)
 
 SPLITS = {
     'train': ('00', '01', '02', '03', '04', '05', '06', '09', '10'),
@@ -42,8 +47,7 @@ def semantickitti_camera(root: Path | str, split: str, task: str) -> CameraFrame
         DataError: Unknown split; a sequence or its calibration is missing or damaged.
         ConfigError: Another task.
     """
-    if split not in SPLITS:
-        raise DataError(f"SemanticKITTI has no split '{split}'", f'Choose {", ".join(SPLITS)}')
+    require_split('SemanticKITTI', split, tuple(SPLITS))
     root = Path(root)
     candidates = [root / 'sequences', root / 'dataset' / 'sequences']
     folder = require_folder(candidates, 'the sequences of SemanticKITTI')

@@ -15,7 +15,7 @@ import numpy as np
 
 from pointata_core.datasets.camera.frames import CameraFrame, CameraFrames, read_image, seen
 from pointata_core.datasets.camera.projection import project
-from pointata_core.datasets.errors import DataError, damaged, require_folder
+from pointata_core.datasets.errors import DataError, damaged, require_folder, require_split
 
 SCENES = ('0001', '0002', '0006', '0018', '0020')
 WEATHERS = ('clone', 'fog', 'morning', 'overcast', 'rain', 'sunset')
@@ -42,8 +42,7 @@ def virtual_kitti(
     Raises:
         DataError: Unknown split or weather; a scene is missing.
     """
-    if split != 'train':
-        raise DataError(f"Virtual KITTI has no split '{split}'", 'Choose train')
+    require_split('Virtual KITTI', split, ('train',))
     if weather not in (*WEATHERS, 'random'):
         raise DataError(
             f"Virtual KITTI has no weather '{weather}'", f'Choose {", ".join(WEATHERS)}'

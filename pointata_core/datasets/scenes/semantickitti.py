@@ -59,8 +59,8 @@ class SemanticKittiSequence:
 
     Attributes:
         poses: (F, 4, 4) float64, or None; LiDAR poses relative to the first scan.
-        calibrated: Whether ``calib.txt`` was there. Without it poses use the nominal axes of camera
-            and LiDAR, so that they are right up to the lever arm between the two.
+            Without ``calib.txt`` they use the nominal axes of camera and LiDAR, which is exact but
+            for the lever arm between the two.
 
     Raises:
         CloudFileError: Something is absent or does not fit; names the files and the fix.
@@ -79,7 +79,6 @@ class SemanticKittiSequence:
         seconds = np.arange(len(self._scans)) / RATE_HZ if times is None else times[:, 0]
         self._stamps_ns = np.round(seconds * 1e9).astype(np.int64)
         lidar_to_camera = self._read_calibration()
-        self.calibrated = lidar_to_camera is not None
         self.poses = self._read_poses(
             _NOMINAL_LIDAR_TO_CAMERA if lidar_to_camera is None else lidar_to_camera
         )

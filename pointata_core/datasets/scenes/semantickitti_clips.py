@@ -17,7 +17,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from pointata_core.datasets.errors import DataError, missing
+from pointata_core.datasets.errors import DataError, missing, require_split
 from pointata_core.datasets.protocol import Frame
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.scan_clips import CAUSAL_CLIPS, ScanClips
@@ -263,10 +263,7 @@ def _has_scans(folder: Path) -> bool:
 
 def _folders(root: Path, split: str, wanted: Sequence[str] | None) -> dict[str, Path]:
     """Folder of every sequence to read, by name."""
-    if split != 'all' and split not in SPLITS:
-        raise DataError(
-            f"SemanticKITTI has no split '{split}'", f'Choose one of {", ".join(SPLITS)}, all'
-        )
+    require_split('SemanticKITTI', split, (*SPLITS, 'all'))
     if _has_scans(root):
         if split != 'all' and root.name not in SPLITS[split]:
             raise DataError(

@@ -17,7 +17,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from pointata_core.datasets.errors import DataError, damaged, missing
+from pointata_core.datasets.errors import DataError, damaged, missing, require_split
 from pointata_core.datasets.protocol import Frame
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.scan_clips import CAUSAL_CLIPS, ScanClips
@@ -43,15 +43,13 @@ SemanticKITTI's task of several scans. Bicycles of the simulator stand."""
 
 Labels = Literal['semantic', 'moving']
 
-_DIGITS = {'train': range(8), 'validation': (8,), 'test': (9,), 'all': range(10)}
 _EXPECTED = 'a shard of the simulator (.npz)'
 _OPEN_SHARDS = 4  # of some tens of megabytes each
 
 
 def split_of_seed(seed: int) -> str:
-    """``train``, ``validation`` or ``test``."""
-    digit = seed % 10
-    return next(name for name in SPLITS if digit in _DIGITS[name])
+    """``train`` for last digits 0 to 7 of the seed, ``validation`` for 8, ``test`` for 9."""
+    return {8: 'validation', 9: 'test'}.get(seed % 10, 'train')
 
 
 class _OpenShards:
@@ -167,10 +165,7 @@ def simulated_clips(
         DataError: There is no shard of the split, or one cannot be read.
         ConfigError: A setting is unknown.
     """
-    if split not in SPLITS:
-        raise DataError(
-            f"the simulator has no split '{split}'", f'Choose one of {", ".join(SPLITS)}'
-        )
+    require_split('the simulator', split, SPLITS)
     if task not in ('segmentation', 'action'):
         raise ConfigError(f"task is '{task}', expected segmentation or action")
     if labels not in get_args(Labels):
@@ -181,7 +176,7 @@ def simulated_clips(
     shards = _OpenShards()
     paths = sorted(root.glob('*.npz'))
     recordings = [ShardRecording(path, split, shards, labels) for path in paths]
-    recordings = [one for one in recordings if one.seed % 10 in _DIGITS[split]]
+    recordings = [one for one in recordings if split in (split_of_seed(one.seed), 'all')]
     if not recordings:
         raise missing(
             root / '*.npz',

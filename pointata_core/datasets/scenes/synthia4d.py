@@ -21,7 +21,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointata_core.datasets.errors import DataError, damaged, damaged_items, missing, require_file
+from pointata_core.datasets.errors import (
+    DataError,
+    damaged,
+    damaged_items,
+    missing,
+    require_file,
+    require_split,
+)
 from pointata_core.datasets.protocol import Clip, Description
 from pointata_core.datasets.sampling import generator_for
 from pointata_core.errors import ConfigError
@@ -119,10 +126,7 @@ class Synthia4d:
         points: int = 16384,
         seed: int = 0,
     ) -> None:
-        if split not in SPLITS:
-            raise DataError(
-                f"Synthia 4D has no split '{split}'", f'Choose one of {", ".join(SPLITS)}'
-            )
+        require_split('Synthia 4D', split, SPLITS)
         if mode not in ('clean', 'reference'):
             raise ConfigError(f"mode is '{mode}', expected clean or reference")
         if frames_per_clip < 1 or points < 1:

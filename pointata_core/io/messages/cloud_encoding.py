@@ -150,12 +150,6 @@ def rgb_as_float(packed: NDArray[np.uint32]) -> NDArray[np.float32]:
     return packed.view(np.float32)
 
 
-def unpack_rgb(packed: NDArray) -> NDArray[np.uint8]:
-    """Return the colours (N, 3) of an ``rgb`` field (N,), be it uint32 or float32."""
-    values = np.ascontiguousarray(packed).view(np.uint32)
-    return np.stack([values >> 16, values >> 8, values], axis=1).astype(np.uint8)
-
-
 def _check_columns(
     columns: Sequence[tuple[str, NDArray]], count: int, width: int, height: int
 ) -> None:
