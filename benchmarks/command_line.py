@@ -1,26 +1,76 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands of the comparisons have in common."""
+"""What all benchmarks share: options, exit status, log and the file of results."""
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from pointata_core.errors import PointataError
+from pointata_core.evaluation.environment import environment
+from pointata_core.safe_files import write_json
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / 'benchmarks' / 'results'
 
 
-def say(text: str) -> None:
-    """One line with the time of day."""
+class CommandLine(argparse.ArgumentParser):
+    """The options of a benchmark: its own, and those that all have.
+
+    ``--output`` is the file of results, ``--quick`` takes the smallest sizes to see that the
+    benchmark works, and writes below ``runs/quick`` unless told otherwise, since such figures mean
+    nothing.
+
+    Args:
+        name: Of the benchmark; its results are called the same.
+        doc: Docstring of the module; the first line describes the benchmark.
+        device: Default of ``--device``; without one there is no such option.
+        quick: Values of options under ``--quick``.
+    """
+
+    def __init__(self, name: str, doc: str | None, device: str = '', **quick: Any) -> None:
+        super().__init__(
+            prog=f'benchmarks {name}', description=(doc or '').strip().partition('\n')[0]
+        )
+        self._file, self._quick = f'{name.replace("-", "_")}.json', quick
+        if device:
+            self.add_argument('--device', default=device, help='cpu, cuda or cuda:N')
+        self.add_argument('--threads', type=int, default=1, help='of an operation on the CPU')
+        self.add_argument('--output', type=Path, default=RESULTS / self._file, metavar='FILE')
+        self.add_argument('--quick', action='store_true', help='smallest sizes: does it work?')
+
+    def options(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+        """Parse; ``--quick`` changes the defaults, what is given beside it counts."""
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        if '--quick' in words:
+            self.set_defaults(output=Path('runs/quick') / self._file, **self._quick)
+        return self.parse_args(words)
+
+
+def log(text: object) -> None:
+    """Print one line with the time of day."""
     print(f'{time.strftime("%H:%M:%S")} {text}', flush=True)
 
 
-def obey(work: Callable[[], None], threads: int = 1) -> int:
-    """Do the work with so many threads an operation, without chatter; the process's exit status."""
+def run_main(work: Callable[[], int | None], threads: int = 1) -> int:
+    """Do the work of a command.
+
+    Args:
+        work: Returns the exit status, or nothing.
+        threads: Of an operation on the CPU.
+
+    Returns:
+        The exit status: 2 after an error that the user can mend. SIGTERM ends the process as
+        Ctrl-C does, so that what is open is closed.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     os.environ['OMP_NUM_THREADS'] = str(threads)
     import torch
@@ -30,10 +80,21 @@ def obey(work: Callable[[], None], threads: int = 1) -> int:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings('ignore', module='lightning')
     try:
-        work()
+        return work() or 0
     except PointataError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    return 0
+
+
+def settings_of(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Options that decide the figures, as they are recorded; of paths the last name."""
+    values = {name: getattr(options, name) for name in names}
+    return {k: v.name if isinstance(v, Path) else v for k, v in values.items()}
+
+
+def write_results(path: Path, settings: dict[str, Any], **measured: Any) -> None:
+    """Write the results of a benchmark, with its settings, the machine and all versions."""
+    write_json(path, {'environment': environment(), 'settings': settings, **measured})
+    log(f'wrote {path}')

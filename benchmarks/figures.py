@@ -132,7 +132,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print('error: run `python -m benchmarks figures`, and read what changed', file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -25,14 +25,13 @@ from benchmarks.experiments.adaptation_matrix.methods import (
 )
 from benchmarks.experiments.adaptation_matrix.run_settings import base_settings, settings_of
 from benchmarks.experiments.adaptation_matrix.single_run import P4TransformerOnClips, measure
-from benchmarks.experiments.adaptation_matrix.store import ResultStore, Run
+from benchmarks.run_store import Run, RunStore
 from pointata_core.datasets.registry import open_dataset
 from pointata_core.errors import PointataError
 from pointata_core.simulation import ShardJob, write_shards
 from pointata_core.training.skill.tuning import tuning_mode
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPT = 'benchmarks.experiments.adaptation'
 
 
 @pytest.fixture(scope='module')
@@ -56,7 +55,7 @@ def resolved(folder, base, run: Run):
 def test_every_method_is_a_known_mode_and_no_two_are_the_same(folder, base):
     seen = []
     for name in (*METHODS, *DESIGNS):
-        settings = resolved(folder, base, Run('radhar', 1.0, name, 3))
+        settings = resolved(folder, base, Run('radhar', name, 3))
         assert settings.seed == 3
         tuning_mode(settings.tuning.mode)
         told = {**asdict(settings), 'output': '', 'own': adaptation.method(name).own_network}
@@ -66,7 +65,7 @@ def test_every_method_is_a_known_mode_and_no_two_are_the_same(folder, base):
 
 def test_methods_share_clips_and_but_for_longer_ones_steps(folder, base):
     def shared(name: str):
-        settings = resolved(folder, base, Run('radhar', 1.0, name, 0))
+        settings = resolved(folder, base, Run('radhar', name, 0))
         return settings.data, settings.preparation, settings.augmentation, settings.optimiser.epochs
 
     *clips, epochs = shared('pointata')
@@ -78,7 +77,7 @@ def test_methods_share_clips_and_but_for_longer_ones_steps(folder, base):
 def test_a_share_of_the_labels_is_one_of_those_that_all_labels_mean(folder):
     words = ['data.limit=8', 'optimiser.epochs=4']
     base = base_settings(folder / 'small.yaml', folder / 'data', folder / 'work', None, words)
-    run = Run('radhar', 0.5, 'probe', 0)
+    run = Run('radhar', 'probe', 0, 0.5)
     found = settings_of(run, folder / 'small.yaml', base, folder / 'work', words)
     assert (found.data.limit, found.optimiser.epochs) == (4, 8)
 
@@ -87,7 +86,7 @@ def test_words_replace_what_the_file_says_in_every_run(folder):
     words = ['data.limit=3', 'network.adapter_width=9']
     base = base_settings(folder / 'small.yaml', folder / 'data', folder / 'work', None, words)
     for name, width in (('full', 9), ('design-wide', 128)):
-        run = Run('radhar', 1.0, name, 0)
+        run = Run('radhar', name, 0)
         found = settings_of(run, folder / 'small.yaml', base, folder / 'work', words)
         assert (found.data.limit, found.network.adapter_width) == (3, width)
     assert base.data.limit == 3
@@ -96,7 +95,7 @@ def test_words_replace_what_the_file_says_in_every_run(folder):
 
 def test_fewer_labels_mean_fewer_clips_and_about_as_many_steps(folder, base):
     def clips_and_steps(fraction: float):
-        settings = resolved(folder, base, Run('radhar', fraction, 'probe', 0))
+        settings = resolved(folder, base, Run('radhar', 'probe', 0, fraction))
         data = settings.data
         clips = len(open_dataset('radhar', data.root, data.train, sampling=data.sampling))
         clips = data.limit or clips
@@ -121,7 +120,7 @@ def test_all_labels_come_first_then_seed_by_seed():
 
 
 def command(folder: Path, *words: str) -> list[str]:
-    return [sys.executable, '-m', SCRIPT, '--config', str(folder / 'small.yaml'),
+    return [sys.executable, '-m', 'benchmarks', 'adaptation', '--config', str(folder / 'small.yaml'),
             '--root', str(folder / 'data'), '--work', str(folder / 'work'),
             '--output', str(folder / 'results' / 'adaptation.json'), *words]  # fmt: skip
 
@@ -142,20 +141,20 @@ def test_stopped_matrix_keeps_what_is_done_and_knows_what_is_missing(folder):
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=120) == 128 + signal.SIGTERM
     before = results.read_bytes()
-    assert [run.method for run, _ in ResultStore(results)] == ['p4transformer']
+    assert [run.method for run in RunStore(results)] == ['p4transformer']
     again = subprocess.run(
         command(folder, *RUNS, '--list'),
         env=ENVIRONMENT, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
-    assert 'radhar 1 no-align seed 0' in again.stdout
+    assert 'radhar no-align seed 0' in again.stdout
     assert 'p4transformer' not in again.stdout
     assert results.read_bytes() == before
 
 
 @pytest.mark.parametrize('name', ['p4transformer', 'no-align'])
 def test_a_run_tells_what_was_judged_and_what_was_trained(folder, base, name):
-    run = Run('radhar', 1.0, name, 0)
+    run = Run('radhar', name, 0)
     settings = resolved(folder, base, run)
     found = measure(run, settings)
     assert found['videos'] == sum(map(sum, found['confusion'])) == 5  # the last fifth
@@ -170,15 +169,14 @@ def test_a_run_tells_what_was_judged_and_what_was_trained(folder, base, name):
         assert again['confusion'] == found['confusion']
 
 
-def test_runs_with_other_settings_are_refused(folder, tmp_path, monkeypatch, capsys):
-    store = ResultStore(tmp_path / 'adaptation.json')
+def test_runs_with_other_settings_are_refused(folder, tmp_path, capsys):
+    store = RunStore(tmp_path / 'adaptation.json')
     store.require_settings('radhar', {'optimiser.epochs': 9})
-    store.add(Run('radhar', 1.0, 'probe', 0), {'accuracy': 0.5})
-    words = command(folder, '--output', str(store.path), '--list')[1:]
-    monkeypatch.setattr(sys, 'argv', words)
+    store.add(Run('radhar', 'probe', 0), {'accuracy': 0.5})
+    words = command(folder, '--output', str(store.path), '--list')[4:]
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        assert adaptation.main() == 2
+        assert adaptation.main(words) == 2
     finally:
         signal.signal(signal.SIGTERM, handler)
     assert '--output' in capsys.readouterr().err
@@ -224,14 +222,15 @@ def test_segmentation_is_compared_by_the_iou_of_cells(tmp_path):
         optimiser={'epochs': 1, 'batch': 2},
     )  # fmt: skip
     done = subprocess.run(
-        [sys.executable, '-m', SCRIPT, '--config', str(tmp_path / 'small.yaml'),
+        [sys.executable, '-m', 'benchmarks', 'adaptation', '--config', str(tmp_path / 'small.yaml'),
          '--root', str(tmp_path / 'scenes'), '--work', str(tmp_path / 'work'),
          '--output', str(tmp_path / 'results' / 'adaptation.json'),
          '--methods', 'no-align', 'own-embedder', '--seeds', '0', '--fractions', '1'],
         env=ENVIRONMENT, capture_output=True, text=True, timeout=500,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = {run.method: run_ for run, run_ in ResultStore(tmp_path / 'results/adaptation.json')}
+    store = RunStore(tmp_path / 'results/adaptation.json')
+    found = {run.method: store[run] for run in store}
     for one in found.values():
         confusion = np.array(one['confusion'])
         hit = np.diag(confusion)

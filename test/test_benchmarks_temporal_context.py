@@ -20,9 +20,13 @@ from scene_datasets import write_kitti_sequence
 from small_training import write_backbone
 
 from benchmarks.experiments import temporal_context
-from benchmarks.experiments.temporal_matrix.arms import ARMS, STARTS
-from benchmarks.experiments.temporal_matrix.evidence import motion_evidence, separation
+from benchmarks.experiments.temporal_matrix.motion_statistics import (
+    motion_statistics,
+    separation,
+)
 from benchmarks.experiments.temporal_matrix.single_run import SKILL, LastFrames, summarised
+from benchmarks.experiments.temporal_matrix.variants import STARTS
+from benchmarks.run_store import Run
 from pointata_core.errors import ConfigError
 from pointata_core.models.point.config import GeometryConfig
 from pointata_core.models.point.geometry import frame_geometry
@@ -30,6 +34,7 @@ from pointata_core.simulation import ShardJob
 from pointata_core.training.clips.clip_batch import ClipBatch
 from pointata_core.training.skill.scoring import SkillScore
 
+ROOT = Path(__file__).resolve().parents[1]
 SMALL = (
     'preparation.max_voxels=64', 'preparation.max_range_m=20', 'precision=32', 'data.variants=1',
     'network.geometry.tokens=6', 'network.geometry.patch_size=4',
@@ -54,7 +59,7 @@ def words(tmp_path_factory) -> list[str]:
 def bench(words, monkeypatch) -> temporal_context.Bench:
     jobs = [ShardJob('traffic', 'kinect', seed, 1.6) for seed in (1, 2, 9)]
     monkeypatch.setattr(temporal_context, 'scene_jobs', lambda streets: jobs)
-    return temporal_context.Bench(temporal_context.parser().parse_args(words))
+    return temporal_context.Bench(temporal_context.command_line().options(words))
 
 
 def test_what_is_seen_ends_with_the_same_frame(bench):
@@ -100,35 +105,32 @@ def test_groups_count_moving_things_as_what_they_are_and_apart():
 
 
 def test_runs_are_kept_and_skills_are_those_of_the_results(bench, words):
-    words = [*words, '--tasks', 'simulated', 'recorded', '--arms', 'single', 'ways']
-    temporal_context.run_all(temporal_context.parser().parse_args(words))
+    words = [*words, '--tasks', 'simulated', 'recorded', '--variants', 'single', 'displacements']
+    temporal_context.run_all(temporal_context.command_line().options(words))
     results = Path(words[words.index('--output') + 1])
     runs = json.loads(results.read_text())['runs']
-    starts = [f'{arm}/{start}' for arm in ('single', 'ways') for start in STARTS]
-    recorded = sorted(run['method'] for run in runs if run['data'] == 'recorded')
+    starts = [f'{variant}/{start}' for variant in ('single', 'displacements') for start in STARTS]
+    recorded = sorted(run['method'] for run in runs if run['task'] == 'recorded')
     assert recorded == sorted(starts)
     taught = {run['method']: run['steps'] for run in runs}
-    assert (taught['single'], taught['ways']) == (2, 2)
+    assert (taught['single'], taught['displacements']) == (2, 2)
     assert (taught['single/skill'], taught['single/tuned']) == (0, 7)
-    page = results.with_suffix('.md').read_text()
-    for text in (ARMS['ways'].summary, *STARTS.values()):
-        assert text in page
     again = subprocess.run(
-        [sys.executable, temporal_context.__file__, *words, '--list'],
+        [sys.executable, '-m', 'benchmarks', 'temporal-context', *words, '--list'], cwd=ROOT,
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
-    assert again.stdout.strip().endswith('0 runs are missing')
-    fresh = temporal_context.Bench(temporal_context.parser().parse_args(words))
-    others = fresh.carry_out(temporal_context.Run('recorded_19', 1.0, 'single/tuned', 0))
+    assert again.stdout.strip().endswith('8 of 8 runs are there')
+    fresh = temporal_context.Bench(temporal_context.command_line().options(words))
+    others = fresh.carry_out(Run('recorded_19', 'single/tuned', 0))
     assert set(others['iou']) == {'road', 'car', 'building'}
-    skill = next((fresh.arguments.work / 'runs').glob(f'simulated-single-0/{SKILL}'))
+    skill = next((fresh.arguments.work / 'runs').glob(f'simulated_single_seed_0/{SKILL}'))
     skill.write_bytes(skill.read_bytes() + b'x')
-    with pytest.raises(ConfigError, match=r'not what .* tells of'):
-        fresh.carry_out(temporal_context.Run('recorded', 1.0, 'single/tuned', 0))
+    with pytest.raises(ConfigError, match='is not the skill in'):
+        fresh.carry_out(Run('recorded', 'single/tuned', 0))
 
 
-def test_evidence_of_motion_is_larger_for_what_moves():
+def test_motion_statistics_are_larger_for_what_moves():
     assert separation([3.0, 2.0], [1.0, 0.0, 1.0]) == 1.0
     assert separation([0.0], [1.0, 2.0]) == 0.0
     assert separation([1.0, 1.0], [1.0]) == 0.5
@@ -162,7 +164,9 @@ def test_evidence_of_motion_is_larger_for_what_moves():
                 points[None], mask, label, torch.full((1, 6), -100), layout, motion=motion[None]
             )
 
-    found = {name: (share, means) for name, share, means in motion_evidence(Drive(), (0.3,), 10.0)}
+    found = {
+        name: (share, means) for name, share, means in motion_statistics(Drive(), (0.3,), 10.0)
+    }
     tube = 'mean step along a tube of radius 3 m, '
     assert found[f'{tube}sensor motion taken out'] == (1.0, '1.00 against 0.00')
     assert found[f'{tube}as measured'] == (0.0, '0.00 against 1.00')
@@ -173,12 +177,14 @@ def test_evidence_of_motion_is_larger_for_what_moves():
 
 def test_other_settings_are_refused(bench, words):
     temporal_context.run_all(
-        temporal_context.parser().parse_args([*words, '--tasks', 'simulated', '--arms', 'single'])
+        temporal_context.command_line().options(
+            [*words, '--tasks', 'simulated', '--variants', 'single']
+        )
     )
-    other = [*words, '--tasks', 'simulated', '--arms', 'single', '--list']
+    other = [*words, '--tasks', 'simulated', '--variants', 'single', '--list']
     other[other.index('optimiser.epochs=1')] = 'optimiser.epochs=2'
     with pytest.raises(ConfigError, match=r'optimiser\.epochs'):
-        temporal_context.run_all(temporal_context.parser().parse_args(other))
+        temporal_context.run_all(temporal_context.command_line().options(other))
 
 
 def test_streets_belong_to_their_splits_and_more_of_them_add_to_the_first():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Harnesses of pre-training: what arms share, what networks weigh, and what tables say."""
+"""Experiments of pre-training: what variants share, sizes of networks, and their tables."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ pytest.importorskip('lightning', reason='training needs the extra `train`')
 
 
 from benchmarks.experiments import pretraining, transfer
-from benchmarks.experiments.adaptation_matrix.store import ResultStore, Run
+from benchmarks.run_store import Run, RunStore
 from benchmarks.speed import pretraining_costs as costs
+from benchmarks.tables import Results
+from benchmarks.tables.adaptation import transfer as transfer_table
+from benchmarks.tables.pretraining import parts
 from pointata_core.errors import ConfigError
 from pointata_core.models.camera.resnet import ResNet
 from pointata_core.models.checkpoints.files import CheckpointError
@@ -33,16 +36,17 @@ from pointata_core.training.pretrain.teacher import save_teacher
 def bench(tmp_path, monkeypatch) -> pretraining.Bench:
     """Two steps on seven shapes, with probe sets too small to mean anything."""
     arguments = argparse.Namespace(
-        images=tmp_path / 'images', teacher=tmp_path / 'teacher.safetensors', output=tmp_path,
-        steps=2, shapes=7, view_shapes=7, short_teacher_steps=2, per_family=11, seeds=1,
-        precision='32', results=tmp_path / 'results.json',
+        images=tmp_path / 'images', teacher=tmp_path / 'teacher.safetensors', work=tmp_path,
+        steps=2, shapes=7, view_shapes=7, short_teacher_steps=2, per_family=11, seeds=[0],
+        precision='32', output=tmp_path / 'results.json', teacher_steps=2, list=False, groups=['teacher'],
+        variants=['short ResNet-18'],
     )  # fmt: skip
     monkeypatch.setattr(pretraining, 'probe_sets', lambda per_family: {})
     return pretraining.Bench(arguments)
 
 
-def test_view_arms_see_the_same_shapes_from_more_sides(bench):
-    few, many = (bench.bank(pretraining.ARMS[f'{n} rendered views'].views) for n in (6, 12))
+def test_view_variants_see_the_same_shapes_from_more_sides(bench):
+    few, many = (bench.bank(pretraining.VARIANTS[f'{n} rendered views'].views) for n in (6, 12))
     assert (few.views, many.views) == (6, 12)
     assert np.array_equal(few.points, many.points)
     assert few.families == many.families
@@ -58,35 +62,30 @@ def test_short_teachers_differ_in_depth_alone_and_are_told_apart(bench):
     assert read_image_encoder(deep, 8).trunk.depth == 34
 
 
-def test_a_run_of_an_arm_is_kept_with_its_costs(bench):
-    bench.run('short ResNet-18', 0)
-    done = bench.arguments.output / 'short_ResNet-18-2-0' / 'scores.json'
-    facts = json.loads(done.read_text())
-    assert facts['image_encoder']['costs']['images'] == 2 * 64
-    assert facts['cpu_seconds'] > 0
-    done.write_text(json.dumps({**facts, 'cpu_seconds': -1}))
-    bench.run('short ResNet-18', 0)
-    assert json.loads(done.read_text())['cpu_seconds'] == -1
+def test_a_run_of_a_variant_is_kept_with_its_costs(bench):
+    pretraining.run_all(bench.arguments)
+    run = Run(pretraining.TASK, 'short ResNet-18', 0)
+    store = RunStore(bench.arguments.output)
+    assert store[run]['image_encoder']['costs']['images'] == 2 * 64
+    assert store[run]['processor_s'] > 0
+    pretraining.run_all(bench.arguments)
+    assert RunStore(bench.arguments.output)[run] == store[run]
 
 
-def test_tables_hold_the_groups_that_have_runs():
-    def run(arm, seed, accuracy, **more):
+def test_the_table_gives_mean_and_deviation_over_seeds(tmp_path):
+    store = RunStore(tmp_path / 'pretraining.json')
+    for seed, accuracy in ((0, 0.9), (1, 0.8)):
         kind = {'linear': {'accuracy': accuracy}, 'few_shot': [{'mean': 0.5}]}
-        return {'arm': arm, 'seed': seed, 'scores': {'whole': kind, 'scans': kind},
-                'cpu_seconds': 60 + seed, **more}  # fmt: skip
-
-    network = {'accuracy': 0.25, 'chance': 0.02, 'costs': {'processor_s': 90.0}}
-    runs = [run('local', 0, 0.9), run('local', 1, 0.8),
-            run('short ResNet-34', 0, 0.7, image_encoder=network)]  # fmt: skip
-    text = pretraining.table(runs, argparse.Namespace(steps=2))
-    assert '| local | 2 | 85.0 (80.0 to 90.0) |' in text
-    assert 'A deeper image encoder' in text and 'Rendered views' not in text
-    assert '| short ResNet-34 | 25.0 (chance 2.0) | 90 s of processor |' in text
+        scores = {'scores': {'whole': kind, 'scans': kind}, 'processor_s': 60.0 + seed}
+        for name, one in pretraining.VARIANTS.items():
+            if one.group == 'parts':
+                store.add(Run(pretraining.TASK, name, seed), scores)
+    assert '| local | 2 | 85.0 ± 7.1 | 85.0 ± 7.1 | 50.0 ± 0.0 |' in parts(Results(tmp_path))
 
 
 def test_names_of_finished_runs_stay_as_they_are():
-    """Renaming an arm would orphan runs that took hours."""
-    parts = [name for name, arm in pretraining.ARMS.items() if arm.group == 'parts']
+    """Renaming a variant would orphan runs that took hours."""
+    parts = [name for name, one in pretraining.VARIANTS.items() if one.group == 'parts']
     assert parts == [
         'untrained', 'local + overall', 'overall', 'local', 'without pose', 'masked',
         'masked + local + overall', 'pose at the input', 'own image negatives',
@@ -123,17 +122,11 @@ def test_attention_is_counted():
     assert curved == 2 * 2 * blocks * width * (64**2 - 3 * 32**2 + 2 * 16**2)
 
 
-def test_the_table_names_sources(tmp_path):
-    text = costs.table([costs.Size('preset tiny', '1 point', 5_480_000, 1_000_000_000)])
-    assert '| preset tiny | 1 point | 5.48 M | 1.00 | 0.50 |' in text
-    assert '22.1 M | 4.8 |' in text and 'arXiv 2505.11099' in text
-
-
 def arguments_of_transfer(folder: Path, **changes) -> argparse.Namespace:
     values = {
         'full': folder / 'full.safetensors',
         'masked': [folder / 'masked.safetensors'], 'pic_point': [], 'seeds': [0, 1],
-        'tasks': ['simulated'], 'ways': ['head'], 'scenes': folder / 'scenes',
+        'tasks': ['simulated'], 'tuning': ['head'], 'settings': [], 'scene_count': [2, 2], 'scenes': folder / 'scenes',
         'work': folder, 'output': folder / 'transfer.json', 'list': False, 'utd': folder,
     }  # fmt: skip
     return argparse.Namespace(**values | changes)
@@ -141,13 +134,13 @@ def arguments_of_transfer(folder: Path, **changes) -> argparse.Namespace:
 
 def test_a_run_takes_the_backbone_of_its_seed_or_waits_for_it(tmp_path):
     arguments = arguments_of_transfer(tmp_path)
-    run = Run('simulated', 1.0, 'masked/head', 0)
+    run = Run('simulated', 'masked/head', 0)
     assert transfer.backbone_of(run, arguments) is None
     arguments.masked[0].touch()
     assert transfer.backbone_of(run, arguments) == str(arguments.masked[0])
-    assert transfer.backbone_of(Run('simulated', 1.0, 'masked/head', 1), arguments) is None
-    assert transfer.backbone_of(Run('simulated', 1.0, 'random/head', 1), arguments) == 'random:tiny'
-    full = Run('simulated', 1.0, 'pic-point-full/head', 2)
+    assert transfer.backbone_of(Run('simulated', 'masked/head', 1), arguments) is None
+    assert transfer.backbone_of(Run('simulated', 'random/head', 1), arguments) == 'random:tiny'
+    full = Run('simulated', 'pic-point-full/head', 2)
     assert transfer.backbone_of(full, arguments) is None
     arguments.full.touch()
     assert transfer.backbone_of(full, arguments) == str(arguments.full)
@@ -163,13 +156,13 @@ def test_scenes_of_both_splits_have_seeds_of_their_split():
     assert {job.scene for job in jobs[20:]} == {'yard', 'indoor'}
 
 
-def test_the_transfer_table_gives_mean_and_range_over_seeds(tmp_path):
-    store = ResultStore(tmp_path / 'transfer.json')
+def test_the_transfer_table_gives_mean_and_deviation_over_seeds(tmp_path):
+    store = RunStore(tmp_path / 'transfer.json')
     for seed, score in ((0, 0.5), (1, 0.7)):
         measured = {'metrics': {'miou': score}, 'processor_s': 50.0, 'trainable': 1234}
-        store.add(Run('simulated', 1.0, 'masked/head', seed), measured)
-    text = transfer.write_table(store, tmp_path / 'transfer.json').read_text()
-    assert '| simulated | head | masked | 2 | 60.0 (50.0 to 70.0) | 1,234 | 50 s |' in text
+        store.add(Run('simulated', 'masked/head', seed), measured)
+    text = transfer_table(Results(tmp_path))
+    assert '| simulated | head | masked | 2 | 60.0 ± 14.1 | 1,234 | 50 s |' in text
     assert 'random |' not in text
 
 
@@ -182,6 +175,6 @@ def test_settings_of_the_tasks_can_be_read(tmp_path):
 
 def test_images_of_other_settings_are_refused(bench):
     bench.bank(6)
-    folder = bench.arguments.output / 'shared' / 'images-7-6-views'
+    folder = bench.arguments.work / 'shared' / 'images-7-6-views'
     with pytest.raises(Exception, match='other settings'):
         write_renderings(folder, procedural_sources(7, 0), RenderSettings(size=32, views=6))

@@ -20,7 +20,7 @@ from small_training import write_radar
 pytest.importorskip('lightning', reason='training needs the extra `train`')
 
 from benchmarks.experiments import default_start
-from benchmarks.experiments.adaptation_matrix.store import ResultStore, Run
+from benchmarks.run_store import Run
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.inference.session import StreamingSession
 from pointata_core.models.checkpoints.conversion import load_backbone
@@ -168,7 +168,7 @@ def test_starts_of_the_comparison_train_and_keep_what_they_say(pretrained, tmp_p
     file = load_backbone(pretrained).state_dict
     kept, trained = {}, {}
     for start in default_start.STARTS:
-        measured = default_start.carry_out(Run('simulated', 1.0, start, 0), arguments)
+        measured = default_start.carry_out(Run('simulated', start, 0), arguments)
         assert set(measured['scores']) == {'yard/vlp16', 'indoor/rs16'}
         bundle = tmp_path / f'{start.replace(", ", "-")}-2-0' / 'bundle'
         found = load_bundle(bundle, share_backbone=False).network.backbone.state_dict()
@@ -186,17 +186,3 @@ def test_every_nth_scene_of_the_recipe_is_taken(tmp_path) -> None:
     assert default_start.scenes(shared) == 154
     mix = shared.data.options['mixes']['frames'][0]
     assert mix['seeds'] == [0, 50]
-
-
-def test_the_table_of_starts_gives_mean_and_range_over_seeds(tmp_path):
-    store = ResultStore(tmp_path / 'results.json')
-    store.require_settings('simulated', {'steps': 300, 'batch': 8, 'scenes': 154})
-    for seed, miou in enumerate((0.2, 0.4)):
-        scores = {'yard/vlp16': {'miou': miou}, 'indoor/rs16': {'miou': 0.5}}
-        measured = {'scores': scores, 'processor_s': 100 + seed, 'trained_parameters': 800_000}
-        store.add(Run('simulated', 1.0, 'random, frozen', seed), measured)
-    row = default_start.table(store).splitlines()[-1]
-    assert row == (
-        '| random, frozen | 2 | 0.80 M | 30.0 (20.0 to 40.0) | 50.0 (50.0 to 50.0) '
-        '| 40.0 (35.0 to 45.0) | 100 s |'
-    )

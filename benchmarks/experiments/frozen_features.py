@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What frozen backbones say about people in motion, before any head or adapter is trained.
+"""What frozen features tell of people in motion, before any head or adapter is trained.
 
-    python -m benchmarks.experiments.frozen_features --utd datasets/UTD-MHAD --backbone masked a0.safetensors
+    python -m benchmarks frozen-features --utd datasets/UTD-MHAD --backbone masked a0.safetensors
 
 Six frames of each training video of UTD-MHAD go through a frozen backbone in two preparations: like
 its pre-training shapes (1,024 points in the unit sphere, 32 patches of 32), and as the small action
@@ -16,18 +15,19 @@ preparation:
 * accuracy of a linear classifier of the 27 actions (subjects 1, 3, 5 train, 7 judges; the test
   subjects stay unseen), on the features as they are and whitened to 150 directions.
 
-Random weights stand beside those given, a seed for each file of the longest list. Results:
-``benchmarks/results/frozen_features.json``, with a table (``.md``).
+Random weights stand beside those given, a seed for each file of the longest list. A finished run is
+on disk at once; stopped, the same command goes on.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,21 +37,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.command_line import CommandLine, run_main
+from benchmarks.run_store import Run, RunStore, run_missing
 from pointata_core.datasets.registry import open_dataset
 from pointata_core.datasets.sampling import ClipSampling
-from pointata_core.evaluation.environment import machine, versions
 from pointata_core.models.point.backbone import Backbone
 from pointata_core.models.point.encoders import TransformerEncoder
+from pointata_core.stopwatch import Stopwatch
 from pointata_core.training.skill.network import find_backbone
 
-RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'frozen_features.json'
 FRAMES = 6
 DIRECTIONS = 150
-MEASURES = {
-    'rank': 'effective rank',
-    'plain': 'accuracy, as they are',
-    'whitened': 'accuracy, whitened',
-}
 
 
 @dataclass(frozen=True)
@@ -130,58 +126,55 @@ def measure(features: np.ndarray, actions: np.ndarray, trains: np.ndarray) -> di
     return {'rank': effective_rank(features.reshape(-1, features.shape[-1])), **scores}
 
 
-def table(runs: list[dict]) -> str:
-    """Markdown: a line for each backbone and preparation."""
-    lines = [
-        '# Frozen features of people in motion',
-        '',
-        'Written by `python -m benchmarks.experiments.frozen_features`; do not edit. UTD-MHAD, judged on',
-        'subject 7: accuracy in per cent, chance 3.7; mean (lowest to highest file).',
-        '',
-        f'| preparation | backbone | files | {" | ".join(MEASURES.values())} |',
-        '|---|---|---|' + '---|' * len(MEASURES),
-    ]
-    for key in dict.fromkeys((run['preparation'], run['backbone']) for run in runs):
-        own = [run for run in runs if (run['preparation'], run['backbone']) == key]
-        cells = []
-        for name in MEASURES:
-            values = [run[name] * (1 if name == 'rank' else 100) for run in own]
-            cells.append(f'{statistics.fmean(values):.1f} ({min(values):.1f} to {max(values):.1f})')
-        lines.append(f'| {key[0]} | {key[1]} | {len(own)} | {" | ".join(cells)} |')
-    return '\n'.join(lines) + '\n'
+def network_of(file: str, seed: int) -> Backbone:
+    """The backbone of a file, or one of random weights."""
+    source = find_backbone(file)
+    torch.manual_seed(seed)
+    backbone = Backbone(source.config)
+    if source.state is not None:
+        backbone.load_state_dict(source.state)
+    return backbone
 
 
-def main() -> None:
-    """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-    parser.add_argument('--utd', type=Path, required=True)
-    parser.add_argument('--backbone', nargs='+', action='append', default=[],
-                        metavar=('NAME', 'FILE'), help='a kind and its files')  # fmt: skip
-    parser.add_argument('--output', type=Path, default=RESULTS)
-    arguments = parser.parse_args()
+def run_all(options: argparse.Namespace) -> None:
+    """Carry out what is missing."""
     warnings.simplefilter('ignore', ConvergenceWarning)
-    kinds = {name: files for name, *files in arguments.backbone}
-    seeds = max(map(len, kinds.values()), default=1)
-    videos, actions, subjects = frames_of(arguments.utd)
-    runs = []
-    for name, files in {'random': ['random:tiny'] * seeds, **kinds}.items():
-        for seed, file in enumerate(files):
-            source = find_backbone(file)
-            torch.manual_seed(seed)
-            backbone = Backbone(source.config)
-            if source.state is not None:
-                backbone.load_state_dict(source.state)
-            for kind, preparation in PREPARATIONS.items():
-                features = features_of(backbone, videos, preparation)
-                found = measure(features, actions, subjects != 7)
-                runs.append({'preparation': kind, 'backbone': name, 'file': Path(file).name,
-                             'seed': seed, **found})  # fmt: skip
-                print(runs[-1], flush=True)
-    content = {'machine': machine(), 'versions': versions(), 'videos': len(videos), 'runs': runs}
-    arguments.output.write_text(json.dumps(content, indent=1) + '\n')
-    ordered = sorted(runs, key=lambda run: list(PREPARATIONS).index(run['preparation']))
-    arguments.output.with_suffix('.md').write_text(table(ordered))
+    given = {name: files for name, *files in options.backbone}
+    seeds = max(map(len, given.values()), default=1)
+    backbones = {'random': ['random:tiny'] * seeds, **given}
+    videos = cache(lambda: frames_of(options.utd))
+
+    def carry_out(run: Run) -> dict[str, Any]:
+        file = backbones[run.method][run.seed]
+        watch = Stopwatch()
+        clouds, actions, subjects = videos()
+        clouds, kept = clouds[:: options.every], slice(None, None, options.every)
+        features = features_of(network_of(file, run.seed), clouds, PREPARATIONS[run.task])
+        found = measure(features, actions[kept], subjects[kept] != 7)
+        return {'file': Path(file).name, **found, 'processor_s': watch.lap('run').processor_s}
+
+    runs = [
+        Run(task, name, seed)
+        for name, files in backbones.items()
+        for seed in range(len(files))
+        for task in PREPARATIONS
+    ]
+    run_missing(
+        RunStore(options.output),
+        runs,
+        carry_out,
+        lambda found: f'{100 * found["plain"]:.1f} %, whitened {100 * found["whitened"]:.1f} %',
+        only_list=options.list,
+    )
 
 
-if __name__ == '__main__':
-    main()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    line = CommandLine('frozen-features', __doc__, every=2)
+    line.add_argument('--utd', type=Path, default=Path('datasets/UTD-MHAD'), metavar='DIR')
+    line.add_argument('--backbone', nargs='+', action='append', default=[],
+                      metavar=('NAME', 'FILE'), help='a kind and its files')  # fmt: skip
+    line.add_argument('--every', type=int, default=1, help='take every n-th video')
+    line.add_argument('--list', action='store_true', help='name the missing runs and stop')
+    options = line.options(arguments)
+    return run_main(lambda: run_all(options), options.threads)

@@ -1,31 +1,28 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """From a folder of meshes in ShapeNet's layout to a probed backbone, by the commands alone.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.experiments.meshes [--per-category 12] [--steps 20]
+    python -m benchmarks meshes [--per-category 12] [--steps 20]
 
 Writes sound meshes of five categories as OBJ, OFF, PLY and GLB, under the names of ShapeNetCore v1
 and v2, y up, and beside them meshes that are broken in ten ways; then runs ``pointata pretrain
 --meshes`` and ``pointata probe``. It fails unless every broken mesh is named with its reason and
 every sound one is used. A few steps teach little: what is measured is the way, not the backbone.
-Results go to ``benchmarks/results/meshes.json``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pointata_core.evaluation.environment import machine, versions
+from benchmarks.command_line import CommandLine, run_main, settings_of, write_results
 from pointata_core.shapes import Shape, generate
 
-RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'meshes.json'
 SYNSETS = {
     'chair': '03001627', 'table': '04379243', 'mug': '03797390', 'bottle': '02876657',
     'car': '02958343',
@@ -44,7 +41,7 @@ BROKEN = {
     'cut_ply': ('.ply', b'ply\nformat ascii 1.0\nelement vertex 3\n', ''),
     'cut_glb': ('.glb', b'glTF\x02\x00\x00\x00', ''),
 }
-"""Name of the model -> file ending, content, what the reason must say."""
+"""Name of the model -> file ending, content, what the reason must contain."""
 
 
 def write_shapenet(root: Path, per_category: int) -> tuple[list[str], list[str]]:
@@ -79,12 +76,12 @@ def write_mesh(shape: Shape, path: Path) -> None:
 
 
 def pointata(*words: object) -> dict[str, Any]:
-    """Run a command with ``--json``; its output, and what it said beside under ``said``."""
+    """Run a command with ``--json``; its output, and its messages under ``messages``."""
     command = [sys.executable, '-m', 'pointata_core.cli.main', *map(str, words), '--json']
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f'{" ".join(command)}\n{done.stderr}')
-    return {**json.loads(done.stdout), 'said': done.stderr}
+    return {**json.loads(done.stdout), 'messages': done.stderr}
 
 
 def end_to_end(folder: Path, per_category: int, steps: int) -> dict[str, Any]:
@@ -104,9 +101,9 @@ def end_to_end(folder: Path, per_category: int, steps: int) -> dict[str, Any]:
     named = {line.split(': ')[0]: line for line in run['broken_meshes']}
     assert sorted(named) == sorted(broken), f'named {sorted(named)}, broken are {sorted(broken)}'
     for name in broken:
-        assert f'left out: {name}: ' in run['said'], f'{name} is not named on the terminal'
+        assert f'left out: {name}: ' in run['messages'], f'{name} is not named on the terminal'
         reason = BROKEN.get(name.split('/')[1], ('', b'', 'No such file'))[2]
-        assert reason in named[name], f'{named[name]}: says nothing of "{reason}"'
+        assert reason in named[name], f'{named[name]}: lacks "{reason}"'
     assert run['images']['shapes'] == len(sound), f'{run["images"]["shapes"]} shapes are used'
     assert run['images']['families'] == sorted(SYNSETS)
     probe = pointata(
@@ -121,28 +118,20 @@ def end_to_end(folder: Path, per_category: int, steps: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Run, print and write the result file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--per-category', type=int, default=12)
-    parser.add_argument('--steps', type=int, default=20)
-    arguments = parser.parse_args()
+def run(options: argparse.Namespace) -> None:
+    """Run and write the results."""
     with tempfile.TemporaryDirectory() as folder:
-        measured = end_to_end(Path(folder), arguments.per_category, arguments.steps)
+        measured = end_to_end(Path(folder), options.per_category, options.steps)
         # The folder is gone afterwards, and its name is nobody's business.
         measured = json.loads(json.dumps(measured).replace(f'{folder}/', ''))
-    result = {
-        'command': 'OMP_NUM_THREADS=1 python -m benchmarks.experiments.meshes '
-        f'--per-category {arguments.per_category} --steps {arguments.steps}',
-        'machine': machine(),
-        'versions': versions(),
-        'load_average_1min': round(os.getloadavg()[0], 1),
-        **measured,
-    }
     print(json.dumps(measured, indent=2))
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=2) + '\n')
+    write_results(options.output, settings_of(options, 'per_category', 'steps'), **measured)
 
 
-if __name__ == '__main__':
-    main()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    line = CommandLine('meshes', __doc__, per_category=3, steps=2)
+    line.add_argument('--per-category', type=int, default=12)
+    line.add_argument('--steps', type=int, default=20)
+    options = line.options(arguments)
+    return run_main(lambda: run(options), options.threads)

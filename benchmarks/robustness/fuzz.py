@@ -1,6 +1,5 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Throw hostile point clouds at the decoder for as long as wanted; writes ``results/fuzz.json``.
+"""Throw hostile point clouds at the decoder for as long as wanted.
 
 The messages are those of the tests (``hostile_clouds.py``), from other seeds: each is made
 from its number alone, so a crash is a number and comes back with ``check(hostile_cloud(number))``.
@@ -12,22 +11,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import psutil
 
+from benchmarks.command_line import CommandLine, run_main, settings_of, write_results
 from benchmarks.robustness.hostile_clouds import check, hostile_cloud
 
-ROOT = Path(__file__).resolve().parents[2]
 
-
-def run(seeds: range) -> dict[str, Any]:
+def try_seeds(seeds: range) -> dict[str, Any]:
     """Outcomes of these seeds, crashes, the slowest answer and how memory went."""
     outcomes: Counter[str] = Counter()
     crashes: dict[int, str] = {}
@@ -53,27 +49,18 @@ def run(seeds: range) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Run; 1 if anything crashed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--count', type=int, default=1_000_000)
-    parser.add_argument('--first', type=int, default=1_000_000, help='first seed')
-    parser.add_argument('--processes', type=int, default=os.cpu_count())
-    parser.add_argument('--output', type=Path, default=ROOT / 'benchmarks/results/fuzz.json')
-    options = parser.parse_args()
+def run(options: argparse.Namespace) -> int:
+    """Try all seeds; 1 if anything broke a promise."""
     share = -(-options.count // options.processes)
     last = options.first + options.count
     parts = [range(at, min(at + share, last)) for at in range(options.first, last, share)]
     begin = time.perf_counter()
     with ProcessPoolExecutor(options.processes) as pool:
-        found = list(pool.map(run, parts))
+        found = list(pool.map(try_seeds, parts))
     outcomes = sum((one['outcomes'] for one in found), Counter())
     crashes = {seed: text for one in found for seed, text in one['crashes'].items()}
     slowest, seed = max(one['slowest'] for one in found)
     results = {
-        'machine': platform.machine(),
-        'python': platform.python_version(),
-        'seeds': [options.first, last],
         'tried': outcomes.total() + len(crashes),
         'clouds': outcomes.pop('cloud', 0),
         'rejected': dict(sorted(outcomes.items())),
@@ -82,13 +69,18 @@ def main() -> int:
         'slowest_seed': seed,
         'memory_growth_mib': round(max(one['growth'] for one in found) / 2**20, 2),
         'seconds': round(time.perf_counter() - begin, 1),
-        'processes': len(parts),
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(results, indent=2) + '\n')
     print(json.dumps(results, indent=2))
+    settings = settings_of(options, 'processes') | {'seeds': [options.first, last]}
+    write_results(options.output, settings, **results)
     return 1 if crashes else 0
 
 
-if __name__ == '__main__':
-    sys.exit(main())
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    line = CommandLine('fuzz', __doc__, count=2000)
+    line.add_argument('--count', type=int, default=1_000_000)
+    line.add_argument('--first', type=int, default=1_000_000, help='first seed')
+    line.add_argument('--processes', type=int, default=os.cpu_count())
+    options = line.options(arguments)
+    return run_main(lambda: run(options), options.threads)

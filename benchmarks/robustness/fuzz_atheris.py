@@ -1,14 +1,13 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Let atheris look for a point cloud that breaks the decoder; writes ``results/fuzz_atheris.json``.
+"""Let atheris look for a point cloud that breaks the decoder.
 
 Where ``fuzz.py`` draws messages by chance, atheris (libFuzzer for Python) watches which branches of
 the decoder a message reaches and goes on from those that reached new ones. The promises held to are
 the same (``hostile_clouds.py``). ``pip install atheris`` beside the package; it is no
 dependency. A message that breaks a promise is left in ``--crashes`` as a file of bytes:
 
-    python -m benchmarks.robustness.fuzz_atheris --minutes 5
-    python -m benchmarks.robustness.fuzz_atheris --show crashes/crash-0123
+    python -m benchmarks fuzz-atheris --minutes 5
+    python -m benchmarks fuzz-atheris --show crashes/crash-0123
 
 The fuzzer ends its process by force, so it runs in one of its own, which writes its counts as it
 goes.
@@ -24,11 +23,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks.command_line import CommandLine, run_main, settings_of, write_results
 
 _WRITE_EVERY = 2_000
 _LARGEST_INPUT = 4_096
@@ -145,7 +145,8 @@ def fuzz(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     command = [
         sys.executable,
         '-m',
-        'benchmarks.robustness.fuzz_atheris',
+        'benchmarks',
+        'fuzz-atheris',
         '--counts',
         str(counts),
         '--',
@@ -171,19 +172,26 @@ def fuzz(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Run; 1 if anything broke."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--minutes', type=float, default=5.0)
-    parser.add_argument('--seed', type=int, default=1, help='0 lets libFuzzer choose one')
-    parser.add_argument('--crashes', type=Path, default=Path('crashes'), help='where they are left')
-    parser.add_argument('--show', type=Path, help='check one such file and print its message')
-    parser.add_argument('--counts', type=Path, help=argparse.SUPPRESS)
-    parser.add_argument('flags', nargs='*', help=argparse.SUPPRESS)
-    parser.add_argument(
-        '--output', type=Path, default=ROOT / 'benchmarks/results/fuzz_atheris.json'
-    )
-    options = parser.parse_args()
+def run(options: argparse.Namespace) -> int:
+    """Fuzz; 1 if anything broke a promise."""
+    with tempfile.TemporaryDirectory() as folder:
+        results = fuzz(options, Path(folder))
+    results['atheris'] = metadata.version('atheris')
+    print(json.dumps(results, indent=2))
+    write_results(options.output, settings_of(options, 'minutes', 'seed'), **results)
+    return 1 if results['crashes'] or results['exit_code'] else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    line = CommandLine('fuzz-atheris', __doc__, minutes=0.1)
+    line.add_argument('--minutes', type=float, default=5.0)
+    line.add_argument('--seed', type=int, default=1, help='0 lets libFuzzer choose one')
+    line.add_argument('--crashes', type=Path, default=Path('crashes'), help='where they are left')
+    line.add_argument('--show', type=Path, help='check one such file and print its message')
+    line.add_argument('--counts', type=Path, help=argparse.SUPPRESS)
+    line.add_argument('flags', nargs='*', help=argparse.SUPPRESS)
+    options = line.options(arguments)
     if options.counts:
         run_fuzzer(options.counts, options.flags)
         return 0
@@ -191,20 +199,4 @@ def main() -> int:
         print(message_from(options.show.read_bytes()))
         print(check_bytes(options.show.read_bytes()))
         return 0
-    from pointata_core.evaluation.environment import machine, versions
-
-    results: dict[str, Any] = {
-        'machine': machine(),
-        'versions': versions() | {'atheris': metadata.version('atheris')},
-        'settings': {'minutes': options.minutes, 'seed': options.seed},
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        results |= fuzz(options, Path(folder))
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(results, indent=2) + '\n')
-    print(json.dumps(results, indent=2))
-    return 1 if results['crashes'] or results['exit_code'] else 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+    return run_main(lambda: run(options), options.threads)

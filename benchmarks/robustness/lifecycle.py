@@ -1,6 +1,5 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Go through states and restarts again and again; writes ``results/lifecycle.json``.
+"""Go through states and restarts again and again.
 
 ``--cycles N``
     configure, activate, one cloud answered, deactivate, cleanup, N times, asked for by services of
@@ -22,10 +21,9 @@ import json
 import os
 import signal
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,7 +34,8 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
-from benchmarks.robustness.live_node import NAME, RESULTS, ROOT, conditions, prepare_bundles
+from benchmarks.command_line import ROOT, CommandLine, run_main, settings_of
+from benchmarks.robustness.live_node import NAME, conditions, prepare_bundles
 from benchmarks.robustness.process_resources import Resources, Sample, trend
 from benchmarks.robustness.ros_graph import (
     PERIOD_NS,
@@ -49,6 +48,7 @@ from benchmarks.robustness.ros_graph import (
     wait_until,
     write_bag,
 )
+from pointata_core.safe_files import write_json
 
 _TRANSITIONS = ('configure', 'activate', 'deactivate', 'cleanup')
 _RECORDED_CLOUDS = 600
@@ -57,7 +57,7 @@ GROWTH_LIMITS = {'anonymous_mib': 4.0, 'shared_mib': 1.0, 'threads': 1.0, 'files
 
 
 class Observer:
-    """A sensor and a listener beside the node.
+    """A sensor and a subscriber beside the node.
 
     Attributes:
         answers: What the node has published since :meth:`forget`.
@@ -96,7 +96,7 @@ class Observer:
             nonlocal next_s
             if not self.answers and time.monotonic() >= next_s:
                 self.publisher.publish(message)
-                # It is a duplicate if the first was heard: that one is answered all the same.
+                # A duplicate, if the first one arrived: that one is answered all the same.
                 next_s = time.monotonic() + 0.5
             return bool(self.answers)
 
@@ -229,7 +229,7 @@ def spread(seconds: list[float]) -> dict[str, float]:
 
 
 def failures(results: dict[str, Any]) -> list[str]:
-    """What was not as promised, in words."""
+    """Broken promises, in words."""
     found = []
     for name in ('life_cycles', 'kills', 'publisher_kills'):
         part = results.get(name, {})
@@ -244,18 +244,9 @@ def failures(results: dict[str, Any]) -> list[str]:
     return found
 
 
-def main() -> int:
+def run(options: argparse.Namespace) -> int:
     """Run what was asked for; 1 if a promise was broken."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--cycles', type=int, default=0)
-    parser.add_argument('--kills', type=int, default=0)
-    parser.add_argument('--publisher-kills', type=int, default=0)
-    parser.add_argument('--points', type=int, default=600, help='points per cloud')
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--bundle', type=Path, default=ROOT / 'models/default')
-    parser.add_argument('--output', type=Path, default=RESULTS / 'lifecycle.json')
-    options = parser.parse_args()
-    results = conditions() | {'bundle': options.bundle.name, 'device': options.device}
+    results = {'environment': conditions(), 'settings': settings_of(options, 'bundle', 'device')}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bundle = prepare_bundles(options.bundle.resolve(), folder)['first']
@@ -267,11 +258,18 @@ def main() -> int:
             results['publisher_kills'] = publisher_kills(options, bundle, folder)
     results['load_average_at_end'] = [round(one, 2) for one in os.getloadavg()]
     results['failures'] = failures(results)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(results, indent=2) + '\n')
     print(json.dumps(results, indent=2))
+    write_json(options.output, results)
     return 1 if results['failures'] else 0
 
 
-if __name__ == '__main__':
-    sys.exit(main())
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    line = CommandLine('lifecycle', __doc__, device='cpu', cycles=2, kills=1, publisher_kills=1)
+    line.add_argument('--cycles', type=int, default=1000)
+    line.add_argument('--kills', type=int, default=20)
+    line.add_argument('--publisher-kills', type=int, default=20)
+    line.add_argument('--points', type=int, default=600, help='points per cloud')
+    line.add_argument('--bundle', type=Path, default=ROOT / 'models/default')
+    options = line.options(arguments)
+    return run_main(lambda: run(options), options.threads)

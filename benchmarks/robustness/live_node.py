@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import benchmarks.robustness.middleware  # noqa: F401 - sets RMW_IMPLEMENTATION
+from pointata_core.evaluation.environment import environment
 
-ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / 'benchmarks/results'
 NAME = '/perception_node'
 
 
@@ -34,14 +32,9 @@ def prepare_bundles(bundle: Path, folder: Path) -> dict[str, Path]:
 
 
 def conditions() -> dict[str, Any]:
-    """When and on what a run began; recorded with its result."""
-    from pointata_core.evaluation.environment import machine, versions
-
+    """When and on what a run began; recorded with its results."""
     return {
-        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-        'machine': machine(),
-        'versions': versions(),
+        **environment(),
         'middleware': os.environ['RMW_IMPLEMENTATION'],
         'omp_num_threads': os.environ.get('OMP_NUM_THREADS', ''),
-        'load_average_at_start': [round(one, 2) for one in os.getloadavg()],
     }

@@ -17,18 +17,24 @@ FLOAT64 = 8
 
 @dataclass
 class Stamp:
+    """``builtin_interfaces/msg/Time``."""
+
     sec: Any = 12
     nanosec: Any = 345
 
 
 @dataclass
 class Header:
+    """``std_msgs/msg/Header``."""
+
     stamp: Any = field(default_factory=Stamp)
     frame_id: Any = 'lidar'
 
 
 @dataclass
 class PointField:
+    """``sensor_msgs/msg/PointField``."""
+
     name: Any
     offset: Any
     datatype: Any = FLOAT32
@@ -37,6 +43,8 @@ class PointField:
 
 @dataclass
 class PointCloud2:
+    """``sensor_msgs/msg/PointCloud2``."""
+
     header: Any = field(default_factory=Header)
     height: Any = 1
     width: Any = 0
@@ -49,11 +57,13 @@ class PointCloud2:
 
 
 def xyz_fields(datatype: int = FLOAT32) -> list[PointField]:
+    """Fields x, y, z, one after the other."""
     size = struct.calcsize(FORMATS[datatype])
     return [PointField(name, index * size, datatype) for index, name in enumerate('xyz')]
 
 
 def xyzi_fields() -> list[PointField]:
+    """Fields x, y, z and intensity."""
     return [*xyz_fields(), PointField('intensity', 12)]
 
 

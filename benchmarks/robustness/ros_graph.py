@@ -89,6 +89,7 @@ class Collector:
         self.messages: list[Any] = []
 
     def wait_for(self, count: int) -> list[Any]:
+        """Wait until so many messages have come, and return them."""
         wait_until(lambda: len(self.messages) >= count, f'message number {count}')
         return self.messages
 
@@ -104,6 +105,7 @@ class Peer:
         self._thread.start()
 
     def close(self) -> None:
+        """Stop spinning and destroy the node."""
         self._executor.shutdown()
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
@@ -143,9 +145,11 @@ class Process:
 
     @property
     def text(self) -> str:
+        """All that it has printed."""
         return ''.join(list(self.lines))
 
     def wait_for(self, text: str) -> None:
+        """Wait until a text is printed; fail if the process ends without it."""
         wait_until(
             lambda: text in self.text or self.process.poll() is not None,
             f'{text!r} on the terminal',

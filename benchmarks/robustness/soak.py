@@ -1,6 +1,5 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Plague a live node with faults and account for every cloud; writes ``results/soak.json``.
+"""Inject faults around a live node and account for every cloud.
 
 A sensor sends clouds at ``--rate`` to the real executable over DDS (policy ``latest``, reliable, so
 that nothing may get lost on the way), and every ``--every`` seconds, by chance but repeatably, one
@@ -20,18 +19,20 @@ import argparse
 import json
 import os
 import signal
-import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from benchmarks.robustness.live_node import NAME, RESULTS, ROOT, conditions, prepare_bundles
+from benchmarks.command_line import ROOT, CommandLine, run_main, settings_of
+from benchmarks.robustness.live_node import NAME, conditions, prepare_bundles
 from benchmarks.robustness.process_resources import Resources
 from benchmarks.robustness.ros_graph import Process
 from benchmarks.robustness.soak_faults import FAULTS
 from benchmarks.robustness.soak_session import Soak
+from pointata_core.safe_files import write_json
 
 GROWTH_LIMITS = {'anonymous_mib': 2.0, 'shared_mib': 1.0, 'threads': 1.0, 'files': 2.0}
 """How far the last fifth of the time after the warm-up may lie above the first."""
@@ -39,7 +40,7 @@ JUDGED_FROM_S = 600.0
 
 
 def soak(options: argparse.Namespace, bundles: dict[str, Path]) -> dict[str, Any]:
-    """One run; what came of it."""
+    """Carry out one run, and return what it measured."""
     parameters = {
         'bundle': str(bundles['first']),
         'device': options.device,
@@ -82,7 +83,7 @@ def soak(options: argparse.Namespace, bundles: dict[str, Path]) -> dict[str, Any
 
 
 def failures(run: dict[str, Any]) -> list[str]:
-    """What of a run was not as promised, in words."""
+    """Broken promises of a run, in words."""
     found = list(run['broken_promises'])
     if not run['accounting']['balanced']:
         found.append('not every cloud is accounted for')
@@ -97,34 +98,32 @@ def failures(run: dict[str, Any]) -> list[str]:
     return found
 
 
-def main() -> int:
-    """Run what was asked for; 1 if a promise was broken."""
-    names = [one.__name__ for one in FAULTS]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--minutes', type=float, default=3.0)
-    parser.add_argument('--warm-up-minutes', type=float, help='default: a third, at most ten')
-    parser.add_argument('--rate', type=float, default=10.0, help='clouds per second')
-    parser.add_argument('--points', type=int, default=5000, help='points per cloud')
-    parser.add_argument('--every', type=float, default=2.0, help='mean seconds between faults')
-    parser.add_argument('--faults', nargs='*', choices=names, default=names, help='default: all')
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--device', default='auto')
-    parser.add_argument('--bundle', type=Path, default=ROOT / 'models/default')
-    parser.add_argument('--output', type=Path, default=RESULTS / 'soak.json')
-    options = parser.parse_args()
+def run(options: argparse.Namespace) -> int:
+    """Run; 1 if a promise was broken."""
     if options.warm_up_minutes is None:
         options.warm_up_minutes = min(10.0, options.minutes / 3.0)
-    settings = {k: v for k, v in vars(options).items() if k not in ('output', 'bundle')}
-    results = conditions() | {'settings': settings | {'bundle': options.bundle.name}}
+    names = ('minutes', 'warm_up_minutes', 'rate', 'points', 'every', 'faults', 'seed', 'device')
+    results = {'environment': conditions(), 'settings': settings_of(options, *names, 'bundle')}
     with tempfile.TemporaryDirectory() as folder:
         results |= soak(options, prepare_bundles(options.bundle.resolve(), Path(folder)))
     results['load_average_at_end'] = [round(one, 2) for one in os.getloadavg()]
     results['failures'] = failures(results)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(results, indent=2) + '\n')
     print(json.dumps(results, indent=2))
+    write_json(options.output, results)
     return 1 if results['failures'] else 0
 
 
-if __name__ == '__main__':
-    sys.exit(main())
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    names = [one.__name__ for one in FAULTS]
+    line = CommandLine('soak', __doc__, device='auto', minutes=0.2, points=600)
+    line.add_argument('--minutes', type=float, default=60.0)
+    line.add_argument('--warm-up-minutes', type=float, help='default: a third, at most ten')
+    line.add_argument('--rate', type=float, default=10.0, help='clouds per second')
+    line.add_argument('--points', type=int, default=10_000, help='points per cloud')
+    line.add_argument('--every', type=float, default=2.0, help='mean seconds between faults')
+    line.add_argument('--faults', nargs='*', choices=names, default=names, help='default: all')
+    line.add_argument('--seed', type=int, default=0)
+    line.add_argument('--bundle', type=Path, default=ROOT / 'models/default')
+    options = line.options(arguments)
+    return run_main(lambda: run(options), options.threads)

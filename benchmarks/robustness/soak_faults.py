@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mischief of the soak: what may go wrong around a node, one function each.
+"""The faults of the soak: what may go wrong around a node, one function each.
 
-A fault gets the run (:class:`~benchmarks.robustness.soak_session.Soak`) and may block for a moment; what it expects of the node it
-either checks at once, or leaves as an expectation that the run follows up. Faults that break a
-promise on purpose do not exist: after each the node must go on.
+A fault is given the session and may block for a moment. What it expects of the node it checks at
+once, or leaves as an expectation that the session follows up. The node must go on after each.
 """
 
 from __future__ import annotations

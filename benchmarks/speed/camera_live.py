@@ -1,45 +1,39 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What a cloud costs a camera bundle: without an image, with one, and with a second thread.
 
-    python -m benchmarks.speed.camera_live [--repeats 5] [--device cpu]
+    python -m benchmarks camera-live [--repeats 5] [--device cpu]
 
 Networks with random weights (the values do not matter for the time) answer one simulated scan of 64
 rings, all around, together with a random image that shows the part of it ahead: the full network
 on images of 1242 x 375 pixels as they are and resized to 400 x 121, and the small one of
-``config/training/domain_day_to_night.yaml``. The three ways take turns, after one warm-up each;
+``config/training/domain_day_to_night.yaml``. The three modes take turns, after one warm-up each;
 medians and all samples are kept, milliseconds by stage. One thread per operation on the CPU.
-Results go to ``benchmarks/results/camera_live.json``; ``load`` says what else the machine did.
+Results go to ``benchmarks/results/camera_live.json``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+import numpy as np
+import torch
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
+from benchmarks.command_line import ROOT, CommandLine, run_main, settings_of, write_results
+from pointata_core.bundles.camera_bundle import CameraBundle
+from pointata_core.bundles.camera_manifest import CameraManifest, CameraPreparation
+from pointata_core.bundles.manifest_fields import Task
+from pointata_core.inference.camera_calibration import Camera
+from pointata_core.inference.camera_session import CameraSession, CameraView
+from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
+from pointata_core.models.camera.sparse_unet import PLANES
+from pointata_core.simulation.camera.domains import get_domain
+from pointata_core.simulation.camera.frames import simulate_camera
+from pointata_core.simulation.camera.model import CameraModel
 
-from pointata_core.bundles.camera_bundle import CameraBundle  # noqa: E402
-from pointata_core.bundles.camera_manifest import CameraManifest, CameraPreparation  # noqa: E402
-from pointata_core.bundles.manifest_fields import Task  # noqa: E402
-from pointata_core.evaluation.environment import machine, versions  # noqa: E402
-from pointata_core.inference.camera_calibration import Camera  # noqa: E402
-from pointata_core.inference.camera_session import CameraSession, CameraView  # noqa: E402
-from pointata_core.models.camera.camera_lidar import CameraLidarNetwork  # noqa: E402
-from pointata_core.models.camera.sparse_unet import PLANES  # noqa: E402
-from pointata_core.simulation.camera.domains import get_domain  # noqa: E402
-from pointata_core.simulation.camera.frames import simulate_camera  # noqa: E402
-from pointata_core.simulation.camera.model import CameraModel  # noqa: E402
-
-RESULTS = ROOT / 'benchmarks/results/camera_live.json'
 CLASSES = ('vehicle', 'driveable_surface', 'sidewalk', 'terrain', 'manmade', 'vegetation')
 WIDTH, HEIGHT = 1242, 375
 FULL = {'depth': 34, 'width': 64, 'planes': list(PLANES), 'grid': 4096}
@@ -49,28 +43,6 @@ NETWORKS = {
     'full_resized': (FULL, CameraPreparation(0.05, (400, 121))),
     'small': (SMALL, CameraPreparation(0.4, (160, 96))),
 }
-
-
-def main() -> None:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--repeats', type=int, default=5)
-    parser.add_argument('--device', default='cpu')
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    points, view = scene()
-    results = {}
-    for name, (network, preparation) in NETWORKS.items():
-        bundle = random_bundle(network, preparation)
-        results[name] = measure(bundle, points, view, arguments.repeats, arguments.device)
-        for way, found in results[name]['ways'].items():
-            print(f'{name:14} {way:14} {found["total"]["median"]:8.0f} ms', flush=True)
-    facts = {
-        'points': len(points), 'image': [WIDTH, HEIGHT], 'device': arguments.device,
-        'repeats': arguments.repeats, 'load': os.getloadavg(), 'results': results,
-        'machine': machine(), 'versions': versions(),
-    }  # fmt: skip
-    RESULTS.write_text(json.dumps(facts, indent=2) + '\n', encoding='utf-8')
 
 
 def scene() -> tuple[np.ndarray, CameraView]:
@@ -96,17 +68,17 @@ def random_bundle(network: dict[str, Any], preparation: CameraPreparation) -> Ca
 def measure(
     bundle: CameraBundle, points: np.ndarray, view: CameraView, repeats: int, device: str
 ) -> dict[str, Any]:
-    """Samples and medians of the three ways, and how many points the camera saw."""
-    ways = {'lidar': (False, None), 'camera': (False, view), 'second_thread': (True, view)}
+    """Samples and medians of the three modes, and how many points the camera saw."""
+    modes = {'lidar': (False, None), 'camera': (False, view), 'second_thread': (True, view)}
     if device != 'cpu':
-        del ways['second_thread']
+        del modes['second_thread']
     sessions = {
-        name: CameraSession(bundle, device, overlap=overlap) for name, (overlap, _) in ways.items()
+        name: CameraSession(bundle, device, overlap=overlap) for name, (overlap, _) in modes.items()
     }
-    samples: dict[str, dict[str, list[float]]] = {name: {} for name in ways}
+    samples: dict[str, dict[str, list[float]]] = {name: {} for name in modes}
     seen = 0
     for turn in range(repeats + 1):
-        for name, (_, shown) in ways.items():
+        for name, (_, shown) in modes.items():
             result = sessions[name].step(points, turn, view=shown)
             seen = max(seen, result.points_with_camera)
             if turn:
@@ -114,7 +86,7 @@ def measure(
                     samples[name].setdefault(stage, []).append(ms)
     return {
         'points_with_camera': seen,
-        'ways': {
+        'modes': {
             name: {
                 stage: {'median': statistics.median(values), 'samples': values}
                 for stage, values in stages.items()
@@ -124,5 +96,25 @@ def measure(
     }
 
 
-if __name__ == '__main__':
-    main()
+def run(options: argparse.Namespace) -> None:
+    """Measure, print, write."""
+    points, view = scene()
+    results = {}
+    for name in options.networks:
+        network, preparation = NETWORKS[name]
+        bundle = random_bundle(network, preparation)
+        results[name] = measure(bundle, points, view, options.repeats, options.device)
+        for mode, found in results[name]['modes'].items():
+            print(f'{name:14} {mode:14} {found["total"]["median"]:8.0f} ms', flush=True)
+    settings = settings_of(options, 'device', 'repeats')
+    settings |= {'points': len(points), 'image': [WIDTH, HEIGHT]}
+    write_results(options.output, settings, results=results)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    line = CommandLine('camera-live', __doc__, device='cpu', repeats=1, networks=['small'])
+    line.add_argument('--repeats', type=int, default=5)
+    line.add_argument('--networks', nargs='+', choices=NETWORKS, default=list(NETWORKS))
+    options = line.options(arguments)
+    return run_main(lambda: run(options), options.threads)

@@ -1,6 +1,5 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Time the PointCloud2 codec on a full HDL-64 scan; writes ``benchmarks/results/codec.json``.
+"""Time the PointCloud2 codec on a full HDL-64 scan.
 
 Inside the timer: ``decode`` with intensity (checks, copies, finite mask), or ``encode_fields`` plus
 ``fill_message`` into a rosbags message. Random coordinates, one thread, memory warm.
@@ -8,23 +7,18 @@ Inside the timer: ``decode`` with intensity (checks, copies, finite mask), or ``
 
 from __future__ import annotations
 
-import json
-import os
-import platform
+import argparse
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from rosbags.typesys import Stores, get_typestore
 
+from benchmarks.command_line import CommandLine, run_main, settings_of, write_results
 from pointata_core.io.cloud import Cloud
 from pointata_core.io.messages.cloud_encoding import encode_fields, fill_message, xyz_columns
 from pointata_core.io.messages.point_cloud2 import decode
-
-POINTS = 124_668
-REPEATS = 300
-RESULT = Path(__file__).resolve().parents[1] / 'results' / 'codec.json'
 
 FLOATS = [('x', 'f4'), ('y', 'f4'), ('z', 'f4'), ('intensity', 'f4')]
 # Name -> (fields, bytes per point, big-endian, rows)
@@ -41,7 +35,9 @@ LAYOUTS = {
 DATATYPES = {'u2': 4, 'f4': 7, 'f8': 8}
 
 
-def make_message(types: dict, fields: list, step: int, big_endian: bool, rows: int) -> object:
+def make_message(
+    types: dict, points: int, fields: list, step: int, big_endian: bool, rows: int
+) -> Any:
     """Build a message with random finite values."""
     generator = np.random.default_rng(0)
     order = '>' if big_endian else '<'
@@ -49,7 +45,7 @@ def make_message(types: dict, fields: list, step: int, big_endian: bool, rows: i
     formats = [order + kind for _, kind in fields]
     offsets = np.cumsum([0, *(np.dtype(kind).itemsize for _, kind in fields)])[:-1].tolist()
     record = np.dtype({'names': names, 'formats': formats, 'offsets': offsets, 'itemsize': step})
-    width, row_step = POINTS // rows, POINTS // rows * step + (64 if rows > 1 else 0)
+    width, row_step = points // rows, points // rows * step + (64 if rows > 1 else 0)
     data = np.zeros(rows * row_step, np.uint8)
     for row in range(rows):
         records = data[row * row_step :][: width * step].view(record)
@@ -68,12 +64,12 @@ def make_message(types: dict, fields: list, step: int, big_endian: bool, rows: i
     )  # fmt: skip
 
 
-def measure(work: Callable[[], object]) -> dict[str, float]:
-    """Return percentiles over ``REPEATS`` runs after a warm-up."""
+def measure(work: Callable[[], object], repeats: int) -> dict[str, float]:
+    """Percentiles over the repeats after a warm-up."""
     for _ in range(20):
         work()
     times_ms = []
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         start = time.perf_counter()
         work()
         times_ms.append(1e3 * (time.perf_counter() - start))
@@ -81,15 +77,14 @@ def measure(work: Callable[[], object]) -> dict[str, float]:
     return {'p50_ms': round(p50, 3), 'p95_ms': round(p95, 3), 'p99_ms': round(p99, 3)}
 
 
-def main() -> None:
+def run(options: argparse.Namespace) -> None:
     """Measure, print and write."""
-    load = os.getloadavg()[0]
     types = get_typestore(Stores.ROS2_JAZZY).types
     results: dict[str, dict] = {'decode': {}, 'encode': {}}
     for name, layout in LAYOUTS.items():
-        message = make_message(types, *layout)
+        message = make_message(types, options.points, *layout)
         assert isinstance(decode(message), Cloud), decode(message)
-        results['decode'][name] = measure(lambda message=message: decode(message))
+        results['decode'][name] = measure(lambda message=message: decode(message), options.repeats)
     cloud = decode(message)
     columns = [
         *xyz_columns(cloud.points),
@@ -98,37 +93,23 @@ def main() -> None:
     ]
     reuse = encode_fields(columns)
     header, field_type = message.header, types['sensor_msgs/msg/PointField']
-    for name, options in {'fresh memory': {}, 'reused memory': {'reuse': reuse}}.items():
+    for name, more in {'fresh memory': {}, 'reused memory': {'reuse': reuse}}.items():
         results['encode'][f'segmentation cloud, step 20, {name}'] = measure(
-            lambda options=options: fill_message(
-                message, encode_fields(columns, **options), header, field_type
-            )
+            lambda more=more: fill_message(
+                message, encode_fields(columns, **more), header, field_type
+            ),
+            options.repeats,
         )
-    report = {
-        'command': 'python -m benchmarks.speed.codec',
-        'points': POINTS,
-        'repeats': REPEATS,
-        'machine': {
-            'processor': _processor(),
-            'python': platform.python_version(),
-            'numpy': np.__version__,
-            'load_average_1min': round(load, 1),  # above the number of cores, tails are not ours
-        },
-        **results,
-    }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(report, indent=2) + '\n')
     for kind in ('decode', 'encode'):
         for name, figures in results[kind].items():
             print(f'{kind}  {name:48s} p50 {figures["p50_ms"]:.3f}  p99 {figures["p99_ms"]:.3f} ms')
+    write_results(options.output, settings_of(options, 'points', 'repeats'), **results)
 
 
-def _processor() -> str:
-    info = Path('/proc/cpuinfo')
-    lines = info.read_text().splitlines() if info.is_file() else []
-    models = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
-    return f'{models[0]}, {len(models)} cores' if models else platform.processor()
-
-
-if __name__ == '__main__':
-    main()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    line = CommandLine('codec', __doc__, repeats=3)
+    line.add_argument('--points', type=int, default=124_668)
+    line.add_argument('--repeats', type=int, default=300)
+    options = line.options(arguments)
+    return run_main(lambda: run(options), options.threads)

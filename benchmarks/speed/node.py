@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Where the time of one cloud goes, offline and live, and whether the node keeps up with a sensor.
 
-    python -m benchmarks.speed.node --bag BAG [--rate 10] [--minutes 10] [--offline 200]
+    python -m benchmarks node --bag BAG [--rate 10] [--minutes 10] [--offline 200]
                               [--parameter num_threads:=1] [--tree OTHER_CHECKOUT] [--label NAME]
 
 * ``offline``: the clouds of a recording through a :class:`StreamingSession` in this process:
@@ -28,43 +27,27 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.robustness.live_node import NAME, RESULTS, ROOT, conditions
+from benchmarks.command_line import ROOT, CommandLine, log, run_main, settings_of
+from benchmarks.robustness.live_node import NAME, conditions
+from pointata_core.safe_files import write_json
 
-OUTPUT = RESULTS / 'node.json'
 _WARM_UP_S = 20.0
 _START_S = 120.0
 _STAMP = slice(4, 12)  # of a serialised message that begins with a header: seconds, nanoseconds
-
-
-def options() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-    parser.add_argument('--bag', type=Path, required=True, help='recording with one cloud topic')
-    parser.add_argument('--rate', type=float, default=10.0, help='clouds per second')
-    parser.add_argument('--minutes', type=float, default=1.0, help='of the live run; 0 for none')
-    parser.add_argument('--offline', type=int, default=200, help='clouds of the offline run')
-    parser.add_argument('--parameter', action='append', default=[], metavar='NAME:=VALUE')
-    parser.add_argument('--threads', type=int, default=0, help='of the offline run; 0 = default')
-    parser.add_argument('--overlap', action='store_true', help='offline: as the node on few cores')
-    parser.add_argument('--tree', type=Path, default=ROOT, help='checkout to measure')
-    parser.add_argument('--label', default='', help='name of the run; default: bag and rate')
-    parser.add_argument('--output', type=Path, default=OUTPUT)
-    parser.add_argument('--feed', action='store_true', help=argparse.SUPPRESS)
-    return parser.parse_args()
 
 
 # ---------------------------------------------------------------------- live
 
 
 def feed(bag: Path, rate: float, seconds: float) -> None:
-    """Publish the recorded clouds in a loop with stamps that go on; says how many at the end."""
+    """Publish the recorded clouds in a loop with stamps that go on; prints how many at the end."""
     import rclpy
     from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
     from sensor_msgs.msg import PointCloud2
@@ -103,7 +86,7 @@ def feed(bag: Path, rate: float, seconds: float) -> None:
 
 
 class Listener:
-    """Hears the node without decoding clouds: a consumer that costs next to nothing."""
+    """Receives the outputs of the node without decoding clouds, which costs next to nothing."""
 
     def __init__(self) -> None:
         import rclpy
@@ -156,7 +139,8 @@ def measure_live(arguments: argparse.Namespace) -> dict[str, Any]:
         command = [
             sys.executable,
             '-m',
-            'benchmarks.speed.node',
+            'benchmarks',
+            'node',
             '--feed',
             '--bag',
             str(arguments.bag),
@@ -210,7 +194,7 @@ def _account(
 
 def _node_command(arguments: argparse.Namespace) -> list[str]:
     command = [sys.executable, str(arguments.tree / 'scripts/perception_node'), '--ros-args']
-    command += ['-p', 'device:=cpu', '-p', 'diagnostics_period:=0.5']
+    command += ['-p', f'device:={arguments.device}', '-p', 'diagnostics_period:=0.5']
     for parameter in arguments.parameter:
         command += ['-p', parameter]
     return command
@@ -262,24 +246,38 @@ def _measure_offline(arguments: argparse.Namespace) -> dict[str, Any]:
     return json.loads(run.stdout.splitlines()[-1])
 
 
-def main() -> None:
+def run(options: argparse.Namespace) -> None:
     """Measure and record."""
-    arguments = options()
-    if arguments.feed:
-        feed(arguments.bag, arguments.rate, 60.0 * arguments.minutes)
-        return
-    run = {'bag': arguments.bag.name, **conditions()}
-    if arguments.offline:
-        run['offline'] = _measure_offline(arguments)
-        print(json.dumps(run['offline'], indent=1))
-    if arguments.minutes:
-        run['live'] = measure_live(arguments)
-        print(json.dumps({k: v for k, v in run['live'].items() if k != 'resources'}, indent=1))
-    label = arguments.label or f'{arguments.bag.name} at {arguments.rate:g} Hz'
-    runs = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
-    arguments.output.write_text(json.dumps({**runs, label: run}, indent=1) + '\n')
-    print(f'{arguments.output}: {label}')
+    found: dict[str, Any] = {
+        'environment': conditions(),
+        'settings': settings_of(options, 'bag', 'rate', 'minutes', 'parameter'),
+    }
+    if options.offline:
+        found['offline'] = _measure_offline(options)
+        print(json.dumps(found['offline'], indent=1))
+    if options.minutes:
+        found['live'] = measure_live(options)
+        print(json.dumps({k: v for k, v in found['live'].items() if k != 'resources'}, indent=1))
+    label = options.label or f'{options.bag.name} at {options.rate:g} Hz'
+    runs = json.loads(options.output.read_text()) if options.output.exists() else {}
+    write_json(options.output, {**runs, label: found})
+    log(f'wrote {options.output}: {label}')
 
 
-if __name__ == '__main__':
-    main()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    line = CommandLine('node', __doc__, device='cpu', minutes=0.2, offline=3)
+    line.add_argument('--bag', type=Path, required=True, help='recording with one cloud topic')
+    line.add_argument('--rate', type=float, default=10.0, help='clouds per second')
+    line.add_argument('--minutes', type=float, default=1.0, help='of the live run; 0 for none')
+    line.add_argument('--offline', type=int, default=200, help='clouds of the offline run')
+    line.add_argument('--parameter', action='append', default=[], metavar='NAME:=VALUE')
+    line.add_argument('--overlap', action='store_true', help='offline: as the node on few cores')
+    line.add_argument('--tree', type=Path, default=ROOT, help='checkout to measure')
+    line.add_argument('--label', default='', help='name of the run; default: bag and rate')
+    line.add_argument('--feed', action='store_true', help=argparse.SUPPRESS)
+    options = line.options(arguments)
+    if options.feed:
+        feed(options.bag, options.rate, 60.0 * options.minutes)
+        return 0
+    return run_main(lambda: run(options), options.threads)

@@ -1,31 +1,27 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """How long the point operators take at the sizes the network uses.
 
-    python -m benchmarks.speed.operators [--device cpu] [--repeats 15] [--threads 1]
+    python -m benchmarks operators [--device cpu] [--repeats 15] [--threads 1]
 
 Each row is the median of repeated calls after one warm-up call; the timer holds the call alone (on
 an accelerator up to the end of its work). ``CPU`` is the processor time the process spent in it,
 which a busy machine stretches less than the wall clock. ``batched`` is the torch path of
 accelerators, run on the same device; on the CPU it is there to compare with. The FPS row
-``fpsample`` is that library's exact sampler. Results go to ``benchmarks/results/operators.json``.
+``fpsample`` is that library's exact sampler.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
 import time
-from collections.abc import Callable
-from datetime import datetime, timezone
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from pointata_core.evaluation.environment import machine, peak_rss_bytes, versions
+from benchmarks.command_line import CommandLine, run_main, settings_of, write_results
+from pointata_core.evaluation.environment import peak_rss_bytes
 from pointata_core.ops import (
     farthest_point_sample,
     gather,
@@ -40,7 +36,6 @@ from pointata_core.ops._pairs import nearest_of_all_pairs
 from pointata_core.ops.range_compression import compress_range
 from pointata_core.ops.sampling import _sample_with_torch
 
-RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'operators.json'
 Work = Callable[[], object]
 
 
@@ -117,38 +112,21 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def main() -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Measure, print a table and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--repeats', type=int, default=15)
-    parser.add_argument('--threads', type=int, default=1, help='torch threads on the CPU')
-    parser.add_argument('--output', type=Path, default=RESULTS)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
     device = torch.device(arguments.device)
     rows = {}
     for name, work in workloads(device).items():
         rows[name] = row = measure(work, arguments.repeats, device)
         print(f'{name:<52} {row["median_ms"]:9.3f} ms, CPU {row["cpu_median_ms"]:9.3f} ms')
-    results = {
-        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-        'machine': machine(),
-        'load_average': os.getloadavg() if hasattr(os, 'getloadavg') else None,
-        'versions': versions(),
-        'settings': {
-            'device': str(device),
-            'accelerator': torch.cuda.get_device_name(device) if device.type == 'cuda' else None,
-            'repeats': arguments.repeats,
-            'threads': arguments.threads,
-        },
-        'peak_rss_bytes': peak_rss_bytes(),
-        'rows': rows,
-    }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
-    print(f'wrote {arguments.output}')
+    settings = settings_of(arguments, 'device', 'repeats', 'threads')
+    settings['accelerator'] = torch.cuda.get_device_name(device) if device.type == 'cuda' else None
+    write_results(arguments.output, settings, peak_rss_bytes=peak_rss_bytes(), rows=rows)
 
 
-if __name__ == '__main__':
-    main()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    line = CommandLine('operators', __doc__, device='cpu', repeats=1)
+    line.add_argument('--repeats', type=int, default=15)
+    options = line.options(arguments)
+    return run_main(lambda: run(options), options.threads)

@@ -1,43 +1,39 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Parameters and FLOPs of 3D backbones and image encoders, beside published ones.
 
-    python -m benchmarks.speed.pretraining_costs
+    python -m benchmarks pretraining-costs
 
 Counted by ``torch.utils.flop_counter`` on one cloud or image, a multiplication and its addition
 as two FLOPs; sampling, searches for neighbours, norms and activations are not counted. Figures are
-exact, so the machine does not matter. Results go to ``benchmarks/results/pretraining_costs.json``
-and ``.md``.
+exact, so the machine does not matter.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.command_line import CommandLine, run_main, write_results
 from pointata_core.models.camera.resnet import ResNet
 from pointata_core.models.point.backbone import Backbone
 from pointata_core.models.point.config import preset_config
 from pointata_core.models.point.dgcnn import DgcnnEncoder
 from pointata_core.models.point.encoders import TransformerEncoder, cut_patches
 
-RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'pretraining_costs.json'
-
 
 @dataclass(frozen=True)
 class Size:
-    """What a network weighs.
+    """The size of a network.
 
     Attributes:
         network: Its name.
-        input: What one answer takes.
+        input: Of one prediction.
         parameters: Number of them, heads and classifiers left out.
         flops: For one input; 2 per multiplication with addition.
     """
@@ -111,43 +107,19 @@ def measure() -> list[Size]:
     ]
 
 
-def table(sizes: list[Size]) -> str:
-    """Ours, and below them what others state."""
-    lines = [
-        '# What backbones and image encoders cost',
-        '',
-        'Written by `python -m benchmarks.speed.pretraining_costs`; do not edit.',
-        '',
-        '| network | input | parameters | GFLOPs (2 per multiply-add) | G multiply-adds |',
-        '|---|---|---|---|---|',
-        *(
-            f'| {s.network} | {s.input} | {s.parameters / 1e6:.2f} M | {s.flops / 1e9:.2f} '
-            f'| {s.flops / 2e9:.2f} |'
-            for s in sizes
-        ),
-        '',
-        '| published | parameters | "GFLOPs" | source |',
-        '|---|---|---|---|',
-        *(f'| {name} | {size} M | {work} | {source} |' for name, size, work, source in PUBLISHED),
-    ]
-    return '\n'.join(lines) + '\n'
-
-
-def main() -> None:
-    """Count, print and write the result files."""
+def run(options: argparse.Namespace) -> None:
+    """Count, print and write."""
     torch.manual_seed(0)
     sizes = measure()
-    result = {
-        'command': 'python -m benchmarks.speed.pretraining_costs',
-        'torch': torch.__version__,
-        'sizes': [asdict(size) for size in sizes],
-        'published': [dict(zip(('network', 'parameters_millions', 'gflops', 'source'), row,
-                               strict=True)) for row in PUBLISHED],
-    }  # fmt: skip
-    RESULTS.write_text(json.dumps(result, indent=2) + '\n')
-    RESULTS.with_suffix('.md').write_text(table(sizes))
-    print(table(sizes))
+    for size in sizes:
+        print(f'{size.network:14} {size.input:32} {size.parameters:12,} {size.flops:16,} FLOPs')
+    names = ('network', 'parameters_millions', 'gflops', 'source')
+    published = [dict(zip(names, row, strict=True)) for row in PUBLISHED]
+    sizes = [asdict(size) for size in sizes]
+    write_results(options.output, {}, sizes=sizes, published=published)
 
 
-if __name__ == '__main__':
-    main()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    options = CommandLine('pretraining-costs', __doc__).options(arguments)
+    return run_main(lambda: run(options), options.threads)

@@ -1,16 +1,14 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What a second sensor costs in memory: in the node that is there, or as a second node.
 
-    python -m benchmarks.speed.second_sensor [--points 27000] [--clouds 40]
+    python -m benchmarks second-sensor [--points 27000] [--clouds 40]
 
 Three situations, each with fresh ``perception_node`` processes that answer scattered clouds over
 DDS, all sensors in turn, before they are measured at rest: one node with one input, one node with
 two inputs, two nodes with one input each. Memory is read from ``/proc``, summed over the nodes:
 RSS counts what processes share (libraries, files) once for each, PSS divides it among them and is
 what the machine really gives. ``state_bytes`` is what the network keeps of one stream. Every
-situation is measured ``--repeats`` times, in turn; medians are reported beside all samples. Results
-go to ``benchmarks/results/second_sensor.json``.
+situation is measured ``--repeats`` times, in turn; medians are reported beside all samples.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ import json
 import signal
 import statistics
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -30,11 +29,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
+from benchmarks.command_line import ROOT, CommandLine, run_main, settings_of, write_results
 from benchmarks.robustness.ros_graph import RELIABLE_ALL, Peer, Process, cloud, street, wait_until
-from pointata_core.evaluation.environment import machine, versions
 
-ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / 'benchmarks/results/second_sensor.json'
 MIB = 2**20
 _ASK_AGAIN_S = 5.0
 # Name of the situation: for each node the parameter ``inputs``.
@@ -46,7 +43,7 @@ SITUATIONS = {
 
 
 class Sensor:
-    """A publisher of clouds and an ear for their answers."""
+    """A publisher of clouds and a subscriber to the predictions."""
 
     def __init__(self, peer: Node, base: str) -> None:
         self.answers = 0
@@ -94,7 +91,7 @@ def measure(inputs_of_nodes: list[tuple[str, ...]], options: argparse.Namespace)
             for number, inputs in enumerate(inputs_of_nodes):
                 name = f'node_{number}'
                 arguments = ['-r', f'__node:={name}', '-p', f'bundle:={options.bundle}']
-                arguments += ['-p', 'device:=cpu', '-p', 'policy:=block']
+                arguments += ['-p', f'device:={options.device}', '-p', 'policy:=block']
                 if inputs:
                     arguments += ['-p', f'inputs:=[{", ".join(inputs)}]']
                 nodes.append(
@@ -123,15 +120,8 @@ def measure(inputs_of_nodes: list[tuple[str, ...]], options: argparse.Namespace)
     }
 
 
-def main() -> None:
+def run(options: argparse.Namespace) -> None:
     """Measure all situations in turn and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--points', type=int, default=27_000, help='points per cloud')
-    parser.add_argument('--clouds', type=int, default=40, help='clouds per input before measuring')
-    parser.add_argument('--repeats', type=int, default=3)
-    parser.add_argument('--bundle', type=Path, default=ROOT / 'models/default')
-    parser.add_argument('--output', type=Path, default=RESULTS)
-    options = parser.parse_args()
     samples: dict[str, list[dict[str, Any]]] = {name: [] for name in SITUATIONS}
     for _ in range(options.repeats):
         for name, inputs_of_nodes in SITUATIONS.items():
@@ -145,30 +135,26 @@ def main() -> None:
         for name, runs in samples.items()
     }
     alone, shared, apart = (medians[name] for name in SITUATIONS)
-    results = {
-        'machine': machine(),
-        'versions': versions(),
-        'settings': {
-            'bundle': options.bundle.name,
-            'points': options.points,
-            'clouds_per_input': options.clouds,
-            'repeats': options.repeats,
-            'policy': 'block',
-        },
-        'medians': medians,
-        'second_sensor_mib': {
-            kind: {
-                'as_a_second_input': round(shared[kind] - alone[kind], 1),
-                'as_a_second_node': round(apart[kind] - alone[kind], 1),
-            }
-            for kind in ('rss_mib', 'pss_mib')
-        },
-        'samples': samples,
+    added = {
+        kind: {
+            'as_a_second_input': round(shared[kind] - alone[kind], 1),
+            'as_a_second_node': round(apart[kind] - alone[kind], 1),
+        }
+        for kind in ('rss_mib', 'pss_mib')
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(results, indent=2) + '\n')
-    print(json.dumps(results['second_sensor_mib'], indent=2))
+    print(json.dumps(added, indent=2))
+    settings = settings_of(options, 'bundle', 'points', 'clouds', 'repeats', 'device')
+    write_results(
+        options.output, settings, medians=medians, second_sensor_mib=added, samples=samples
+    )
 
 
-if __name__ == '__main__':
-    main()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    line = CommandLine('second-sensor', __doc__, device='cpu', points=600, clouds=2, repeats=1)
+    line.add_argument('--points', type=int, default=27_000, help='points per cloud')
+    line.add_argument('--clouds', type=int, default=40, help='clouds per input before measuring')
+    line.add_argument('--repeats', type=int, default=3)
+    line.add_argument('--bundle', type=Path, default=ROOT / 'models/default')
+    options = line.options(arguments)
+    return run_main(lambda: run(options), options.threads)

@@ -1,13 +1,11 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Shapes per minute and images per second of the pre-training data, on one core.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.speed.shapes [--shapes 140] [--rendered 14]
+    python -m benchmarks shapes [--shapes 140] [--rendered 14]
 
 Shapes are drawn from all families in turn. The timer of ``images`` holds rendering and nothing
 else, the one of ``maps`` the point-to-pixel maps of 8,192 points; ``shard`` is the whole way from
-seed to compressed file. CPU time of the process is what to compare on a busy machine. Results go
-to ``benchmarks/results/shapes.json``.
+seed to compressed file. CPU time of the process is what to compare on a busy machine.
 """
 
 from __future__ import annotations
@@ -18,10 +16,11 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pointata_core.evaluation.environment import machine, peak_rss_bytes, versions
+from benchmarks.command_line import CommandLine, run_main, settings_of, write_results
+from pointata_core.evaluation.environment import peak_rss_bytes
 from pointata_core.shapes import FAMILIES, Shape, generate, sample_surface
 from pointata_core.shapes.rendering import (
     RayCaster,
@@ -33,7 +32,6 @@ from pointata_core.shapes.rendering import (
     write_renderings,
 )
 
-RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'shapes.json'
 SIZES = (96, 224)
 
 
@@ -102,29 +100,23 @@ def measure_images(count: int, size: int) -> dict[str, float | int]:
     }
 
 
-def main() -> None:
-    """Measure, print and write the result file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--shapes', type=int, default=140)
-    parser.add_argument('--rendered', type=int, default=14)
-    arguments = parser.parse_args()
+def run(arguments: argparse.Namespace) -> None:
+    """Measure, print and write."""
     if hasattr(os, 'sched_setaffinity'):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, really
-    result = {
-        'command': 'OMP_NUM_THREADS=1 python -m benchmarks.speed.shapes '
-        f'--shapes {arguments.shapes} --rendered {arguments.rendered}',
-        'cores_used': 1,
-        'load_average_1min': round(os.getloadavg()[0], 1),
-        'machine': machine(),
-        'versions': versions(),
-        'shapes': measure_shapes(arguments.shapes),
-        'images': [measure_images(arguments.rendered, size) for size in SIZES],
-        'peak_memory_bytes': peak_rss_bytes(),
-    }
-    print(json.dumps({key: result[key] for key in ('shapes', 'images')}, indent=2))
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=2) + '\n')
+    shapes = measure_shapes(arguments.shapes)
+    images = [measure_images(arguments.rendered, size) for size in SIZES]
+    print(json.dumps({'shapes': shapes, 'images': images}, indent=2))
+    settings = settings_of(arguments, 'shapes', 'rendered') | {'cores_used': 1}
+    write_results(
+        arguments.output, settings, shapes=shapes, images=images, peak_memory_bytes=peak_rss_bytes()
+    )
 
 
-if __name__ == '__main__':
-    main()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    line = CommandLine('shapes', __doc__, shapes=4, rendered=1)
+    line.add_argument('--shapes', type=int, default=140)
+    line.add_argument('--rendered', type=int, default=14)
+    options = line.options(arguments)
+    return run_main(lambda: run(options), options.threads)

@@ -1,29 +1,25 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Rays per second of the LiDAR simulator on one core.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.speed.simulator [--frames 8] [--scenes 4]
+    python -m benchmarks simulator [--frames 8] [--scenes 4]
 
 A ray counts once per frame, whether it returns or not. Wall time and CPU time of the process are
 both given; the second is the one to compare on a machine that does other work, too. The timers hold
 all that a frame costs: moving the scene, casting, labels, noise; drawing the scene is timed apart.
-Each row is the median over all frames of several scenes. Results go to
-``benchmarks/results/simulator.json``.
+Each row is the median over all frames of several scenes.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import time
-from pathlib import Path
+from collections.abc import Sequence
 
-from pointata_core.evaluation.environment import machine, versions
+from benchmarks.command_line import CommandLine, run_main, settings_of, write_results
 from pointata_core.simulation import SENSORS, simulate
 
-RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'simulator.json'
 CASES = (
     ('street', 'hdl64'),
     ('street', 'hdl64_lite'),
@@ -65,12 +61,8 @@ def measure(scene: str, sensor: str, scenes: int, frames: int) -> dict[str, floa
     }
 
 
-def main() -> None:
-    """Measure all cases, print them and write the result file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--frames', type=int, default=8)
-    parser.add_argument('--scenes', type=int, default=4)
-    arguments = parser.parse_args()
+def run(arguments: argparse.Namespace) -> None:
+    """Measure all cases, print and write them."""
     if hasattr(os, 'sched_setaffinity'):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, really
     rows = []
@@ -82,17 +74,14 @@ def main() -> None:
             f'({row["frame_cpu_ms_p50"]:.1f} ms CPU) {row["million_rays_per_cpu_second"]:6.2f} '
             f'M rays per CPU second, {row["points_per_frame"]:8d} points'
         )
-    result = {
-        'command': 'OMP_NUM_THREADS=1 python -m benchmarks.speed.simulator',
-        'cores_used': 1,
-        'load_average_1min': round(os.getloadavg()[0], 1),
-        'machine': machine(),
-        'versions': versions(),
-        'rows': rows,
-    }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=2) + '\n')
+    settings = settings_of(arguments, 'frames', 'scenes') | {'cores_used': 1}
+    write_results(arguments.output, settings, rows=rows)
 
 
-if __name__ == '__main__':
-    main()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    line = CommandLine('simulator', __doc__, frames=2, scenes=1)
+    line.add_argument('--frames', type=int, default=8)
+    line.add_argument('--scenes', type=int, default=4)
+    options = line.options(arguments)
+    return run_main(lambda: run(options), options.threads)

@@ -1,6 +1,5 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Time the sparse 3D U-Net and its rulebooks; writes ``benchmarks/results/sparse.json``.
+"""Time the sparse 3D U-Net and its rulebooks.
 
 Points of a synthetic camera frustum (ground, walls and boxes up to 60 m away) on a grid of 5 cm.
 Inside the timer: ``rulebooks`` is sorting and neighbour search of all seven levels, ``inference``
@@ -14,22 +13,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from datetime import datetime, timezone
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
+from benchmarks.command_line import CommandLine, run_main, settings_of, write_results
 from pointata_core.models.camera.sparse_unet import GRID, SparseUNet
 from pointata_core.ops.sparse import sparse_grid
 from pointata_core.ops.sparse_spconv import spconv_available
 
-RESULT = Path(__file__).resolve().parents[1] / 'results' / 'sparse.json'
 VOXEL = 0.05
 LEVELS = 7
 
@@ -119,24 +115,11 @@ def _memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def main() -> None:
-    """Measure every size, print a table and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--voxels', type=int, nargs='+', default=[8_000, 20_000, 60_000])
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--backend', default='torch', choices=['torch', 'spconv'])
-    parser.add_argument('--repeats', type=int, default=10)
-    parser.add_argument('--threads', type=int, default=os.cpu_count())
-    parser.add_argument('--note', default='', help='what else is to be known, for the results')
-    parser.add_argument('--output', type=Path, default=RESULT)
-    parser.add_argument('--one', type=int, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.one:
-        print(json.dumps(measure(arguments.one, arguments)))
-        return
+def run(arguments: argparse.Namespace) -> None:
+    """Measure every size in a process of its own, print a table and write the results."""
     rows = []
     for voxels in arguments.voxels:
-        command = [sys.executable, '-m', 'benchmarks.speed.sparse', '--one', str(voxels)]
+        command = [sys.executable, '-m', 'benchmarks', 'sparse', '--one', str(voxels)]
         for name in ('device', 'backend', 'repeats', 'threads'):
             command += [f'--{name}', str(getattr(arguments, name))]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -149,22 +132,25 @@ def main() -> None:
             f'training {row["training"]["median_ms"]:7.1f} ms '
             f'({row["training_memory_mib"]:.0f} MiB)'
         )
-    names = ('device', 'backend', 'repeats', 'threads', 'note')
     cuda = arguments.device.startswith('cuda')
-    results = {
-        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-        'machine': {'cpus': os.cpu_count(), 'system': platform.platform()},
+    settings = settings_of(arguments, 'device', 'backend', 'repeats', 'threads') | {
+        'voxel_m': VOXEL,
         'accelerator': torch.cuda.get_device_name() if cuda else None,
-        'load_average': os.getloadavg() if hasattr(os, 'getloadavg') else None,
-        'versions': {'python': platform.python_version(), 'torch': torch.__version__},
         'spconv_installed': spconv_available(),
-        'settings': {name: getattr(arguments, name) for name in names} | {'voxel_m': VOXEL},
-        'rows': rows,
     }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
-    print(f'wrote {arguments.output}')
+    write_results(arguments.output, settings, rows=rows)
 
 
-if __name__ == '__main__':
-    main()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    line = CommandLine('sparse', __doc__, device='cpu', voxels=[500], repeats=1)
+    line.set_defaults(threads=os.cpu_count())
+    line.add_argument('--voxels', type=int, nargs='+', default=[8_000, 20_000, 60_000])
+    line.add_argument('--backend', default='torch', choices=['torch', 'spconv'])
+    line.add_argument('--repeats', type=int, default=10)
+    line.add_argument('--one', type=int, help=argparse.SUPPRESS)
+    options = line.options(arguments)
+    if options.one:
+        print(json.dumps(measure(options.one, options)))
+        return 0
+    return run_main(lambda: run(options), options.threads)

@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What a stream saves: the cost of one `step` against recomputing a window, same weights, one run.
 
-    python -m benchmarks.speed.streaming [--preset tiny] [--tokens 128] [--points 8192] [--window 24]
+    python -m benchmarks streaming [--preset tiny] [--tokens 128] [--points 8192] [--window 24]
 
 A network without state must run its whole window again for every new frame. Timed here, after one
 warm-up, for every repeat in turn so that both sides meet the same machine:
@@ -17,25 +16,23 @@ Both as wall clock and as processor time, which a busy machine stretches less.
 Checked in the same run: the largest difference of logits between stepping and one `forward` over
 the whole sequence, and between stepping and a `forward` over just the frames an answer can depend
 on; the largest logit beside them gives the scale. The weights are random with no branch silent;
-the figures do not depend on what they are. Results go to ``benchmarks/results/streaming.json``.
+the figures do not depend on what they are.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import datetime, timezone
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from pointata_core.evaluation.environment import machine, peak_rss_bytes, versions
+from benchmarks.command_line import CommandLine, run_main, settings_of, write_results
+from pointata_core.errors import ConfigError
+from pointata_core.evaluation.environment import peak_rss_bytes
 from pointata_core.models.point.config import GeometryConfig, preset_config
 from pointata_core.models.point.geometry import FrameGeometry, frame_geometry
 from pointata_core.models.point.network_output import NetworkOutput
@@ -43,10 +40,8 @@ from pointata_core.models.point.pointata import PointATA
 from pointata_core.models.point.stream_state import StreamState
 from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
 
-RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'streaming.json'
 
-
-def speaking_network(preset: str, tokens: int) -> PointATA:
+def random_network(preset: str, tokens: int) -> PointATA:
     """A network of the preset whose zero-initialised branches carry random weights."""
     torch.manual_seed(0)
     config = preset_config(
@@ -77,7 +72,7 @@ def moving_scans(frames: int, points: int) -> Tensor:
 
 
 def stream(network: PointATA, clip: Tensor) -> tuple[list[NetworkOutput], list[StreamState]]:
-    """Answers of every frame, and the state before each."""
+    """Predictions for every frame, and the state before each."""
     state = network.initial_state()
     outputs, states = [], []
     for frame in clip.unbind(1):
@@ -123,23 +118,11 @@ def alternate(works: dict[str, Callable[[], object]], repeats: int) -> dict[str,
 
 
 @torch.inference_mode()
-def main() -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Check equality, measure, print and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--preset', default='tiny')
-    parser.add_argument('--tokens', type=int, default=128)
-    parser.add_argument('--points', type=int, default=8192)
-    parser.add_argument('--frames', type=int, default=120, help='length of the checked sequence')
-    parser.add_argument('--window', type=int, default=24)
-    parser.add_argument('--repeats', type=int, default=7)
-    parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--output', type=Path, default=RESULTS)
-    arguments = parser.parse_args()
     if arguments.frames <= arguments.window:
-        parser.error('--frames must exceed --window')
-    torch.set_num_threads(arguments.threads)
-
-    network = speaking_network(arguments.preset, arguments.tokens)
+        raise ConfigError('--frames must exceed --window')
+    network = random_network(arguments.preset, arguments.tokens)
     clip = moving_scans(arguments.frames, arguments.points)
     outputs, states = stream(network, clip)
     field = network.receptive_field
@@ -177,20 +160,6 @@ def main() -> None:
         }
         for name in ('window', 'window_geometry_kept')
     }
-    results = {
-        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-        'machine': machine(),
-        'load_average': os.getloadavg() if hasattr(os, 'getloadavg') else None,
-        'versions': versions(),
-        'settings': {**vars(arguments), 'output': None, 'network': asdict(network.config)},
-        'parameters': network.parameter_summary(),
-        'state_bytes': states[-1].nbytes,
-        'peak_rss_bytes': peak_rss_bytes(),
-        'equality_max_abs_logits': equality,
-        'timings': timings,
-        'times_cheaper_than': ratios,
-    }
-    del results['settings']['output']
     print(f'state of the stream: {states[-1].nbytes:,} bytes')
     for name, value in equality.items():
         print(f'{name:<32} {value:.3g}')
@@ -201,10 +170,27 @@ def main() -> None:
             f'step is {ratio["median_ms"]:.1f} x cheaper than {name} of {arguments.window} frames '
             f'({ratio["cpu_median_ms"]:.1f} x in processor time)'
         )
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
-    print(f'wrote {arguments.output}')
+    names = ('preset', 'tokens', 'points', 'frames', 'window', 'repeats', 'threads')
+    write_results(
+        arguments.output,
+        settings_of(arguments, *names) | {'network': asdict(network.config)},
+        parameters=network.parameter_summary(),
+        state_bytes=states[-1].nbytes,
+        peak_rss_bytes=peak_rss_bytes(),
+        equality_max_abs_logits=equality,
+        timings=timings,
+        times_cheaper_than=ratios,
+    )
 
 
-if __name__ == '__main__':
-    main()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    line = CommandLine('streaming', __doc__, tokens=16, points=256, frames=6, window=4, repeats=1)
+    line.add_argument('--preset', default='tiny')
+    line.add_argument('--tokens', type=int, default=128)
+    line.add_argument('--points', type=int, default=8192)
+    line.add_argument('--frames', type=int, default=120, help='length of the checked sequence')
+    line.add_argument('--window', type=int, default=24)
+    line.add_argument('--repeats', type=int, default=7)
+    options = line.options(arguments)
+    return run_main(lambda: run(options), options.threads)

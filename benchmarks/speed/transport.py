@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What the alignment losses cost: the source once, then every step forward and backward.
 
-    python -m benchmarks.speed.transport [--device cpu] [--source 5000] [--target 128] [--classes 27]
+    python -m benchmarks transport [--device cpu] [--source 5000] [--target 128] [--classes 27]
 
 The source has clusters for classes and the target is moved away from it. ``source`` is done once
 per training; ``forward`` and ``backward`` are medians of repeated calls after one warm-up call; the
@@ -10,28 +9,24 @@ timer holds the call alone (on an accelerator up to the end of its work). ``CPU`
 time the process spent in it, which a busy machine stretches less than the wall clock. Memory is
 what the peak of a call that is not timed lies above the level before it: of the process (Linux), or
 allocated on the accelerator. Rows ``one class`` hold a batch of a single class, as the
-class-by-class stage 1 makes them: an epoch is one such step per class. Results go to
-``benchmarks/results/transport.json``.
+class-by-class stage 1 makes them: an epoch is one such step per class.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
-import json
-import os
 import statistics
 import time
 import warnings
-from collections.abc import Callable
-from datetime import datetime, timezone
-from importlib import metadata
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from pointata_core.evaluation.environment import machine, peak_rss_bytes, versions
+from benchmarks.command_line import CommandLine, run_main, settings_of, write_results
+from pointata_core.evaluation.environment import peak_rss_bytes
 from pointata_core.transport import (
     AlignmentLoss,
     ConvergenceWarning,
@@ -41,7 +36,6 @@ from pointata_core.transport import (
     OtddLoss,
 )
 
-RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'transport.json'
 Make = Callable[[Tensor, Tensor], AlignmentLoss]
 
 LOSSES: dict[str, Make] = {
@@ -131,20 +125,8 @@ def _peak(device: torch.device) -> int | None:
     return torch.cuda.max_memory_allocated(device) if device.type == 'cuda' else peak_rss_bytes()
 
 
-def main() -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Measure, print a table and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--source', type=int, default=5000, help='samples')
-    parser.add_argument('--target', type=int, default=128, help='samples of a batch')
-    parser.add_argument('--classes', type=int, default=27)
-    parser.add_argument('--width', type=int, default=384, help='columns of the features')
-    parser.add_argument('--repeats', type=int, default=5)
-    parser.add_argument('--threads', type=int, default=1, help='torch threads on the CPU')
-    parser.add_argument('--note', default='', help='what else is to be known, for the results')
-    parser.add_argument('--output', type=Path, default=RESULTS)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
     device = torch.device(arguments.device)
     means = torch.randn(
         arguments.classes, arguments.width, generator=torch.Generator().manual_seed(0)
@@ -169,23 +151,22 @@ def main() -> None:
             f'{name:<16} CPU time: source {once["cpu_ms"]:8.0f} ms, '
             f'forward {step["forward"]:8.1f} ms, backward {step["backward"]:6.2f} ms'
         )
-    settings = {
-        name: getattr(arguments, name)
-        for name in ('source', 'target', 'classes', 'width', 'repeats', 'threads', 'note')
-    }
-    accelerator = torch.cuda.get_device_name(device) if device.type == 'cuda' else None
-    results = {
-        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-        'machine': machine(),
-        'load_average': os.getloadavg() if hasattr(os, 'getloadavg') else None,
-        'versions': versions() | {'pot': metadata.version('pot')},
-        'settings': settings | {'device': str(device), 'accelerator': accelerator},
-        'rows': rows,
-    }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
-    print(f'wrote {arguments.output}')
+    settings = settings_of(
+        arguments, 'source', 'target', 'classes', 'width', 'repeats', 'threads', 'device'
+    )
+    settings['accelerator'] = torch.cuda.get_device_name(device) if device.type == 'cuda' else None
+    write_results(arguments.output, settings, rows=rows)
 
 
-if __name__ == '__main__':
-    main()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    line = CommandLine(
+        'transport', __doc__, device='cpu', source=60, target=16, classes=3, width=8, repeats=1
+    )
+    line.add_argument('--source', type=int, default=5000, help='samples')
+    line.add_argument('--target', type=int, default=128, help='samples of a batch')
+    line.add_argument('--classes', type=int, default=27)
+    line.add_argument('--width', type=int, default=384, help='columns of the features')
+    line.add_argument('--repeats', type=int, default=5)
+    options = line.options(arguments)
+    return run_main(lambda: run(options), options.threads)

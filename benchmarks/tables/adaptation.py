@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from benchmarks.experiments.adaptation_matrix.methods import METHODS
-from benchmarks.experiments.temporal_matrix.arms import ARMS, STARTS
+from benchmarks.experiments.temporal_matrix.variants import STARTS, VARIANTS
 from benchmarks.tables.markdown import mean_deviation, millions, percent, table
 from benchmarks.tables.results import SCENES, Results, methods
 
@@ -220,12 +220,14 @@ _APART = {
 
 def temporal_variants(results: Results) -> str:
     """What is compared in the question whether time pays."""
-    return table(('variant', 'takes as input'), [(f'`{n}`', a.summary) for n, a in ARMS.items()])
+    return table(
+        ('variant', 'takes as input'), [(f'`{n}`', a.summary) for n, a in VARIANTS.items()]
+    )
 
 
 def temporal_simulated(results: Results) -> str:
     """Whether time pays in segmentation of simulated streets: IoU (%)."""
-    variants = {name: results.runs('temporal_context', 'simulated', name) for name in ARMS}
+    variants = {name: results.runs('temporal_context', 'simulated', name) for name in VARIANTS}
     variants = {name: runs for name, runs in variants.items() if runs}
     rows = [('seeds', *map(len, variants.values()))]
     for part, names in (('miou', _GROUPS), ('iou_apart', _APART)):
@@ -239,7 +241,7 @@ def temporal_simulated(results: Results) -> str:
 def temporal_recorded(results: Results) -> str:
     """The same on a recorded street: SemanticKITTI, sequence 00, frames 16 to 20."""
     rows = []
-    for name in ARMS:
+    for name in VARIANTS:
         for start, summary in STARTS.items():
             runs = results.runs('temporal_context', 'recorded', f'{name}/{start}')
             if not runs:

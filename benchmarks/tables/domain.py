@@ -6,8 +6,13 @@ from __future__ import annotations
 import statistics
 from functools import partial
 
-from benchmarks.experiments.domain_matrix.arms import TESTS, WAYS
-from benchmarks.experiments.domain_matrix.variants import ABLATIONS, MAIN, VARIANTS
+from benchmarks.experiments.domain_matrix.methods import (
+    ABLATIONS,
+    MAIN,
+    METHODS,
+    STREET_METHODS,
+    TESTS,
+)
 from benchmarks.tables.markdown import mean_deviation, percent, table
 from benchmarks.tables.results import Results
 
@@ -26,7 +31,7 @@ def _xm(run: dict) -> float:
 def pair(results: Results, task: str) -> str:
     """Methods on a pair of simulated domains: mIoU (%) on the target."""
     rows = []
-    for name in (*MAIN, *(name for name in VARIANTS if name not in (*MAIN, *ABLATIONS))):
+    for name in (*MAIN, *(name for name in METHODS if name not in (*MAIN, *ABLATIONS))):
         runs = results.runs('domain_adaptation', task, name)
         if runs:
             scores = [mean_deviation(percent(run['miou'][head] for run in runs)) for head in HEADS]
@@ -38,7 +43,7 @@ def ablations(results: Results) -> str:
     """FtD++ with one part left out, day to night; change of xM by seed."""
     rows = []
     for name in ('ftd++', *ABLATIONS):
-        before = VARIANTS[name].after
+        before = METHODS[name].after
         compared = 'ftd++_pl' if before else 'ftd++'
         runs = results.runs('domain_adaptation', 'night', name)
         whole = {r['seed']: r for r in results.runs('domain_adaptation', 'night', compared)}
@@ -55,12 +60,12 @@ def ablations(results: Results) -> str:
     return table(('variant', *HEADS.values(), 'change of xM by seed'), rows)
 
 
-def street(results: Results, arm: str) -> str:
+def street(results: Results, setup: str) -> str:
     """Simulation to a recorded street: mIoU (%) of the LiDAR's head."""
     rows = []
-    before = {run['seed']: run for run in results.runs('simulation_to_real', arm, 'source_only')}
-    for name in WAYS[arm]:
-        runs = results.runs('simulation_to_real', arm, name)
+    before = {run['seed']: run for run in results.runs('simulation_to_real', setup, 'source_only')}
+    for name in STREET_METHODS[setup]:
+        runs = results.runs('simulation_to_real', setup, name)
         if not runs:
             continue
         scores = [
@@ -76,11 +81,11 @@ def street(results: Results, arm: str) -> str:
     return table(('method', *TESTS, 'gain', 'seeds', 'processor time'), rows)
 
 
-def street_classes(results: Results, arm: str) -> str:
+def street_classes(results: Results, setup: str) -> str:
     """The same by class on the recorded street: IoU (%)."""
     rows, classes = [], None
-    for name in WAYS[arm]:
-        runs = results.runs('simulation_to_real', arm, name)
+    for name in STREET_METHODS[setup]:
+        runs = results.runs('simulation_to_real', setup, name)
         if runs:
             found = [run['scores']['street']['iou'] for run in runs]
             classes = classes or list(found[0])
@@ -91,24 +96,26 @@ def street_classes(results: Results, arm: str) -> str:
 
 def compared(results: Results) -> str:
     """The methods on pairs of simulated domains."""
-    return table(('method', 'what it is'), [(f'`{n}`', v.summary) for n, v in VARIANTS.items()])
+    return table(('method', 'what it is'), [(f'`{n}`', v.summary) for n, v in METHODS.items()])
 
 
-def compared_on_street(results: Results, arm: str) -> str:
+def compared_on_street(results: Results, setup: str) -> str:
     """The methods from simulation to a recorded street."""
-    return table(('method', 'what it is'), [(f'`{n}`', w.summary) for n, w in WAYS[arm].items()])
+    return table(
+        ('method', 'what it is'), [(f'`{n}`', w.summary) for n, w in STREET_METHODS[setup].items()]
+    )
 
 
 TABLES = {
     'domain-adaptation-methods': compared,
-    'simulation-to-real-lidar-methods': partial(compared_on_street, arm='lidar'),
-    'simulation-to-real-camera-methods': partial(compared_on_street, arm='camera'),
+    'simulation-to-real-lidar-methods': partial(compared_on_street, setup='lidar'),
+    'simulation-to-real-camera-methods': partial(compared_on_street, setup='camera'),
     'domain-adaptation-night': partial(pair, task='night'),
     'domain-adaptation-city': partial(pair, task='city'),
     'domain-adaptation-ablations': ablations,
-    'simulation-to-real-lidar': partial(street, arm='lidar'),
-    'simulation-to-real-camera': partial(street, arm='camera'),
-    'simulation-to-real-lidar-classes': partial(street_classes, arm='lidar'),
-    'simulation-to-real-camera-classes': partial(street_classes, arm='camera'),
+    'simulation-to-real-lidar': partial(street, setup='lidar'),
+    'simulation-to-real-camera': partial(street, setup='camera'),
+    'simulation-to-real-lidar-classes': partial(street_classes, setup='lidar'),
+    'simulation-to-real-camera-classes': partial(street_classes, setup='camera'),
 }
 """By the name that documents use."""

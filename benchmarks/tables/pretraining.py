@@ -4,30 +4,17 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
 
+from benchmarks.experiments.pretraining_variants import VARIANTS
 from benchmarks.tables.markdown import mean_deviation, percent, table
-from benchmarks.tables.results import Results, methods
+from benchmarks.tables.results import Results
 
-_ENCODERS = ('short ResNet-18', 'short ResNet-34')
-_PARTS = (
-    'untrained',
-    'local + overall',
-    'overall',
-    'local',
-    'without pose',
-    'masked',
-    'masked + local + overall',
-    'pose at the input',
-    'own image negatives',
-    '5 of 20 views',
-    '10 of 20 views',
-)
+_ENCODERS = tuple(name for name, one in VARIANTS.items() if one.depth)
 
 
-def _probes(results: Results, names: Iterable[str]) -> str:
+def _probes(results: Results, group: str) -> str:
     rows = []
-    for name in names:
+    for name in (name for name, one in VARIANTS.items() if one.group == group):
         runs = results.runs('pretraining', method=name)
         scores = [run['scores'] for run in runs]
         linear = [
@@ -38,7 +25,7 @@ def _probes(results: Results, names: Iterable[str]) -> str:
             mean_deviation(percent(score[kind]['few_shot'][-1]['mean'] for score in scores))
             for kind in ('whole', 'scans')
         ]
-        seconds = statistics.median(run['cpu_seconds'] for run in runs)
+        seconds = statistics.median(run['processor_s'] for run in runs)
         rows.append((name, len(runs), *linear, *few, f'{seconds:.0f} s'))
     header = (
         'variant',
@@ -54,12 +41,12 @@ def _probes(results: Results, names: Iterable[str]) -> str:
 
 def parts(results: Results) -> str:
     """Parts of the method: accuracy (%) of an SVM and of ten-way one-shot draws."""
-    return _probes(results, _PARTS)
+    return _probes(results, 'parts')
 
 
 def encoders(results: Results) -> str:
-    """Backbones behind image encoders of two depths, taught for equally many steps."""
-    return _probes(results, _ENCODERS)
+    """Backbones behind image encoders of two depths, trained for equally many steps."""
+    return _probes(results, 'teacher')
 
 
 def encoder_accuracy(results: Results) -> str:
@@ -76,8 +63,7 @@ def encoder_accuracy(results: Results) -> str:
 
 def views(results: Results) -> str:
     """Numbers of rendered views of the same shapes."""
-    names = [name for name in methods(results.runs('pretraining')) if 'rendered views' in name]
-    return _probes(results, sorted(names, key=lambda name: int(name.split()[0])))
+    return _probes(results, 'views')
 
 
 def meshes(results: Results) -> str:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,7 @@ class Results:
         """Finished runs of an experiment, of one task and method or of all."""
         return [
             run
-            for run in _uniform(self(name)['runs'])
+            for run in self(name)['runs']
             if task in (None, run['task']) and method in (None, run['method'])
         ]
 
@@ -69,19 +68,6 @@ class Results:
                     f'{path}: no results can be read ({error})', 'Run the benchmark that writes it'
                 ) from error
         return self._read[path]
-
-
-def _uniform(runs: Any) -> Iterator[dict]:
-    """Runs with ``task``, ``method`` and ``seed``, in whichever form a file keeps them."""
-    if isinstance(runs, dict):
-        for key, run in runs.items():
-            task, method, seed = key.split('/')
-            yield {'task': task, 'method': method, 'seed': int(seed), **run}
-        return
-    for run in runs:
-        task = run.get('data', run.get('preparation', ''))
-        method = run.get('method', run.get('backbone' if 'preparation' in run else 'arm'))
-        yield {**run, 'task': task, 'method': method}
 
 
 def methods(runs: list[dict]) -> list[str]:

@@ -141,7 +141,7 @@ def codec(results: Results) -> str:
         for way in ('decode', 'encode')
         for name, row in found[way].items()
     ]
-    return table((f'message of {found["points"]:,} points', 'p50', 'p95', 'p99'), rows)
+    return table((f'message of {found["settings"]["points"]:,} points', 'p50', 'p95', 'p99'), rows)
 
 
 def transport_costs(results: Results) -> str:
@@ -232,7 +232,7 @@ def sparse(results: Results) -> str:
 def camera_live(results: Results) -> str:
     """Camera and LiDAR networks on one cloud, with and without an image."""
     found = results('camera_live')
-    width, height = found['image']
+    width, height = found['settings']['image']
     names = {
         'full': f'full network, image of {width} × {height}',
         'full_resized': 'full network, image resized',
@@ -240,11 +240,11 @@ def camera_live(results: Results) -> str:
     }
     columns = {'lidar': 'LiDAR alone', 'camera': 'with image', 'second_thread': 'second thread'}
     rows = [
-        (what, *(milliseconds(found['results'][name]['ways'][column]['total']['median'])
+        (what, *(milliseconds(found['results'][name]['modes'][column]['total']['median'])
                  for column in columns))
         for name, what in names.items()
     ]  # fmt: skip
-    return table((f'cloud of {found["points"]:,} points', *columns.values()), rows)
+    return table((f'cloud of {found["settings"]["points"]:,} points', *columns.values()), rows)
 
 
 def network_costs(results: Results) -> str:

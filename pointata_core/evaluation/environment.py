@@ -1,18 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Machine and software versions, recorded with every result."""
+"""Machine, software versions and commit, recorded with every result."""
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
+from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 
 import pointata_core
 from pointata_core.processors import usable_cores
 
-_LIBRARIES = ('torch', 'numpy', 'scipy', 'safetensors', 'rosbags', 'rclpy')
+_LIBRARIES = ('torch', 'lightning', 'numpy', 'scipy', 'safetensors', 'rosbags', 'rclpy', 'pot')
+
+
+def environment() -> dict[str, object]:
+    """Date, commit, machine, its load and all versions: recorded beside every figure."""
+    return {
+        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        'commit': commit(),
+        'machine': machine(),
+        'load_average': [round(load, 2) for load in os.getloadavg()],
+        'versions': versions(),
+    }
+
+
+def commit() -> str:
+    """Commit of the running source tree; ``unknown`` for an installed package."""
+    command = ['git', '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD']
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return 'unknown'
+    return done.stdout.strip() or 'unknown'
 
 
 def machine() -> dict[str, object]:

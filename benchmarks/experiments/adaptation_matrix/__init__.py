@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts of ``benchmarks/experiments/adaptation.py``: methods, one run, the results on disk and their report."""
+"""Parts of ``benchmarks adaptation``: methods, settings, one run, plots."""

@@ -15,7 +15,7 @@ _ALL: tuple[Task, ...] = ('clip', 'points')
 
 @dataclass(frozen=True)
 class Method:
-    """One column of the comparison.
+    """One method of the comparison.
 
     Args:
         summary: What is trained.
@@ -118,7 +118,7 @@ DESIGNS: dict[str, Method] = {
         ('no-tubes', 'adapters that look at one frame', 'network.adapter_kernel=1', _ALL),
         ('long-tubes', 'adapters that look at five frames', 'network.adapter_kernel=5', _ALL),
         ('far-tubes', 'tubes of radius 1.2', 'network.geometry.tube_radius=1.2', _ACTIONS),
-        ('no-ways', 'no ways beside the tokens', 'network.motion_lags=[]', _ALL),
+        ('no-displacements', 'no displacements beside the tokens', 'network.motion_lags=[]', _ALL),
         ('late-readout', 'the last answer alone', 'network.readout=convolution', _ACTIONS),
         ('light-tokens', 'tokens counting a quarter', 'network.token_weight=0.25', _ACTIONS),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.experiments.adaptation_matrix.methods import PASSES, method
-from benchmarks.experiments.adaptation_matrix.store import Run
+from benchmarks.run_store import Run
 from pointata_core.datasets.registry import open_dataset
 from pointata_core.training.engine.settings import read_settings
 from pointata_core.training.skill.network import find_backbone
@@ -78,7 +78,7 @@ def settings_of(
         f'data.root={base.data.root}',
         f'data.cache={base.data.cache}',
         f'network.backbone={base.network.backbone}',
-        f'output={work / "runs" / str(run).replace(" ", "_")}',
+        f'output={work / "runs" / run.folder}',
         f'seed={run.seed}',
         *words,
         *method(run.method).overrides,
@@ -96,8 +96,3 @@ def settings_of(
         epochs = max(1, round(epochs * available / limit))
         data = replace(data, limit=limit)
     return replace(settings, data=data, optimiser=replace(optimiser, epochs=epochs))
-
-
-def plain(run: Mapping[str, Any]) -> Run:
-    """A run from its JSON form."""
-    return Run(run['data'], float(run['fraction']), run['method'], int(run['seed']))

@@ -4,25 +4,21 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import statistics
-import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 from torch import Tensor, nn
 
 from benchmarks.experiments.adaptation_matrix.methods import method
-from benchmarks.experiments.adaptation_matrix.store import Run
 from benchmarks.experiments.baselines.p4transformer import P4Transformer, small_config
-from pointata_core.evaluation.environment import machine, peak_rss_bytes, versions
+from benchmarks.run_store import Run
+from pointata_core.evaluation.environment import peak_rss_bytes
 from pointata_core.models.point.network_output import NetworkOutput
+from pointata_core.stopwatch import Stopwatch
 from pointata_core.training.clips.clip_store import ClipStore
-from pointata_core.training.engine.provenance import commit
 from pointata_core.training.engine.run_folder import claim
 from pointata_core.training.engine.trainer import chosen_device
 from pointata_core.training.skill.scoring import SkillScore, score_clips
@@ -45,27 +41,20 @@ def measure(run: Run, settings: TrainingSettings) -> dict[str, Any]:
     """
     shutil.rmtree(settings.output, ignore_errors=True)
     _forget_frozen_features(settings)
-    started, processor = time.perf_counter(), time.process_time()
+    watch = Stopwatch()
     if method(run.method).own_network:
         measured = _train_p4transformer(settings)
     else:
         measured = _train_ours(settings)
-    spent = {
-        'wall_s': round(time.perf_counter() - started, 1),
-        'processor_s': round(time.process_time() - processor, 1),
-    }
+    spent = watch.lap('run')
     _forget_frozen_features(settings)
     shutil.rmtree(settings.output, ignore_errors=True)
     return {
         **measured,
-        **spent,
+        'wall_s': round(spent.wall_s, 1),
+        'processor_s': round(spent.processor_s, 1),
         'peak_rss_bytes': peak_rss_bytes(),
         'threads': torch.get_num_threads(),
-        'load_average': [round(value, 2) for value in os.getloadavg()],
-        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-        'commit': commit(),
-        'machine': machine(),
-        'versions': {**versions(), 'lightning': lightning.__version__},
     }
 
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts of ``benchmarks/experiments/domain_adaptation.py`` and of ``benchmarks/experiments/simulation_to_real.py``."""
+"""Parts of ``benchmarks domain-adaptation`` and ``benchmarks simulation-to-real``."""

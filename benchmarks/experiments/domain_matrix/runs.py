@@ -1,40 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run of the comparison, and the file that keeps finished ones."""
+"""One run on a pair of simulated domains."""
 
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from benchmarks.experiments.domain_matrix.variants import VARIANTS
+from benchmarks.experiments.domain_matrix.methods import METHODS
+from benchmarks.run_store import Run
 from pointata_core.datasets.camera.sample_config import SampleConfig
-from pointata_core.errors import ConfigError
-from pointata_core.safe_files import write_atomically, write_json
+from pointata_core.safe_files import write_atomically
+from pointata_core.stopwatch import Stopwatch
 from pointata_core.training.domain.domains import Domains
 from pointata_core.training.domain.run import NETWORK, run_domain_adaptation
 from pointata_core.training.domain.settings import Domain, DomainAdaptationConfig, DomainSettings
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run: a pair of domains, a variant and a seed."""
-
-    pair: str
-    variant: str
-    seed: int
-
-    def __str__(self) -> str:
-        return f'{self.pair} {self.variant} seed {self.seed}'
-
-    @property
-    def key(self) -> str:
-        """Its name in files."""
-        return f'{self.pair}/{self.variant}/{self.seed}'
+def folder_of(run: Run) -> str:
+    """Folder of a run."""
+    return f'{run.task}/{run.method}/{run.seed}'
 
 
 def training_of(settings: dict[str, Any], steps: int | None) -> dict[str, Any]:
@@ -52,7 +40,7 @@ class Pair:
         source: Labelled frames.
         target: Frames without labels.
         test: What is scored.
-        training: Settings shared by all variants.
+        training: Settings shared by all methods.
     """
 
     task: str
@@ -92,22 +80,21 @@ def domain_of(entry: dict[str, Any]) -> Domain:
 
 def carry_out(run: Run, pair: Pair, work: Path) -> dict[str, Any]:
     """Train and score; what was begun in ``work`` is gone on with."""
-    variant = VARIANTS[run.variant]
-    config = DomainAdaptationConfig(**pair.training | variant.training | {'seed': run.seed})
-    source = pair.target if variant.on_target else pair.source
+    method = METHODS[run.method]
+    config = DomainAdaptationConfig(**pair.training | method.training | {'seed': run.seed})
+    source = pair.target if method.on_target else pair.source
     domains = Domains.open(DomainSettings(pair.task, source, pair.target, pair.test))
-    folder = work / run.key
-    if variant.after is not None:
-        share_first_stage(work / replace(run, variant=variant.after).key, folder)
-    wall, processor = time.monotonic(), time.process_time()
+    folder = work / folder_of(run)
+    if method.after is not None:
+        share_first_stage(work / folder_of(replace(run, method=method.after)), folder)
+    watch = Stopwatch()
     results = run_domain_adaptation(folder, config, domains)
     scores = results['second' if config.second_stage else 'first']
     return {
         'miou': {name: scores[name]['miou'] for name in ('image', 'cloud', 'ensemble')},
         'iou': {name: scores[name]['iou'] for name in ('image', 'cloud', 'ensemble')},
         'points': scores['points'],
-        'wall_s': time.monotonic() - wall,
-        'processor_s': time.process_time() - processor,
+        **watch.lap('run')._asdict(),
     }
 
 
@@ -116,45 +103,3 @@ def share_first_stage(before: Path, folder: Path) -> None:
     trained, copy = before / 'first' / NETWORK, folder / 'first' / NETWORK
     if trained.is_file() and not copy.is_file():
         write_atomically(copy, trained.read_bytes())
-
-
-class Finished:
-    """Finished runs in one JSON file.
-
-    Args:
-        path: The file; need not exist.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.content: dict[str, Any] = {'settings': {}, 'machine': {}, 'versions': {}, 'runs': {}}
-        self._read()
-
-    def _read(self) -> None:
-        if self.path.is_file():
-            self.content |= json.loads(self.path.read_text(encoding='utf-8'))
-
-    def __contains__(self, run: Run) -> bool:
-        return run.key in self.content['runs']
-
-    def require_settings(self, name: str, facts: dict[str, Any]) -> None:
-        """Remember a pair's settings.
-
-        Raises:
-            ConfigError: Runs with other settings are there already.
-        """
-        before = self.content['settings'].setdefault(name, facts)
-        if before != facts and any(key.startswith(f'{name}/') for key in self.content['runs']):
-            raise ConfigError(
-                f'{self.path}: runs of {name} are there with other settings', 'Give another output'
-            )
-        self.content['settings'][name] = facts
-
-    def add(self, run: Run, measured: dict[str, Any], machine: dict, versions: dict) -> None:
-        """Keep a run, beside those that other processes finished meanwhile."""
-        settings = self.content['settings']
-        self._read()
-        self.content['settings'] |= settings
-        self.content['runs'][run.key] = measured
-        self.content |= {'machine': machine, 'versions': versions}
-        write_json(self.path, self.content, sort_keys=True)

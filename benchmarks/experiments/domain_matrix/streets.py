@@ -83,7 +83,7 @@ def _drive(role: str, street: int, frames: int) -> Iterator[tuple[str, Simulated
 
 
 def _write_simulated(root: Path, streets: int, frames: int) -> None:
-    """One simulation for both arms: what the camera sees with its image, and the whole turn."""
+    """One simulation for both setups: what the camera sees with its image, and the whole turn."""
     view, quarters = (root / f'simulated_{name}' for name in ('view', 'quarters'))
     for folder in (view, quarters):
         shutil.rmtree(folder, ignore_errors=True)

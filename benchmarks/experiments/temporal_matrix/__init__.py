@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts of ``benchmarks/experiments/temporal_context.py``: arms, one run, and the table."""
+"""Parts of ``benchmarks temporal-context``: variants, one run, motion before any training."""

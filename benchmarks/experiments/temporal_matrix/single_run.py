@@ -3,27 +3,23 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.torch import load_file, save_file
 
-from benchmarks.experiments.temporal_matrix.arms import Arm
+from benchmarks.experiments.temporal_matrix.variants import Variant
 from pointata_core.datasets.scenes.simulated_clips import MOVABLE_CLASSES
-from pointata_core.evaluation.environment import machine, versions
 from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.models.checkpoints.files import sha256_of
 from pointata_core.models.point.pointata import PointATA
+from pointata_core.stopwatch import Stopwatch
 from pointata_core.training.clips.clip_batch import ClipBatch
 from pointata_core.training.clips.clip_store import ClipStore, Windows
-from pointata_core.training.engine.provenance import commit
 from pointata_core.training.engine.run_folder import claim
 from pointata_core.training.engine.trainer import chosen_device, uses_bf16
 from pointata_core.training.skill import stages
@@ -82,7 +78,7 @@ def open_clips(teach: TrainingSettings, judge: TrainingSettings) -> Clips:
 
 def train_and_score(
     settings: TrainingSettings,
-    arm: Arm,
+    variant: Variant,
     clips: Clips,
     begin: Path | None = None,
     learn: bool = True,
@@ -91,13 +87,13 @@ def train_and_score(
 
     Args:
         settings: Of this run.
-        arm: What it sees.
+        variant: What the network takes as input.
         clips: Whole clips.
         begin: Weights to begin with, of whatever fits, in place of the backbone alone.
         learn: Train before scoring.
     """
     folder = _fresh_folder(settings)
-    started, processor = time.perf_counter(), time.process_time()
+    watch = Stopwatch()
     network, source = build_network(settings, clips.train.classes)
     apply_mode(
         network,
@@ -106,17 +102,17 @@ def train_and_score(
     )
     if begin is not None:
         take_over(network, begin)
-    train = LastFrames(clips.train, arm.frames, arm.motion)
+    train = LastFrames(clips.train, variant.frames, variant.motion)
     if learn:
-        # Class weights of whole clips, so that arms weigh alike.
+        # Class weights of whole clips, so that variants weigh alike.
         power = settings.optimiser.class_weight_power
         weights = stages.loss_weights(clips.train, settings.tasks, power)
         stages.train_on_clips(settings, settings.plan[0], network, train, weights, folder)
     done = merge_and_freeze(network)
-    test = LastFrames(clips.test, arm.frames, arm.motion)
+    test = LastFrames(clips.test, variant.frames, variant.motion)
     device = chosen_device(settings)
     (score,) = score_clips(done, test, settings.tasks, device)
-    spent = (time.perf_counter() - started, time.process_time() - processor)
+    spent = watch.lap('run')
     save_file(done.cpu().state_dict(), folder / SKILL)
     return {
         **summarised(score),
@@ -127,13 +123,8 @@ def train_and_score(
         'test_frames': len(test),
         'backbone': source.origin,
         'bf16': uses_bf16(settings, device),
-        'wall_s': round(spent[0], 1),
-        'processor_s': round(spent[1], 1),
-        'load_average': round(os.getloadavg()[0], 2),
-        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-        'commit': commit(),
-        'machine': machine(),
-        'versions': versions(),
+        'wall_s': round(spent.wall_s, 1),
+        'processor_s': round(spent.processor_s, 1),
     }
 
 
@@ -166,7 +157,7 @@ def summarised(score: SkillScore) -> dict[str, Any]:
     result = {
         'miou': {group: _mean(ious, members) for group, members in groups.items() if members},
         'iou': ious,
-        'cells': score.total,
+        'voxels': score.total,
         'confusion': counts.tolist(),
     }
     apart = _ious(counts, names)

@@ -4,26 +4,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pointata_core.evaluation import environment
+from pointata_core.evaluation.environment import commit, versions
 from pointata_core.training.engine.settings import plain
 
 _FOLDERS = frozenset({'root', 'cache', 'output', 'images', 'meshes'})
-
-
-def commit() -> str:
-    """Commit of the running source tree; ``unknown`` for an installed package."""
-    command = ['git', '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD']
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return 'unknown'
-    return done.stdout.strip() or 'unknown'
 
 
 def provenance(settings: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
@@ -31,10 +19,8 @@ def provenance(settings: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
 
     Of folders only the last name is kept: where they lie on this machine tells nobody anything.
     """
-    versions = environment.versions()
-    versions['lightning'] = metadata.version('lightning')
     values = _without_folders(plain(dict(settings)))
-    document = {'settings': values, 'commit': commit(), 'versions': versions, **facts}
+    document = {'settings': values, 'commit': commit(), 'versions': versions(), **facts}
     return json.loads(json.dumps(document))
 
 

@@ -9,27 +9,28 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 
-from benchmarks.experiments.domain_matrix.arms import Arm, load, open_frames
-from benchmarks.experiments.domain_matrix.runs import Run
+from benchmarks.experiments.domain_matrix.street_runs import Setup, load
+from benchmarks.run_store import Run
 from pointata_core.evaluation.report.overlays import overlay
+from pointata_core.training.domain.domains import open_frames
 from pointata_core.training.domain.scoring import predict_frames
 
 SHOWN = {'source_only': 'cloud', 'ftd++': 'cloud', 'ftd++_pl': 'ensemble'}
-"""Way of training -> whose answer is drawn, from top to bottom."""
+"""Method -> head whose prediction is drawn, from top to bottom."""
 
 # The classes of the task in names that have a colour.
 _NAMES = {'nature': 'vegetation', 'object': 'pole'}
 
 
-def write_overlays(arm: Arm, work: Path, seed: int, folder: Path) -> None:
+def write_overlays(setup: Setup, work: Path, seed: int, folder: Path) -> None:
     """Draw every third recorded frame. The images are the recording's: mind its licence."""
-    frames = open_frames(arm.target, arm.task)
+    frames = open_frames(setup.target, setup.task)
     classes = [_NAMES.get(name, name) for name in frames.classes]
     drawn: dict[str, list[np.ndarray]] = {}
-    for way, head in SHOWN.items():
-        network = load(Run('camera', way, seed), arm, work)
-        answers = predict_frames(network, frames, arm.target.samples)
-        for number, (sample, output) in enumerate(answers):
+    for method, head in SHOWN.items():
+        network = load(Run('camera', method, seed), setup, work)
+        predictions = predict_frames(network, frames, setup.target.samples)
+        for number, (sample, output) in enumerate(predictions):
             if number % 3:
                 continue
             frame = frames[number]

@@ -30,7 +30,7 @@ def separation(moving: Sequence[float], standing: Sequence[float]) -> float:
     return float((ranks[:count].sum() - count * (count + 1) / 2) / (count * len(standing)))
 
 
-def motion_evidence(
+def motion_statistics(
     store: ClipStore, radii: Sequence[float], scale_m: float
 ) -> list[tuple[str, float, str]]:
     """What was measured, by name: the separation, and medians in metres.
@@ -47,9 +47,9 @@ def motion_evidence(
         layout = batch.geometry
         own = batch.label[0, -1][layout.centre_index[-1].clamp_min(0)]
         labels.append(torch.where(layout.token_mask[-1], own, -1).numpy())
-        for told in (False, True):
-            motion = batch.motion[0] if told else torch.eye(4).repeat(store.frames, 1, 1)
-            how = 'sensor motion taken out' if told else 'as measured'
+        for compensated in (False, True):
+            motion = batch.motion[0] if compensated else torch.eye(4).repeat(store.frames, 1, 1)
+            how = 'sensor motion taken out' if compensated else 'as measured'
             for radius in radii:
                 step, links = _along_tubes(batch, motion, radius)
                 name = f'mean step along a tube of radius {radius * scale_m:g} m, {how}'
@@ -74,7 +74,7 @@ def _along_tubes(batch: ClipBatch, motion: Tensor, radius: float) -> tuple[Tenso
     """Length of the mean step ``(G,)`` back along the last frame's tubes, and their links."""
     centres, mask = batch.geometry.centres, batch.geometry.token_mask
     slot = torch.arange(centres.shape[1])
-    way, links = torch.zeros(len(slot), 3), torch.zeros(len(slot))
+    path, links = torch.zeros(len(slot), 3), torch.zeros(len(slot))
     for frame in range(len(centres) - 1, 0, -1):
         before = _moved(centres[frame - 1], motion[frame])
         parents = tube_parents(
@@ -85,9 +85,9 @@ def _along_tubes(batch: ClipBatch, motion: Tensor, radius: float) -> tuple[Tenso
         follows = (parent >= 0).unsqueeze(1)
         step = centres[frame][slot.clamp_min(0)] - before[parent.clamp_min(0)]
         # Into the last frame's axes nothing is turned: over eight frames that is a few degrees.
-        way, links = way + step * follows, links + follows[:, 0]
+        path, links = path + step * follows, links + follows[:, 0]
         slot = parent
-    return (way / links.clamp_min(1).unsqueeze(1)).norm(dim=1), links.numpy()
+    return (path / links.clamp_min(1).unsqueeze(1)).norm(dim=1), links.numpy()
 
 
 def _from_before(batch: ClipBatch, motion: Tensor, back: int) -> Tensor:

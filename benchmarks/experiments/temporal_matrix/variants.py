@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Arm:
+class Variant:
     """One row of the table.
 
     Attributes:
         summary: What it sees.
         frames: Frames of a clip that it sees, the last ones; 0 for all.
-        motion: Whether it is told how the sensor moved, as the node is with ``fixed_frame``.
+        motion: Whether the motion of the sensor is an input, as with ``fixed_frame`` in the node.
         overrides: Settings that differ from those of the task.
     """
 
@@ -23,16 +23,16 @@ class Arm:
     overrides: tuple[str, ...] = ()
 
 
-ARMS = {
-    'single': Arm('T=1: the last frame alone', frames=1),
-    'apart': Arm(
+VARIANTS: dict[str, Variant] = {
+    'single': Variant('T=1: the last frame alone', frames=1),
+    'apart': Variant(
         'T=8, every frame by itself: as many labels as below, no time',
         overrides=('network.adapter_kernel=1',),
     ),
-    'stream': Arm('T=8, sensor motion unknown: the node as it starts'),
-    'motion': Arm('T=8, tubes follow the poses: the node with `fixed_frame`', motion=True),
-    'ways': Arm(
-        'T=8, tubes follow the poses, displacements of every patch from 1, 2 and 4 frames before',
+    'stream': Variant('T=8, sensor motion unknown: the node as it starts'),
+    'motion': Variant('T=8, tubes follow the poses: the node with `fixed_frame`', motion=True),
+    'displacements': Variant(
+        'T=8, tubes follow the poses, displacements of patches from 1, 2 and 4 frames before',
         motion=True,
         overrides=('network.motion_lags=[1,2,4]', 'network.motion_reach=0.15'),
     ),
