@@ -141,7 +141,7 @@ def test_motion_statistics_are_larger_for_what_moves():
         Posts stand 2 units apart and the sensor does 0.1 a frame.
         """
 
-        classes, frames = ('car', 'moving-car'), 6
+        classes, frames = {'points': ('car', 'moving-car')}, 6
 
         def __len__(self) -> int:
             return 1

@@ -32,7 +32,7 @@ VARIANTS: dict[str, Variant] = {
     'stream': Variant('T=8, sensor motion unknown: the node as it starts'),
     'motion': Variant('T=8, tubes follow the poses: the node with `fixed_frame`', motion=True),
     'displacements': Variant(
-        'T=8, tubes follow the poses, displacements of patches from 1, 2 and 4 frames before',
+        'T=8, tubes follow the poses; displacements from 1, 2 and 4 frames before',
         motion=True,
         overrides=('network.motion_lags=[1,2,4]', 'network.motion_reach=0.15'),
     ),
