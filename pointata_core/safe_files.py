@@ -18,7 +18,7 @@ _RESTORE = 'Copy the bundle again from where it was made'
 
 
 def read_bounded(path: Path, limit: int, expected_size: int | None = None) -> bytes:
-    """Read a regular file, after its size was looked at.
+    """Read a regular file after a check of its size.
 
     Args:
         path: The file; a symbolic link, pipe or device is refused.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parsers that look alike, and options that several commands share."""
+"""Parsers of one format, and options that several commands share."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def add_model_options(parser: ArgumentParser) -> None:
 
 
 def add_settings_options(parser: ArgumentParser) -> None:
-    """``--config``, overrides and ``--json``, alike for all commands that train."""
+    """``--config``, overrides and ``--json``, the same for all commands that train."""
     parser.add_argument(
         '--config', type=str | None, metavar='FILE', help='YAML file, as in config/training.'
     )

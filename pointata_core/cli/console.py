@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all commands say and how: results on stdout, everything else on stderr."""
+"""Output of all commands: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def err() -> Console:
 
 
 def print_error(message: str, fix: str = '') -> None:
-    """Say what is wrong and, on a second line, what to do; unwrapped, for searching logs."""
+    """Print what is wrong and, on a second line, what to do; unwrapped, for searching logs."""
     err().print(f'[bold red]error:[/] {escape(message)}', soft_wrap=True)
     if fix:
         err().print(f'[bold]  fix:[/] {escape(fix.rstrip("."))}.', soft_wrap=True)
@@ -39,7 +39,7 @@ def note(message: str) -> None:
 def progress(what: str, show: bool = True) -> Iterator[Callable[[int, int], None]]:
     """A progress bar; yields a function to call with (done, of how many).
 
-    It appears on terminals only: a log file full of bars helps nobody.
+    It appears on terminals only, not in log files.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeElapsedColumn as Elapsed

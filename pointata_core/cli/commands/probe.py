@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``pointata probe``: how much frozen features tell, beside those of an untrained network."""
+"""``pointata probe``: accuracy of frozen features, beside those of an untrained network."""
 
 from __future__ import annotations
 

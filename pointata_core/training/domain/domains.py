@@ -70,7 +70,7 @@ class Domains:
 
     Attributes:
         source: Labelled frames.
-        target: Frames whose labels are not looked at.
+        target: Frames whose labels are unused.
         test: Labelled frames of the target domain, or None.
         samples: How frames of source, target and test become samples.
         labelled: A few frames of the target domain with labels, or None; they become samples as the

@@ -60,12 +60,12 @@ class LossWeights:
 
     @property
     def needs_teacher(self) -> bool:
-        """Whether any term asks for the teacher's predictions on the stylised source."""
+        """Whether any term needs the teacher's predictions on the stylised source."""
         return self.domain > 0 and (self.domain_same > 0 or self.domain_fused > 0)
 
     @property
     def needs_target(self) -> bool:
-        """Whether any term asks for predictions on the target."""
+        """Whether any term needs predictions on the target."""
         return self.modality_target > 0 or self.pseudo_label > 0 or self.entropy > 0
 
 

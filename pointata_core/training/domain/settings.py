@@ -32,7 +32,7 @@ class Domain:
         dataset: ``nuscenes_lidarseg``, ``semantickitti``, ``a2d2``, ``virtual_kitti``,
             ``simulated``, or ``exported`` for our own format.
         root: Its folder.
-        split: Of a public data set; our own format knows its own.
+        split: Of a public data set; our own format stores its own.
         images: Folder of images of our own format, if they lie elsewhere.
         samples: How frames become samples; as published for the data set if left out.
     """

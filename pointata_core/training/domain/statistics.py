@@ -27,7 +27,7 @@ def take_statistics(network: SparseUNet, frames: CameraFrames, samples: SampleCo
 
     Args:
         network: Changed in place; weights stay as they are.
-        frames: The target's; labels are not looked at.
+        frames: The target's; labels are unused.
         samples: How frames become samples; chance is taken out.
 
     Raises:

@@ -91,7 +91,7 @@ def density_transfer(source: Tensor, target: Tensor, grid: int) -> tuple[Tensor,
         scale = density_scale(source[rows, :3], other)
         places = (source[rows, :3].double() * scale).long()
         # A stretched cloud that sticks out of the grid is pushed back as far as it fits: to a
-        # sparse network a place in the grid means nothing, but lost points do.
+        # sparse network the position in the grid means nothing, but lost points do.
         outside = (places.amax(dim=0) - (grid - 1)).clamp(min=0)
         moved[rows, :3] = places - torch.minimum(outside, places.amin(dim=0))
     return moved, ((moved[:, :3] >= 0) & (moved[:, :3] < grid)).all(dim=1)

@@ -16,7 +16,7 @@ class MovingAverageTeacher(nn.Module):
     """Copy of a network that follows it: ``theta' <- a theta' + (1 - a) theta``.
 
     ``a = min(1 - 1 / (t + 1), decay)`` with t the number of the step from 1, so that the first
-    step weighs both alike and the start is soon forgotten.
+    step weighs both equally and the start is soon forgotten.
 
     Args:
         student: The network to copy; it is not kept.
@@ -41,7 +41,7 @@ class MovingAverageTeacher(nn.Module):
         self.train()
 
     def train(self, mode: bool = True) -> MovingAverageTeacher:
-        """Stay in the chosen mode, whatever the training loop asks of all its parts."""
+        """Stay in the chosen mode, whatever mode the training loop sets."""
         super().train(mode)
         self.network.train(self.mode == 'train')
         return self

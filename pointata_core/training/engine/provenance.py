@@ -17,7 +17,7 @@ _FOLDERS = frozenset({'root', 'cache', 'output', 'images', 'meshes'})
 def provenance(settings: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
     """Plain values: settings, commit, versions and whatever else is known.
 
-    Of folders only the last name is kept: where they lie on this machine tells nobody anything.
+    Of folders only the last name is kept; the rest of the path holds for this machine only.
     """
     values = _without_folders(plain(dict(settings)))
     document = {'settings': values, 'commit': commit(), 'versions': versions(), **facts}

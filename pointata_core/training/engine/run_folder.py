@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of a run, alike for every kind of training.
+"""The folder of a run, the same for every kind of training.
 
 * ``settings.yaml``: what the run began with; started again with other values it is refused;
 * ``last.ckpt``: state after the last checkpoint, and ``logs/``: one attempt for each start;
@@ -30,7 +30,7 @@ def claim(
 
     Args:
         folder: Of the run.
-        settings: Resolved values, and whatever else tells runs apart.
+        settings: Resolved values, and whatever else distinguishes runs.
         defaults: What a run began with that was started before a setting existed.
 
     Returns:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which samples make a batch: a function of seed and step alone, so that resuming needs no state.
 
-Draws are numbered from 0 over the whole run and over all processes. A :class:`SampleOrder` tells
-which sample a draw takes, a key tells the data set what to do with it, and a :class:`StepSampler`
-groups keys into the batches of a range of steps.
+Draws are numbered from 0 over the whole run and over all processes. A :class:`SampleOrder` maps a
+draw to its sample, a key function maps it to what the data set takes (sample and augmentation), and
+a :class:`StepSampler` groups keys into the batches of a range of steps.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class StepSampler(Sampler[list[Key]], Generic[Key]):
     what one learns.
 
     Args:
-        key: What the data set is asked for, by number of the draw.
+        key: Key of the data set by number of the draw.
         batch: Draws per step, over all processes together.
         steps: For which steps.
         rank: Number of this process.

@@ -32,7 +32,7 @@ def chosen_device(options: RunOptions) -> torch.device:
     """Return the device of this process.
 
     Raises:
-        ConfigError: A GPU is asked for and there is none.
+        ConfigError: The options require a GPU and there is none.
     """
     cuda = torch.cuda.is_available()
     if options.device == 'gpu' and not cuda:
@@ -104,7 +104,7 @@ class StepData(lightning.LightningDataModule):
 
 
 class _Fetched(Dataset):
-    """What a loader without a batch size wants: one item for each list of keys."""
+    """Data set of a loader without a batch size: one item for each list of keys."""
 
     def __init__(self, fetch: Callable[[list[Any]], Any]) -> None:
         self.fetch = fetch
@@ -175,7 +175,7 @@ def make_trainer(
     quiet: bool,
 ) -> lightning.Trainer:
     """Set Lightning's trainer up, see :func:`train`."""
-    # Advertisements and what the settings say anyway.
+    # Hides advertisements and repeated settings.
     logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
     options = data.options
     device, world = chosen_device(options), processes()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clouds with images as training sees them, a function of seed and draw.
 
-Points keep their place in the point-to-pixel map when the cloud is moved, by index. A cloud moved
-by T belongs with the view matrix V T^-1, which gives the same pixels and tells the pose encoder how
+Points keep their row in the point-to-pixel map when the cloud is moved, by index. A cloud moved
+by T belongs with the view matrix V T^-1, which gives the same pixels and shows the pose encoder how
 the camera stands to the cloud as it is now.
 """
 
@@ -30,7 +30,7 @@ class ImageClouds(Dataset):
         augment: Whether clouds are moved and thinned.
 
     Raises:
-        ConfigError: The bank has fewer points or views than are asked for.
+        ConfigError: The bank has fewer points or views than the settings require.
     """
 
     def __init__(self, bank: ImageBank, config: PretrainingConfig, augment: bool = True) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run leaves behind: the 3D backbone alone, and a manifest that says where it is from."""
+"""Export of a run: the 3D backbone alone, and a manifest of its origin."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class ClassHead(nn.Module):
         self.layers = _mlp(encoder.overall_width, config, classes)
 
     def forward(self, encoder: PointEncoder, points: Tensor, label: Tensor) -> Tensor:
-        """Scores ``(B, classes)`` of clouds ``(B, N, 3)``; their label is not looked at."""
+        """Scores ``(B, classes)`` of clouds ``(B, N, 3)``; their label is unused."""
         return self.layers(encoder(points).overall)
 
 

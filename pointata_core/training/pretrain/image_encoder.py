@@ -75,7 +75,7 @@ class FrozenImageEncoder(nn.Module):
 
 
 def read_image_encoder(path: str | Path, stride: int) -> FrozenImageEncoder:
-    """Read a frozen image encoder; the file's tensors tell whether it is a ResNet-18 or -34.
+    """Read a frozen image encoder; its tensors decide whether it is a ResNet-18 or -34.
 
     Args:
         path: ``.safetensors`` of ``pretrain-image``, or ``.pth`` as published for torchvision.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Masked patch reconstruction, the second objective (Point-MAE, Pang et al., ECCV 2022).
 
-Most patches are hidden; the backbone encodes the rest; a light decoder, told where the hidden ones
-lie, predicts their points relative to their centres. The loss is the Chamfer distance.
+Most patches are hidden; the backbone encodes the rest; a light decoder, given the centres of the
+hidden ones, predicts their points relative to their centres. The loss is the Chamfer distance.
 """
 
 from __future__ import annotations

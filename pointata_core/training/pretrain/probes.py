@@ -132,9 +132,9 @@ def few_shot(
             for c in rng.choice(enough, ways, replace=False)
         ]
         fit = np.concatenate([rows[:shots] for rows in taken])
-        ask = np.concatenate([rows[shots:] for rows in taken])
+        scored = np.concatenate([rows[shots:] for rows in taken])
         model = _svm(0.1).fit(features[fit], label[fit])
-        scores.append(float((model.predict(features[ask]) == label[ask]).mean()))
+        scores.append(float((model.predict(features[scored]) == label[scored]).mean()))
     return FewShotScore(
         round(float(np.mean(scores)), 4), round(float(np.std(scores)), 4), ways, shots, draws
     )
@@ -160,15 +160,15 @@ def score_features(encoder: PointEncoder, probing: Probing, device: str = 'cpu')
     """Encode both sets once and run all probes."""
     train, test = probing.train, probing.test
     fit = overall_features(encoder, train.points, device=device)
-    ask = overall_features(encoder, test.points, device=device)
-    features, label = np.concatenate([fit, ask]), np.concatenate([train.label, test.label])
+    scored = overall_features(encoder, test.points, device=device)
+    features, label = np.concatenate([fit, scored]), np.concatenate([train.label, test.label])
     counts = np.bincount(label)
     few = tuple(
         few_shot(features, label, ways=ways, shots=shots)
         for ways, shots in FEW_SHOT
         if (counts >= shots + 20).sum() >= ways
     )
-    return Scores(linear_probe(fit, train.label, ask, test.label), few)
+    return Scores(linear_probe(fit, train.label, scored, test.label), few)
 
 
 def untrained(config: BackboneConfig, seed: int) -> Backbone:

@@ -112,7 +112,7 @@ class PretrainingConfig(RunOptions):
 
     @property
     def contrasts(self) -> bool:
-        """Whether images are looked at."""
+        """Whether images are used."""
         return self.overall_weight > 0 or self.local_weight > 0
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which procedural families train and which are kept away for probing.
 
-A image encoder taught with family names passes those names on to the point encoder, so a probe on
-the same families would flatter. Fourteen families, two of each group, are never trained on.
+An image encoder trained on family names passes these names on to the point encoder, so probes on
+the same families would overstate the backbone. Fourteen families, two of each group, are never
+trained on.
 """
 
 from __future__ import annotations
