@@ -140,7 +140,7 @@ def run_start(folder: Path, config: Path) -> dict[str, torch.Tensor]:
     return network.state_dict()
 
 
-def test_the_bundle_streams_to_the_answers_that_were_scored(folder, config, unbroken) -> None:
+def test_the_bundle_streams_to_the_predictions_that_were_scored(folder, config, unbroken) -> None:
     settings = read_settings(TrainingSettings, config)
     bundle = load_bundle(unbroken / 'bundle')
     results = json.loads((unbroken / 'results.json').read_text())

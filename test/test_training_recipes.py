@@ -49,8 +49,8 @@ SMALL = (
     'network.geometry.patch_size=8', 'stages.0.optimiser.steps=2', 'stages.0.optimiser.batch=2',
 )  # fmt: skip
 DEFAULT = (
-    *SMALL, 'stages.1.optimiser.steps=2', 'stages.2.optimiser.steps=2', 'stages.3.optimiser.steps=2',
-    'stages.2.optimiser.batch=2', 'stages.3.optimiser.batch=2', 'checkpoint_steps=1',
+    *SMALL, 'checkpoint_steps=1', 'stages.1.optimiser.steps=2', 'stages.2.optimiser.steps=2',
+    'stages.3.optimiser.steps=2', 'stages.2.optimiser.batch=2', 'stages.3.optimiser.batch=2',
 )  # fmt: skip
 
 

@@ -204,7 +204,7 @@ def augment_step(
 
 
 def warped_frames(frames: int, speed: Tensor, pivot: Tensor) -> Tensor:
-    """Frames of clips played faster or slower about a moment that keeps its place.
+    """Frames of clips played faster or slower about a fixed moment.
 
     Args:
         frames: T.

@@ -56,20 +56,20 @@ class ClipBatch:
         )
 
     def at_frames(self, numbers: Tensor) -> ClipBatch:
-        """The same clips with other frames in the place of theirs.
+        """The same clips with their frames in another order.
 
         Auxiliary token features stay those of the frames as they were taken. The step from one
         frame to the next is no longer the sensor's, so a batch with the sensor's motion is refused.
 
         Args:
-            numbers: ``(B, T)`` which frame of its clip comes at each place.
+            numbers: ``(B, T)`` the frame of its clip at each position.
 
         Raises:
             ConfigError: The batch has the sensor's motion.
         """
         if self.motion is not None:
             raise ConfigError(
-                'frames of clips with data.motion cannot change places',
+                'frames of clips with data.motion cannot be reordered',
                 'Leave step_augmentation.time_warp at 0 where data.motion is on',
             )
         clips, frames = self.action.shape

@@ -8,113 +8,27 @@ anew and an interrupted preparation goes on.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import multiprocessing
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from pointata_core.bundles.preparation_config import PreparationConfig
-from pointata_core.datasets.protocol import Clip, ClipDataset, FrameDataset
-from pointata_core.datasets.registry import dataset_info, open_dataset
-from pointata_core.datasets.sampling import ClipSampling, generator_for
-from pointata_core.datasets.single_frames import SingleFrames
+from pointata_core.datasets.protocol import ClipDataset
 from pointata_core.errors import ConfigError
-from pointata_core.inference.preparation import FramePreparer
-from pointata_core.models.point.config import GeometryConfig
 from pointata_core.safe_files import write_atomically
-from pointata_core.training.clips.augmentation import AugmentationConfig, augment_clip
 from pointata_core.training.clips.clip_batch import ClipBatch, collate, frame_of
-from pointata_core.training.clips.preparation import Task, prepare_clip
+from pointata_core.training.clips.preparation import Task
+from pointata_core.training.clips.store_recipe import StoreRecipe, task_classes
 
-_FORMAT = 3
 _MEMORY_BYTES = 6 << 30
 Progress = Callable[[int, int], None]
 Pair = tuple[int, int]
 """A clip and one of its copies."""
-
-
-@dataclass(frozen=True)
-class StoreRecipe:
-    """What prepared clips depend on.
-
-    Args:
-        name: Data set, as ``pointata data list`` names it.
-        root: Its folder.
-        split: Split of it.
-        sampling: How recordings become clips.
-        variants: Copies of each clip; the first is not augmented.
-        tasks: Which labels are kept.
-        preparation: Voxels and normalisation.
-        augmentation: How copies differ.
-        geometry: Tokens and patches.
-        options: Whatever else the loader takes.
-        limit: Largest number of clips; 0 for all.
-        motion: Whether the sensor's motion is kept.
-    """
-
-    name: str
-    root: str
-    split: str
-    sampling: ClipSampling | None
-    variants: int
-    tasks: tuple[Task, ...]
-    preparation: PreparationConfig
-    augmentation: AugmentationConfig
-    geometry: GeometryConfig
-    options: dict[str, Any] = field(default_factory=dict)
-    limit: int = 0
-    motion: bool = False
-
-    @property
-    def key(self) -> str:
-        """Names the folder."""
-        facts = {'format': _FORMAT, **asdict(self), 'root': str(Path(self.root).resolve())}
-        text = json.dumps(facts, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    def open(self) -> ClipDataset:
-        """Open the data set.
-
-        Raises:
-            DataError: It cannot be read.
-            ConfigError: ``sampling`` does not fit it.
-        """
-        options = dict(self.options)
-        single = dataset_info(self.name).kind == 'frames'
-        if self.sampling is not None:
-            if single:
-                raise ConfigError(
-                    f'{self.name} has single frames, of which data.sampling can make no clips',
-                    'Set data.sampling to null',
-                )
-            options['sampling'] = self.sampling
-        dataset = open_dataset(self.name, self.root, self.split, **options)
-        return SingleFrames(cast(FrameDataset, dataset)) if single else cast(ClipDataset, dataset)
-
-    def prepare(self, dataset: ClipDataset, index: int, variant: int) -> dict[str, np.ndarray]:
-        """Read, augment and prepare one copy of a clip."""
-        clip = _copy(dataset, index, variant, self.sampling)
-        if variant:
-            seed = 0 if self.sampling is None else self.sampling.seed
-            generator = generator_for(seed, variant + 1, index)
-            clip = augment_clip(clip, self.augmentation, generator)
-        return prepare_clip(
-            clip,
-            FramePreparer(self.preparation),
-            self.geometry,
-            self.tasks,
-            classes=len(dataset.classes),
-            feature_names=dataset.feature_names,
-            motion=self.motion,
-        )
 
 
 class Clips(Protocol):
@@ -150,7 +64,7 @@ class ClipStore:
         variants: Copies of each.
         videos: ``(count,)`` recording of each clip.
         classes: Class names of each task.
-        kinds: What kind of recording each clip is from; empty names where the data set tells none.
+        kinds: What kind of recording each clip is from; empty names where the data set has none.
     """
 
     def __init__(
@@ -247,28 +161,28 @@ class Windows:
     def __init__(self, store: ClipStore, frames: int, hop: int = 1, first: int = 0) -> None:
         self.store, self.frames = store, frames
         self.variants, self.classes = store.variants, store.classes
-        self.places = [
+        self.starts = [
             (clip, start)
             for clip in range(len(store))
             for start in _starts(len(store.arrays(clip, 0)['action']), frames, hop, first)
         ]
-        if not self.places:
+        if not self.starts:
             raise ConfigError(
                 f'no clip has {frames} frames', 'Choose a shorter window, or longer clips'
             )
-        clips = [clip for clip, _ in self.places]
+        clips = [clip for clip, _ in self.starts]
         self.videos = store.videos[clips]
         self.kinds = [store.kinds[clip] for clip in clips]
 
     def __len__(self) -> int:
         """Number of windows."""
-        return len(self.places)
+        return len(self.starts)
 
     def __getitem__(self, pairs: Sequence[Pair]) -> ClipBatch:
         """Collate windows."""
         windows = []
         for number, variant in pairs:
-            clip, start = self.places[number]
+            clip, start = self.starts[number]
             arrays = self.store.arrays(clip, variant)
             windows.append([frame_of(arrays, t) for t in range(start, start + self.frames)])
         return collate(windows)
@@ -314,28 +228,6 @@ def open_store(
     )
     _prepare(store, dataset, chosen, recipe, progress, processes)
     return store
-
-
-def task_classes(dataset: ClipDataset, task: Task, tasks: tuple[Task, ...]) -> tuple[str, ...]:
-    """Class names of a task; where points and frames are learned, the data set names both.
-
-    Raises:
-        ConfigError: The data set has no such labels.
-    """
-    if task == 'clip' and getattr(dataset, 'labels', None) is None:
-        raise ConfigError(
-            f'{dataset.name} has no action per clip, which task clip needs',
-            'Choose frames or points',
-        )
-    if task == 'points' or 'points' not in tasks:
-        return tuple(dataset.classes)
-    names = getattr(dataset, 'action_classes', ())
-    if not names:
-        raise ConfigError(
-            f'{dataset.name} has classes of one kind only, which tasks {list(tasks)} share',
-            'Choose one task',
-        )
-    return tuple(names)
 
 
 def _prepare(
@@ -404,15 +296,3 @@ def _start_worker(recipe: StoreRecipe) -> None:
 
 def _prepare_in_worker(index: int, paths: dict[int, Path]) -> None:
     _prepare_one(*_worker[0], index, paths)
-
-
-def _copy(dataset: ClipDataset, index: int, variant: int, sampling: ClipSampling | None) -> Clip:
-    """Read a clip; copies of a ``uniform`` one are taken a moment earlier or later."""
-    if not variant or sampling is None or sampling.window != 'uniform':
-        return dataset[index]
-    shifted: Any = dataset
-    shifted.epoch, shifted.sampling = variant, replace(sampling, pick='shifted')
-    try:
-        return dataset[index]
-    finally:
-        shifted.epoch, shifted.sampling = 0, sampling

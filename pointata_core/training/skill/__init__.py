@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training of adapters and heads on prepared clips."""
+"""Training of skills: settings, network, stages, scores and report of a run."""

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ``actors`` stage: train actor pooling and action readout on the points of actors alone.
 
-What tells actions apart is how somebody's points move, and that needs many more recordings than
-the backbone can be run over: trained on whole-scene tokens of a hundred rooms, the readout learns
-the rooms by heart. An actor has a few hundred points, so thousands of frames pass in a second. The
-truth chooses the points here and the segmentation head does live, so some points are dropped and
-some of the surroundings mixed in.
+Actions differ in how the points of a person move. Learning that needs many more recordings than
+the backbone can process: trained on tokens of whole scenes from a hundred rooms, the readout
+overfits to the rooms. A person has a few hundred points, so thousands of frames pass in a second.
+In training labels select these points, in a stream the segmentation head does. Some points are
+therefore dropped, and some of the surroundings are mixed in.
 """
 
 from __future__ import annotations
@@ -98,10 +98,10 @@ def find_actor_clips(
         share = (logits[0].float().softmax(-1)[..., actor] * batch.mask[0]).cpu()
         rows = zip(batch.points[0].cpu(), share, strict=True)
         kept = [(p, q, q >= _LEAST_PROBABILITY) for p, q in rows]
-        nobody = [np.zeros((0, 3), np.float32)] * frames
+        empty = [np.zeros((0, 3), np.float32)] * frames
         points = [p[use].numpy() for p, _, use in kept]
         probability = [q[use].numpy() for _, q, use in kept]
-        clips.append(ActorClip(points, probability, nobody, clip['action'], _FOUND_WEIGHT))
+        clips.append(ActorClip(points, probability, empty, clip['action'], _FOUND_WEIGHT))
         if progress is not None:
             progress(number + 1, len(store))
     return clips

@@ -279,8 +279,8 @@ def _separability(features: Tensor, labels: Tensor, odd: Tensor) -> float:
         if not len(classes) or half.all():
             continue
         means = torch.stack([scaled[half & (labels == c)].mean(0) for c in classes])
-        answer = classes[torch.cdist(scaled[~half], means).argmin(1)]
-        right += int((answer == labels[~half]).sum())
+        nearest = classes[torch.cdist(scaled[~half], means).argmin(1)]
+        right += int((nearest == labels[~half]).sum())
         total += int((~half).sum())
     return right / max(total, 1)
 

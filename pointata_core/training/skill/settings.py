@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a training run is told: typed values with defaults, from YAML and the command line.
+"""Settings of a training run: typed values with defaults, from YAML and the command line.
 
 The resolved values are saved with every run and in every bundle, so that a run can be repeated.
 """
@@ -14,8 +14,8 @@ from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.errors import ConfigError
 from pointata_core.models.point.config import GeometryConfig, Readout
 from pointata_core.training.clips.augmentation import AugmentationConfig, StepAugmentation
-from pointata_core.training.clips.clip_store import StoreRecipe
 from pointata_core.training.clips.preparation import Task
+from pointata_core.training.clips.store_recipe import StoreRecipe
 from pointata_core.training.engine.options import RunOptions
 from pointata_core.transport import OtddConfig
 
@@ -309,7 +309,7 @@ class TrainingSettings(RunOptions):
         if self.step_augmentation.time_warp and self.data.motion:
             raise ConfigError(
                 f'step_augmentation.time_warp is {self.step_augmentation.time_warp} and '
-                'data.motion is on: frames that change places no longer follow the sensor',
+                'data.motion is on: frames in another order no longer follow the sensor',
                 'Leave step_augmentation.time_warp at 0 where data.motion is on',
             )
 
