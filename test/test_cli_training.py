@@ -112,6 +112,13 @@ def test_settings_survive_a_round_trip(config, tmp_path) -> None:
     assert read_settings(TrainingSettings, tmp_path / 'again.yaml') == settings
 
 
+def test_text_that_looks_like_a_number_stays_text(config) -> None:
+    words = ['precision=32', 'name=5', 'optimiser.epochs=4', 'data.options.subjects=[1]']
+    settings = read_settings(TrainingSettings, config, words)
+    assert (settings.precision, settings.name, settings.optimiser.epochs) == ('32', '5', 4)
+    assert settings.data.options == {'subjects': [1]}
+
+
 def test_overrides_beat_the_file_and_the_file_beats_the_defaults(config) -> None:
     assert TrainingSettings().optimiser.epochs == 30
     assert read_settings(TrainingSettings, config).optimiser.epochs == 3

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from argparse import ArgumentError
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pointata_core.errors import ConfigError
 from pointata_core.resources import ResourceError, resource_path
@@ -47,7 +47,7 @@ def read_settings(
             if 'recipe' in kind.__dataclass_fields__:
                 values = {'recipe': _recipe_name(path), **values}
         for override in overrides:
-            _override(values, override)
+            _override(kind, values, override)
         parsed = parser.parse_object(values)
         # Renamed in jsonargparse 4.49.
         instantiate = getattr(parser, 'instantiate', None) or parser.instantiate_classes
@@ -65,7 +65,7 @@ def _recipe_name(path: Path) -> str:
     return f'{_RECIPES}/{path.name}' if shipped else path.name
 
 
-def _override(values: dict[str, Any], word: str) -> None:
+def _override(kind: type, values: dict[str, Any], word: str) -> None:
     """Put one word ``name.of.field=value`` into values; a number names an item of a list."""
     import yaml
 
@@ -77,12 +77,21 @@ def _override(values: dict[str, Any], word: str) -> None:
     try:
         for name in names:
             section = section[int(name)] if name.isdigit() else section.setdefault(name, {})
-        section[int(last) if last.isdigit() else last] = yaml.safe_load(text)
+        value = text if _is_text(kind, [*names, last]) else yaml.safe_load(text)
+        section[int(last) if last.isdigit() else last] = value
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise ConfigError(
             f'{place}: the settings have no such place',
             'See docs/training.md for names and types; items of a list are those of the file',
         ) from error
+
+
+def _is_text(kind: Any, names: Sequence[str]) -> bool:
+    """Whether a field takes text, so that ``name=5`` and ``precision=32`` are no numbers."""
+    for name in names:
+        kind = get_type_hints(kind).get(name) if is_dataclass(kind) else None
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    return kind is str or (bool(choices) and all(isinstance(one, str) for one in choices))
 
 
 def write_settings(settings: DataclassInstance, path: Path) -> None:
