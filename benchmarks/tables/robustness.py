@@ -63,7 +63,7 @@ def soak(results: Results) -> str:
 
 
 def soak_recovery(results: Results) -> str:
-    """Time from a fault of the soak to the next right answer."""
+    """Time from a fault of the soak to the next right result."""
     rows = [
         (
             name.replace('_', ' '),
@@ -95,11 +95,11 @@ def lifecycle(results: Results) -> str:
         ('growth of threads, files, shared memory', 'none' if still else 'see the results'),
         ('predictions alike to the bit', 'yes' if cycles['answers_alike'] else 'no'),
         (
-            f'node killed {found["kills"]["kills"]} times: start to first answer',
+            f'node killed {found["kills"]["kills"]} times: start to first result',
             _median_longest(first),
         ),
         (
-            f'publisher killed {found["publisher_kills"]["kills"]} times: start to third answer',
+            f'publisher killed {found["publisher_kills"]["kills"]} times: start to third result',
             _median_longest(third),
         ),
         ('tracebacks', cycles['tracebacks'] + found['publisher_kills']['tracebacks']),
