@@ -100,7 +100,7 @@ def load_bundle(
     dtype = torch.float32 if dtype is None else dtype
     backbone = placed(backbone, device, dtype)
     if share_backbone:
-        fill_shared(network.backbone, files.manifest.backbone.sha256, backbone)
+        fill_shared(network.backbone, files.backbone_file.sha256, backbone)
     else:
         network.backbone.load_state_dict(backbone, assign=True)
     network.load_state_dict(placed(skill, device, dtype), strict=False, assign=True)

@@ -45,6 +45,8 @@ class BundleFiles:
     root: Path
     skill: Path
     backbone: Path
+    skill_file: TensorFile
+    backbone_file: TensorFile
 
 
 def find_files(path: str | os.PathLike[str]) -> BundleFiles:
@@ -60,8 +62,10 @@ def find_files(path: str | os.PathLike[str]) -> BundleFiles:
     given, manifest_path = Path(path) / MANIFEST, manifest_file(path)
     data = read_bounded(manifest_path, MAX_MANIFEST_BYTES)
     manifest = Manifest.from_json(data, str(given))
+    skill_file, backbone_file = manifest.skill, manifest.backbone
+    assert skill_file is not None and backbone_file is not None  # or from_json raises
     root = manifest_path.parent
-    name = backbone_name(manifest.backbone)
+    name = backbone_name(backbone_file)
     inside, beside = root / BACKBONES / name, root.parent / BACKBONES / name
     backbone = inside if os.path.lexists(inside) else beside
     if not os.path.lexists(backbone):
@@ -69,7 +73,7 @@ def find_files(path: str | os.PathLike[str]) -> BundleFiles:
             f'{given}: its backbone {name} was not found in {inside.parent} or {beside.parent}',
             'Copy the backbone along with the bundle',
         )
-    files = BundleFiles(manifest, root, root / SKILL, backbone)
+    files = BundleFiles(manifest, root, root / SKILL, backbone, skill_file, backbone_file)
     for file in (files.skill, files.backbone):
         if os.path.realpath(file) != str(file):
             raise BundleError(
@@ -133,8 +137,8 @@ def read_network(files: BundleFiles) -> tuple[PointATA, dict[str, Tensor], dict[
     skill, backbone = split_state(network.state_dict())
     return (
         network,
-        _read(files.skill, files.manifest.skill, skill),
-        _read(files.backbone, files.manifest.backbone, backbone),
+        _read(files.skill, files.skill_file, skill),
+        _read(files.backbone, files.backbone_file, backbone),
     )
 
 

@@ -103,8 +103,9 @@ class CameraManifest(ManifestBase):
 
     takes_images: ClassVar[bool] = True
     # Fields of other kinds, which such a bundle does not have.
-    preset: ClassVar[str] = ''
-    features: ClassVar[tuple[str, ...]] = ()
+    preset: str = field(default='', init=False)
+    features: tuple[str, ...] = field(default=(), init=False)
+    tasks: Mapping[str, Task] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._check_common()
@@ -113,16 +114,12 @@ class CameraManifest(ManifestBase):
         if not isinstance(self.preparation, CameraPreparation):
             raise wrong('preparation', self.preparation, 'a CameraPreparation')
         object.__setattr__(self, 'network', _checked_network(self.network))
+        object.__setattr__(self, 'tasks', {'segmentation': self.segmentation})
 
     @property
     def kind(self) -> str:
         """Family of network."""
         return CAMERA_KIND
-
-    @property
-    def tasks(self) -> dict[str, Task]:
-        """What the network predicts, by name."""
-        return {'segmentation': self.segmentation}
 
     def sealed(self, weights: TensorFile) -> CameraManifest:
         """The same manifest, bound to its tensor file."""

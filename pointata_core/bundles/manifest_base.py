@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pointata_core.bundles.manifest_fields import (
     RESTORE,
+    Task,
     inside,
     is_whole,
     plain_mapping,
@@ -42,6 +43,7 @@ class ManifestBase(ABC):
     Attributes:
         name: Short name for display: letters, digits, dot, dash, underscore.
         network: Plain values of the network's configuration.
+        tasks: What the network predicts, by name.
         preset: Network preset the configuration started from, for display.
         features: Per-point fields that the network takes beside x, y, z.
         licence: SPDX identifier or text for the weights.
@@ -54,6 +56,9 @@ class ManifestBase(ABC):
 
     name: str
     network: Mapping[str, Any]
+    tasks: Mapping[str, Task]
+    preset: str
+    features: tuple[str, ...]
     licence: str
     provenance: Mapping[str, Any]
     format_version: int

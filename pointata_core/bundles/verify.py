@@ -53,12 +53,14 @@ def verify_bundle(path: str | os.PathLike[str]) -> BundleReport:
     Args:
         path: Folder of the bundle.
     """
-    manifest, checks = None, []
+    manifest: Manifest | CameraManifest | None = None
+    checks: list[str] = []
     try:
         if is_camera_bundle(path):
-            manifest, root = read_camera_manifest(path)
+            camera_manifest, root = read_camera_manifest(path)
+            manifest = camera_manifest
             checks.append(_read_as(manifest))
-            tensors = list(read_camera_network(manifest, root)[1].values())
+            tensors = list(read_camera_network(camera_manifest, root)[1].values())
         else:
             files = find_files(path)
             manifest = files.manifest

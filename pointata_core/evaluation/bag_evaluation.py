@@ -31,6 +31,7 @@ from pointata_core.evaluation.recorder import RunFacts
 from pointata_core.io.bags.reader import BagReader
 from pointata_core.io.cloud import Rejected
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
+from pointata_core.io.messages.stamps import stamp_of
 from pointata_core.io.transforms import TransformBuffer, TransformError
 
 if TYPE_CHECKING:
@@ -221,12 +222,12 @@ class _BagRun:
     def _answer_waiting(self, path: Path, progress: Progress | None, at_end: bool = False) -> None:
         """Answer the clouds whose image has come, or cannot come any more."""
         while self._waiting:
-            stamp = self._waiting[0].header.stamp
+            first = self._waiting[0]
             if (
                 self.camera is not None
                 and not at_end
                 and len(self._waiting) <= self.camera.most_waiting
-                and not self.camera.has_all_for(stamp.sec * 1_000_000_000 + stamp.nanosec)
+                and not self.camera.has_all_for(stamp_of(first))
             ):
                 return
             self._answer(self._waiting.popleft(), path)
@@ -279,12 +280,11 @@ class _BagRun:
     def _take_truth(self, message: Any, path: Path) -> None:
         truth = self._labels(message, path)
         if truth is not None:
-            stamp = message.header.stamp
-            self._score(self.matcher.truth(stamp.sec * 1_000_000_000 + stamp.nanosec, truth))
+            self._score(self.matcher.truth(stamp_of(message), truth))
 
     def _labels(self, message: Any, path: Path) -> np.ndarray | None:
         """Ground truth of a message in the bundle's classes; ``None`` (counted) if unusable."""
-        raw = decode_labels(message, self.plan.labels_field)
+        raw = decode_labels(message, self.plan.labels_field or DEFAULT_LABELS_FIELD)
         if not isinstance(raw, Rejected):
             return self.to_ours(raw)
         if raw.reason == 'missing_field' and self.plan.label_names is None:

@@ -29,6 +29,7 @@ from pointata_core.io.messages.image_message import (
     decode_compressed_image,
     decode_image,
 )
+from pointata_core.io.messages.stamps import stamp_of
 from pointata_core.io.transforms import TransformBuffer, TransformError
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
@@ -142,7 +143,7 @@ class BagCamera:
         self._images: RecentImages[Any] = RecentImages(2 * MOST_WAITING)
         self._newest_ns: int | None = None
         self._extrinsics = parse_pose(extrinsics, '--camera-extrinsics') if extrinsics else None
-        self._transforms = None if extrinsics else TransformBuffer.from_recording(bag)
+        self._transforms = TransformBuffer() if extrinsics else TransformBuffer.from_recording(bag)
         # A calibration may be recorded behind the first image that it belongs to.
         self._camera, self._frame = self._read_info(
             next(message for _, _, message in bag.messages([plan.info_topic]))
@@ -158,8 +159,7 @@ class BagCamera:
         if topic == self.plan.info_topic:
             self._camera, self._frame = self._read_info(message)
         elif topic == self.plan.image_topic:
-            stamp = message.header.stamp
-            self._newest_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+            self._newest_ns = stamp_of(message)
             self._images.add(self._newest_ns, message)
 
     def has_all_for(self, stamp_ns: int) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pointata_core.errors import ConfigError
+from pointata_core.io.messages.stamps import stamp_of
 from pointata_core.taxonomy import SEGMENTATION_CLASSES, UNLABELLED, labels_from_semantickitti
 
 ACTION_TRUTH_TOPIC = '/ground_truth/action'
@@ -112,5 +113,4 @@ def classification_of(message: Any) -> tuple[int, str] | None:
     if not message.results:
         return None
     best = max(message.results, key=lambda result: result.score)
-    stamp = message.header.stamp
-    return stamp.sec * 1_000_000_000 + stamp.nanosec, best.class_id
+    return stamp_of(message), best.class_id

@@ -10,7 +10,7 @@ cloud.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,13 +49,13 @@ class CameraResult(FrameResult):
         pixels: (M, 2) row and column of each.
     """
 
-    seen: NDArray[np.int64] | None = None
-    pixels: NDArray[np.int64] | None = None
+    seen: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    pixels: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
     @property
     def points_with_camera(self) -> int:
         """Points whose prediction used the image."""
-        return 0 if self.seen is None else len(self.seen)
+        return len(self.seen)
 
 
 class CameraSession(Session):

@@ -58,8 +58,8 @@ def lazy_heads(
     def compute() -> HeadOutput:
         memory = previous if isinstance(previous, ReadoutMemory) else previous.result().memory
         watch = Stopwatch(precomputed.voxels.device)
-        described = precomputed.described
-        output, memory = network.answer_step(encoded, memory, described and described.result)
+        described = None if precomputed.described is None else precomputed.described.result
+        output, memory = network.answer_step(encoded, memory, described)
         watch.lap('network')
         precomputed.close()
         return HeadOutput(output, memory, watch.laps['network'])

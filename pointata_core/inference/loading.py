@@ -50,7 +50,7 @@ class LoadedBundle:
     def session(self, max_gap_s: float = 1.0) -> Session:
         """A new stream. All streams of a loaded bundle share its network in memory."""
         device = self.device.device
-        kind = CameraSession if self.takes_images else StreamingSession
+        kind: Any = CameraSession if self.takes_images else StreamingSession
         return kind(self.bundle, device, max_gap_s, overlap=can_overlap(device))
 
     def facts(self) -> dict[str, Any]:

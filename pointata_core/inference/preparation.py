@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pointata_core.bundles.preparation_config import PreparationConfig
-from pointata_core.ops import count_voxels, segment_reduce, voxel_grid
+from pointata_core.ops import VoxelGrid, count_voxels, segment_reduce, voxel_grid
 from pointata_core.ops.range_compression import compress_range
 
 # Occupied voxels of a surface fall with the square of the voxel size; a little more, so that the
@@ -106,7 +105,7 @@ class FramePreparer:
             usable = (squared >= low) & (squared <= high)
         return None if usable.all() else usable
 
-    def _grid(self, cloud: Tensor):
+    def _grid(self, cloud: Tensor) -> VoxelGrid:
         config = self.config
         coordinates = compress_range(cloud, config.range_knee_m)
         size = config.voxel_size_m
@@ -119,7 +118,7 @@ class FramePreparer:
         given: Mapping[str, np.ndarray],
         count: int,
         usable: np.ndarray | None,
-        grid: Any,
+        grid: VoxelGrid,
     ) -> Tensor | None:
         if not self.config.features:
             return None

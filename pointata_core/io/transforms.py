@@ -21,6 +21,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from pointata_core.errors import PointataError
 from pointata_core.io.bags.reader import BagReader
 from pointata_core.io.messages.message_types import TRANSFORMS
+from pointata_core.io.messages.stamps import stamp_of
 
 _Pose = tuple[NDArray[np.float64], NDArray[np.float64]]  # translation, quaternion x y z w
 
@@ -60,11 +61,11 @@ class TransformBuffer:
     def add_message(self, message: Any, *, static: bool = False) -> None:
         """Add all transforms of a ``tf2_msgs/msg/TFMessage`` of rclpy or rosbags."""
         for stamped in message.transforms:
-            stamp, pose = stamped.header.stamp, stamped.transform
+            pose = stamped.transform
             self.add(
                 stamped.header.frame_id,
                 stamped.child_frame_id,
-                stamp.sec * 1_000_000_000 + stamp.nanosec,
+                stamp_of(stamped),
                 (pose.translation.x, pose.translation.y, pose.translation.z),
                 (pose.rotation.x, pose.rotation.y, pose.rotation.z, pose.rotation.w),
                 static=static,

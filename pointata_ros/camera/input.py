@@ -28,6 +28,7 @@ from pointata_core.io.messages.image_message import (
     decode_compressed_image,
     decode_image,
 )
+from pointata_core.io.messages.stamps import stamp_of
 from pointata_ros.camera.pairs import CameraPairs, ExpectedImage
 from pointata_ros.flow_control import FlowControlledGroup
 from pointata_ros.parameters.table import NodeSettings
@@ -107,21 +108,24 @@ class CameraInput:
         """What the camera saw of a cloud; None (counted, and logged) if that is unknown."""
         found = None if image is None else self.pairs.take(image)
         if found is None:
-            return self._without('missing', self._why_none(cloud.stamp_ns))
+            self._without('missing', self._why_none(cloud.stamp_ns))
+            return None
         stamp_ns, message = found
         decode = decode_compressed_image if self._is_compressed else decode_image
-        image = decode(message)
-        if isinstance(image, RejectedImage):
-            return self._without(
-                'undecodable', f'{self.topics[1]}: image refused: {image}', str(image.reason)
-            )
+        pixels = decode(message)
+        if isinstance(pixels, RejectedImage):
+            text = f'{self.topics[1]}: image refused: {pixels}'
+            self._without('undecodable', text, str(pixels.reason))
+            return None
         try:
             camera, frame_id = self._calibration()
-            view = CameraView(image, camera, self._placement(frame_id, stamp_ns, cloud))
+            view = CameraView(pixels, camera, self._placement(frame_id, stamp_ns, cloud))
         except CalibrationError as error:
-            return self._without('uncalibrated', f'{self.topics[0]}: {error}')
+            self._without('uncalibrated', f'{self.topics[0]}: {error}')
+            return None
         except TransformMissing as error:
-            return self._without('no_transform', f'{error}; publish it, or set camera_extrinsics')
+            self._without('no_transform', f'{error}; publish it, or set camera_extrinsics')
+            return None
         self.pairs.count('paired', offset_ns=stamp_ns - cloud.stamp_ns)
         return view
 
@@ -161,6 +165,8 @@ class CameraInput:
     def _placement(self, frame_id: str, stamp_ns: int, cloud: Cloud) -> np.ndarray:
         if self._extrinsics is not None:
             return self._extrinsics
+        if self._mountings is None:
+            raise TransformMissing('no transforms are received')
         settings = self._settings()
         # Under latest a cloud is never held back for a transform.
         timeout_s = settings.transform_timeout if settings.policy == 'block' else 0.0
@@ -172,8 +178,7 @@ class CameraInput:
         self._info = message
 
     def _take_image(self, message: Any) -> None:
-        stamp = message.header.stamp
-        self.pairs.arrived(stamp.sec * 1_000_000_000 + stamp.nanosec, message)
+        self.pairs.arrived(stamp_of(message), message)
 
 
 class NoCamera:

@@ -217,6 +217,8 @@ def _processing_status(
     }
     for stage, samples in snapshot.timings_ms.items():
         summary = summarise_latency(samples)
+        if summary is None:
+            continue
         values |= {
             f'latency_ms.{stage}.p50': summary.p50,
             f'latency_ms.{stage}.p95': summary.p95,

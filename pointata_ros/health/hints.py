@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from pointata_ros.dds import PROFILE
 from pointata_ros.qos import describe
@@ -50,7 +51,7 @@ def explain_silence(
     return '\n  '.join(lines)
 
 
-def _judge(publisher, wanted: QoSProfile) -> str:
+def _judge(publisher: TopicEndpointInfo, wanted: QoSProfile) -> str:
     namespace = publisher.node_namespace.rstrip('/')
     name = f"publisher '{namespace}/{publisher.node_name}'"
     if publisher.topic_type != POINT_CLOUD_TYPE:
@@ -96,7 +97,8 @@ def explain_loss(stamps_ns: Sequence[int], lost: int) -> str:
     Returns:
         A sentence, empty if nothing seems wrong.
     """
-    steps = np.diff(np.asarray(stamps_ns, dtype=np.int64))
+    stamps = np.asarray(stamps_ns, dtype=np.int64)
+    steps = stamps[1:] - stamps[:-1]
     steps = steps[steps > 0]
     if len(steps) < _FEWEST_STAMPS:
         return f'the middleware lost {lost} clouds; {_LARGE_CLOUD_ADVICE}' if lost else ''

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_policy_name_from_kind
 from sensor_msgs.msg import PointCloud2
 
+from pointata_core.io.messages.stamps import stamp_of
 from pointata_ros.compat import subscription_callbacks
 from pointata_ros.flow_control import FlowControlledGroup
 from pointata_ros.health.hints import explain_loss, explain_silence
@@ -98,10 +100,7 @@ class CloudInput:
 
     def _receive(self, message: PointCloud2) -> None:
         self._has_arrived = True
-        stamp = message.header.stamp
-        self._statistics.arrived(
-            self._node.get_clock().now().nanoseconds, stamp.sec * 1_000_000_000 + stamp.nanosec
-        )
+        self._statistics.arrived(self._node.get_clock().now().nanoseconds, stamp_of(message))
         received = self._make(message)
         if not self.queue.put(received):
             self._drop(received, DropReason.DEACTIVATED)
@@ -110,11 +109,11 @@ class CloudInput:
         received.cancel()
         self._statistics.dropped(reason)
 
-    def _meet_incompatible(self, event) -> None:
+    def _meet_incompatible(self, event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
         self._warn('incompatible', f'a publisher does not fit ({policy}): {self.hint()}')
 
-    def _lose(self, event) -> None:
+    def _lose(self, event: Any) -> None:
         self._statistics.lost(event.total_count_change)
 
     def _wake_executor(self) -> None:

@@ -40,7 +40,7 @@ def main(args: Sequence[str] | None = None) -> int:
     for number in _SIGNALS:
         signal.signal(number, lambda *_: must_end.set())
     use_large_cloud_profile()
-    rclpy.init(args=args)
+    rclpy.init(args=None if args is None else list(args))
     node = None
     try:
         node = PerceptionNode()

@@ -15,6 +15,7 @@ from pointata_core.inference.frames import CameraView, Frame, PendingResult, Ski
 from pointata_core.inference.session_base import Session
 from pointata_core.inference.time_rules import ResetReason
 from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
+from pointata_core.io.messages.stamps import stamp_of
 from pointata_ros.camera.input import CameraInput, NoCamera
 from pointata_ros.health.statistics import DropReason, Statistics
 from pointata_ros.node.budget import IngestBudget
@@ -90,8 +91,7 @@ class Pipeline:
 
     def receive(self, message: PointCloud2) -> ReceivedCloud:
         """Take a message in, and start on it where a second thread can; on any thread."""
-        stamp = message.header.stamp
-        image = self._camera.expect(stamp.sec * 1_000_000_000 + stamp.nanosec)
+        image = self._camera.expect(stamp_of(message))
         received = ReceivedCloud(message, image)
         session, settings = self.session, self._settings()
         # Most clouds above a limited rate are not published.

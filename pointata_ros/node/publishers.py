@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Classification, LabelInfo, ObjectHypothesis, VisionClass
 from visualization_msgs.msg import MarkerArray
 
-from pointata_core.bundles.manifest import Manifest
+from pointata_core.bundles.manifest_base import ManifestBase
 from pointata_core.inference.frames import FrameResult
 from pointata_core.io.cloud import Cloud
 from pointata_core.io.messages.cloud_encoding import encode_fields, fill_message, xyz_columns
@@ -74,7 +74,7 @@ class Outputs:
         """Resolved names of the result topics."""
         return [publisher.topic_name for publisher in self._publishers.values()]
 
-    def announce(self, manifest: Manifest, threshold: float) -> None:
+    def announce(self, manifest: ManifestBase, threshold: float) -> None:
         """Publish the label tables of a bundle; what follows is read with them."""
         classes = manifest.segmentation_classes
         self._has_segmentation = bool(classes)

@@ -93,6 +93,8 @@ class SkillServer:
         Raises:
             Exception: Whatever kept the bundle from running there; nothing changed.
         """
+        if self.current is None:
+            raise ConfigError('the node is not configured any more')
         skill = load_skill_on_cpu(self.current, self._settings().precision, reason)
         self._use(skill, self._sessions(skill), ResetReason.REQUESTED)
         self._node.get_logger().error(skill.substitute_for)
@@ -121,7 +123,9 @@ class SkillServer:
         if self._settings().device == 'auto' and skill.loaded.device.device.type == 'cpu':
             self._node.get_logger().warning(f'running on the CPU: {skill.loaded.device.reason}')
 
-    async def _load_skill(self, request: Trigger.Request, response: Trigger.Response):
+    async def _load_skill(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
         """Load the bundle named by the parameter ``bundle`` and swap to it between two clouds."""
         done = Future(executor=self._node.executor)
         self._loader = threading.Thread(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be said about one node parameter, and whether a value is legal.
+"""The specification of a node parameter, and whether a value is legal.
 
 This module does not import ROS.
 """
@@ -17,7 +17,7 @@ Value = bool | int | float | str | tuple[str, ...]
 
 @dataclass(frozen=True)
 class Specification:
-    """What may be said about one parameter besides its name, type and default.
+    """All about one parameter besides its name, type and default.
 
     Attributes:
         group: Heading under which the parameter stands in the generated files.
@@ -27,8 +27,8 @@ class Specification:
         choices: The closed set of legal strings; empty where the set is open.
         pattern: Regular expression that an open string must match; empty = anything.
         live: True if the value may change while the node runs.
-        rule: What is legal, in words, where none of the above can say it.
-        refuse: Says why a value breaks that rule and what to do, empty if it does not.
+        rule: What is legal, in words, where none of the above can express it.
+        refuse: Returns why a value breaks that rule and what to do, empty if it does not.
     """
 
     group: str
@@ -97,15 +97,14 @@ def _is_legal(parameter: Parameter, value: Value) -> bool:
     specification = parameter.specification
     if type(value) is not parameter.kind:
         return False
-    if parameter.kind is tuple:
+    if isinstance(value, tuple):
         return all(isinstance(one, str) for one in value)
-    if specification.choices:
-        return value in specification.choices
-    if specification.pattern:
-        return re.fullmatch(specification.pattern, value) is not None
-    if specification.minimum is not None:
-        return specification.minimum <= value <= specification.maximum
-    return True
+    if isinstance(value, str):
+        if specification.choices:
+            return value in specification.choices
+        return re.fullmatch(specification.pattern or '(?s).*', value) is not None
+    low, high = specification.minimum, specification.maximum
+    return low is None or high is None or low <= value <= high
 
 
 def _shown(value: Value) -> str:

@@ -98,7 +98,7 @@ def _declare(node: Node, parameter: Parameter) -> None:
 
 
 def _declare_strings(node: Node, parameter: Parameter) -> None:
-    value = parameter.default
+    value: Any = parameter.default
     if parameter.name in values_given_at_start(node):
         # An empty list of a parameter file comes without type and value.
         given = value_given_at_start(node, parameter.name)
@@ -113,19 +113,20 @@ def descriptor(parameter: Parameter) -> ParameterDescriptor:
     """What ``ros2 param describe`` shows for one row of the table."""
     specification = parameter.specification
     low, high = specification.minimum, specification.maximum
+    limits = [] if low is None or high is None else [(low, high)]
     return ParameterDescriptor(
         name=parameter.name,
         description=specification.description,
         additional_constraints=allowed(parameter),
         read_only=not specification.live,
-        integer_range=(
-            [IntegerRange(from_value=int(low), to_value=int(high), step=0)]
-            if parameter.kind is int and low is not None
-            else []
-        ),
-        floating_point_range=(
-            [FloatingPointRange(from_value=float(low), to_value=float(high), step=0.0)]
-            if parameter.kind is float and low is not None
-            else []
-        ),
+        integer_range=[
+            IntegerRange(from_value=int(low), to_value=int(high), step=0)
+            for low, high in limits
+            if parameter.kind is int
+        ],
+        floating_point_range=[
+            FloatingPointRange(from_value=float(low), to_value=float(high), step=0.0)
+            for low, high in limits
+            if parameter.kind is float
+        ],
     )

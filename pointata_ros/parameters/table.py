@@ -314,7 +314,7 @@ class NodeSettings:
 
 
 PARAMETERS: tuple[Parameter, ...] = tuple(
-    Parameter(field.name, field.default, field.metadata['specification'])
+    Parameter(field.name, getattr(NodeSettings, field.name), field.metadata['specification'])
     for field in dataclasses.fields(NodeSettings)
 )
 _BY_NAME = {one.name: one for one in PARAMETERS}
@@ -334,6 +334,8 @@ def refusal(values: Mapping[str, Value]) -> str:
         if name in _BY_NAME and (reason := refuse(_BY_NAME[name], value)):
             return reason
     warn_rate, error_rate = values.get('warn_rate'), values.get('error_rate')
-    if warn_rate is not None and error_rate is not None and error_rate > warn_rate:
+    if not isinstance(warn_rate, float) or not isinstance(error_rate, float):
+        return ''
+    if error_rate > warn_rate:
         return f'parameter error_rate is {error_rate!r}, expected at most warn_rate ({warn_rate!r})'
     return ''

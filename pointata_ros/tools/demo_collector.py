@@ -18,6 +18,7 @@ from pointata_core.bundles.manifest import Manifest
 from pointata_core.evaluation.recorder import RunRecorder
 from pointata_core.io.cloud import Rejected
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
+from pointata_core.io.messages.stamps import stamp_of
 from pointata_ros.qos import latched_profile, small_profile
 
 _EVERYTHING = QoSProfile(
@@ -131,7 +132,7 @@ class Collector:
         for hypothesis in message.results:
             if hypothesis.class_id in names:
                 scores[names.index(hypothesis.class_id)] = hypothesis.score
-        stamp_ns = _nanoseconds(message.header.stamp)
+        stamp_ns = stamp_of(message)
         if not self._manifest.segmentation_classes:
             self.last_result_s = time.monotonic()
             self._clouds[stamp_ns] = (np.empty((0, 3), np.float32), np.empty(0, np.uint16))
@@ -167,7 +168,3 @@ class Collector:
             if name == self._source:
                 self.status[part] = {pair.key: pair.value for pair in status.values}
         self.reports += 1
-
-
-def _nanoseconds(stamp: object) -> int:
-    return stamp.sec * 1_000_000_000 + stamp.nanosec

@@ -11,6 +11,7 @@ from pointata_core.evaluation.recorder import RunFacts
 from pointata_core.io.bags.reader import BagReader
 from pointata_core.io.cloud import Rejected
 from pointata_core.io.messages.point_cloud2 import decode_labels
+from pointata_core.io.messages.stamps import stamp_of
 from pointata_ros.tools.demo_collector import Collector
 from pointata_ros.tools.demo_recording import Recording
 
@@ -25,8 +26,7 @@ def score(recording: Recording, collector: Collector) -> list[str]:
     to_classes = recording.plan.translation(None, collector.recorder.segmentation_classes)
     with BagReader(recording.path) as reader:
         for _, _, message in reader.messages([recording.plan.cloud_topic]):
-            stamp = message.header.stamp
-            labels = collector.labels.get(stamp.sec * 1_000_000_000 + stamp.nanosec)
+            labels = collector.labels.get(stamp_of(message))
             if labels is None:
                 continue
             truth = decode_labels(message, recording.plan.labels_field)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 
 import numpy as np
+from geometry_msgs.msg import TransformStamped
 from rclpy.duration import Duration
 from rclpy.executors import (
     ExternalShutdownException,
@@ -132,7 +133,7 @@ class TransformListener:
         self._thread.join(timeout=2.0)
         self._private_node.destroy_node()
 
-    def _matrix(self, stamped) -> np.ndarray:
+    def _matrix(self, stamped: TransformStamped) -> np.ndarray:
         rotation, translation = stamped.transform.rotation, stamped.transform.translation
         pose = self._quaternion_matrix((rotation.x, rotation.y, rotation.z, rotation.w))
         pose[:3, 3] = translation.x, translation.y, translation.z

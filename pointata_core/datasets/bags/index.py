@@ -21,6 +21,7 @@ from pointata_core.errors import BagError
 from pointata_core.io.bags.reader import BagReader
 from pointata_core.io.cloud import Cloud, Rejected
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
+from pointata_core.io.messages.stamps import stamp_of
 from pointata_core.io.transforms import TransformBuffer, TransformError
 from pointata_core.simulation.recording import ACTION_TOPIC, LABEL_INFO_TOPIC
 from pointata_core.taxonomy import UNLABELLED
@@ -200,8 +201,7 @@ def _note_labels(found: _Findings, message: Any, labels_field: str) -> None:
     labels = labels_of(message, labels_field)
     if labels is None:
         return
-    stamp = message.header.stamp
-    found.label_counts[stamp.sec * 1_000_000_000 + stamp.nanosec] = len(labels)
+    found.label_counts[stamp_of(message)] = len(labels)
     counted = labels[labels != UNLABELLED]
     found.highest = max(found.highest, int(counted.max(initial=-1)))
 
@@ -260,8 +260,7 @@ def _actions(bag: BagReader) -> dict[int, str]:
     for _, _, message in bag.messages([ACTION_TOPIC]):
         if message.results:
             best = max(message.results, key=lambda result: result.score)
-            stamp = message.header.stamp
-            actions[stamp.sec * 1_000_000_000 + stamp.nanosec] = best.class_id
+            actions[stamp_of(message)] = best.class_id
     return actions
 
 

@@ -20,6 +20,7 @@ from pointata_core.errors import BagError
 from pointata_core.io.bags.reader import BagReader
 from pointata_core.io.cloud import Cloud
 from pointata_core.io.messages.point_cloud2 import decode
+from pointata_core.io.messages.stamps import stamp_of
 
 Scan = tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.int64] | None]
 
@@ -104,8 +105,7 @@ class BagScans:
     def _take_labels(
         self, truth: dict[int, NDArray[np.int64]], message: Any, labels_field: str
     ) -> None:
-        stamp = message.header.stamp
-        stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+        stamp_ns = stamp_of(message)
         labels = labels_of(message, labels_field)
         if labels is not None and stamp_ns in self._index.labelled:
             truth[stamp_ns] = labels
