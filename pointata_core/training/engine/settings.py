@@ -76,7 +76,12 @@ def _override(kind: type, values: dict[str, Any], word: str) -> None:
     section: Any = values
     try:
         for name in names:
-            section = section[int(name)] if name.isdigit() else section.setdefault(name, {})
+            if name.isdigit():
+                section = section[int(name)]
+            else:
+                # What the file leaves out, or sets to null, begins empty.
+                section[name] = section.get(name) or {}
+                section = section[name]
         value = text if _is_text(kind, [*names, last]) else yaml.safe_load(text)
         section[int(last) if last.isdigit() else last] = value
     except (AttributeError, IndexError, KeyError, TypeError) as error:
