@@ -78,6 +78,7 @@ def check(version: str, interpreter: str) -> bool:
     """Import and test under one interpreter."""
     python = environment(version, interpreter)
     tests = sorted(str(f) for name in TESTS for f in (ROOT / 'test').glob(f'test_{name}*.py'))
+    tests = [file for file in tests if 'simulation_camera_frames' not in file]  # trains
     pytest = ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', *tests]
     return all(
         subprocess.run([python, *arguments], cwd=ROOT, check=False).returncode == 0
