@@ -17,7 +17,9 @@ import pytest
 from benchmarks.__main__ import BENCHMARKS
 from pointata_core.cli.main import COMMANDS
 from pointata_core.simulation import simulate, write_bag
+from pointata_core.training.domain.settings import DomainSettings
 from pointata_core.training.engine.settings import read_settings
+from pointata_core.training.pretrain.settings import PretrainingSettings
 from pointata_core.training.skill.settings import TrainingSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -142,18 +144,35 @@ def test_modules_that_pages_name_exist() -> None:
             assert hasattr(importlib.import_module(module), attribute), dotted
 
 
-def test_training_commands_have_settings_that_exist() -> None:
-    commands = [
-        shlex.split(line)
-        for path in GUIDE
-        for line in shell_lines(path)
-        if re.match(r'pointata (train|align|adapt) ', line)
-    ]
-    assert len(commands) > 3
-    for words in commands:
-        config = words[words.index('--config') + 1]
-        overrides = [word for word in words[2:] if '=' in word]
-        assert read_settings(TrainingSettings, ROOT / config, overrides).name
+def test_settings_of_commands_exist() -> None:
+    kinds = {
+        'train': TrainingSettings,
+        'pretrain': PretrainingSettings,
+        'domain-adapt': DomainSettings,
+    }
+    seen = set()
+    for line in (line for path in GUIDE for line in shell_lines(path)):
+        command = re.match(
+            r'pointata (train|pretrain|domain-adapt) --config (config/\S+)(.*)', line
+        )
+        if command:
+            overrides = [word for word in shlex.split(command[3]) if '=' in word]
+            assert read_settings(kinds[command[1]], ROOT / command[2], overrides).output
+            seen.add(command[1])
+    assert seen == set(kinds)
+
+
+def test_options_of_benchmarks_exist() -> None:
+    shared = (ROOT / 'benchmarks' / 'command_line.py').read_text()
+    for line in (line for path in GUIDE for line in shell_lines(path)):
+        command = re.match(r'python -m benchmarks ([a-z-]+)(.*)', line)
+        if command and command[1] in BENCHMARKS:
+            module = (
+                ROOT / 'benchmarks' / BENCHMARKS[command[1]].room / command[1].replace('-', '_')
+            )
+            source = module.with_suffix('.py').read_text() + shared
+            missing = [o for o in re.findall(r'--[a-z-]+', command[2]) if f"'{o}'" not in source]
+            assert missing == [], line
 
 
 def test_launch_arguments_exist() -> None:
