@@ -1,24 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """All data sets by name.
 
-The catalogues hold plain facts: listing the data sets imports no loader and no optional library.
+``catalogue.yaml`` holds plain facts: listing the data sets imports no loader and no optional
+library.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pointata_core.datasets.actions.catalogue import ACTION_DATASETS
 from pointata_core.datasets.errors import DataError
 from pointata_core.datasets.info import DatasetInfo
 from pointata_core.datasets.protocol import ClipDataset, FrameDataset
-from pointata_core.datasets.scenes.catalogue import SCENE_DATASETS
-from pointata_core.datasets.shapes.catalogue import SHAPE_DATASETS
 
-DATASETS: dict[str, DatasetInfo] = {
-    info.name: info for info in (*ACTION_DATASETS, *SCENE_DATASETS, *SHAPE_DATASETS)
-}
+
+@cache
+def datasets() -> dict[str, DatasetInfo]:
+    """All entries of the catalogue by name, in its order."""
+    import yaml
+
+    text = (files(__package__) / 'catalogue.yaml').read_text(encoding='utf-8')
+    return {entry['name']: _info(**entry) for entry in yaml.safe_load(text)}
+
+
+def _info(factory: str, splits: list[str], **facts: Any) -> DatasetInfo:
+    return DatasetInfo(factory=f'{__package__}.{factory}', splits=tuple(splits), **facts)
 
 
 def dataset_info(name: str) -> DatasetInfo:
@@ -27,9 +36,10 @@ def dataset_info(name: str) -> DatasetInfo:
     Raises:
         DataError: No data set has this name; the fix lists those that exist.
     """
-    if name not in DATASETS:
-        raise DataError(f"no data set is called '{name}'", f'Choose one of {", ".join(DATASETS)}')
-    return DATASETS[name]
+    known = datasets()
+    if name not in known:
+        raise DataError(f"no data set is called '{name}'", f'Choose one of {", ".join(known)}')
+    return known[name]
 
 
 def open_dataset(

@@ -96,9 +96,9 @@ def run(arguments: Any) -> int:
 
 
 def _list(arguments: Any) -> int:
-    from pointata_core.datasets.registry import DATASETS
+    from pointata_core.datasets.registry import datasets
 
-    known = list(DATASETS.values())
+    known = list(datasets().values())
     if arguments.json:
         print(json.dumps([asdict(info) for info in known], indent=2))
     else:
