@@ -52,9 +52,7 @@ BENCHMARKS = {
     'frozen-features': Benchmark('experiments', 'what frozen features tell alone', '30 min'),
     'temporal-context': Benchmark('experiments', 'whether time pays in segmentation', 'hours'),
     'pretraining': Benchmark('experiments', 'what the parts of pre-training are worth', 'hours'),
-    'meshes': Benchmark('experiments', 'whether a folder of meshes becomes a backbone', '3 min'),
     'domain-adaptation': Benchmark('experiments', 'FtD++ on pairs of simulated domains', 'hours'),
-    'default-start': Benchmark('experiments', 'what a good start of training is worth', '1 h'),
     'simulation-to-real': Benchmark('experiments', 'from simulation to a real street', 'hours'),
 }  # fmt: skip
 """By name, in the order of the list."""

@@ -14,7 +14,8 @@ pytest.importorskip('trimesh', reason='mesh files need the extra `pretrain`')
 pytest.importorskip('lightning', reason='training needs the extra `train`')
 
 
-from benchmarks.experiments import meshes
+import mesh_folders as meshes
+
 from pointata_core.cli.main import main
 from pointata_core.shapes.rendering import RenderingFolder
 

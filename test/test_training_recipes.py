@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -19,8 +18,6 @@ from small_training import write_radar
 
 pytest.importorskip('lightning', reason='training needs the extra `train`')
 
-from benchmarks.experiments import default_start
-from benchmarks.run_store import Run
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.inference.session import StreamingSession
 from pointata_core.models.checkpoints.conversion import load_backbone
@@ -156,33 +153,3 @@ def test_the_radar_recipe_runs_from_recordings_to_a_bundle(tmp_path) -> None:
     points = np.random.default_rng(0).normal(2, 0.3, (40, 3)).astype(np.float32)
     result = StreamingSession(bundle).step(points, 1, features)
     assert result.action.shape == (5,)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_starts_of_the_comparison_train_and_keep_what_they_say(pretrained, tmp_path) -> None:
-    arguments = argparse.Namespace(
-        backbone=pretrained, steps=2, every=1, work=tmp_path, cache=tmp_path / 'cache',
-        settings=SMALL,
-    )  # fmt: skip
-    file = load_backbone(pretrained).state_dict
-    kept, trained = {}, {}
-    for start in default_start.STARTS:
-        measured = default_start.carry_out(Run('simulated', start, 0), arguments)
-        assert set(measured['scores']) == {'yard/vlp16', 'indoor/rs16'}
-        bundle = tmp_path / f'{start.replace(", ", "-")}-2-0' / 'bundle'
-        found = load_bundle(bundle, share_backbone=False).network.backbone.state_dict()
-        kept[start] = all(torch.equal(found[n], value.half().float()) for n, value in file.items())
-        trained[start] = measured['trained_parameters']
-    assert kept == {name: name == 'pre-trained, frozen' for name in default_start.STARTS}
-    assert trained['random, frozen'] == trained['pre-trained, frozen']
-    assert trained['random, frozen'] < trained['random, trained'] / 3
-
-
-def test_every_nth_scene_of_the_recipe_is_taken(tmp_path) -> None:
-    arguments = argparse.Namespace(every=4, work=tmp_path, cache=tmp_path, settings=())
-    shared = default_start.recipe(arguments)
-    # As the results that are kept.
-    assert default_start.scenes(shared) == 154
-    mix = shared.data.options['mixes']['frames'][0]
-    assert mix['seeds'] == [0, 50]

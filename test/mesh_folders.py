@@ -1,26 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a folder of meshes in ShapeNet's layout to a probed backbone, by the commands alone.
-
-    python -m benchmarks meshes [--per-category 12] [--steps 20]
-
-Writes sound meshes of five categories as OBJ, OFF, PLY and GLB, under the names of ShapeNetCore v1
-and v2, y up, and beside them meshes that are broken in ten ways; then runs ``pointata pretrain
---meshes`` and ``pointata probe``. It fails unless every broken mesh is named with its reason and
-every sound one is used. A few steps teach little: what is measured is the way, not the backbone.
-"""
+"""A folder of meshes in the layout of ShapeNet, some of them broken in ten ways."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command_line import CommandLine, run_main, settings_of, write_results
 from pointata_core.shapes import Shape, generate
 
 SYNSETS = {
@@ -116,22 +104,3 @@ def end_to_end(folder: Path, per_category: int, steps: int) -> dict[str, Any]:
         'costs': run['costs'],
         'probe': {name: probe[name]['linear'] for name in ('backbone', 'untrained')},
     }
-
-
-def run(options: argparse.Namespace) -> None:
-    """Run and write the results."""
-    with tempfile.TemporaryDirectory() as folder:
-        measured = end_to_end(Path(folder), options.per_category, options.steps)
-        # The folder is gone afterwards, and its name is nobody's business.
-        measured = json.loads(json.dumps(measured).replace(f'{folder}/', ''))
-    print(json.dumps(measured, indent=2))
-    write_results(options.output, settings_of(options, 'per_category', 'steps'), **measured)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit status."""
-    line = CommandLine('meshes', __doc__, per_category=3, steps=2)
-    line.add_argument('--per-category', type=int, default=12)
-    line.add_argument('--steps', type=int, default=20)
-    options = line.options(arguments)
-    return run_main(lambda: run(options), options.threads)
