@@ -4,21 +4,17 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
-from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from benchmarks.command_line import RESULTS
-from benchmarks.experiments.adaptation_matrix.plots import spread_names, summarise, write_plots
-from benchmarks.experiments.adaptation_matrix.run_settings import base_settings, shared_facts
+from benchmarks.experiments.adaptation_plots import summarise, write_plots
+from benchmarks.experiments.adaptation_runs import DataSet
+from benchmarks.experiments.skill_runs import TASKS, shared_facts
 from benchmarks.run_store import ResultsError, Run, RunStore, run_missing
 from pointata_core.errors import ConfigError
 
-CONFIGS = Path(__file__).resolve().parents[1] / 'benchmarks' / 'experiments' / 'adaptation_matrix'
 EXPERIMENTS = [path for path in sorted(RESULTS.glob('*.json')) if '"runs"' in path.read_text()]
 
 
@@ -142,22 +138,14 @@ def test_plots_are_drawn_for_each_data_set(store, tmp_path):
         assert imread(plot).std() > 0
 
 
-@pytest.mark.parametrize('config', sorted(CONFIGS.glob('*.yaml')), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    'config', sorted((TASKS / 'adaptation').glob('*.yaml')), ids=lambda path: path.stem
+)
 def test_what_runs_share_can_be_kept_and_compared(config, tmp_path):
-    facts = shared_facts(base_settings(config, tmp_path, tmp_path, None))
+    facts = shared_facts(DataSet(config, tmp_path, tmp_path).settings())
     store = RunStore(tmp_path / 'adaptation.json')
     store.require_settings(config.stem, facts)
     store.add(Run(config.stem, 'probe', 0), measured(50))
     RunStore(store.path).require_settings(config.stem, facts)
     with pytest.raises(ConfigError, match='task'):
         RunStore(store.path).require_settings(config.stem, {**facts, 'task': 'frames'})
-
-
-@given(heights=st.lists(st.floats(0, 100), min_size=1, max_size=20), line=st.floats(0.1, 8))
-def test_names_of_a_plot_keep_apart_and_stay_near(heights, line):
-    heights = sorted(heights, reverse=True)
-    found = spread_names(heights, line)
-    assert all(a - b >= line - 1e-6 for a, b in pairwise(found))
-    assert sum(found) == pytest.approx(sum(heights), abs=1e-6)
-    if all(a - b >= line for a, b in pairwise(heights)):
-        assert found == pytest.approx(heights)

@@ -17,14 +17,13 @@ import torch
 from small_training import write_backbone, write_config, write_radar
 
 from benchmarks.experiments import adaptation
-from benchmarks.experiments.adaptation_matrix.methods import (
+from benchmarks.experiments.adaptation_methods import (
     CURVE_METHODS,
     DESIGNS,
     METHODS,
     methods_for,
 )
-from benchmarks.experiments.adaptation_matrix.run_settings import base_settings, settings_of
-from benchmarks.experiments.adaptation_matrix.single_run import P4TransformerOnClips, measure
+from benchmarks.experiments.adaptation_runs import DataSet, P4TransformerOnClips, measure
 from benchmarks.run_store import Run, RunStore
 from pointata_core.datasets.registry import open_dataset
 from pointata_core.errors import PointataError
@@ -44,18 +43,18 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='module')
-def base(folder):
-    return base_settings(folder / 'small.yaml', folder / 'data', folder / 'work', None)
+def base(folder) -> DataSet:
+    return data_set(folder)
 
 
-def resolved(folder, base, run: Run):
-    return settings_of(run, folder / 'small.yaml', base, folder / 'work')
+def data_set(folder: Path, *overrides: str) -> DataSet:
+    return DataSet(folder / 'small.yaml', folder / 'data', folder / 'work', None, overrides)
 
 
 def test_every_method_is_a_known_mode_and_no_two_are_the_same(folder, base):
     seen = []
     for name in (*METHODS, *DESIGNS):
-        settings = resolved(folder, base, Run('radhar', name, 3))
+        settings = base.of_run(Run('radhar', name, 3))
         assert settings.seed == 3
         tuning_mode(settings.tuning.mode)
         told = {**asdict(settings), 'output': '', 'own': adaptation.method(name).own_network}
@@ -65,7 +64,7 @@ def test_every_method_is_a_known_mode_and_no_two_are_the_same(folder, base):
 
 def test_methods_share_clips_and_but_for_longer_ones_steps(folder, base):
     def shared(name: str):
-        settings = resolved(folder, base, Run('radhar', name, 0))
+        settings = base.of_run(Run('radhar', name, 0))
         return settings.data, settings.preparation, settings.augmentation, settings.optimiser.epochs
 
     *clips, epochs = shared('pointata')
@@ -75,27 +74,23 @@ def test_methods_share_clips_and_but_for_longer_ones_steps(folder, base):
 
 
 def test_a_share_of_the_labels_is_one_of_those_that_all_labels_mean(folder):
-    words = ['data.limit=8', 'optimiser.epochs=4']
-    base = base_settings(folder / 'small.yaml', folder / 'data', folder / 'work', None, words)
-    run = Run('radhar', 'probe', 0, 0.5)
-    found = settings_of(run, folder / 'small.yaml', base, folder / 'work', words)
+    base = data_set(folder, 'data.limit=8', 'optimiser.epochs=4')
+    found = base.of_run(Run('radhar', 'probe', 0, 0.5))
     assert (found.data.limit, found.optimiser.epochs) == (4, 8)
 
 
 def test_words_replace_what_the_file_says_in_every_run(folder):
-    words = ['data.limit=3', 'network.adapter_width=9']
-    base = base_settings(folder / 'small.yaml', folder / 'data', folder / 'work', None, words)
+    base = data_set(folder, 'data.limit=3', 'network.adapter_width=9')
     for name, width in (('full', 9), ('design-wide', 128)):
-        run = Run('radhar', name, 0)
-        found = settings_of(run, folder / 'small.yaml', base, folder / 'work', words)
+        found = base.of_run(Run('radhar', name, 0))
         assert (found.data.limit, found.network.adapter_width) == (3, width)
-    assert base.data.limit == 3
+    assert base.settings().data.limit == 3
     assert not set(DESIGNS) & set(methods_for('clip')), 'designs are run where they are named'
 
 
 def test_fewer_labels_mean_fewer_clips_and_about_as_many_steps(folder, base):
     def clips_and_steps(fraction: float):
-        settings = resolved(folder, base, Run('radhar', 'probe', 0, fraction))
+        settings = base.of_run(Run('radhar', 'probe', 0, fraction))
         data = settings.data
         clips = len(open_dataset('radhar', data.root, data.train, sampling=data.sampling))
         clips = data.limit or clips
@@ -155,7 +150,7 @@ def test_stopped_matrix_keeps_what_is_done_and_knows_what_is_missing(folder):
 @pytest.mark.parametrize('name', ['p4transformer', 'no-align'])
 def test_a_run_tells_what_was_judged_and_what_was_trained(folder, base, name):
     run = Run('radhar', name, 0)
-    settings = resolved(folder, base, run)
+    settings = base.of_run(run)
     found = measure(run, settings)
     assert found['videos'] == sum(map(sum, found['confusion'])) == 5  # the last fifth
     assert found['correct'] == sum(row[i] for i, row in enumerate(found['confusion']))

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.experiments.baselines.p4transformer import (
+from benchmarks.experiments.p4transformer import (
     P4Transformer,
     P4TransformerConfig,
     Point4DConvolution,

@@ -20,12 +20,11 @@ from scene_datasets import write_kitti_sequence
 from small_training import write_backbone
 
 from benchmarks.experiments import temporal_context
-from benchmarks.experiments.temporal_matrix.motion_statistics import (
+from benchmarks.experiments.motion_statistics import (
     motion_statistics,
     separation,
 )
-from benchmarks.experiments.temporal_matrix.single_run import SKILL, LastFrames, summarised
-from benchmarks.experiments.temporal_matrix.variants import STARTS
+from benchmarks.experiments.temporal_runs import SKILL, STARTS, LastFrames, summarised
 from benchmarks.run_store import Run
 from pointata_core.errors import ConfigError
 from pointata_core.models.point.config import GeometryConfig

@@ -3,7 +3,7 @@ r"""PointATA against its baselines on the same clips: methods x seeds x label fr
 
     python -m benchmarks adaptation --root datasets/UTD-MHAD              # everything
     python -m benchmarks adaptation --root datasets/RadHAR \
-        --config benchmarks/experiments/adaptation_matrix/radhar.yaml
+        --config benchmarks/experiments/tasks/adaptation/radhar.yaml
     python -m benchmarks adaptation --root DIR --methods pointata probe --seeds 0
     python -m benchmarks adaptation --root DIR --methods no-align design-wide --output other.json \
         --set data.options='{subjects: [1, 3, 5]}'                        # judged by the last
@@ -31,18 +31,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.command_line import CommandLine, run_main
-from benchmarks.experiments.adaptation_matrix.methods import (
+from benchmarks.experiments.adaptation_methods import (
     CURVE_METHODS,
     DESIGNS,
     METHODS,
     method,
     methods_for,
 )
+from benchmarks.experiments.adaptation_plots import write_plots
+from benchmarks.experiments.adaptation_runs import DataSet, measure
+from benchmarks.experiments.skill_runs import TASKS, shared_facts
 from benchmarks.run_store import Run, RunStore, run_missing
 
-CONFIG = Path(__file__).with_name('adaptation_matrix') / 'utd_mhad.yaml'
-_SHARED = ('config', 'root', 'work', 'backbone', 'settings')
-"""Options that a run in a process of its own is given as well."""
+CONFIG = TASKS / 'adaptation' / 'utd_mhad.yaml'
 
 
 def matrix(task: str, methods: list[str], seeds: list[int], fractions: list[float]) -> list[Run]:
@@ -56,12 +57,11 @@ def matrix(task: str, methods: list[str], seeds: list[int], fractions: list[floa
     ]
 
 
-def run_apart(run: Run, options: argparse.Namespace) -> dict[str, Any] | None:
+def run_apart(run: Run, data: DataSet) -> dict[str, Any] | None:
     """Carry a run out in a process of its own; ``None`` if it failed."""
-    outcome = options.work / 'outcome.json'
+    outcome = data.work / 'outcome.json'
     outcome.unlink(missing_ok=True)
-    shared = {name: getattr(options, name) for name in _SHARED}
-    task = json.dumps({'run': asdict(run), **shared}, default=str)
+    task = json.dumps({'run': asdict(run), 'data': asdict(data)}, default=str)
     command = [sys.executable, '-m', 'benchmarks', 'adaptation', '--one', task]
     child = subprocess.Popen([*command, '--output', str(outcome)])
     try:
@@ -75,30 +75,17 @@ def run_apart(run: Run, options: argparse.Namespace) -> dict[str, Any] | None:
 
 def run_here(task: Mapping[str, Any], outcome: Path) -> None:
     """Carry out the run that ``--one`` describes."""
-    from benchmarks.experiments.adaptation_matrix.run_settings import base_settings, settings_of
-    from benchmarks.experiments.adaptation_matrix.single_run import measure, prepare
-
-    run, config, work, words = (
-        Run(**task['run']),
-        Path(task['config']),
-        Path(task['work']),
-        task['settings'],
-    )
-    base = base_settings(config, Path(task['root']), work, task['backbone'], words)
-    settings = settings_of(run, config, base, work, words)
-    prepare(settings)
-    outcome.write_text(json.dumps(measure(run, settings)))
+    folders = {name: Path(task['data'][name]) for name in ('config', 'root', 'work')}
+    run, data = Run(**task['run']), DataSet(**{**task['data'], **folders})
+    outcome.write_text(json.dumps(measure(run, data.of_run(run))))
 
 
 def run_matrix(options: argparse.Namespace) -> int:
     """Carry out what is missing; return the exit status."""
-    from benchmarks.experiments.adaptation_matrix.run_settings import base_settings, shared_facts
-
-    options.work = options.work.resolve()
-    options.work.mkdir(parents=True, exist_ok=True)
-    settings = base_settings(
-        options.config, options.root, options.work, options.backbone, options.settings
-    )
+    work = options.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    data = DataSet(options.config, options.root, work, options.backbone, options.settings)
+    settings = data.settings()
     task = settings.data.name
     store = RunStore(options.output)
     store.require_settings(task, shared_facts(settings))
@@ -106,7 +93,7 @@ def run_matrix(options: argparse.Namespace) -> int:
     missing = run_missing(
         store,
         matrix(task, methods, options.seeds, options.fractions),
-        lambda run: run_apart(run, options),
+        lambda run: run_apart(run, data),
         score,
         lambda run: method(run.method).summary,
         options.list,
@@ -142,8 +129,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.one:
         return run_main(lambda: run_here(options.one, options.output), options.threads)
     if options.plots:
-        from benchmarks.experiments.adaptation_matrix.plots import write_plots
-
         print(*write_plots(RunStore(options.output), options.plots), sep='\n')
         return 0
     if options.root is None:

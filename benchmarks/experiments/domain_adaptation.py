@@ -16,46 +16,32 @@ The last step is scored on test scenes of the target. Settings were chosen on va
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.command_line import ROOT, CommandLine, run_main
-from benchmarks.experiments.domain_matrix.methods import ABLATIONS, MAIN, METHODS
-from benchmarks.run_store import Run, RunStore, run_missing
+from benchmarks.experiments.domain_methods import ABLATIONS, MAIN
+from benchmarks.experiments.domain_runs import Setup, add_options, run_setups
+from pointata_core.training.domain.settings import Domain
 
 CONFIGS = ROOT / 'config' / 'training'
 PAIRS = {'night': 'domain_day_to_night.yaml', 'city': 'domain_city.yaml'}
 
 
-def shown(miou: Mapping[str, float]) -> str:
-    """Scores of a run in words."""
-    return 'mIoU ' + ', '.join(f'{name} {100 * value:.1f}' for name, value in miou.items())
-
-
 def run_all(options: argparse.Namespace) -> None:
-    """Carry out what is missing, seed by seed, so that seeds stay even."""
-    from benchmarks.experiments.domain_matrix.runs import Pair, carry_out
+    """Carry out what is missing."""
 
-    store = RunStore(options.output)
-    pairs = {
-        name: Pair.read(CONFIGS / PAIRS[name], options.root, options.role, options.steps)
-        for name in options.pairs
-    }
-    for name, pair in pairs.items():
-        store.require_settings(name, pair.facts())
-    run_missing(
-        store,
-        [
-            Run(pair, method, seed)
-            for pair in options.pairs
-            for seed in options.seeds
-            for method in options.methods
-        ],
-        lambda run: carry_out(run, pairs[run.task], options.work),
-        lambda measured: shown(measured['miou']),
-        lambda run: METHODS[run.method].summary,
-        options.list,
-    )
+    def place(domain: Domain) -> Domain:
+        return replace(domain, root=str(options.root))
+
+    setups = {}
+    for name in options.pairs:
+        setup = Setup.read(CONFIGS / PAIRS[name], place, options.steps)
+        assert setup.test is not None, 'recipes of pairs have one'
+        split = f'{options.role}_{setup.test.split.partition("_")[2]}'
+        setups[name] = replace(setup, test=replace(setup.test, split=split))
+    run_setups(options, setups)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,14 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         'domain-adaptation', __doc__, pairs=['night'], methods=['source_only'], seeds=[1], steps=2,
         work=Path('runs/quick/domain_adaptation'),
     )  # fmt: skip
+    add_options(line, Path('runs/domain_adaptation'))
+    line.set_defaults(methods=[*MAIN, *ABLATIONS])
     line.add_argument('--pairs', nargs='+', choices=PAIRS, default=list(PAIRS))
-    line.add_argument('--methods', nargs='+', choices=METHODS, default=[*MAIN, *ABLATIONS],
-                      metavar='NAME', help=f'of {", ".join(METHODS)}')  # fmt: skip
-    line.add_argument('--seeds', nargs='+', type=int, default=[1, 2, 3])
-    line.add_argument('--steps', type=int, help='of each stage, in place of the settings')
     line.add_argument('--role', choices=('test', 'val'), default='test')
     line.add_argument('--root', type=Path, default=Path('datasets/simulated_camera'))
-    line.add_argument('--work', type=Path, default=Path('runs/domain_adaptation'))
-    line.add_argument('--list', action='store_true', help='name the missing runs and stop')
     options = line.options(arguments)
     return run_main(lambda: run_all(options), options.threads)

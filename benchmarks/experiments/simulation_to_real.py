@@ -19,12 +19,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.command_line import CommandLine, run_main
-from benchmarks.experiments.domain_adaptation import CONFIGS, shown
-from benchmarks.experiments.domain_matrix.methods import STREET_METHODS
-from benchmarks.run_store import Run, RunStore, run_missing
+from benchmarks.experiments.domain_adaptation import CONFIGS
+from benchmarks.experiments.domain_runs import Setup, add_options, run_setups, write_overlays
+from benchmarks.experiments.recorded_streets import prepare
+from pointata_core.training.domain.settings import Domain
 
 RECIPES = {'lidar': 'domain_to_real_lidar.yaml', 'camera': 'domain_to_real_camera.yaml'}
 _FRAMES = 3
@@ -32,38 +34,23 @@ _FRAMES = 3
 
 def run_all(options: argparse.Namespace) -> None:
     """Carry out what is missing."""
-    from benchmarks.experiments.domain_matrix.overlays import write_overlays
-    from benchmarks.experiments.domain_matrix.street_runs import Setup, carry_out
-    from benchmarks.experiments.domain_matrix.streets import prepare
-
-    frames = options.work / 'frames'
-    prepare(frames, options.data, options.streets, _FRAMES)
+    folder = options.work / 'frames'
+    prepare(folder, options.data, options.streets, _FRAMES)
     if options.prepare:
         return
+
+    def place(domain: Domain) -> Domain:
+        images = domain.images and str(options.data / Path(domain.images).name)
+        return replace(domain, root=str(folder / Path(domain.root).name), images=images)
+
     setups = {
-        name: Setup.read(CONFIGS / RECIPES[name], frames, options.data, options.steps)
+        name: replace(Setup.read(CONFIGS / RECIPES[name], place, options.steps), test=None)
         for name in options.setups
     }
     if options.overlays is not None:
         write_overlays(setups['camera'], options.work, options.seeds[0], options.overlays)
         return
-    store = RunStore(options.output)
-    for name, setup in setups.items():
-        store.require_settings(name, setup.facts())
-    run_missing(
-        store,
-        [
-            Run(name, method, seed)
-            for name in setups
-            for seed in options.seeds
-            for method in STREET_METHODS[name]
-            if options.methods is None or method in options.methods
-        ],
-        lambda run: carry_out(run, setups[run.task], options.work),
-        lambda found: shown({name: one['miou'] for name, one in found['scores'].items()}),
-        lambda run: STREET_METHODS[run.task][run.method].summary,
-        options.list,
-    )
+    run_setups(options, setups)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,15 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         'simulation-to-real', __doc__, setups=['lidar'], methods=['source_only'], seeds=[1],
         steps=2, streets=4, work=Path('runs/quick/simulation_to_real'),
     )  # fmt: skip
+    add_options(line, Path('runs/simulation_to_real'))
     line.add_argument('--data', type=Path, default=Path('datasets'))
     line.add_argument('--setups', nargs='+', choices=RECIPES, default=list(RECIPES))
-    line.add_argument('--methods', nargs='+', metavar='NAME', help='of training; all by default')
-    line.add_argument('--seeds', nargs='+', type=int, default=[1, 2, 3])
-    line.add_argument('--steps', type=int, help='of each stage, in place of the recipes')
     line.add_argument('--streets', type=int, default=60, help='simulated ones to train on')
-    line.add_argument('--work', type=Path, default=Path('runs/simulation_to_real'))
     line.add_argument('--prepare', action='store_true', help='make the frames and stop')
-    line.add_argument('--list', action='store_true', help='name the missing runs and stop')
     line.add_argument('--overlays', type=Path, metavar='DIR', help='draw predictions and stop')
     options = line.options(arguments)
     return run_main(lambda: run_all(options), options.threads)

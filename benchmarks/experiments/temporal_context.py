@@ -30,22 +30,22 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.command_line import CommandLine, run_main
-from benchmarks.experiments.adaptation_matrix.run_settings import shared_facts
-from benchmarks.experiments.temporal_matrix.single_run import (
+from benchmarks.experiments.motion_statistics import motion_statistics
+from benchmarks.experiments.skill_runs import TASKS as FILES
+from benchmarks.experiments.skill_runs import read_task, shared_facts
+from benchmarks.experiments.temporal_runs import (
     SKILL,
+    STARTS,
+    VARIANTS,
     Clips,
-    open_clips,
     train_and_score,
 )
-from benchmarks.experiments.temporal_matrix.variants import STARTS, VARIANTS
 from benchmarks.run_store import Run, RunStore, run_missing
 from pointata_core.errors import ConfigError
 from pointata_core.models.checkpoints.files import sha256_of
 from pointata_core.simulation import ShardJob, write_shards
-from pointata_core.training.engine.settings import read_settings
 from pointata_core.training.skill.settings import TrainingSettings
 
-SETTINGS = Path(__file__).with_name('temporal_tasks')
 SIMULATED = 'simulated'
 SCHEMES = {'recorded': 'pointata', 'recorded_19': 'single'}
 """Label schemes of the recording by task."""
@@ -79,17 +79,16 @@ class Bench:
     def settings(self, task: str, *overrides: str) -> TrainingSettings:
         """Settings of a task, the data in place."""
         arguments = self.arguments
-        words = [f'data.cache={arguments.work / "cache"}', f'network.backbone={arguments.backbone}']
+        words = [f'network.backbone={arguments.backbone}']
         if not Path(arguments.backbone).is_file():
             # A bundle: its embedder knows LiDAR; frozen, it makes eight frames affordable.
             words.append(f'network.embedder={arguments.backbone}')
+        name, root = 'recorded', arguments.root
         if task == SIMULATED:
             name, root = 'simulated', arguments.work / 'scenes'
             words.append(f'data.validation={arguments.judge}')
-        else:
-            name, root = 'recorded', arguments.root
-        words += [f'data.root={root}', *arguments.settings, *overrides]
-        return read_settings(TrainingSettings, SETTINGS / f'{name}.yaml', words)
+        file = FILES / 'temporal' / f'{name}.yaml'
+        return read_task(file, root, arguments.work, [*words, *arguments.settings, *overrides])
 
     def clips(self, task: str) -> Clips:
         """Prepare the clips of a task; runs share them."""
@@ -103,12 +102,12 @@ class Bench:
                 self.arguments.work / 'scenes', scene_jobs(self.arguments.streets), progress=False
             )
             settings = self.settings(task)
-            return open_clips(settings, settings)
+            return Clips.open(settings, settings)
         if self.arguments.root is None:
             raise ConfigError('--root is missing', 'Name the folder of the recording')
         teach, judge = ({'labels': SCHEMES[task], 'scans': list(part)} for part in (TEACH, JUDGE))
         whole = self.settings(task, 'data.sampling.short=drop')
-        return open_clips(with_options(self.settings(task), teach), with_options(whole, judge))
+        return Clips.open(with_options(self.settings(task), teach), with_options(whole, judge))
 
     def matrix(self) -> list[Run]:
         """All runs, seed by seed; skills come before what begins with them."""
@@ -180,8 +179,6 @@ def run_all(arguments: argparse.Namespace) -> None:
 
 def show_motion_statistics(arguments: argparse.Namespace) -> None:
     """Print what the training clips hold of motion before anything is trained."""
-    from benchmarks.experiments.temporal_matrix.motion_statistics import motion_statistics
-
     bench = Bench(arguments)
     scale_m = bench.settings(SIMULATED).preparation.scale_m
     found = motion_statistics(bench.clips(SIMULATED).train, (0.12, 0.2, 0.3), scale_m)

@@ -21,23 +21,23 @@ stopped, the same command goes on with what is missing.
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.command_line import CommandLine, log, run_main
-from benchmarks.experiments.adaptation_matrix.run_settings import shared_facts
+from benchmarks.experiments.skill_runs import TASKS as FILES
+from benchmarks.experiments.skill_runs import (
+    prepare_clips,
+    read_task,
+    shared_facts,
+    train_fresh,
+)
 from benchmarks.run_store import Run, RunStore, run_missing
 from pointata_core.models.checkpoints.files import sha256_of
 from pointata_core.simulation import ShardJob, write_shards
-from pointata_core.stopwatch import Stopwatch
-from pointata_core.training.engine.settings import read_settings
 from pointata_core.training.skill.settings import TrainingSettings
-from pointata_core.training.skill.stages import open_clips
-from pointata_core.training.skill.training import run_train
 
-SETTINGS = Path(__file__).with_name('transfer_tasks')
 ABLATION = Path('runs/ablation')
 RANDOM = 'random:tiny'
 TASKS = {'utd_mhad': 'accuracy', 'utd_mhad_dense': 'accuracy', 'simulated': 'miou'}
@@ -72,16 +72,8 @@ def tuning_of(run: Run) -> list[str]:
 def settings_of(task: str, arguments: argparse.Namespace, *overrides: str) -> TrainingSettings:
     """Settings of a task, the data in place."""
     root = arguments.scenes if task == 'simulated' else arguments.utd
-    return read_settings(
-        TrainingSettings,
-        SETTINGS / f'{task}.yaml',
-        [
-            f'data.root={root}',
-            f'data.cache={arguments.work / "cache"}',
-            *arguments.settings,
-            *overrides,
-        ],
-    )
+    file = FILES / 'transfer' / f'{task}.yaml'
+    return read_task(file, root, arguments.work, [*arguments.settings, *overrides])
 
 
 def scene_jobs(train: int, validation: int) -> list[ShardJob]:
@@ -109,20 +101,12 @@ def carry_out(run: Run, arguments: argparse.Namespace) -> dict[str, Any] | None:
     if backbone is None:
         log(f'{run}: there is no backbone for this seed yet')
         return None
-    shared = settings_of(run.task, arguments)  # prepared clips are in no run's time
-    open_clips(shared, shared.data.train, True)
-    open_clips(shared, shared.data.validation, False)
-    output = arguments.work / 'runs' / run.folder
-    shutil.rmtree(output, ignore_errors=True)  # a resumed run would not tell its time
+    prepare_clips(settings_of(run.task, arguments))
     settings = settings_of(
-        run.task, arguments, f'network.backbone={backbone}', f'output={output}',
-        f'seed={run.seed}', *tuning_of(run),
+        run.task, arguments, f'network.backbone={backbone}',
+        f'output={arguments.work / "runs" / run.folder}', f'seed={run.seed}', *tuning_of(run),
     )  # fmt: skip
-    watch = Stopwatch()
-    result = run_train(settings)
-    spent = watch.lap('run')
-    assert result is not None, 'one process trains'
-    shutil.rmtree(output)
+    result, spent = train_fresh(settings)
     return {
         'metrics': result.score.metrics,
         'correct': result.score.right,
@@ -131,8 +115,7 @@ def carry_out(run: Run, arguments: argparse.Namespace) -> dict[str, Any] | None:
         'train_clips': result.training['train_clips'],
         'backbone': result.training['backbone'],
         'backbone_sha256': '' if backbone == RANDOM else sha256_of(Path(backbone)),
-        'wall_s': round(spent.wall_s, 1),
-        'processor_s': round(spent.processor_s, 1),
+        **spent,
     }
 
 

@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from benchmarks.experiments.adaptation_matrix.methods import METHODS
-from benchmarks.experiments.temporal_matrix.variants import STARTS, VARIANTS
+from benchmarks.experiments.adaptation_methods import METHODS
+from benchmarks.experiments.temporal_runs import STARTS, VARIANTS
 from benchmarks.tables.markdown import mean_deviation, millions, percent, table
 from benchmarks.tables.results import SCENES, Results, methods
 

@@ -6,13 +6,7 @@ from __future__ import annotations
 import statistics
 from functools import partial
 
-from benchmarks.experiments.domain_matrix.methods import (
-    ABLATIONS,
-    MAIN,
-    METHODS,
-    STREET_METHODS,
-    TESTS,
-)
+from benchmarks.experiments.domain_methods import ABLATIONS, MAIN, METHODS, SIMULATED, TESTS
 from benchmarks.tables.markdown import mean_deviation, percent, table
 from benchmarks.tables.results import Results
 
@@ -31,7 +25,7 @@ def _xm(run: dict) -> float:
 def pair(results: Results, task: str) -> str:
     """Methods on a pair of simulated domains: mIoU (%) on the target."""
     rows = []
-    for name in (*MAIN, *(name for name in METHODS if name not in (*MAIN, *ABLATIONS))):
+    for name in (*MAIN, *(name for name in SIMULATED if name not in (*MAIN, *ABLATIONS))):
         runs = results.runs('domain_adaptation', task, name)
         if runs:
             scores = [mean_deviation(percent(run['miou'][head] for run in runs)) for head in HEADS]
@@ -43,7 +37,7 @@ def ablations(results: Results) -> str:
     """FtD++ with one part left out, day to night; change of xM by seed."""
     rows = []
     for name in ('ftd++', *ABLATIONS):
-        before = METHODS[name].after
+        before = SIMULATED[name].after
         compared = 'ftd++_pl' if before else 'ftd++'
         runs = results.runs('domain_adaptation', 'night', name)
         whole = {r['seed']: r for r in results.runs('domain_adaptation', 'night', compared)}
@@ -64,7 +58,7 @@ def street(results: Results, setup: str) -> str:
     """Simulation to a recorded street: mIoU (%) of the LiDAR's head."""
     rows = []
     before = {run['seed']: run for run in results.runs('simulation_to_real', setup, 'source_only')}
-    for name in STREET_METHODS[setup]:
+    for name in METHODS[setup]:
         runs = results.runs('simulation_to_real', setup, name)
         if not runs:
             continue
@@ -84,7 +78,7 @@ def street(results: Results, setup: str) -> str:
 def street_classes(results: Results, setup: str) -> str:
     """The same by class on the recorded street: IoU (%)."""
     rows, classes = [], None
-    for name in STREET_METHODS[setup]:
+    for name in METHODS[setup]:
         runs = results.runs('simulation_to_real', setup, name)
         if runs:
             found = [run['scores']['street']['iou'] for run in runs]
@@ -94,22 +88,17 @@ def street_classes(results: Results, setup: str) -> str:
     return table(('method', *(classes or [])), rows)
 
 
-def compared(results: Results) -> str:
-    """The methods on pairs of simulated domains."""
-    return table(('method', 'what it is'), [(f'`{n}`', v.summary) for n, v in METHODS.items()])
-
-
-def compared_on_street(results: Results, setup: str) -> str:
-    """The methods from simulation to a recorded street."""
+def compared(results: Results, setup: str) -> str:
+    """The methods that are compared."""
     return table(
-        ('method', 'what it is'), [(f'`{n}`', w.summary) for n, w in STREET_METHODS[setup].items()]
+        ('method', 'what it is'), [(f'`{n}`', one.summary) for n, one in METHODS[setup].items()]
     )
 
 
 TABLES = {
-    'domain-adaptation-methods': compared,
-    'simulation-to-real-lidar-methods': partial(compared_on_street, setup='lidar'),
-    'simulation-to-real-camera-methods': partial(compared_on_street, setup='camera'),
+    'domain-adaptation-methods': partial(compared, setup='night'),
+    'simulation-to-real-lidar-methods': partial(compared, setup='lidar'),
+    'simulation-to-real-camera-methods': partial(compared, setup='camera'),
     'domain-adaptation-night': partial(pair, task='night'),
     'domain-adaptation-city': partial(pair, task='city'),
     'domain-adaptation-ablations': ablations,

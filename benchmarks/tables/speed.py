@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from benchmarks.tables.markdown import millions, milliseconds, table
 from benchmarks.tables.results import Results
 
@@ -164,7 +166,7 @@ def transport_costs(results: Results) -> str:
     return table(header, rows)
 
 
-def _cost(parts) -> str:
+def _cost(parts: Iterable[dict]) -> str:
     parts = list(parts)
     memory = max(part.get('memory_mib', 0) for part in parts)
     return f'{milliseconds(sum(part["ms"] for part in parts))} ({memory:.0f} MiB)'

@@ -1,72 +1,100 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run of the matrix: from settings to what goes into the results."""
+"""One run of the comparison: from a method to its settings, and to what goes into the results."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
 import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.experiments.adaptation_matrix.methods import method
-from benchmarks.experiments.baselines.p4transformer import P4Transformer, small_config
+from benchmarks.experiments.adaptation_methods import PASSES, method
+from benchmarks.experiments.p4transformer import P4Transformer, small_config
+from benchmarks.experiments.skill_runs import costs, prepare_clips, read_task, train_fresh
 from benchmarks.run_store import Run
+from pointata_core.datasets.registry import open_dataset
 from pointata_core.evaluation.environment import peak_rss_bytes
 from pointata_core.models.point.network_output import NetworkOutput
 from pointata_core.stopwatch import Stopwatch
-from pointata_core.training.clips.clip_store import ClipStore
 from pointata_core.training.engine.run_folder import claim
 from pointata_core.training.engine.trainer import chosen_device
 from pointata_core.training.skill.scoring import SkillScore, score_clips
 from pointata_core.training.skill.settings import TrainingSettings
-from pointata_core.training.skill.stages import loss_weights, open_clips, train_on_clips
-from pointata_core.training.skill.training import run_train
+from pointata_core.training.skill.stages import loss_weights, train_on_clips
 
 
-def prepare(settings: TrainingSettings) -> None:
-    """Prepare clips, which runs share and which is therefore in nobody's time."""
-    Path(settings.data.cache).mkdir(parents=True, exist_ok=True)
-    _open(settings)
+@dataclass(frozen=True)
+class DataSet:
+    """Settings that all runs on a data set share.
+
+    Args:
+        config: YAML file.
+        root: Folder of the data set.
+        work: Folder of prepared clips and runs.
+        backbone: Backbone in place of the file's.
+        overrides: ``NAME=VALUE`` in place of other values of the file.
+    """
+
+    config: Path
+    root: Path
+    work: Path
+    backbone: str | None = None
+    overrides: Sequence[str] = ()
+
+    def settings(self, *more: str) -> TrainingSettings:
+        """The settings, with more overrides."""
+        backbone = [f'network.backbone={self.backbone}'] if self.backbone else []
+        return read_task(self.config, self.root, self.work, [*backbone, *self.overrides, *more])
+
+    def of_run(self, run: Run) -> TrainingSettings:
+        """Settings of one run.
+
+        With fewer labels there are more passes, so that every run takes about as many steps.
+        """
+        compared = method(run.method)
+        settings = self.settings(
+            f'output={self.work / "runs" / run.folder}', f'seed={run.seed}', *compared.overrides
+        )
+        data, optimiser = settings.data, settings.optimiser
+        epochs = optimiser.epochs
+        if compared.longer:
+            epochs = round(PASSES[settings.tasks[0]] * epochs)
+        if run.fraction != 1:
+            found = open_dataset(data.name, data.root, data.train, sampling=data.sampling,
+                                 **data.options)  # fmt: skip
+            available = min(data.limit or len(found), len(found))
+            limit = max(optimiser.batch, round(run.fraction * available))
+            epochs = max(1, round(epochs * available / limit))
+            data = replace(data, limit=limit)
+        return replace(settings, data=data, optimiser=replace(optimiser, epochs=epochs))
 
 
 def measure(run: Run, settings: TrainingSettings) -> dict[str, Any]:
     """Carry a run out, from nothing to the score after the last epoch.
 
-    An earlier attempt's checkpoint and frozen features are thrown away first: a resumed run would
-    not tell its time.
+    Frozen features of an earlier attempt are removed first: their time belongs to the run.
     """
-    shutil.rmtree(settings.output, ignore_errors=True)
+    Path(settings.data.cache).mkdir(parents=True, exist_ok=True)
+    prepare_clips(settings)
     _forget_frozen_features(settings)
-    watch = Stopwatch()
-    if method(run.method).own_network:
-        measured = _train_p4transformer(settings)
-    else:
-        measured = _train_ours(settings)
-    spent = watch.lap('run')
+    train = _train_p4transformer if method(run.method).own_network else _train_ours
+    measured = train(settings)
     _forget_frozen_features(settings)
-    shutil.rmtree(settings.output, ignore_errors=True)
     return {
         **measured,
-        'wall_s': round(spent.wall_s, 1),
-        'processor_s': round(spent.processor_s, 1),
         'peak_rss_bytes': peak_rss_bytes(),
         'threads': torch.get_num_threads(),
     }
 
 
-def _open(settings: TrainingSettings) -> tuple[ClipStore, ClipStore]:
-    """Training and validation clips."""
-    data = settings.data
-    return open_clips(settings, data.train, True), open_clips(settings, data.validation, False)
-
-
 def _train_ours(settings: TrainingSettings) -> dict[str, Any]:
-    result = run_train(settings)
-    assert result is not None, 'one process trains'
+    result, spent = train_fresh(settings)
     training = result.training
     sizes = training['parameters']
     aligned = None
@@ -87,17 +115,18 @@ def _train_ours(settings: TrainingSettings) -> dict[str, Any]:
         'train_clips': training['train_clips'],
         'phases_wall_s': training['seconds'],
         'align': aligned,
+        **spent,
     }
 
 
 class P4TransformerOnClips(nn.Module):
-    """P4Transformer with the signature of our network: the same points, one answer per clip.
+    """P4Transformer with the signature of our network: the same points, one prediction per clip.
 
     Args:
         classes: Number of actions.
         features: Fields of a point beside x, y, z.
         anchors: Per frame: as many as our network has tokens. A stride would make their number,
-            and with it the answer, depend on how far the other clips of a batch are padded.
+            and with it the prediction, depend on how far the other clips of a batch are padded.
         scale_m: Metres per unit of the points.
     """
 
@@ -118,15 +147,17 @@ class P4TransformerOnClips(nn.Module):
         prefix: None = None,
         auxiliary: None = None,
     ) -> NetworkOutput:
-        """Answer clips; our geometry, and how the sensor moved, are of no use here."""
-        answer = self.network(self.units * points, features, mask)
-        return NetworkOutput(None, answer.unsqueeze(1))
+        """Classify clips; our geometry, and how the sensor moved, are of no use here."""
+        logits = self.network(self.units * points, features, mask)
+        return NetworkOutput(None, logits.unsqueeze(1))
 
 
 def _train_p4transformer(settings: TrainingSettings) -> dict[str, Any]:
     """The same clips, batches, optimiser, schedule and scoring as for our network."""
+    shutil.rmtree(settings.output, ignore_errors=True)
+    watch = Stopwatch()
     folder = claim(settings.output, settings.to_dict())
-    train, validation = _open(settings)
+    train, validation = prepare_clips(settings)
     torch.manual_seed(settings.seed)
     preparation, anchors = settings.preparation, settings.network.geometry.tokens
     fields = len(preparation.features)
@@ -134,6 +165,8 @@ def _train_p4transformer(settings: TrainingSettings) -> dict[str, Any]:
     weights = loss_weights(train, settings.tasks, settings.optimiser.class_weight_power)
     train_on_clips(settings, settings.plan[0], network, train, weights, folder)
     (score,) = score_clips(network, validation, settings.tasks, chosen_device(settings))
+    spent = costs(watch)
+    shutil.rmtree(settings.output, ignore_errors=True)
     size = sum(p.numel() for p in network.parameters())
     head = sum(p.numel() for p in network.network.classify.parameters())
     return {
@@ -144,6 +177,7 @@ def _train_p4transformer(settings: TrainingSettings) -> dict[str, Any]:
         'backbone': 'random',
         'train_clips': len(train),
         'align': None,
+        **spent,
     }
 
 

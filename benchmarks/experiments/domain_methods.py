@@ -13,18 +13,24 @@ class Method:
 
     Attributes:
         summary: What it is, for people.
-        training: What differs from the pair's settings under ``training``.
+        training: What differs from the settings of the setup under ``training``.
         on_target: Trained on the target's labels: the bound.
-        after: Method whose first stage this one goes on from.
+        source: Folder of labelled frames in place of the setup's.
+        labelled: Folder of labelled frames of the target beside them.
+        after: Method whose first network this one goes on from.
+        train: False only takes the target's statistics into that network.
     """
 
     summary: str
     training: dict[str, Any] = field(default_factory=dict)
     on_target: bool = False
+    source: str | None = None
+    labelled: str | None = None
     after: str | None = None
+    train: bool = True
 
 
-METHODS: dict[str, Method] = {
+SIMULATED: dict[str, Method] = {
     'source_only': Method('labels of the source, nothing else', {'method': 'source_only'}),
     'xmuda': Method('xMUDA, first stage', {'method': 'xmuda'}),
     'ftd++': Method('FtD++, first stage', {'method': 'ftd++'}),
@@ -53,31 +59,10 @@ METHODS: dict[str, Method] = {
         'FtD++ whose teacher sees the source unstyled', {'method': 'ftd++', 'without': ('style',)}
     ),
 }  # fmt: skip
-"""Methods by name, in the order of the tables."""
+"""Methods on pairs of simulated domains by name, in the order of the tables."""
 
 MAIN = ('source_only', 'xmuda', 'ftd++', 'target', 'ftd++_pl')
 ABLATIONS = ('ftd++_plain_pl', 'without_mffm', 'without_mpd', 'without_dpd', 'without_style')
-
-
-@dataclass(frozen=True)
-class StreetMethod:
-    """One line of the tables from simulation to a recorded street.
-
-    Attributes:
-        summary: What it is, for people.
-        training: What differs from the settings of the setup.
-        source: Folder of labelled frames in place of the setup's.
-        labelled: Folder of labelled frames of the target beside them.
-        after: Method whose first network this one goes on from.
-        train: False only takes the target's statistics into that network.
-    """
-
-    summary: str
-    training: dict[str, Any] = field(default_factory=dict)
-    source: str | None = None
-    labelled: str | None = None
-    after: str | None = None
-    train: bool = True
 
 
 _PLAIN = {'method': 'source_only', 'target_statistics': False}
@@ -85,42 +70,44 @@ _LABELS = {'method': 'pseudo_labels', 'second_stage': True, 'target_statistics':
 _STATISTICS = {'target_statistics': True}
 _JOINT = {'batch': 8}  # half of it is simulated, so as much of that is seen as in other methods
 
-STREET_METHODS: dict[str, dict[str, StreetMethod]] = {
+METHODS: dict[str, dict[str, Method]] = {
+    'night': SIMULATED,
+    'city': SIMULATED,
     'lidar': {
-        'source_only': StreetMethod('simulation alone', _PLAIN),
-        'statistics': StreetMethod(
+        'source_only': Method('simulation alone', _PLAIN),
+        'statistics': Method(
             "simulation, then the target's statistics (AdaBN)",
             _PLAIN | _STATISTICS, after='source_only', train=False,
         ),
-        'min_entropy': StreetMethod('minimal entropy', _PLAIN | {'method': 'min_entropy'}),
-        'pseudo_labels': StreetMethod(
+        'min_entropy': Method('minimal entropy', _PLAIN | {'method': 'min_entropy'}),
+        'pseudo_labels': Method(
             'pseudo-labels of "simulation alone"', _LABELS, after='source_only'
         ),
-        'statistics_pl': StreetMethod(
+        'statistics_pl': Method(
             "pseudo-labels of AdaBN, and the target's statistics again",
             _LABELS | _STATISTICS, after='statistics',
         ),
-        'few_only': StreetMethod('two labelled frames alone', _PLAIN, source='street_few'),
-        'source_few': StreetMethod(
+        'few_only': Method('two labelled frames alone', _PLAIN, source='street_few'),
+        'source_few': Method(
             'simulation and two labelled frames', _PLAIN | _JOINT, labelled='street_few'
         ),
-        'source_few_pl': StreetMethod(
+        'source_few_pl': Method(
             'the same, then its pseudo-labels and the target\'s statistics',
             _LABELS | _STATISTICS | _JOINT, labelled='street_few', after='source_few',
         ),
-        'target': StreetMethod(
+        'target': Method(
             'bound: all fourteen frames with labels', _PLAIN, source='street_quarters'
         ),
     },
     'camera': {
-        'source_only': StreetMethod('simulation alone', {'method': 'source_only'}),
-        'statistics': StreetMethod(
+        'source_only': Method('simulation alone', {'method': 'source_only'}),
+        'statistics': Method(
             "simulation, then the target's statistics (AdaBN)",
             _PLAIN | _STATISTICS, after='source_only', train=False,
         ),
-        'xmuda': StreetMethod('xMUDA', {'method': 'xmuda'}),
-        'ftd++': StreetMethod('FtD++, first stage', {'method': 'ftd++'}),
-        'ftd++_pl': StreetMethod(
+        'xmuda': Method('xMUDA', {'method': 'xmuda'}),
+        'ftd++': Method('FtD++, first stage', {'method': 'ftd++'}),
+        'ftd++_pl': Method(
             'FtD++ with pseudo-labels', {'method': 'ftd++', 'second_stage': True}, after='ftd++'
         ),
     },

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from safetensors.torch import load_file, save_file
 
-from benchmarks.experiments.temporal_matrix.variants import Variant
+from benchmarks.experiments.skill_runs import costs
 from pointata_core.datasets.scenes.simulated_clips import MOVABLE_CLASSES
 from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.models.checkpoints.files import sha256_of
@@ -22,11 +22,52 @@ from pointata_core.training.clips.clip_batch import ClipBatch
 from pointata_core.training.clips.clip_store import ClipStore, Windows
 from pointata_core.training.engine.run_folder import claim
 from pointata_core.training.engine.trainer import chosen_device, uses_bf16
-from pointata_core.training.skill import stages
 from pointata_core.training.skill.network import build_network
 from pointata_core.training.skill.scoring import SkillScore, score_clips
 from pointata_core.training.skill.settings import TrainingSettings
+from pointata_core.training.skill.stages import loss_weights, open_clips, train_on_clips
 from pointata_core.training.skill.tuning import apply_mode, merge_and_freeze, tuning_mode
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the table.
+
+    Attributes:
+        summary: What it sees.
+        frames: Frames of a clip that it sees, the last ones; 0 for all.
+        motion: Whether the motion of the sensor is an input, as with ``fixed_frame`` in the node.
+        overrides: Settings that differ from those of the task.
+    """
+
+    summary: str
+    frames: int = 0
+    motion: bool = False
+    overrides: tuple[str, ...] = ()
+
+
+VARIANTS: dict[str, Variant] = {
+    'single': Variant('T=1: the last frame alone', frames=1),
+    'apart': Variant(
+        'T=8, every frame by itself: as many labels as below, no time',
+        overrides=('network.adapter_kernel=1',),
+    ),
+    'stream': Variant('T=8, sensor motion unknown: the node as it starts'),
+    'motion': Variant('T=8, tubes follow the poses: the node with `fixed_frame`', motion=True),
+    'displacements': Variant(
+        'T=8, tubes follow the poses; displacements from 1, 2 and 4 frames before',
+        motion=True,
+        overrides=('network.motion_lags=[1,2,4]', 'network.motion_reach=0.15'),
+    ),
+}
+"""By name, in the order of the table."""
+
+STARTS = {
+    'skill': 'simulated skill, not trained further',
+    'tuned': 'simulated skill, trained on frames 0 to 13',
+    'backbone': 'backbone alone, trained on frames 0 to 13',
+}
+"""What runs on the recorded street begin with."""
 
 SKILL = 'skill.safetensors'
 _MOVING = 'moving-'
@@ -35,13 +76,13 @@ _MOVING = 'moving-'
 class LastFrames(Windows):
     """Only the last frames of the clips of a store.
 
-    They are those of the whole clips, cell by cell: what is learned from and scored at the end of a
+    They are those of the whole clips, voxel by voxel: what is learned from and scored at the end of a
     clip is the same whatever is seen before it.
 
     Args:
         store: Whole clips.
         frames: How many frames are seen; 0 for all.
-        motion: Whether the sensor's motion is told.
+        motion: Whether the motion of the sensor is an input.
     """
 
     def __init__(self, store: ClipStore, frames: int, motion: bool) -> None:
@@ -67,13 +108,13 @@ class Clips:
     train: ClipStore
     test: ClipStore
 
-
-def open_clips(teach: TrainingSettings, judge: TrainingSettings) -> Clips:
-    """Prepare and open what is learned from and what is scored, by the settings of either."""
-    return Clips(
-        stages.open_clips(teach, teach.data.train, True),
-        stages.open_clips(judge, judge.data.validation, False),
-    )
+    @staticmethod
+    def open(train: TrainingSettings, test: TrainingSettings) -> Clips:
+        """Prepare and open both, by the settings of either."""
+        return Clips(
+            open_clips(train, train.data.train, True),
+            open_clips(test, test.data.validation, False),
+        )
 
 
 def train_and_score(
@@ -92,7 +133,9 @@ def train_and_score(
         begin: Weights to begin with, of whatever fits, in place of the backbone alone.
         learn: Train before scoring.
     """
-    folder = _fresh_folder(settings)
+    # A resumed run would not report its time.
+    shutil.rmtree(settings.output, ignore_errors=True)
+    folder = claim(settings.output, settings.to_dict())
     watch = Stopwatch()
     network, source = build_network(settings, clips.train.classes)
     apply_mode(
@@ -106,13 +149,13 @@ def train_and_score(
     if learn:
         # Class weights of whole clips, so that variants weigh alike.
         power = settings.optimiser.class_weight_power
-        weights = stages.loss_weights(clips.train, settings.tasks, power)
-        stages.train_on_clips(settings, settings.plan[0], network, train, weights, folder)
+        weights = loss_weights(clips.train, settings.tasks, power)
+        train_on_clips(settings, settings.plan[0], network, train, weights, folder)
     done = merge_and_freeze(network)
     test = LastFrames(clips.test, variant.frames, variant.motion)
     device = chosen_device(settings)
     (score,) = score_clips(done, test, settings.tasks, device)
-    spent = watch.lap('run')
+    spent = costs(watch)
     save_file(done.cpu().state_dict(), folder / SKILL)
     return {
         **summarised(score),
@@ -123,15 +166,8 @@ def train_and_score(
         'test_frames': len(test),
         'backbone': source.origin,
         'bf16': uses_bf16(settings, device),
-        'wall_s': round(spent.wall_s, 1),
-        'processor_s': round(spent.processor_s, 1),
+        **spent,
     }
-
-
-def _fresh_folder(settings: TrainingSettings) -> Path:
-    # A resumed run would not tell its time.
-    shutil.rmtree(settings.output, ignore_errors=True)
-    return claim(settings.output, settings.to_dict())
 
 
 def take_over(network: PointATA, path: Path) -> None:

@@ -3,20 +3,17 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.optimize import isotonic_regression
 
+from benchmarks.experiments.adaptation_methods import METHODS
 from benchmarks.run_store import RunStore
+from benchmarks.tables.markdown import millions
 from pointata_core.evaluation.colours import colour_of
 from pointata_core.evaluation.report.images import to_png
 
@@ -73,74 +70,26 @@ def write_plots(store: RunStore, folder: Path) -> list[Path]:
     return written
 
 
-# From points to their names, on the logarithmic axis.
-_GAP = 1.35
-
-
 def parameters_plot(rows: list[Row]) -> bytes:
-    """Accuracy against trainable parameters (logarithmic), at the largest label fraction; PNG."""
+    """Scores at the largest label fraction, a line per method, least trainable at the top; PNG."""
     largest = max(row.fraction for row in rows)
-    rows = sorted((row for row in rows if row.fraction == largest), key=lambda row: row.trainable)
-    figure, axes = _axes('trainable parameters, head included', rows[0].measure)
-    axes.set_xscale('log')
-    for row in rows:
+    rows = [row for row in rows if row.fraction == largest]
+    rows.sort(key=lambda row: (-row.trainable, row.accuracy))
+    figure, axes = _axes(f'{rows[0].measure} (%)', 'method, trainable parameters')
+    for height, row in enumerate(rows):
         axes.errorbar(
-            row.trainable, 100 * row.accuracy, 100 * row.spread, fmt='o', ms=7,
+            100 * row.accuracy, height, xerr=100 * row.spread, fmt='o', ms=7,
             color=_colour(row.method), elinewidth=1.4, capsize=3,
         )  # fmt: skip
-    low, high = axes.get_ylim()
-    line = 0.04 * (high - low)
-    for column, left, x in _columns(rows):
-        heights = spread_names([100 * row.accuracy for row in column], line)
-        for row, height in zip(column, heights, strict=True):
-            axes.annotate(
-                row.method, (row.trainable, 100 * row.accuracy), (x, height), size=9,
-                color='#1b2430', va='center', ha='right' if left else 'left',
-                arrowprops={
-                    'arrowstyle': '-', 'color': _colour(row.method), 'lw': 0.8, 'shrinkA': 2,
-                    'relpos': (1.0 if left else 0.0, 0.5),
-                },
-            )  # fmt: skip
-            low, high = min(low, height - line), max(high, height + line)
-    axes.set_ylim(low, high)
-    axes.margins(x=0.2)
+    axes.set_yticks(range(len(rows)), [f'{row.method}, {millions(row.trainable)}' for row in rows])
     return to_png(figure)
-
-
-def _columns(rows: list[Row]) -> Iterator[tuple[list[Row], bool, float]]:
-    """Rows whose names share a column, best first; whether it lies left of them; where it begins.
-
-    Rows come in order of their parameters. A new column begins where there are more than twice as
-    many; names go to the side on which the next ones are farther away.
-    """
-    cuts = [n for n, (a, b) in enumerate(pairwise(rows), 1) if b.trainable > 2 * a.trainable]
-    for begin, end in pairwise([0, *cuts, len(rows)]):
-        column = rows[begin:end]
-        first, last = column[0].trainable, column[-1].trainable
-        before = first / rows[begin - 1].trainable if begin else 1.0
-        behind = rows[end].trainable / last if end < len(rows) else math.inf
-        left = before > behind
-        yield (
-            sorted(column, key=lambda row: -row.accuracy),
-            left,
-            first / _GAP if left else last * _GAP,
-        )
-
-
-def spread_names(heights: Sequence[float], line: float) -> list[float]:
-    """Heights of names, each as near as can be to its own, with a line between them.
-
-    Args:
-        heights: Where they would stand, falling.
-        line: Least distance between two of them.
-    """
-    steps = line * np.arange(len(heights))
-    return list(isotonic_regression(np.asarray(heights) + steps, increasing=False).x - steps)
 
 
 def labels_plot(rows: list[Row]) -> bytes:
     """Accuracy against the share of labels, one line per method seen at more than one; PNG."""
-    figure, axes = _axes('share of the training videos that have labels (%)', rows[0].measure)
+    figure, axes = _axes(
+        'share of the training videos that have labels (%)', f'{rows[0].measure} (%)'
+    )
     for method in dict.fromkeys(row.method for row in rows):
         line = sorted((row for row in rows if row.method == method), key=lambda row: row.fraction)
         if len(line) < 2:
@@ -158,11 +107,11 @@ def labels_plot(rows: list[Row]) -> bytes:
     return to_png(figure)
 
 
-def _axes(x_label: str, measure: str) -> tuple[Figure, Axes]:
+def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(8, 5), dpi=120, facecolor='white')
-    axes = figure.add_axes((0.09, 0.12, 0.885, 0.85))
+    axes = figure.add_axes((0.25, 0.12, 0.72, 0.85))
     axes.set_xlabel(x_label, color='#5c6b7e')
-    axes.set_ylabel(f'{measure} (%)', color='#5c6b7e')
+    axes.set_ylabel(y_label, color='#5c6b7e')
     axes.tick_params(which='both', colors='#5c6b7e', labelsize=9)
     axes.grid(color='#d8dfe8', lw=0.6)
     axes.set_axisbelow(True)
@@ -172,15 +121,7 @@ def _axes(x_label: str, measure: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-# A method keeps its colour whatever others are in the plot.
-_ORDER = (
-    'pointata', 'full', 'probe', 'no-align', 'random-backbone', 'scratch', 'p4transformer', 'lora',
-    'bitfit', 'head', 'align-mmd', 'align-l2', 'full-plain', 'pointata-tokens', 'head-tokens',
-    'own-embedder', 'pointata-longer', 'no-align-longer', 'random-backbone-longer', 'head-longer',
-    'align-extent', 'align-unscaled', 'full-longer',
-)  # fmt: skip
-
-
 def _colour(method: str) -> tuple[float, ...]:
-    number = _ORDER.index(method) if method in _ORDER else len(_ORDER)
+    # A method keeps its colour whatever others are in the plot.
+    number = list(METHODS).index(method) if method in METHODS else len(METHODS)
     return tuple(channel / 285 for channel in colour_of('', number))
