@@ -112,17 +112,16 @@ def second_sensor(results: Results) -> str:
         'one_node_two_inputs': 'one node, two inputs',
         'two_nodes_one_input_each': 'two nodes, one input each',
     }
+    kinds = ('rss_mib', 'pss_mib')
     rows = [
-        (what, f'{found["medians"][name]["rss_mib"]:.0f} MiB',
-         f'{found["medians"][name]["pss_mib"]:.0f} MiB')
+        (what, *(f'{found["medians"][name][kind]:.0f} MiB' for kind in kinds))
         for name, what in names.items()
-    ]  # fmt: skip
+    ]
     added = found['second_sensor_mib']
-    for key, what in (('as_a_second_input', 'input'), ('as_a_second_node', 'node')):
-        rows.append((
-            f'added by a second {what}',
-            *(f'{added[kind][key]:.0f} MiB' for kind in ('rss_mib', 'pss_mib')),
-        ))  # fmt: skip
+    rows += [
+        (f'added by a second {what}', *(f'{added[kind][key]:.0f} MiB' for kind in kinds))
+        for key, what in (('as_a_second_input', 'input'), ('as_a_second_node', 'node'))
+    ]
     return table(('memory', 'resident', 'shared pages counted once'), rows)
 
 
