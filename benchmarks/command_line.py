@@ -40,18 +40,34 @@ class CommandLine(argparse.ArgumentParser):
         super().__init__(
             prog=f'benchmarks {name}', description=(doc or '').strip().partition('\n')[0]
         )
-        self._file, self._quick = f'{name.replace("-", "_")}.json', quick
+        self._stem, self._quick = name.replace('-', '_'), quick
         if device:
             self.add_argument('--device', default=device, help='cpu, cuda or cuda:N')
         self.add_argument('--threads', type=int, default=1, help='of an operation on the CPU')
-        self.add_argument('--output', type=Path, default=RESULTS / self._file, metavar='FILE')
+        self.add_argument('--output', type=Path, default=RESULTS / f'{self._stem}.json',
+                          metavar='FILE')  # fmt: skip
         self.add_argument('--quick', action='store_true', help='smallest sizes: does it work?')
+
+    def add_run_options(self, seeds: Sequence[int] = (0, 1, 2), overrides: bool = False) -> None:
+        """Options of an experiment with many runs.
+
+        Args:
+            seeds: Default of ``--seeds``.
+            overrides: Whether values of the settings can be overridden.
+        """
+        self.add_argument('--seeds', nargs='+', type=int, default=list(seeds))
+        self.add_argument('--work', type=Path, default=Path('runs') / self._stem, metavar='DIR')
+        self.add_argument('--list', action='store_true', help='name the missing runs and stop')
+        if overrides:
+            self.add_argument('--set', nargs='+', default=[], dest='settings', metavar='NAME=VALUE',
+                              help='in place of values of the settings')  # fmt: skip
 
     def options(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
         """Parse; ``--quick`` changes the defaults, what is given beside it counts."""
         words = sys.argv[1:] if arguments is None else list(arguments)
         if '--quick' in words:
-            self.set_defaults(output=Path('runs/quick') / self._file, **self._quick)
+            folder = Path('runs/quick') / self._stem
+            self.set_defaults(output=folder.with_suffix('.json'), work=folder, **self._quick)
         return self.parse_args(words)
 
 

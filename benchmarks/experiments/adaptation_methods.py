@@ -49,9 +49,7 @@ METHODS: dict[str, Method] = {
     ),
     'head': Method('the temporal head on frozen features', ('tuning.mode=head', _NO_STAGE_1)),
     'probe': Method(
-        'a linear layer on mean frozen features',
-        ('tuning.mode=probe', _NO_STAGE_1),
-        tasks=_ACTIONS,
+        'a linear layer on mean frozen features', ('tuning.mode=probe', _NO_STAGE_1), tasks=_ACTIONS
     ),
     'random-backbone': Method(
         'pointata without alignment on a frozen backbone of random weights',
@@ -75,8 +73,7 @@ METHODS: dict[str, Method] = {
         'pointata without the token-position stream in the head', (_TOKENS,), tasks=_ACTIONS
     ),
     'lora': Method(
-        'low-rank updates of the attention, and the head',
-        ('tuning.mode=lora', _NO_STAGE_1),
+        'low-rank updates of the attention, and the head', ('tuning.mode=lora', _NO_STAGE_1)
     ),
     'head-tokens': Method(
         'the temporal head without the token-position stream on frozen features',

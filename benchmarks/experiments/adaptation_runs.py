@@ -86,11 +86,7 @@ def measure(run: Run, settings: TrainingSettings) -> dict[str, Any]:
     train = _train_p4transformer if method(run.method).own_network else _train_ours
     measured = train(settings)
     _forget_frozen_features(settings)
-    return {
-        **measured,
-        'peak_rss_bytes': peak_rss_bytes(),
-        'threads': torch.get_num_threads(),
-    }
+    return {**measured, 'peak_rss_bytes': peak_rss_bytes(), 'threads': torch.get_num_threads()}
 
 
 def _train_ours(settings: TrainingSettings) -> dict[str, Any]:

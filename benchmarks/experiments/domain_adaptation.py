@@ -48,9 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     line = CommandLine(
         'domain-adaptation', __doc__, pairs=['night'], methods=['source_only'], seeds=[1], steps=2,
-        work=Path('runs/quick/domain_adaptation'),
     )  # fmt: skip
-    add_options(line, Path('runs/domain_adaptation'))
+    add_options(line)
     line.set_defaults(methods=[*MAIN, *ABLATIONS])
     line.add_argument('--pairs', nargs='+', choices=PAIRS, default=list(PAIRS))
     line.add_argument('--role', choices=('test', 'val'), default='test')

@@ -160,15 +160,13 @@ def share_first_stage(before: Path, folder: Path) -> None:
         write_atomically(copy, trained.read_bytes())
 
 
-def add_options(line: CommandLine, work: Path) -> None:
+def add_options(line: CommandLine) -> None:
     """Options of both experiments."""
     names = list(dict.fromkeys(name for methods in METHODS.values() for name in methods))
+    line.add_run_options(seeds=(1, 2, 3))
     line.add_argument('--methods', nargs='+', choices=names, metavar='NAME',
                       help=f'of {", ".join(names)}')  # fmt: skip
-    line.add_argument('--seeds', nargs='+', type=int, default=[1, 2, 3])
     line.add_argument('--steps', type=int, help='of each stage, in place of the recipes')
-    line.add_argument('--work', type=Path, default=work)
-    line.add_argument('--list', action='store_true', help='name the missing runs and stop')
 
 
 def run_setups(options: argparse.Namespace, setups: Mapping[str, Setup]) -> None:

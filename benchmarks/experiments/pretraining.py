@@ -169,16 +169,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     work = Path('runs/quick/pretraining')
     line = CommandLine(
-        'pretraining', __doc__, work=work, images=work / 'images', shapes=58, steps=2, seeds=[0],
+        'pretraining', __doc__, images=work / 'images', shapes=58, steps=2, seeds=[0],
         teacher=work / 'teacher.safetensors', teacher_steps=2, variants=['local + overall'],
         per_family=11,
     )  # fmt: skip
     line.add_argument('--images', type=Path, default=Path('runs/ablation/images'))
     line.add_argument('--teacher', type=Path, default=Path('runs/ablation/teacher.safetensors'))
-    line.add_argument('--work', type=Path, default=Path('runs/ablation'))
+    line.add_run_options()
+    line.set_defaults(work=Path('runs/ablation'))
     line.add_argument('--groups', nargs='+', choices=GROUPS, default=['parts'])
     line.add_argument('--variants', nargs='*', choices=VARIANTS, help='in place of whole groups')
-    line.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     line.add_argument('--steps', type=int, default=150)
     line.add_argument('--shapes', type=int, default=2784)
     line.add_argument('--teacher-steps', type=int, default=900)
@@ -186,6 +186,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line.add_argument('--view-shapes', type=int, default=464, help='group views')
     line.add_argument('--per-family', type=int, default=20)
     line.add_argument('--precision', default='bf16', choices=('bf16', '32'))
-    line.add_argument('--list', action='store_true', help='name the missing runs and stop')
     options = line.options(arguments)
     return run_main(lambda: run_all(options), options.threads)

@@ -57,9 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     line = CommandLine(
         'simulation-to-real', __doc__, setups=['lidar'], methods=['source_only'], seeds=[1],
-        steps=2, streets=4, work=Path('runs/quick/simulation_to_real'),
+        steps=2, streets=4,
     )  # fmt: skip
-    add_options(line, Path('runs/simulation_to_real'))
+    add_options(line)
     line.add_argument('--data', type=Path, default=Path('datasets'))
     line.add_argument('--setups', nargs='+', choices=RECIPES, default=list(RECIPES))
     line.add_argument('--streets', type=int, default=60, help='simulated ones to train on')

@@ -33,13 +33,7 @@ from benchmarks.command_line import CommandLine, run_main
 from benchmarks.experiments.motion_statistics import motion_statistics
 from benchmarks.experiments.skill_runs import TASKS as FILES
 from benchmarks.experiments.skill_runs import read_task, shared_facts
-from benchmarks.experiments.temporal_runs import (
-    SKILL,
-    STARTS,
-    VARIANTS,
-    Clips,
-    train_and_score,
-)
+from benchmarks.experiments.temporal_runs import SKILL, STARTS, VARIANTS, Clips, train_and_score
 from benchmarks.run_store import Run, RunStore, run_missing
 from pointata_core.errors import ConfigError
 from pointata_core.models.checkpoints.files import sha256_of
@@ -192,20 +186,16 @@ def command_line() -> CommandLine:
     line = CommandLine(
         'temporal-context', __doc__, tasks=[SIMULATED], variants=['single'], seeds=[0],
         streets={'train': 2, 'validation': 1, 'test': 1}, settings=['optimiser.epochs=1'],
-        work=Path('runs/quick/temporal_context'),
     )  # fmt: skip
     line.add_argument('--root', type=Path, metavar='DIR', help='SemanticKITTI sequence 00')
     line.add_argument('--backbone', default='models/default', metavar='FILE|BUNDLE')
     line.add_argument('--tasks', nargs='+', choices=TASKS, default=list(TASKS))
     line.add_argument('--variants', nargs='+', choices=VARIANTS, default=list(VARIANTS))
-    line.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    line.add_run_options(overrides=True)
     line.add_argument(
         '--judge', choices=('test', 'validation'), default='test',
         help='streets that are scored; settings are chosen on validation',
     )  # fmt: skip
-    line.add_argument('--set', nargs='+', default=[], dest='settings', metavar='NAME=VALUE')
-    line.add_argument('--work', type=Path, default=Path('runs/temporal_context'))
-    line.add_argument('--list', action='store_true', help='name the missing runs and stop')
     line.add_argument(
         '--motion-statistics', action='store_true', help='what clips hold of motion, and stop'
     )

@@ -76,8 +76,8 @@ _MOVING = 'moving-'
 class LastFrames(Windows):
     """Only the last frames of the clips of a store.
 
-    They are those of the whole clips, voxel by voxel: what is learned from and scored at the end of a
-    clip is the same whatever is seen before it.
+    They are those of the whole clips, voxel by voxel: what is learned from and scored at the end
+    of a clip is the same whatever is seen before it.
 
     Args:
         store: Whole clips.
@@ -112,8 +112,7 @@ class Clips:
     def open(train: TrainingSettings, test: TrainingSettings) -> Clips:
         """Prepare and open both, by the settings of either."""
         return Clips(
-            open_clips(train, train.data.train, True),
-            open_clips(test, test.data.validation, False),
+            open_clips(train, train.data.train, True), open_clips(test, test.data.validation, False)
         )
 
 
@@ -139,9 +138,7 @@ def train_and_score(
     watch = Stopwatch()
     network, source = build_network(settings, clips.train.classes)
     apply_mode(
-        network,
-        tuning_mode(settings.tuning.mode),
-        train_embedder=settings.tuning.train_embedder,
+        network, tuning_mode(settings.tuning.mode), train_embedder=settings.tuning.train_embedder
     )
     if begin is not None:
         take_over(network, begin)

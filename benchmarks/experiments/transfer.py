@@ -27,12 +27,7 @@ from typing import Any
 
 from benchmarks.command_line import CommandLine, log, run_main
 from benchmarks.experiments.skill_runs import TASKS as FILES
-from benchmarks.experiments.skill_runs import (
-    prepare_clips,
-    read_task,
-    shared_facts,
-    train_fresh,
-)
+from benchmarks.experiments.skill_runs import prepare_clips, read_task, shared_facts, train_fresh
 from benchmarks.run_store import Run, RunStore, run_missing
 from pointata_core.models.checkpoints.files import sha256_of
 from pointata_core.simulation import ShardJob, write_shards
@@ -140,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     line = CommandLine(
         'transfer', __doc__, tasks=['simulated'], tuning=['head'], seeds=[0], scene_count=[2, 2],
-        settings=['optimiser.epochs=1'], work=Path('runs/quick/transfer'),
+        settings=['optimiser.epochs=1'],
     )  # fmt: skip
     line.add_argument('--utd', type=Path, default=Path('datasets/UTD-MHAD'), metavar='DIR')
     line.add_argument('--scenes', type=Path, metavar='DIR', help='simulated if left out')
@@ -154,10 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     line.add_argument('--tasks', nargs='+', choices=TASKS, default=list(TASKS))
     line.add_argument('--tuning', nargs='+', choices=TUNING, default=list(TUNING))
-    line.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
-    line.add_argument('--set', nargs='+', default=[], dest='settings', metavar='NAME=VALUE')
-    line.add_argument('--work', type=Path, default=Path('runs/transfer'))
-    line.add_argument('--list', action='store_true', help='name the missing runs and stop')
+    line.add_run_options(overrides=True)
     options = line.options(arguments)
     options.scenes = options.scenes or options.work / 'scenes'
     # A file for each seed, as the ablation names its runs.

@@ -57,7 +57,9 @@ def street(seed: int, points: int = 600) -> np.ndarray:
     return random.normal(size=(points, 3), scale=(12.0, 12.0, 1.0)).astype(np.float32)
 
 
-def cloud(points: np.ndarray, stamp_ns: int, frame_id: str = 'lidar', height: int = 1):
+def cloud(
+    points: np.ndarray, stamp_ns: int, frame_id: str = 'lidar', height: int = 1
+) -> PointCloud2:
     """A PointCloud2 of ``points`` (N, 3)."""
     header = Header(frame_id=frame_id)
     header.stamp.sec, header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
@@ -140,6 +142,7 @@ class Process:
         self.process.wait()
 
     def _read(self) -> None:
+        assert self.process.stdout is not None, 'it is a pipe'
         for line in self.process.stdout:
             self.lines.append(line)
 

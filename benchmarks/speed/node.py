@@ -60,9 +60,7 @@ def feed(bag: Path, rate: float, seconds: float) -> None:
     rclpy.init(args=[])
     node = rclpy.create_node('feeder', start_parameter_services=False)
     profile = QoSProfile(
-        depth=5,
-        history=QoSHistoryPolicy.KEEP_LAST,
-        reliability=QoSReliabilityPolicy.BEST_EFFORT,
+        depth=5, history=QoSHistoryPolicy.KEEP_LAST, reliability=QoSReliabilityPolicy.BEST_EFFORT
     )
     publisher = node.create_publisher(PointCloud2, f'{NAME}/input/points', profile)
     while publisher.get_subscription_count() < 1:

@@ -90,11 +90,7 @@ def _one_cloud(
     result = session.step(cloud.points, number * 100_000_000, cloud.features)
     stepped = perf_counter()
     encode_fields(
-        [
-            *xyz_columns(cloud.points),
-            ('class_id', result.labels),
-            ('score', result.probabilities),
-        ]
+        [*xyz_columns(cloud.points), ('class_id', result.labels), ('score', result.probabilities)]
     )
     encoded = perf_counter()
     network = result.timings_ms['network']

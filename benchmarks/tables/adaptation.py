@@ -9,7 +9,14 @@ from functools import partial
 
 from benchmarks.experiments.adaptation_methods import METHODS
 from benchmarks.experiments.temporal_runs import STARTS, VARIANTS
-from benchmarks.tables.markdown import mean_deviation, millions, percent, table
+from benchmarks.tables.markdown import (
+    mean_deviation,
+    mean_percent,
+    millions,
+    percent,
+    summaries,
+    table,
+)
 from benchmarks.tables.results import SCENES, Results, methods
 
 
@@ -19,7 +26,7 @@ def _seconds(runs: list[dict]) -> str:
 
 def compared(results: Results) -> str:
     """The methods of the comparison, and what each of them trains."""
-    return table(('method', 'what it is'), [(f'`{n}`', m.summary) for n, m in METHODS.items()])
+    return summaries(METHODS)
 
 
 def _by_seed(runs: Iterable[dict], value: Callable[[dict], object]) -> str:
@@ -153,7 +160,7 @@ def transfer(results: Results) -> str:
             backbone, tuning = method.split('/')
             rows.append((
                 task, tuning, backbone, len(mine),
-                mean_deviation(percent(run['metrics'][measure] for run in mine)),
+                mean_percent(run['metrics'][measure] for run in mine),
                 f'{mine[0]["trainable"]:,}', _seconds(mine),
             ))  # fmt: skip
     header = (
@@ -177,8 +184,8 @@ def frozen_features(results: Results) -> str:
             mine = [run for run in runs if (run['task'], run['method']) == (task, method)]
             rows.append((
                 task, method, len(mine), mean_deviation([run['rank'] for run in mine]),
-                mean_deviation(percent(run['plain'] for run in mine)),
-                mean_deviation(percent(run['whitened'] for run in mine)),
+                mean_percent(run['plain'] for run in mine),
+                mean_percent(run['whitened'] for run in mine),
             ))  # fmt: skip
     header = (
         'preparation', 'backbone', 'files', 'effective rank', 'accuracy (%)',
@@ -220,9 +227,7 @@ _APART = {
 
 def temporal_variants(results: Results) -> str:
     """What is compared in the question whether time pays."""
-    return table(
-        ('variant', 'takes as input'), [(f'`{n}`', a.summary) for n, a in VARIANTS.items()]
-    )
+    return summaries(VARIANTS, 'variant', 'takes as input')
 
 
 def temporal_simulated(results: Results) -> str:
@@ -246,7 +251,7 @@ def temporal_recorded(results: Results) -> str:
             runs = results.runs('temporal_context', 'recorded', f'{name}/{start}')
             if not runs:
                 continue
-            means = [mean_deviation(percent(run['miou'][g] for run in runs)) for g in _GROUPS]
+            means = [mean_percent(run['miou'][g] for run in runs) for g in _GROUPS]
             rows.append((f'`{name}`', summary, len(runs), *means, _seconds(runs)))
     header = ('variant', 'begins with', 'seeds', *_GROUPS, 'time')
     return table(header, rows)

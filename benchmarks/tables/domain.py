@@ -7,7 +7,7 @@ import statistics
 from functools import partial
 
 from benchmarks.experiments.domain_methods import ABLATIONS, MAIN, METHODS, SIMULATED, TESTS
-from benchmarks.tables.markdown import mean_deviation, percent, table
+from benchmarks.tables.markdown import mean_deviation, mean_percent, summaries, table
 from benchmarks.tables.results import Results
 
 HEADS = {'image': '2D', 'cloud': '3D', 'ensemble': 'xM'}
@@ -28,7 +28,7 @@ def pair(results: Results, task: str) -> str:
     for name in (*MAIN, *(name for name in SIMULATED if name not in (*MAIN, *ABLATIONS))):
         runs = results.runs('domain_adaptation', task, name)
         if runs:
-            scores = [mean_deviation(percent(run['miou'][head] for run in runs)) for head in HEADS]
+            scores = [mean_percent(run['miou'][head] for run in runs) for head in HEADS]
             rows.append((f'`{name}`', *scores, len(runs), _seconds(runs)))
     return table(('method', *HEADS.values(), 'seeds', 'processor time'), rows)
 
@@ -46,7 +46,7 @@ def ablations(results: Results) -> str:
             f'{round(100 * (_xm(run) - _xm(whole[run["seed"]])), 1) + 0:+.1f}'
             for run in sorted(runs, key=lambda run: run['seed'])
         ]
-        scores = [mean_deviation(percent(run['miou'][head] for run in runs)) for head in HEADS]
+        scores = [mean_percent(run['miou'][head] for run in runs) for head in HEADS]
         rows.append((
             f'`{name}`', *scores,
             '' if name == 'ftd++' else ', '.join(changes),
@@ -62,9 +62,7 @@ def street(results: Results, setup: str) -> str:
         runs = results.runs('simulation_to_real', setup, name)
         if not runs:
             continue
-        scores = [
-            mean_deviation(percent(run['scores'][test]['miou'] for run in runs)) for test in TESTS
-        ]
+        scores = [mean_percent(run['scores'][test]['miou'] for run in runs) for test in TESTS]
         gains = [
             100 * (run['scores']['street']['miou']
                    - before[run['seed']]['scores']['street']['miou'])
@@ -90,9 +88,7 @@ def street_classes(results: Results, setup: str) -> str:
 
 def compared(results: Results, setup: str) -> str:
     """The methods that are compared."""
-    return table(
-        ('method', 'what it is'), [(f'`{n}`', one.summary) for n, one in METHODS[setup].items()]
-    )
+    return summaries(METHODS[setup])
 
 
 TABLES = {

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -41,6 +42,16 @@ def mean_deviation(values: Sequence[float], decimals: int = 1) -> str:
 def percent(values: Iterable[float]) -> list[float]:
     """Shares 0..1 as per cent."""
     return [100 * value for value in values]
+
+
+def mean_percent(shares: Iterable[float]) -> str:
+    """Mean and sample standard deviation of shares 0..1, as per cent."""
+    return mean_deviation(percent(shares))
+
+
+def summaries(methods: Mapping[str, Any], names: str = 'method', what: str = 'what it is') -> str:
+    """A table of what is compared: names and the ``summary`` of each."""
+    return table((names, what), [(f'`{name}`', one.summary) for name, one in methods.items()])
 
 
 def milliseconds(value: float) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import statistics
 
 from benchmarks.experiments.pretraining_variants import VARIANTS
-from benchmarks.tables.markdown import mean_deviation, percent, table
+from benchmarks.tables.markdown import mean_percent, table
 from benchmarks.tables.results import Results
 
 _ENCODERS = tuple(name for name, one in VARIANTS.items() if one.depth)
@@ -18,11 +18,11 @@ def _probes(results: Results, group: str) -> str:
         runs = results.runs('pretraining', method=name)
         scores = [run['scores'] for run in runs]
         linear = [
-            mean_deviation(percent(score[kind]['linear']['accuracy'] for score in scores))
+            mean_percent(score[kind]['linear']['accuracy'] for score in scores)
             for kind in ('whole', 'scans')
         ]
         few = [
-            mean_deviation(percent(score[kind]['few_shot'][-1]['mean'] for score in scores))
+            mean_percent(score[kind]['few_shot'][-1]['mean'] for score in scores)
             for kind in ('whole', 'scans')
         ]
         seconds = statistics.median(run['processor_s'] for run in runs)

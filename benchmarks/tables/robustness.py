@@ -35,14 +35,8 @@ def soak(results: Results) -> str:
     reasons = account['by_reason']
     rows = [
         ('minutes', f'{found["settings"]["minutes"]:g}'),
-        (
-            'clouds',
-            f'{found["settings"]["points"]:,} points at {found["settings"]["rate"]:g} Hz',
-        ),
-        (
-            'faults injected',
-            f'{sum(found["faults"].values()):,} of {len(found["faults"])} kinds',
-        ),
+        ('clouds', f'{found["settings"]["points"]:,} points at {found["settings"]["rate"]:g} Hz'),
+        ('faults injected', f'{sum(found["faults"].values()):,} of {len(found["faults"])} kinds'),
         ('clouds sent', f'{account["sent"]:,}'),
         ('received', f'{account["received"]:,}'),
         ('published', f'{account["published"]:,}'),
@@ -107,10 +101,5 @@ def lifecycle(results: Results) -> str:
     return table(('what', 'value'), rows)
 
 
-TABLES = {
-    'fuzz': fuzz,
-    'soak': soak,
-    'soak-recovery': soak_recovery,
-    'lifecycle': lifecycle,
-}
+TABLES = {'fuzz': fuzz, 'soak': soak, 'soak-recovery': soak_recovery, 'lifecycle': lifecycle}
 """By the name that documents use."""
