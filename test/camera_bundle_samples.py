@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pointata_core.bundles.camera_bundle import save_camera_bundle
+from pointata_core.bundles.bundle import save_bundle
 from pointata_core.bundles.camera_manifest import CameraManifest, CameraPreparation
 from pointata_core.bundles.manifest_fields import Task
 from pointata_core.inference.camera_calibration import Camera
@@ -51,7 +51,7 @@ def camera_manifest(**changes) -> CameraManifest:
     values = {
         'name': 'small_camera',
         'network': NETWORK,
-        'segmentation': Task(CLASSES),
+        'tasks': {'segmentation': Task(CLASSES)},
         'preparation': CameraPreparation(0.2),
         'provenance': {'seed': 0},
     }
@@ -60,7 +60,7 @@ def camera_manifest(**changes) -> CameraManifest:
 
 def write_camera_bundle(folder: Path, **changes) -> Path:
     """Write one and return its folder."""
-    save_camera_bundle(folder, camera_network(), camera_manifest(**changes))
+    save_bundle(folder, camera_network(), camera_manifest(**changes))
     return folder
 
 

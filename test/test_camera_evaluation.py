@@ -25,7 +25,7 @@ from camera_bundle_samples import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointata_core.bundles.camera_bundle import load_camera_bundle
+from pointata_core.bundles.bundle import load_camera_bundle
 from pointata_core.bundles.camera_manifest import CameraPreparation
 from pointata_core.datasets.camera.class_maps import to_classes
 from pointata_core.datasets.camera.simulated_recording import SEED, TASK

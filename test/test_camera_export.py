@@ -14,7 +14,7 @@ import torch
 import yaml
 from toy_domains import TASK, write_toy_domains
 
-from pointata_core.bundles.camera_bundle import load_camera_bundle
+from pointata_core.bundles.bundle import load_camera_bundle
 from pointata_core.datasets.camera.sample_config import SampleConfig
 from pointata_core.datasets.camera.samples import make_sample
 from pointata_core.inference.camera_session import CameraSession

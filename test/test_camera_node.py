@@ -39,7 +39,7 @@ from benchmarks.robustness.ros_graph import (
     cloud,
     wait_until,
 )
-from pointata_core.bundles.camera_bundle import load_camera_bundle
+from pointata_core.bundles.bundle import load_camera_bundle
 from pointata_core.bundles.camera_manifest import CameraPreparation
 from pointata_core.datasets.scenes.kitti_raw import write_kitti_bag
 from pointata_core.evaluation.bag_evaluation import evaluate_bag

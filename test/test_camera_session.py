@@ -25,12 +25,12 @@ from camera_bundle_samples import (
     write_camera_bundle,
 )
 
-from pointata_core.bundles.bundle import load_bundle
-from pointata_core.bundles.camera_bundle import (
+from pointata_core.bundles.bundle import (
     CameraBundle,
     load_any_bundle,
+    load_bundle,
     load_camera_bundle,
-    save_camera_bundle,
+    save_bundle,
 )
 from pointata_core.bundles.camera_manifest import CameraManifest, CameraPreparation
 from pointata_core.bundles.manifest_base import BundleWarning, checksum_of
@@ -88,7 +88,7 @@ def test_bundles_of_both_kinds_are_told_apart(path, untrained_bundle):
 
 def test_half_precision_rounds_and_loads_as_float32(tmp_path):
     network = camera_network()
-    save_camera_bundle(tmp_path / 'half', network, camera_manifest(), half=True)
+    save_bundle(tmp_path / 'half', network, camera_manifest(), half=True)
     loaded = load_camera_bundle(tmp_path / 'half').network.state_dict()
     for name, tensor in network.state_dict().items():
         rounded = tensor.half().float() if tensor.is_floating_point() else tensor
@@ -131,7 +131,7 @@ def test_weights_may_not_be_a_link(tmp_path):
     elsewhere = tmp_path / 'elsewhere.safetensors'
     (folder / 'network.safetensors').rename(elsewhere)
     (folder / 'network.safetensors').symlink_to(elsewhere)
-    with pytest.raises(BundleError, match='no link'):
+    with pytest.raises(BundleError, match='found a link'):
         load_camera_bundle(folder)
 
 
@@ -140,9 +140,9 @@ def test_a_network_that_is_not_finite_or_not_the_described_one_is_not_written(tm
     with torch.no_grad():
         network.cloud_main.bias[0] = torch.nan
     with pytest.raises(BundleError, match=r'cloud_main\.bias'):
-        save_camera_bundle(tmp_path / 'nan', network, camera_manifest())
+        save_bundle(tmp_path / 'nan', network, camera_manifest())
     with pytest.raises(BundleError, match='another network'):
-        save_camera_bundle(tmp_path / 'other', camera_network(width=16), camera_manifest())
+        save_bundle(tmp_path / 'other', camera_network(width=16), camera_manifest())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -352,7 +352,7 @@ def test_what_breaks_on_the_second_thread_is_raised_and_leaves_nothing_behind(bu
 def test_networks_without_fusion_answer_too(tmp_path):
     network = camera_network(fusion=False)
     manifest = camera_manifest(network={**NETWORK, 'fusion': False})
-    save_camera_bundle(tmp_path / 'xmuda', network, manifest)
+    save_bundle(tmp_path / 'xmuda', network, manifest)
     session = CameraSession(load_camera_bundle(tmp_path / 'xmuda'))
     assert session.step(surroundings(1), 0, view=view(0)).points_with_camera > 20
 
@@ -377,4 +377,4 @@ def test_a_view_says_what_does_not_fit():
 
 def test_two_classes_at_least():
     with pytest.raises(BundleError, match='two or more'):
-        camera_manifest(segmentation=Task(('road',)))
+        camera_manifest(tasks={'segmentation': Task(('road',))})

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from toy_domains import TASK, write_toy_domains
 
-from pointata_core.bundles.camera_bundle import load_camera_bundle
+from pointata_core.bundles.bundle import load_camera_bundle
 from pointata_core.datasets.camera.class_maps import to_classes
 from pointata_core.datasets.camera.exported import FrameWriter
 from pointata_core.datasets.camera.sample_config import SampleConfig

@@ -29,7 +29,7 @@ def test_it_is_whole_and_stands_on_the_backbone_of_the_default_skill(bundle):
     report = verify_bundle(SKILL)
     assert report.ok, report.problem
     default = load_bundle(SKILL.parent / 'default').manifest
-    assert bundle.manifest.backbone.sha256 == default.backbone.sha256
+    assert bundle.manifest.files['backbone'].sha256 == default.files['backbone'].sha256
     assert bundle.manifest.action_classes == CLASSES
     assert tuple(bundle.manifest.features) == ('velocity', 'intensity')
     assert 'BSD-3-Clause' in bundle.manifest.licence

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.command_line import ROOT, CommandLine, run_main, settings_of, write_results
-from pointata_core.bundles.camera_bundle import CameraBundle
+from pointata_core.bundles.bundle import CameraBundle
 from pointata_core.bundles.camera_manifest import CameraManifest, CameraPreparation
 from pointata_core.bundles.manifest_fields import Task
 from pointata_core.inference.camera_calibration import Camera
@@ -61,7 +61,7 @@ def random_bundle(network: dict[str, Any], preparation: CameraPreparation) -> Ca
     values = {**network, 'fusion': True, 'attention_scope': 'sample'}
     torch.manual_seed(0)
     net = CameraLidarNetwork(len(CLASSES), **values).requires_grad_(False).eval()
-    manifest = CameraManifest('random', values, Task(CLASSES), preparation)
+    manifest = CameraManifest('random', values, {'segmentation': Task(CLASSES)}, preparation)
     return CameraBundle(manifest, net, ROOT, manifest.checksum)
 
 

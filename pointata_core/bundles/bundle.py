@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles, and those of a skill and its backbone, from disk to a network and back.
+"""Bundles from disk to a network and back.
 
 ::
 
     NAME/manifest.json            what the rest is (bundles.manifest)
     NAME/skill.safetensors        align embedder, adapters, context encoder, heads
     backbones/HASH.safetensors    the frozen backbone, inside NAME or beside it
+
+    NAME/manifest.json            of a camera bundle (bundles.camera_manifest)
+    NAME/network.safetensors      its whole network
 
 Nothing but these files is opened, and only as safetensors and JSON. A load either returns a network
 whose every tensor was checked, or raises ``BundleError`` and changes nothing; it touches no global
@@ -15,35 +18,40 @@ state, so that a side thread can load the next skill while the current one serve
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from pointata_core.bundles.backbone_sharing import fill_shared
 from pointata_core.bundles.bundle_files import (
-    BACKBONES,
+    KINDS,
     MANIFEST,
-    SKILL,
-    backbone_name,
-    check_preparation,
+    build_empty,
     find_files,
-    placed,
     read_network,
     split_state,
-    write_files,
+    tensor_paths,
 )
+from pointata_core.bundles.camera_manifest import CameraManifest
 from pointata_core.bundles.manifest import Manifest
-from pointata_core.bundles.manifest_base import ManifestBase
+from pointata_core.bundles.manifest_base import ManifestBase, ManifestType
+from pointata_core.bundles.strict_json import plain_copy
 from pointata_core.bundles.tensors import pack_tensors
 from pointata_core.errors import BundleError
+from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
 from pointata_core.models.linear import set_precision
 from pointata_core.models.point.pointata import PointATA
+from pointata_core.safe_files import write_atomically
 
-ManifestType = TypeVar('ManifestType', bound=ManifestBase)
 NetworkType = TypeVar('NetworkType', bound=nn.Module)
+
+_lock = threading.Lock()
+_backbones: dict[str, WeakSet[nn.Module]] = {}  # alive, by the hash of their file
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +78,8 @@ class Bundle(Generic[ManifestType, NetworkType]):
 
 SkillBundle = Bundle[Manifest, PointATA]
 """A skill for point clouds and the backbone it was trained on."""
+CameraBundle = Bundle[CameraManifest, CameraLidarNetwork]
+"""A network for images and clouds."""
 
 
 def load_bundle(
@@ -80,10 +90,10 @@ def load_bundle(
     share_backbone: bool = True,
     precision: str = 'float32',
 ) -> SkillBundle:
-    """Load a bundle after verifying everything about it.
+    """Load a skill and its backbone after verifying everything about them.
 
     Args:
-        path: Folder of the bundle.
+        path: Folder of the bundle, or the name of one that ships with the package.
         device: Where the network shall live.
         dtype: Floating-point type of its weights; ``None`` for float32, however they are stored.
         share_backbone: Use the tensors of an equal backbone that is already in memory. Choose
@@ -95,29 +105,105 @@ def load_bundle(
         ConfigError: The precision is unknown.
         RuntimeError: The device is absent or full.
     """
-    files = find_files(path)
-    network, skill, backbone = read_network(files)
-    dtype = torch.float32 if dtype is None else dtype
-    backbone = placed(backbone, device, dtype)
-    if share_backbone:
-        fill_shared(network.backbone, files.backbone_file.sha256, backbone)
-    else:
-        network.backbone.load_state_dict(backbone, assign=True)
-    network.load_state_dict(placed(skill, device, dtype), strict=False, assign=True)
+    return _load(path, (Manifest,), device, dtype, share_backbone, precision)
+
+
+def load_camera_bundle(
+    path: str | os.PathLike[str], device: str | torch.device = 'cpu'
+) -> CameraBundle:
+    """Load a camera bundle, see :func:`load_bundle`."""
+    return _load(path, (CameraManifest,), device)
+
+
+def load_any_bundle(
+    path: str | os.PathLike[str],
+    device: str | torch.device = 'cpu',
+    *,
+    precision: str = 'float32',
+) -> SkillBundle | CameraBundle:
+    """Load a bundle of whatever kind, see :func:`load_bundle`.
+
+    The precision is for skills; camera networks compute in float32.
+    """
+    return _load(path, KINDS, device, precision=precision)
+
+
+def _load(
+    path: str | os.PathLike[str],
+    kinds: Sequence[type[ManifestBase]],
+    device: str | torch.device,
+    dtype: torch.dtype | None = None,
+    share_backbone: bool = True,
+    precision: str = 'float32',
+) -> Bundle[Any, Any]:
+    files = find_files(path, kinds)
+    network, stored = read_network(files)
+    states = {
+        name: _placed(tensors, device, dtype or torch.float32) for name, tensors in stored.items()
+    }
+    if isinstance(network, PointATA):
+        backbone = states.pop('backbone')
+        if share_backbone:
+            _fill_shared(network.backbone, files.manifest.files['backbone'].sha256, backbone)
+        else:
+            network.backbone.load_state_dict(backbone, assign=True)
+    for state in states.values():
+        network.load_state_dict(state, strict=False, assign=True)  # no name is missing: was checked
     network.requires_grad_(False).eval()
-    set_precision(network, precision)
+    if isinstance(network, PointATA):
+        set_precision(network, precision)
     return Bundle(files.manifest, network, files.root, files.manifest.checksum)
+
+
+def _placed(
+    tensors: Mapping[str, Tensor], device: str | torch.device, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    return {
+        name: tensor.to(device, dtype if tensor.is_floating_point() else None)
+        for name, tensor in tensors.items()
+    }
+
+
+def _fill_shared(backbone: nn.Module, sha256: str, tensors: Mapping[str, Tensor]) -> None:
+    """Give a backbone its tensors, or equal ones that another network already holds.
+
+    Tensors are shared, modules are not: moving one network to another device leaves the others
+    where they are. A backbone that was trained since it was loaded is no longer equal to its file;
+    it is not shared. Neither is one on another device or of another type.
+
+    Args:
+        backbone: Any module with tensors of those names, also one on the meta device.
+        sha256: Hash of the file the tensors come from.
+        tensors: Its whole state, on the wanted device and of the wanted type.
+    """
+    with _lock:
+        for key in [key for key, modules in _backbones.items() if not len(modules)]:
+            del _backbones[key]
+        relatives = _backbones.setdefault(sha256, WeakSet())
+        states = (relative.state_dict() for relative in list(relatives))
+        shared = next((held for held in states if _equal(held, tensors)), tensors)
+        backbone.load_state_dict(shared, assign=True)
+        relatives.add(backbone)
+
+
+def _equal(held: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> bool:
+    return held.keys() == wanted.keys() and all(
+        held[name].device == tensor.device
+        and held[name].dtype == tensor.dtype
+        and torch.equal(held[name], tensor)
+        for name, tensor in wanted.items()
+    )
 
 
 def save_bundle(
     path: str | os.PathLike[str],
-    network: PointATA,
-    manifest: Manifest,
+    network: nn.Module,
+    manifest: ManifestType,
     *,
     half: bool = False,
     self_contained: bool = False,
-) -> Manifest:
-    """Write a bundle; each file appears whole, the manifest last.
+) -> ManifestType:
+    """Write a bundle of either kind; each file appears whole, the manifest last.
 
     Write into a new folder where a running node might be loading the old one: files are replaced
     one by one, and a load between two of them is refused (by their hashes).
@@ -133,39 +219,46 @@ def save_bundle(
         The manifest as written, with the files' hashes.
 
     Raises:
-        BundleError: The manifest describes another network, or a weight is not finite. Nothing has
-            been written then.
+        BundleError: The manifest describes another network, or a weight is not finite: nothing has
+            been written then. Or the folder cannot be written to.
     """
     # As a load will see it: beside a link to a folder is not beside the folder.
     root = Path(path).resolve()
     _check_describes(manifest, network)
-    dtype = 'float16' if half else 'float32'
-    skill, backbone = split_state(network.state_dict())
-    skill_data, skill_file = pack_tensors(skill, dtype, f'{root} (skill)')
-    backbone_data, backbone_file = pack_tensors(backbone, dtype, f'{root} (backbone)')
-    manifest = manifest.sealed(backbone=backbone_file, skill=skill_file)
-    folder = (root if self_contained else root.parent) / BACKBONES
-    write_files(
-        root,
-        {
-            folder / backbone_name(backbone_file): backbone_data,
-            root / SKILL: skill_data,
-            root / MANIFEST: manifest.to_json().encode(),
-        },
-    )
+    packed = {
+        name: pack_tensors(state, 'float16' if half else 'float32', f'{root} ({name})')
+        for name, state in split_state(network.state_dict(), manifest.file_names).items()
+    }
+    manifest = manifest.sealed(**{name: file for name, (_, file) in packed.items()})
+    paths = tensor_paths(manifest, root, root if self_contained else root.parent)
+    try:
+        for name, (data, _) in packed.items():
+            write_atomically(paths[name], data)
+        write_atomically(root / MANIFEST, manifest.to_json().encode())
+    except OSError as error:
+        raise BundleError(
+            f'{error.filename or root}: cannot be written ({error.strerror})',
+            'Choose a folder that can be written to, with enough space',
+        ) from error
     return manifest
 
 
-def _check_describes(manifest: Manifest, network: PointATA) -> None:
-    check_preparation(manifest, 'manifest')
-    described = Manifest.for_network(manifest.name, network.config.to_dict()).network
-    if manifest.network != described:
-        keys = sorted(
-            key
-            for key in manifest.network.keys() | described.keys()
-            if manifest.network.get(key) != described.get(key)
-        )
+def _check_describes(manifest: ManifestBase, network: nn.Module) -> None:
+    empty = build_empty(manifest, 'manifest')
+    found, expected = _shapes(empty), _shapes(network)
+    if isinstance(network, PointATA):
+        found, expected = manifest.network, plain_copy(network.config.to_dict())
+    keys = sorted(
+        key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)
+    )
+    if keys:
         raise BundleError(
-            f"manifest: field 'network' differs from the network's own configuration in {keys}",
-            'Make the manifest with Manifest.for_network(name, network.config.to_dict())',
+            "manifest: field 'network' describes another network than the one to be saved, "
+            f'they differ in {keys[:8]}',
+            'Give the values that the network was made with (Manifest.for_network(name, '
+            'network.config.to_dict()) for a PointATA)',
         )
+
+
+def _shapes(network: nn.Module) -> Mapping[str, Any]:
+    return {name: tensor.shape for name, tensor in network.state_dict().items()}

@@ -5,33 +5,34 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pointata_core.bundles.camera_manifest import CameraManifest
 from pointata_core.bundles.manifest import Manifest
-from pointata_core.bundles.manifest_fields import TensorFile
+from pointata_core.bundles.manifest_base import ManifestBase, read_manifest
+from pointata_core.bundles.manifest_fields import RESTORE, FieldError
 from pointata_core.bundles.preparation_config import PreparationConfig
-from pointata_core.bundles.tensors import expected_specs, read_tensors
+from pointata_core.bundles.tensors import read_tensors
 from pointata_core.errors import BundleError, ConfigError
+from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
 from pointata_core.models.point.config import NetworkConfig
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.resources import ResourceError, resource_path
-from pointata_core.safe_files import read_bounded, write_atomically
+from pointata_core.safe_files import read_bounded
 
 MANIFEST = 'manifest.json'
-SKILL = 'skill.safetensors'
 BACKBONES = 'backbones'
 MODELS = 'models'
 MAX_MANIFEST_BYTES = 4 << 20
+KINDS: tuple[type[ManifestBase], ...] = (Manifest, CameraManifest)
 
-NetworkType = TypeVar('NetworkType', bound=nn.Module)
-
-_PREFIX = 'backbone.'
+_BACKBONE = 'backbone'
 _NAME = re.compile(r'[A-Za-z0-9_-]+')
 _MAX_DEPTH = 256
 _MAX_SIZE = 1 << 20
@@ -39,59 +40,77 @@ _MAX_SIZE = 1 << 20
 
 @dataclass(frozen=True)
 class BundleFiles:
-    """A bundle on disk whose manifest has been read and whose files have been found."""
+    """A bundle on disk whose manifest has been read and whose files have been found.
 
-    manifest: Manifest
+    Attributes:
+        manifest: What it is.
+        root: Folder of the manifest, links resolved.
+        paths: The tensor files, by their names in the manifest.
+    """
+
+    manifest: ManifestBase
     root: Path
-    skill: Path
-    backbone: Path
-    skill_file: TensorFile
-    backbone_file: TensorFile
+    paths: Mapping[str, Path]
 
 
-def find_files(path: str | os.PathLike[str]) -> BundleFiles:
+def find_files(
+    path: str | os.PathLike[str], kinds: Sequence[type[ManifestBase]] = KINDS
+) -> BundleFiles:
     """Read a bundle's manifest and find its tensor files, without opening them.
 
     The manifest may be a link (as ``colcon build --symlink-install`` makes them); everything else
     is looked for beside the file it leads to, and may not be one. The backbone is taken from
     ``backbones/`` inside the bundle's folder, else from the one beside it.
 
+    Args:
+        path: Folder of the bundle, or the name of one that ships with the package, as ``radhar``.
+        kinds: Kinds of manifests to expect.
+
     Raises:
-        BundleError: There is no bundle, its manifest is wrong, or a file is absent or a link.
+        BundleError: There is no bundle, its manifest is wrong or of another kind, or a file is
+            absent or a link.
     """
-    given, manifest_path = Path(path) / MANIFEST, manifest_file(path)
+    given, manifest_path = Path(path) / MANIFEST, _manifest_file(path)
     data = read_bounded(manifest_path, MAX_MANIFEST_BYTES)
-    manifest = Manifest.from_json(data, str(given))
-    skill_file, backbone_file = manifest.skill, manifest.backbone
-    assert skill_file is not None and backbone_file is not None  # or from_json raises
+    manifest = read_manifest(data, str(given), kinds)
     root = manifest_path.parent
-    name = backbone_name(backbone_file)
-    inside, beside = root / BACKBONES / name, root.parent / BACKBONES / name
-    backbone = inside if os.path.lexists(inside) else beside
-    if not os.path.lexists(backbone):
-        raise BundleError(
-            f'{given}: its backbone {name} was not found in {inside.parent} or {beside.parent}',
-            'Copy the backbone along with the bundle',
-        )
-    files = BundleFiles(manifest, root, root / SKILL, backbone, skill_file, backbone_file)
-    for file in (files.skill, files.backbone):
+    paths = tensor_paths(manifest, root, root)
+    backbone = paths.get(_BACKBONE)
+    if backbone is not None and not os.path.lexists(backbone):
+        paths = tensor_paths(manifest, root, root.parent)
+        if not os.path.lexists(paths[_BACKBONE]):
+            raise BundleError(
+                f'{given}: its backbone {backbone.name} was not found in {backbone.parent} or '
+                f'{paths[_BACKBONE].parent}',
+                'Copy the backbone along with the bundle',
+            )
+    for file in paths.values():
         if os.path.realpath(file) != str(file):
             raise BundleError(
                 f'{file}: found a link, expected a file inside the bundle',
                 'Replace the link by a copy of the file',
             )
-    return files
+    return BundleFiles(manifest, root, paths)
 
 
-def manifest_file(path: str | os.PathLike[str]) -> Path:
-    """Where the manifest of a bundle is, links resolved.
+def tensor_paths(manifest: ManifestBase, root: Path, shared: Path) -> dict[str, Path]:
+    """Paths of the tensor files, by their names in the manifest.
 
-    A plain name that is nothing in the working folder is that of a bundle that ships with the
-    package, as ``radhar``.
-
-    Raises:
-        BundleError: There is none, or a link leads to a file of another name.
+    Args:
+        manifest: Names the files and gives their hashes.
+        root: Folder of the bundle.
+        shared: Folder that holds ``backbones/``.
     """
+    return {
+        # A backbone is found by its hash, which cannot be a path.
+        name: shared / BACKBONES / f'{file.sha256}.safetensors'
+        if name == _BACKBONE
+        else root / f'{name}.safetensors'
+        for name, file in manifest.files.items()
+    }
+
+
+def _manifest_file(path: str | os.PathLike[str]) -> Path:
     given = Path(path) / MANIFEST
     try:
         manifest_path = (_shipped(path) or given).resolve(strict=True)
@@ -119,121 +138,90 @@ def _shipped(path: str | os.PathLike[str]) -> Path | None:
         return None
 
 
-def read_network(files: BundleFiles) -> tuple[PointATA, dict[str, Tensor], dict[str, Tensor]]:
+def read_network(files: BundleFiles) -> tuple[nn.Module, dict[str, dict[str, Tensor]]]:
     """Read and check the tensors of a bundle.
 
     Returns:
-        The network without memory (on the meta device), then the skill's tensors and the
-        backbone's as stored: together its whole state.
+        The network without memory (on the meta device), and per file its tensors as stored:
+        together the network's whole state, see :func:`split_state`.
 
     Raises:
         BundleError: The network cannot be built, or the tensors are not those it needs.
     """
-    source = str(files.root / MANIFEST)
-    values = files.manifest.network
-    _check_sizes(values, source, 'network')
-    network = build_empty(lambda: PointATA(NetworkConfig.from_dict(values)), source)
-    check_preparation(files.manifest, source)
-    skill, backbone = split_state(network.state_dict())
-    return (
-        network,
-        _read(files.skill, files.skill_file, skill),
-        _read(files.backbone, files.backbone_file, backbone),
-    )
+    manifest = files.manifest
+    network = build_empty(manifest, str(files.root / MANIFEST))
+    states = split_state(network.state_dict(), manifest.files)
+    return network, {
+        name: read_tensors(files.paths[name], file, states[name])
+        for name, file in manifest.files.items()
+    }
 
 
-def check_preparation(manifest: Manifest, source: str) -> None:
-    """Make sure that a session will understand the preparation.
+def split_state(
+    state: Mapping[str, Tensor], files: Collection[str]
+) -> dict[str, dict[str, Tensor]]:
+    """A network's state per file: that of its backbone, if that is a file of its own, and the rest.
 
-    Raises:
-        BundleError: A field of it is wrong, or its features are not the network's.
+    The names of a backbone's tensors are those inside the backbone.
     """
-    try:
-        features = tuple(PreparationConfig.from_dict(manifest.preparation).features)
-    except ConfigError as error:
-        raise BundleError(f"{source}: field 'preparation': {error.message}", error.fix) from error
-    if features != manifest.features:
-        raise BundleError(
-            f"{source}: field 'preparation.features': found {list(features)}, "
-            f"expected those of 'features', in order: {list(manifest.features)}",
-            'Write the bundle anew with save_bundle',
-        )
+    parts: dict[str, dict[str, Tensor]] = {file: {} for file in files}
+    (rest,) = parts.keys() - {_BACKBONE}
+    prefix = f'{_BACKBONE}.'
+    for name, tensor in state.items():
+        if _BACKBONE in parts and name.startswith(prefix):
+            parts[_BACKBONE][name.removeprefix(prefix)] = tensor
+        else:
+            parts[rest][name] = tensor
+    return parts
 
 
-def backbone_name(file: TensorFile) -> str:
-    """Name of a backbone's file; its hash cannot be a path."""
-    return f'{file.sha256}.safetensors'
-
-
-def split_state(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """A network's state as that of its skill and that of its backbone."""
-    skill = {name: t for name, t in state.items() if not name.startswith(_PREFIX)}
-    backbone = {name[len(_PREFIX) :]: t for name, t in state.items() if name.startswith(_PREFIX)}
-    return skill, backbone
-
-
-def _read(path: Path, file: TensorFile, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return read_tensors(path, file, expected_specs(state, file.dtype))
-
-
-def build_empty(build: Callable[[], NetworkType], source: str) -> NetworkType:
+def build_empty(manifest: ManifestBase, source: str) -> nn.Module:
     """Build a network on the meta device: no memory, no random numbers, whatever is asked for.
 
     Args:
-        build: Makes the network that a manifest describes.
-        source: The manifest, for messages.
+        manifest: Describes the network.
+        source: Where the manifest comes from, for messages.
 
     Raises:
-        BundleError: No such network can be built.
+        BundleError: No such network can be built, or a session would not understand the
+            preparation.
     """
     try:
+        _check_sizes(manifest.network, 'network')
+        if isinstance(manifest, Manifest):
+            _check_preparation(manifest)
         with torch.device('meta'):
-            return build()
+            if isinstance(manifest, CameraManifest):
+                classes = len(manifest.segmentation_classes)
+                return CameraLidarNetwork(classes, **manifest.network)
+            return PointATA(NetworkConfig.from_dict(manifest.network))
+    except BundleError as error:
+        raise BundleError(f'{source}: {error.message}', error.fix) from error
     except ConfigError as error:
         raise BundleError(f"{source}: field 'network': {error.message}", error.fix) from error
     except Exception as error:  # foreign values fail in any way
         raise BundleError(
-            f"{source}: field 'network': no network can be built from it ({error})",
-            'Write the bundle anew with save_bundle',
+            f"{source}: field 'network': no network can be built from it ({error})", RESTORE
         ) from error
 
 
-def placed(
-    tensors: Mapping[str, Tensor], device: str | torch.device, dtype: torch.dtype = torch.float32
-) -> dict[str, Tensor]:
-    """The tensors on a device, those with floating point as ``dtype``."""
-    return {
-        name: tensor.to(device, dtype if tensor.is_floating_point() else None)
-        for name, tensor in tensors.items()
-    }
-
-
-def write_files(root: Path, files: Mapping[Path, bytes]) -> None:
-    """Write the files of a bundle in this order; each appears whole.
-
-    Raises:
-        BundleError: The folder cannot be written to.
-    """
+def _check_preparation(manifest: Manifest) -> None:
     try:
-        for path, data in files.items():
-            write_atomically(path, data)
-    except OSError as error:
-        raise BundleError(
-            f'{error.filename or root}: cannot be written ({error.strerror})',
-            'Choose a folder that can be written to, with enough space',
-        ) from error
+        features = tuple(PreparationConfig.from_dict(manifest.preparation).features)
+    except ConfigError as error:
+        raise BundleError(f"field 'preparation': {error.message}", error.fix) from error
+    if features != manifest.features:
+        expected = f"those of 'features', in order: {list(manifest.features)}"
+        raise FieldError('preparation.features', list(features), expected)
 
 
-def _check_sizes(values: Mapping[str, Any], source: str, where: str) -> None:
+def _check_sizes(values: Mapping[str, Any], where: str) -> None:
     """Refuse numbers that would keep the machine busy before any check of weights."""
     for key, value in values.items():
         if isinstance(value, Mapping):
-            _check_sizes(value, source, f'{where}.{key}')
+            _check_sizes(value, f'{where}.{key}')
             continue
         limit = _MAX_DEPTH if key == 'depth' else _MAX_SIZE
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int | float) and abs(number) > limit:
-                raise BundleError(
-                    f"{source}: field '{where}.{key}': found {number}, expected at most {limit}",
-                    'Write the bundle anew with save_bundle',
-                )
+                raise FieldError(f'{where}.{key}', number, f'at most {limit}')

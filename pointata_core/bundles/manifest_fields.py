@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import copy
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
-from pointata_core.bundles.strict_json import check_plain
+from pointata_core.bundles.strict_json import plain_copy
 from pointata_core.errors import BundleError
 
 TENSOR_DTYPES = ('float32', 'float16', 'bfloat16')
@@ -18,7 +16,58 @@ MAX_CLASSES = 65_535
 """Class ids are uint16 and 65535 means unlabelled."""
 RESTORE = 'Copy the bundle again from where it was made, or write it anew with save_bundle'
 
-_SHA256 = re.compile(r'[0-9a-f]{64}')
+Check = Callable[[Any], bool]
+Rules = Mapping[str, tuple[Check, str]]
+"""Per field: whether a value is allowed, and what is expected instead of others."""
+Part = TypeVar('Part')
+
+
+class FieldError(BundleError):
+    """A field of a manifest is wrong.
+
+    Args:
+        field: The field, with dots.
+        found: Its value; ``None`` if it is missing.
+        expected: What the format allows.
+        fix: What to do about it.
+    """
+
+    def __init__(self, field: str, found: Any, expected: str, fix: str = RESTORE) -> None:
+        text = 'nothing' if found is None else repr(found)
+        text = text if len(text) <= 160 else text[:157] + '...'
+        super().__init__(f"field '{field}': found {text}, expected {expected}", fix)
+        self.field, self.found, self.expected = field, found, expected
+
+
+def check_fields(values: Mapping[str, Any], rules: Rules, where: str = '') -> None:
+    """Raise :class:`FieldError` for the first value that breaks its rule."""
+    for name, (allowed, expected) in rules.items():
+        if not allowed(values[name]):
+            raise FieldError(where + name, values[name], expected)
+
+
+def whole(low: int, high: float = float('inf')) -> Check:
+    """Whole numbers in a range; in JSON, true is none."""
+    return lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
+
+
+def text(pattern: str | None = None) -> Check:
+    """Text that matches a pattern from end to end."""
+    return lambda v: isinstance(v, str) and (pattern is None or bool(re.fullmatch(pattern, v)))
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number; in JSON, true is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def are_names(value: Any) -> bool:
+    """Whether it is a tuple of different texts."""
+    return (
+        isinstance(value, tuple)
+        and all(isinstance(name, str) and name for name in value)
+        and len(set(value)) == len(value)
+    )
 
 
 @dataclass(frozen=True)
@@ -36,12 +85,14 @@ class TensorFile:
     dtype: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.sha256, str) or not _SHA256.fullmatch(self.sha256):
-            raise wrong('sha256', self.sha256, '64 lower-case hexadecimal digits')
-        if not is_whole(self.size) or self.size < 8:
-            raise wrong('size', self.size, 'a whole number of bytes, 8 or more')
-        if self.dtype not in TENSOR_DTYPES:
-            raise wrong('dtype', self.dtype, f'one of {", ".join(TENSOR_DTYPES)}')
+        check_fields(vars(self), _FILE_RULES)
+
+
+_FILE_RULES: Rules = {
+    'sha256': (text('[0-9a-f]{64}'), '64 lower-case hexadecimal digits'),
+    'size': (whole(8), 'a whole number of bytes, 8 or more'),
+    'dtype': (lambda v: v in TENSOR_DTYPES, f'one of {", ".join(TENSOR_DTYPES)}'),
+}
 
 
 @dataclass(frozen=True)
@@ -57,104 +108,67 @@ class Task:
     colours: tuple[tuple[int, int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        check_names('classes', self.classes)
-        if not 1 <= len(self.classes) <= MAX_CLASSES:
-            raise wrong('classes', f'{len(self.classes)} names', f'1 to {MAX_CLASSES}')
-        for name in self.classes:
-            if not name.strip() or not name.isprintable() or len(name) > 64:
-                raise wrong('classes', name, 'printable names of 1 to 64 characters')
+        check_fields(vars(self), _TASK_RULES)
         if self.colours and len(self.colours) != len(self.classes):
-            raise wrong('colours', f'{len(self.colours)} colours', 'none, or one per class')
-        for colour in self.colours:
-            if len(colour) != 3 or not all(is_whole(c) and 0 <= c <= 255 for c in colour):
-                raise wrong('colours', colour, 'three whole numbers of 0 to 255')
-
-    def to_dict(self) -> dict[str, Any]:
-        """As it stands in a manifest."""
-        return {'classes': list(self.classes), 'colours': [list(c) for c in self.colours]}
+            raise FieldError('colours', f'{len(self.colours)} colours', 'none, or one per class')
 
 
-@contextmanager
-def inside(where: str) -> Iterator[None]:
-    """Prefix messages with where in the document they arose."""
-    try:
-        yield
-    except BundleError as error:
-        raise BundleError(f'{where}: {error.message}', error.fix) from error
+def _are_classes(value: Any) -> bool:
+    return (
+        are_names(value)
+        and 1 <= len(value) <= MAX_CLASSES
+        and all(name.strip() and name.isprintable() and len(name) <= 64 for name in value)
+    )
 
 
-def record(where: str, value: Any, keys: tuple[str, ...]) -> dict[str, Any]:
-    """An object with exactly these keys, as a copy."""
-    value = plain_mapping(where, value)
-    if set(value) != set(keys):
-        raise wrong(where, sorted(value), f'exactly {", ".join(keys)}')
-    return value
+def _are_colours(value: Any) -> bool:
+    return isinstance(value, tuple) and all(
+        isinstance(colour, tuple) and len(colour) == 3 and all(map(whole(0, 255), colour))
+        for colour in value
+    )
 
 
-def check_names(where: str, names: Any) -> None:
-    """Names are a tuple of different texts."""
-    if not isinstance(names, tuple) or not all(isinstance(n, str) and n for n in names):
-        raise wrong(where, names, 'a list of names')
-    if len(set(names)) != len(names):
-        raise wrong(where, list(names), 'every name once')
+_TASK_RULES: Rules = {
+    'classes': (
+        _are_classes,
+        f'1 to {MAX_CLASSES} different printable names of 1 to 64 characters',
+    ),
+    'colours': (_are_colours, 'three whole numbers of 0 to 255 for each class'),
+}
 
 
 def plain_mapping(where: str, value: Any) -> dict[str, Any]:
     """An object of finite JSON values, as a copy with lists for tuples."""
     if not isinstance(value, Mapping):
-        raise wrong(where, value, 'an object')
-    value = copy.deepcopy(dict(value))
+        raise FieldError(where, value, 'an object')
     try:
-        check_plain(value)
+        return plain_copy(value)
     except ValueError as error:
         raise BundleError(
             f"field '{where}': found {error}, expected finite JSON values", RESTORE
         ) from error
-    return _listed(value)
 
 
-def _listed(value: Any) -> Any:
-    """Tuples as lists, so that a manifest equals itself after writing and reading."""
-    if isinstance(value, dict):
-        return {key: _listed(item) for key, item in value.items()}
-    return [_listed(item) for item in value] if isinstance(value, list | tuple) else value
+def part_of(kind: type[Part], where: str, value: Any) -> Part:
+    """A part of a manifest: as such, or as the object that stands in a document."""
+    if isinstance(value, kind):
+        return value
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # all are dataclasses
+    if not isinstance(value, Mapping) or set(value) != set(names):
+        raise FieldError(where, value, f'an object of exactly {", ".join(names)}')
+    try:
+        return kind(**{name: tuples(item) for name, item in value.items()})
+    except FieldError as error:
+        raise FieldError(f'{where}.{error.field}', error.found, error.expected) from error
 
 
-def plain_list(where: str, value: Any) -> list[Any]:
-    """A list, as a copy."""
-    if not isinstance(value, list | tuple):
-        raise wrong(where, value, 'a list')
-    return list(value)
+def parts_of(kind: type[Part], where: str, values: Any) -> dict[str, Part]:
+    """Parts of a manifest by name, see :func:`part_of`."""
+    if not isinstance(values, Mapping):
+        raise FieldError(where, values, 'an object')
+    return {name: part_of(kind, f'{where}.{name}', value) for name, value in values.items()}
 
 
-def is_whole(value: Any) -> bool:
-    """Whether it is a whole number; in JSON, true is none."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_number(value: Any) -> bool:
-    """Whether it is a number; in JSON, true is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def wrong(where: str, found: Any, expected: str) -> BundleError:
-    """The error for a field; ``found`` is ``None`` if it is missing."""
-    text = 'nothing' if found is None else repr(found)
-    text = text if len(text) <= 160 else text[:157] + '...'
-    return BundleError(f"field '{where}': found {text}, expected {expected}", RESTORE)
-
-
-def task_from(where: str, value: Any) -> Task:
-    """A task as it stands in a manifest."""
-    value = record(where, value, ('classes', 'colours'))
-    classes = tuple(plain_list(f'{where}.classes', value['classes']))
-    colours = plain_list(f'{where}.colours', value['colours'])
-    triples = tuple(tuple(plain_list(f'{where}.colours', colour)) for colour in colours)
-    with inside(where):
-        return Task(classes, triples)
-
-
-def file_from(where: str, value: Any) -> TensorFile:
-    """A tensor file as it stands in a manifest."""
-    with inside(where):
-        return TensorFile(**record(where, value, ('sha256', 'size', 'dtype')))
+def tuples(value: Any) -> Any:
+    """Lists as tuples, nested ones too."""
+    return tuple(map(tuples, value)) if isinstance(value, list | tuple) else value

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pointata_core.errors import ConfigError
+from pointata_core.models.point.config import build_config
 
 
 @dataclass(frozen=True)
@@ -50,25 +51,23 @@ class PreparationConfig:
     features: Mapping[str, FeatureSpec] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ('scale_m', 'voxel_size_m', 'max_voxels', 'max_range_m'):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f'preparation.{name} is {getattr(self, name)}, expected > 0')
-        if self.max_voxels < 8:
-            raise ConfigError(
-                f'preparation.max_voxels is {self.max_voxels}, expected at least 8',
-                'A grid cannot merge the eight octants about the sensor',
-            )
-        if not 0 <= self.min_range_m < self.max_range_m:
-            raise ConfigError(
-                f'preparation.min_range_m is {self.min_range_m}, expected between 0 and '
-                f'max_range_m ({self.max_range_m})'
-            )
-        if self.range_knee_m < 0:
-            raise ConfigError(f'preparation.range_knee_m is {self.range_knee_m}, expected >= 0')
-        if self.origin not in ('sensor', 'first_frame'):
-            raise ConfigError(
-                f"preparation.origin is '{self.origin}', expected sensor or first_frame"
-            )
+        for name, holds, expected in (
+            ('scale_m', self.scale_m > 0, '> 0'),
+            ('voxel_size_m', self.voxel_size_m > 0, '> 0'),
+            # A grid cannot merge the eight octants about the sensor.
+            ('max_voxels', self.max_voxels >= 8, 'at least 8'),
+            (
+                'min_range_m',
+                0 <= self.min_range_m < self.max_range_m,
+                f'between 0 and max_range_m ({self.max_range_m})',
+            ),
+            ('range_knee_m', self.range_knee_m >= 0, '>= 0'),
+            ('origin', self.origin in ('sensor', 'first_frame'), 'sensor or first_frame'),
+        ):
+            if not holds:
+                raise ConfigError(
+                    f'preparation.{name} is {getattr(self, name)!r}, expected {expected}'
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON-ready values."""
@@ -77,17 +76,11 @@ class PreparationConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PreparationConfig:
         """Build from plain values; an unknown or mistyped field raises :class:`ConfigError`."""
-        known = {f.name for f in fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise ConfigError(
-                f"preparation has the unknown field '{unknown[0]}'",
-                f'Known fields: {sorted(known)}',
-            )
-        values = dict(values)
-        try:
-            specs = values.get('features', {})
-            values['features'] = {name: FeatureSpec(**spec) for name, spec in specs.items()}
-            return cls(**values)
-        except (TypeError, AttributeError) as error:
-            raise ConfigError(f'preparation has a value of the wrong type: {error}') from error
+        features = values.get('features', {})
+        if not isinstance(features, Mapping):
+            raise ConfigError(f'preparation.features is {features!r}, expected a mapping')
+        specs = {
+            name: build_config(FeatureSpec, spec, f'preparation.features.{name}')
+            for name, spec in features.items()
+        }
+        return build_config(cls, {**values, 'features': specs}, 'preparation')

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from pointata_core.errors import BundleError
@@ -28,45 +29,41 @@ def parse_object(text: str | bytes, source: str) -> dict[str, Any]:
             or nested too deeply.
     """
     try:
-        text = text.decode('utf-8') if isinstance(text, bytes) else text
-        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
-        check_plain(value)
+        text = text.decode() if isinstance(text, bytes) else text
+        value = plain_copy(json.loads(text, object_pairs_hook=_unique_keys))
+        if not isinstance(value, dict):
+            raise ValueError(f'a JSON {type(value).__name__}')
     except (ValueError, RecursionError) as error:
+        found = str(error).split('\n', 1)[0][:200]
         raise BundleError(
-            f'{source}: found {_short(error)}, expected a JSON object',
+            f'{source}: found {found}, expected a JSON object',
             'Copy the file again from where it was made',
         ) from error
-    if not isinstance(value, dict):
-        raise BundleError(
-            f'{source}: found a JSON {type(value).__name__}, expected an object',
-            'Copy the file again from where it was made',
-        )
     return value
 
 
-def check_plain(value: Any, depth: int = 0) -> None:
-    """Make sure that a value consists of finite JSON values only.
+def plain_copy(value: Any, depth: int = 0) -> Any:
+    """A deep copy of a value that JSON can hold, with lists for tuples.
 
     Raises:
-        ValueError: What is wrong with it.
+        ValueError: It holds anything else; the message describes that.
     """
     if depth > _MAX_DEPTH:
         raise ValueError(f'more than {_MAX_DEPTH} levels of nesting')
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError('a number that is not finite')
-    if isinstance(value, str):
-        value.encode('utf-8')  # a lone surrogate is legal JSON but cannot be printed or hashed
-    elif isinstance(value, dict):
-        for key, item in value.items():
+    if isinstance(value, Mapping):
+        for key in value:
             if not isinstance(key, str):
                 raise ValueError(f'a key of type {type(key).__name__}')
-            check_plain(key)
-            check_plain(item, depth + 1)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            check_plain(item, depth + 1)
+        return {plain_copy(key): plain_copy(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_copy(item, depth + 1) for item in value]
+    if isinstance(value, str):
+        value.encode()  # a lone surrogate is legal JSON but cannot be printed or hashed
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError('a number that is not finite')
     elif value is not None and not isinstance(value, bool | int | float):
         raise ValueError(f'a value of type {type(value).__name__}')
+    return value
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -76,11 +73,3 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"the key '{twice[:80]}' twice")
     return result
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f'the number {name}')
-
-
-def _short(error: Exception) -> str:
-    return str(error).split('\n', 1)[0][:200] or type(error).__name__

@@ -8,13 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pointata_core.bundles.bundle_files import find_files, read_network
-from pointata_core.bundles.camera_bundle import (
-    is_camera_bundle,
-    read_camera_manifest,
-    read_camera_network,
-)
-from pointata_core.bundles.camera_manifest import CameraManifest
-from pointata_core.bundles.manifest import Manifest
+from pointata_core.bundles.manifest_base import ManifestBase
 from pointata_core.errors import BundleError
 
 
@@ -32,7 +26,7 @@ class BundleReport:
     """
 
     path: Path
-    manifest: Manifest | CameraManifest | None
+    manifest: ManifestBase | None
     checks: tuple[str, ...]
     problem: str = ''
     fix: str = ''
@@ -45,7 +39,7 @@ class BundleReport:
 
 
 def verify_bundle(path: str | os.PathLike[str]) -> BundleReport:
-    """Check a bundle as a load would, without keeping a network.
+    """Check a bundle of either kind as a load would, without keeping a network.
 
     The tensors are read (hash, names, shapes, types, finite values); the network they are compared
     with is built without memory. Nothing is raised for a bad bundle.
@@ -53,27 +47,18 @@ def verify_bundle(path: str | os.PathLike[str]) -> BundleReport:
     Args:
         path: Folder of the bundle.
     """
-    manifest: Manifest | CameraManifest | None = None
-    checks: list[str] = []
+    manifest, checks = None, []
     try:
-        if is_camera_bundle(path):
-            camera_manifest, root = read_camera_manifest(path)
-            manifest = camera_manifest
-            checks.append(_read_as(manifest))
-            tensors = list(read_camera_network(camera_manifest, root)[1].values())
-        else:
-            files = find_files(path)
-            manifest = files.manifest
-            checks += [_read_as(manifest), f'backbone at {files.backbone}']
-            _, skill, backbone = read_network(files)
-            tensors = [*skill.values(), *backbone.values()]
+        files = find_files(path)
+        manifest = files.manifest
+        version = f'{manifest.format_version}.{manifest.format_minor}'
+        checks.append(f'manifest {manifest.name}, format {version}')
+        if 'backbone' in files.paths:
+            checks.append(f'backbone at {files.paths["backbone"]}')
+        states = read_network(files)[1].values()
     except BundleError as error:
         return BundleReport(Path(path), manifest, tuple(checks), error.message, error.fix)
+    tensors = [tensor for state in states for tensor in state.values()]
     checks.append(f'{len(tensors)} tensors as the network needs them, all finite, hashes match')
     parameters = sum(tensor.numel() for tensor in tensors if tensor.is_floating_point())
     return BundleReport(Path(path), manifest, tuple(checks), parameters=parameters)
-
-
-def _read_as(manifest: Manifest | CameraManifest) -> str:
-    version = f'{manifest.format_version}.{manifest.format_minor}'
-    return f'manifest {manifest.name}, format {version}'

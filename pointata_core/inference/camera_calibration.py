@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from pointata_core.errors import ConfigError, PointataError
 
@@ -24,6 +25,7 @@ MODELS = {'plumb_bob': 5, 'rational_polynomial': 8, 'equidistant': 4}
 
 _STRAIGHT_AHEAD = 20.0  # tangent of 87 degrees: no pinhole image reaches further to the side
 _STEPS = 4096
+_CALIBRATE = 'Calibrate the camera (camera_calibration) and publish the result'
 
 
 class CalibrationError(PointataError):
@@ -56,36 +58,31 @@ class Camera:
 
     def __post_init__(self) -> None:
         matrix = np.asarray(self.matrix, np.float64)
-        if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
-            raise CalibrationError(
-                f'the camera matrix is {matrix.tolist()}, expected 3 x 3 finite numbers',
-                'Calibrate the camera (camera_calibration) and publish the result',
-            )
-        if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
-            raise CalibrationError(
-                'the camera is not calibrated (the focal length in K is 0)',
-                'Calibrate the camera (camera_calibration), and let its driver publish the result',
-            )
-        if abs(matrix[2] - (0, 0, 1)).max() > 1e-6:
-            raise CalibrationError(
-                f'the last row of the camera matrix is {matrix[2].tolist()}, expected 0 0 1',
-                'Calibrate the camera (camera_calibration) and publish the result',
-            )
-        if self.placement is not None and not np.isfinite(self.placement).all():
-            raise CalibrationError(
-                'the rectification is not finite', 'Calibrate the camera again, R and P included'
-            )
-        if self.model and self.model not in MODELS:
-            raise CalibrationError(
-                f"distortion_model is '{self.model}', expected one of {', '.join(MODELS)}",
-                'Use the rectified image and set image_rectified, or calibrate with such a model',
-            )
-        if not np.isfinite(self.coefficients).all():
-            raise CalibrationError(
-                f'the distortion coefficients are {list(self.coefficients)}, '
-                'expected finite numbers',
-                'Calibrate the camera again',
-            )
+        _require(
+            matrix.shape == (3, 3) and np.isfinite(matrix).all(),
+            f'the camera matrix is {matrix.tolist()}, expected 3 x 3 finite numbers',
+        )
+        _require(
+            matrix[0, 0] > 0 and matrix[1, 1] > 0,
+            'the camera is not calibrated (the focal length in K is 0)',
+        )
+        _require(
+            abs(matrix[2] - (0, 0, 1)).max() <= 1e-6,
+            f'the last row of the camera matrix is {matrix[2].tolist()}, expected 0 0 1',
+        )
+        _require(
+            self.placement is None or np.isfinite(self.placement).all(),
+            'the rectification is not finite',
+        )
+        _require(
+            not self.model or self.model in MODELS,
+            f"distortion_model is '{self.model}', expected one of {', '.join(MODELS)}",
+            'Use the rectified image and set image_rectified, or calibrate with such a model',
+        )
+        _require(
+            np.isfinite(self.coefficients).all(),
+            f'the distortion coefficients are {list(self.coefficients)}, expected finite numbers',
+        )
         object.__setattr__(self, 'matrix', matrix)
 
     def check_size(self, height: int, width: int) -> None:
@@ -94,12 +91,13 @@ class Camera:
         Raises:
             CalibrationError: It has another size.
         """
-        if self.width and self.height and (self.height, self.width) != (height, width):
-            raise CalibrationError(
-                f'the image has {width} x {height} pixels, its calibration is for '
-                f'{self.width} x {self.height}',
-                'Publish the camera_info that belongs to this image (same namespace)',
-            )
+        known = self.width and self.height
+        _require(
+            not known or (self.height, self.width) == (height, width),
+            f'the image has {width} x {height} pixels, its calibration is for '
+            f'{self.width} x {self.height}',
+            'Publish the camera_info that belongs to this image (same namespace)',
+        )
 
 
 def camera_from_info(info: Any, rectified: bool = False) -> Camera:
@@ -113,11 +111,11 @@ def camera_from_info(info: Any, rectified: bool = False) -> Camera:
         CalibrationError: Not calibrated, or in a way that is not understood.
     """
     k, d, r, p = (_numbers(info, name) for name in 'kdrp')
-    if k.size != 9 or p.size != 12 or r.size != 9:
-        raise CalibrationError(
-            f'K, R and P have {k.size}, {r.size} and {p.size} entries, expected 9, 9 and 12',
-            'Publish a sensor_msgs/CameraInfo with all of them',
-        )
+    _require(
+        (k.size, r.size, p.size) == (9, 9, 12),
+        f'K, R and P have {k.size}, {r.size} and {p.size} entries, expected 9, 9 and 12',
+        'Publish a sensor_msgs/CameraInfo with all of them',
+    )
     across, down = max(1, int(info.binning_x)), max(1, int(info.binning_y))
     part = info.roi
     matrix = (p.reshape(3, 4)[:, :3] if rectified else k.reshape(3, 3)).copy()
@@ -134,9 +132,7 @@ def camera_from_info(info: Any, rectified: bool = False) -> Camera:
     try:
         placement[:3, 3] = np.linalg.solve(p.reshape(3, 4)[:, :3], p.reshape(3, 4)[:, 3])
     except np.linalg.LinAlgError as error:
-        raise CalibrationError(f'P cannot be used ({error})', 'Calibrate the camera again') from (
-            error
-        )
+        raise CalibrationError(f'P cannot be used ({error})', _CALIBRATE) from error
     return replace(camera, placement=placement)
 
 
@@ -178,26 +174,25 @@ def parse_pose(text: str, name: str = 'camera_extrinsics') -> NDArray[np.float64
     Raises:
         ConfigError: Not seven finite numbers, or a quaternion without length.
     """
-    expected = 'seven numbers: x y z qx qy qz qw'
     fix = 'Give the pose of the LiDAR in the optical frame of the camera'
     try:
         numbers = np.array([float(word) for word in text.replace(',', ' ').split()])
+        if numbers.shape != (7,) or not np.isfinite(numbers).all():
+            raise ValueError(f'{len(numbers)} numbers')
     except ValueError as error:
+        expected = 'seven numbers: x y z qx qy qz qw'
         raise ConfigError(f"{name} is '{text}', expected {expected}", fix) from error
-    if numbers.shape != (7,) or not np.isfinite(numbers).all():
-        raise ConfigError(f"{name} is '{text}', expected {expected}", fix)
-    length = np.linalg.norm(numbers[3:])
-    if length < 1e-6:
+    if np.linalg.norm(numbers[3:]) < 1e-6:
         raise ConfigError(f"{name} is '{text}', expected a quaternion of length 1", fix)
-    x, y, z, w = numbers[3:] / length
     pose = np.eye(4)
-    pose[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
+    pose[:3, :3] = Rotation.from_quat(numbers[3:]).as_matrix()
     pose[:3, 3] = numbers[:3]
     return pose
+
+
+def _require(holds: bool | np.bool_, problem: str, fix: str = _CALIBRATE) -> None:
+    if not holds:
+        raise CalibrationError(problem, fix)
 
 
 def _numbers(info: Any, name: str) -> NDArray[np.float64]:

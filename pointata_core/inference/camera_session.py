@@ -29,7 +29,7 @@ from pointata_core.stopwatch import Stopwatch
 from pointata_core.taxonomy import UNLABELLED
 
 if TYPE_CHECKING:
-    from pointata_core.bundles.camera_bundle import CameraBundle
+    from pointata_core.bundles.bundle import CameraBundle
 
 CAMERA_STAGES = ('prepare', 'network', 'image', 'fusion', 'propagate', 'total')
 """Keys of ``timings_ms``, in order; ``image`` and ``fusion`` only where an image shows points.

@@ -6,12 +6,12 @@ Node, evaluation and command line all use this one function, so they run a bundl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pointata_core.bundles.bundle import SkillBundle
-from pointata_core.bundles.camera_bundle import CameraBundle, load_any_bundle
+from pointata_core.bundles.bundle import CameraBundle, SkillBundle, load_any_bundle
 from pointata_core.errors import BundleError, PointataError
 from pointata_core.inference.camera_session import CameraSession
 from pointata_core.inference.device import DeviceChoice, choose_device
@@ -50,7 +50,7 @@ class LoadedBundle:
     def session(self, max_gap_s: float = 1.0) -> Session:
         """A new stream. All streams of a loaded bundle share its network in memory."""
         device = self.device.device
-        kind: Any = CameraSession if self.takes_images else StreamingSession
+        kind: Callable[..., Session] = CameraSession if self.takes_images else StreamingSession
         return kind(self.bundle, device, max_gap_s, overlap=can_overlap(device))
 
     def facts(self) -> dict[str, Any]:

@@ -214,12 +214,22 @@ class NetworkConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
         """Build from plain values; unknown or missing-typed fields raise :class:`ConfigError`."""
         values = dict(values)
-        values['backbone'] = _build(BackboneConfig, values.get('backbone', {}), 'backbone')
-        values['geometry'] = _build(GeometryConfig, values.get('geometry', {}), 'geometry')
-        return _build(cls, values, 'network')
+        values['backbone'] = build_config(BackboneConfig, values.get('backbone', {}), 'backbone')
+        values['geometry'] = build_config(GeometryConfig, values.get('geometry', {}), 'geometry')
+        return build_config(cls, values, 'network')
 
 
-def _build(cls: type, values: Any, where: str) -> Any:
+def build_config(cls: type, values: Any, where: str) -> Any:
+    """Build a dataclass from plain values, with tuples for lists.
+
+    Args:
+        cls: The dataclass; an instance of it is returned as it is.
+        values: Its fields by name.
+        where: Name of the configuration, for messages.
+
+    Raises:
+        ConfigError: A field is unknown, missing or mistyped.
+    """
     if isinstance(values, cls):
         return values
     if not isinstance(values, Mapping):

@@ -11,7 +11,7 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from pointata_core.bundles.camera_bundle import save_camera_bundle
+from pointata_core.bundles.bundle import save_bundle
 from pointata_core.bundles.camera_manifest import CameraManifest, CameraPreparation
 from pointata_core.bundles.manifest_fields import Task
 from pointata_core.datasets.camera.frames import CameraFrames
@@ -63,7 +63,7 @@ def export_run(
     manifest = CameraManifest(
         _name(run, config.method),
         described,
-        Task(tuple(classes)),
+        {'segmentation': Task(tuple(classes))},
         CameraPreparation(samples.voxel_m, samples.resize, domains.samples[1].bottom_crop),
         licence=licence,
         provenance={
@@ -77,7 +77,7 @@ def export_run(
             'versions': results.get('versions'),
         },
     )
-    save_camera_bundle(run / BUNDLE, network, manifest)
+    save_bundle(run / BUNDLE, network, manifest)
     return run / BUNDLE
 
 

@@ -66,12 +66,11 @@ def find_backbone(spec: str) -> BackboneSource:
     if path.is_dir():
         bundle = load_bundle(path, share_backbone=False)
         manifest = bundle.manifest
-        assert manifest.backbone is not None
         state = {k: v.clone() for k, v in bundle.network.backbone.state_dict().items()}
         known = manifest.provenance.get('backbone')
         facts = dict(known) if isinstance(known, Mapping) else {}
-        facts['sha256'] = manifest.backbone.sha256
-        origin = f'bundle {manifest.name} {manifest.backbone.sha256[:12]}'
+        sha256 = facts['sha256'] = manifest.files['backbone'].sha256
+        origin = f'bundle {manifest.name} {sha256[:12]}'
         return BackboneSource(bundle.network.config.backbone, state, origin, facts)
     converted = load_backbone(path)
     beside = path.with_suffix('.json')
