@@ -155,15 +155,15 @@ def test_an_answer_that_cannot_be_sent_costs_the_cloud_behind_it_too(
 
 def heads_that(monkeypatch, network, go_wrong) -> None:
     """Let ``go_wrong`` have the word about one frame, however often its heads are asked."""
-    answer_step, frames = network.answer_step, []
+    predict_step, frames = network.predict_step, []
 
     def answer(encoded, *rest):
         if not any(one is encoded for one in frames):
             frames.append(encoded)
-        result = answer_step(encoded, *rest)
+        result = predict_step(encoded, *rest)
         return go_wrong(*result) if len(frames) == TROUBLE + 1 else result
 
-    monkeypatch.setattr(network, 'answer_step', answer)
+    monkeypatch.setattr(network, 'predict_step', answer)
 
 
 def test_heads_that_fail_cost_the_cloud_behind_them_too(bench, monkeypatch, untrained_bundle):

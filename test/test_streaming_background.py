@@ -117,7 +117,7 @@ def test_heads_that_fail_fail_where_the_result_is_needed_and_a_reset_helps(bundl
     session, other = StreamingSession(bundle), StreamingSession(bundle)
     (first, stamp), (second, later), *_ = frozen_frames()
     with monkeypatch.context() as patch:
-        patch.setattr(session.network, 'answer_step', lambda *_: 1 // 0)
+        patch.setattr(session.network, 'predict_step', lambda *_: 1 // 0)
         pending = session.submit(Frame(first, stamp))
         with pytest.raises(ZeroDivisionError):
             pending.result()
@@ -132,20 +132,20 @@ def test_no_frame_is_kept_once_the_heads_of_the_next_one_have_run(bundle):
     """The heads of each frame know of those before; that must not keep the frames alive."""
     session = StreamingSession(bundle)
     seen = []
-    original = session.network.answer_step
+    original = session.network.predict_step
 
     def watch(encoded, *rest):
         seen.append(weakref.ref(encoded))
         return original(encoded, *rest)
 
-    session.network.answer_step = watch
+    session.network.predict_step = watch
     try:
         for points, stamp in frozen_frames():
             session.submit(Frame(points, stamp))
         assert len(seen) > 2
         assert [one() for one in seen] == [None] * len(seen)
     finally:
-        del session.network.answer_step
+        del session.network.predict_step
 
 
 def change_nothing(session: StreamingSession) -> None:

@@ -59,7 +59,7 @@ def lazy_heads(
         memory = previous if isinstance(previous, ReadoutMemory) else previous.result().memory
         watch = Stopwatch(precomputed.voxels.device)
         described = None if precomputed.described is None else precomputed.described.result
-        output, memory = network.answer_step(encoded, memory, described)
+        output, memory = network.predict_step(encoded, memory, described)
         watch.lap('network')
         precomputed.close()
         return HeadOutput(output, memory, watch.laps['network'])

@@ -25,19 +25,19 @@ def nearest_of_all_pairs(
 
     Coordinates are float32 ``(B, M, 3)`` and ``(B, N, 3)``, finite also behind the masks.
     """
-    batch, asked, _ = queries.shape
+    batch, count, _ = queries.shape
     available = points.shape[1]
-    index = queries.new_full((batch, asked, k), -1, dtype=torch.int64)
-    distance2 = queries.new_full((batch, asked, k), torch.inf)
+    index = queries.new_full((batch, count, k), -1, dtype=torch.int64)
+    distance2 = queries.new_full((batch, count, k), torch.inf)
     kept = min(k, available)
-    if kept == 0 or asked == 0 or batch == 0:
+    if kept == 0 or count == 0 or batch == 0:
         return index, distance2
     budget = CHUNK_PAIRS if points.device.type == 'cpu' else CHUNK_PAIRS_ACCELERATOR
     queries_at_once = max(1, budget // available)
-    rows_at_once = max(1, queries_at_once // asked)
+    rows_at_once = max(1, queries_at_once // count)
     for row in range(0, batch, rows_at_once):
         rows = slice(row, row + rows_at_once)
-        for query in range(0, asked, queries_at_once):
+        for query in range(0, count, queries_at_once):
             part = slice(query, query + queries_at_once)
             pairs = squared_distance(queries[rows, part, None], points[rows, None])
             if mask is not None:

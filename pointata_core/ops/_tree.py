@@ -2,9 +2,9 @@
 """Nearest neighbours by a k-d tree (scipy), made to agree with the comparison of all pairs.
 
 The tree measures in float64 and breaks ties as it likes. So it only proposes one candidate more
-than asked for; their float32 distances are computed again and ordered by (distance, index). A query
+than requested; their float32 distances are computed again and ordered by (distance, index). A query
 whose last neighbour is too close to the edge of its candidates to be sure (equal distances, as on a
-lattice or among duplicates) is answered by comparing all pairs: exact, at the price of that path.
+lattice or among duplicates) falls back to comparing all pairs: exact, at the cost of that path.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def nearest_by_tree(
     queries: Tensor, points: Tensor, k: int, mask: Tensor | None, query_mask: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """As `nearest_of_all_pairs`, for tensors on the CPU: same indices, same distances."""
-    batch, asked, _ = queries.shape
-    index = torch.full((batch, asked, k), -1, dtype=torch.int64)
-    distance2 = torch.full((batch, asked, k), torch.inf)
+    batch, count, _ = queries.shape
+    index = torch.full((batch, count, k), -1, dtype=torch.int64)
+    distance2 = torch.full((batch, count, k), torch.inf)
     for row in range(batch):
         which = slice(None) if query_mask is None else torch.nonzero(query_mask[row]).squeeze(1)
         valid = None if mask is None else torch.nonzero(mask[row]).squeeze(1)
@@ -49,7 +49,7 @@ def _search_cloud(queries: Tensor, points: Tensor, kept: int) -> tuple[Tensor, T
     distance2 = torch.empty((queries.shape[0], kept))
     if index.numel() == 0:
         return index, distance2
-    # Unbalanced: half the time to build, and a tree is only asked once.
+    # Unbalanced: half the time to build, and a tree is queried only once.
     tree = cKDTree(points.numpy(), balanced_tree=False, compact_nodes=False)
     candidates = min(kept + SPARE_CANDIDATES, points.shape[0])
     at_once = max(1, CHUNK_CANDIDATES // candidates)
@@ -68,10 +68,10 @@ def _best_candidates(
     tree: cKDTree, queries: Tensor, points: Tensor, candidates: int, kept: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Best ``kept`` of the tree's ``candidates``, and whether no other point can belong to them."""
-    asked = queries.numpy()
-    workers = torch.get_num_threads() if len(asked) >= _MANY_QUERIES else 1
-    distance, index = tree.query(asked, k=range(1, candidates + 1), workers=workers)
-    offset = asked[:, None, :] - points.numpy()[index]
+    values = queries.numpy()
+    workers = torch.get_num_threads() if len(values) >= _MANY_QUERIES else 1
+    distance, index = tree.query(values, k=range(1, candidates + 1), workers=workers)
+    offset = values[:, None, :] - points.numpy()[index]
     offset *= offset
     squared = offset[..., 0] + offset[..., 1] + offset[..., 2]
     untidy = np.flatnonzero((squared[:, 1:] <= squared[:, :-1]).any(axis=1))
@@ -80,7 +80,7 @@ def _best_candidates(
         index[untidy] = np.take_along_axis(index[untidy], order, axis=1)
         squared[untidy] = np.take_along_axis(squared[untidy], order, axis=1)
     if candidates == points.shape[0]:
-        sure = np.ones(len(asked), dtype=bool)
+        sure = np.ones(len(values), dtype=bool)
     else:
         edge = distance[:, -1] ** 2 * (1 - _RELATIVE_ERROR) - _ABSOLUTE_ERROR
         sure = squared[:, kept - 1] < edge

@@ -43,7 +43,7 @@ def knn(
     Args:
         queries: ``(B, M, 3)`` metres.
         points: ``(B, N, 3)`` metres.
-        k: Neighbours wanted, at least 1.
+        k: Neighbours per query, at least 1.
         mask: ``(B, N)`` bool, true where a point is valid.
         query_mask: ``(B, M)`` bool, true where a query is valid; others get -1 and inf.
 

@@ -49,7 +49,7 @@ def convolve(
 
     Raises:
         ValueError: Shapes that do not fit, or an unknown back end.
-        ConfigError: ``spconv`` is asked for but not installed.
+        ConfigError: ``spconv`` is requested but not installed.
     """
     if features.dim() != 2 or len(features) != rulebook.inputs:
         raise ValueError(f'features must be ({rulebook.inputs}, C), found {tuple(features.shape)}')

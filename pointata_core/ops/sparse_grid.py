@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Occupied voxels of a batch, and the rulebooks that say which feeds which in a convolution.
+"""Occupied voxels of a batch, and the rulebooks of which feeds which in a convolution.
 
-A sparse convolution never touches empty space: for each tap of its kernel, a list of pairs says
+A sparse convolution never touches empty space: for each tap of its kernel, a list of pairs gives
 which input voxel meets which output voxel (Graham et al., CVPR 2018). The lists depend on the
 coordinates alone, so a grid makes each of them once and all layers of a level share it. Neighbours
 are found by binary search in sorted integer keys: no hash table, nothing to compile.
@@ -185,9 +185,9 @@ def _submanifold(grid: SparseGrid, kernel: int) -> Rulebook:
     centre = len(offsets) // 2
     # The taps behind the centre see what those before it see, from the other side.
     steps = [sum(d * s for d, s in zip(offset, columns[:3])) for offset in offsets[:centre]]
-    wanted = grid.keys + torch.tensor(steps, device=grid.keys.device).unsqueeze(1)
-    place = torch.searchsorted(grid.keys, wanted).clamp(max=max(len(grid) - 1, 0))
-    found = grid.keys[place] == wanted if len(grid) else torch.zeros_like(wanted, dtype=torch.bool)
+    target = grid.keys + torch.tensor(steps, device=grid.keys.device).unsqueeze(1)
+    place = torch.searchsorted(grid.keys, target).clamp(max=max(len(grid) - 1, 0))
+    found = grid.keys[place] == target if len(grid) else torch.zeros_like(target, dtype=torch.bool)
     tap, target = found.nonzero(as_tuple=True)
     source = place[tap, target]
     half = tuple(torch.bincount(tap, minlength=centre).tolist())

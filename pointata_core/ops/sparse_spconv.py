@@ -46,7 +46,7 @@ def spconv_sum(features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor:
 
 
 def _padded_pairs(rulebook: Rulebook) -> tuple[Tensor, Tensor]:
-    """Pairs as spconv wants them: ``(2, K, longest)`` int32, -1 behind the end, and the lengths."""
+    """Pairs in spconv's layout: ``(2, K, longest)`` int32, -1 behind the end, and the lengths."""
     kept = rulebook.__dict__.get('_spconv')
     if kept is not None:
         return kept

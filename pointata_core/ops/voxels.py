@@ -17,7 +17,7 @@ from torch import Tensor
 from pointata_core.ops._checks import require_finite
 from pointata_core.ops._exact import grid_scale
 
-# A table of all possible voxels beats sorting the points as long as it is not much longer than them.
+# A table of all possible voxels beats sorting the points unless it is much longer than they are.
 _KEYS_PER_POINT_TO_RANK = 16
 _KEYS_PER_POINT_TO_COUNT = 128
 
@@ -42,8 +42,8 @@ def voxel_grid(
 ) -> VoxelGrid:
     """Group points by the cube of edge ``size`` they fall into.
 
-    A point belongs to the cube ``floor(coordinates / size)``, divided in float64. Voxels are ordered
-    by those (x, y, z) numbers, so neither their order nor their centroids depend on the order of
+    A point belongs to the cube ``floor(coordinates / size)``, divided in float64. Voxels are
+    ordered by those (x, y, z) numbers, so neither their order nor their centroids depend on the order of
     the points. There is no limit on how far apart points may lie.
 
     Args:

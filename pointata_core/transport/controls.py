@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Controls for OTDD that ignore labels: maximum mean discrepancy and the distance of means.
 
-They answer whether transport is worth its price: an alignment that a cheaper loss gives as well
+They test whether transport is worth its cost: an alignment that a cheaper loss gives as well
 does not need it.
 """
 

@@ -74,7 +74,7 @@ class LabelledSet:
 
 
 def check_features(features: Tensor, role: str, width: int | None = None) -> Tensor:
-    """Return features in at least float32 with their graph, or say why they cannot be used.
+    """Return features in at least float32 with their graph, or raise if they cannot be used.
 
     Raises:
         TransportError: Not (n, D) of floating point, empty, of another width, or not finite.

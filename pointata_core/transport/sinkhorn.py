@@ -223,7 +223,7 @@ def self_plan(cost: Tensor, solved: SelfTransport, config: SinkhornConfig) -> Te
 
 
 def _annealed(cost: Tensor, regularisation: float) -> list[float]:
-    """Regularisations from the spread of the costs down to the one that is asked for."""
+    """Regularisations from the spread of the costs down to the requested one."""
     low, high = cost.aminmax()
     start, steps = float(high - low), [regularisation]
     while steps[0] < start * _ANNEALING:

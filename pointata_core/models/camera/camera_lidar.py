@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The camera and LiDAR network of FtD++: two backbones, a fusion between them, four heads.
 
-Each sensor has a main head, which answers, and a mimic head, which learns from the other sensor's
-answer. Only the camera's main head sees the fusion; without it the network is that of xMUDA
+Each sensor has a main head, which predicts, and a mimic head, which learns from the other sensor's
+prediction. Only the camera's main head reads the fusion; without it the network is that of xMUDA
 (Jaritz et al., CVPR 2020).
 """
 
@@ -76,7 +76,7 @@ class CameraLidarOutput:
     """Class scores before softmax, each ``(N, K)``.
 
     Attributes:
-        image: Main head of the camera; has seen the fusion where there is one. None without a
+        image: Main head of the camera; has seen the fusion where there is one. None without an
             image.
         image_mimic: Mimic head of the camera, which has not; None likewise.
         cloud: Main head of the LiDAR.
@@ -89,7 +89,7 @@ class CameraLidarOutput:
     cloud_mimic: Tensor
 
     def rows(self, chosen: Tensor) -> CameraLidarOutput:
-        """The answers on some of the points: numbers of points, or ``(N,)`` bool."""
+        """Scores of some of the points: indices, or ``(N,)`` bool."""
         return CameraLidarOutput(
             None if self.image is None else self.image[chosen],
             None if self.image_mimic is None else self.image_mimic[chosen],
@@ -99,7 +99,7 @@ class CameraLidarOutput:
 
     @property
     def ensemble(self) -> Tensor:
-        """Mean of both main heads' probabilities, ``(N, K)``: the cross-modal answer."""
+        """Mean of both main heads' probabilities, ``(N, K)``: the cross-modal prediction."""
         if self.image is None:
             return self.cloud.softmax(dim=1)
         return (self.image.softmax(dim=1) + self.cloud.softmax(dim=1)) / 2
@@ -176,7 +176,7 @@ class CameraLidarNetwork(nn.Module):
         self.cloud_mimic = nn.Linear(point, classes)
 
     def forward(self, batch: CameraLidarBatch) -> CameraLidarOutput:
-        """Answer for every point; without an image, by the LiDAR's heads alone."""
+        """Predict every point; without an image, by the LiDAR's heads alone."""
         cloud = self.cloud_net(batch.coordinates, batch.features)
         if batch.selected is not None:
             cloud = cloud[batch.selected]

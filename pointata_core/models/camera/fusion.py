@@ -5,7 +5,7 @@ Attention over the image map, external attention over the points, and a small mi
 the fusion do not reach the features that it fuses: both are detached on entry.
 
 The published form lets a softmax run over all points of a mini-batch, so what one sample gets
-depends on the others it happens to be with. Here it runs within each sample unless asked otherwise.
+depends on the others it happens to be with. Here it runs within each sample by default.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ class ExternalAttention(nn.Module):
         """
         heads = self.widen(x).view(len(x), HEADS, self.keys.in_features)
         parts = [len(x)] if self.scope == 'batch' else list(counts)
-        answers_only = not self.training and not torch.is_grad_enabled()
-        if answers_only and len(parts) == 1 and x.device.type == 'cpu':
+        inference = not self.training and not torch.is_grad_enabled()
+        if inference and len(parts) == 1 and x.device.type == 'cpu':
             return self.narrow(self._head_by_head(heads))
         # Flat, because a softmax over the first of three axes is three times slower on a CPU.
         scores = self.keys(heads).flatten(1).split(parts)
@@ -115,12 +115,12 @@ class ExternalAttention(nn.Module):
 
     def _head_by_head(self, heads: Tensor) -> Tensor:
         """The same for one sample: what belongs to a head stays in the cache, in half the time."""
-        answers = torch.empty_like(heads)
+        output = torch.empty_like(heads)
         for head in range(HEADS):
             weights = self.keys(heads[:, head]).softmax(dim=0)
             weights = weights / (1e-9 + weights.sum(dim=1, keepdim=True))
-            answers[:, head] = self.values(weights)
-        return answers.flatten(1)
+            output[:, head] = self.values(weights)
+        return output.flatten(1)
 
 
 class FusionModule(nn.Module):
@@ -162,6 +162,6 @@ class FusionModule(nn.Module):
         cloud = cloud.detach()
         seen = gather_pixels(self.image_attention(maps.detach()), pixels)
         seen = self.pixel_attention(seen, counts) + seen
-        felt = self.point_attention(cloud, counts) + cloud
-        mixed = self.mix(torch.cat([seen, felt], dim=1))
+        attended = self.point_attention(cloud, counts) + cloud
+        mixed = self.mix(torch.cat([seen, attended], dim=1))
         return self.out(self.mixed_attention(mixed, counts) + mixed)

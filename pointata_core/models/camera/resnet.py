@@ -3,7 +3,7 @@
 
 Equal names let ImageNet weights be read from torchvision's published files without having
 torchvision; the files are not shipped, a person gives the path. With the stem's stride at 1 the
-network keeps full resolution at the first map, as a U-Net for per-pixel features wants.
+network keeps full resolution at the first map, for a U-Net's per-pixel features.
 """
 
 from __future__ import annotations

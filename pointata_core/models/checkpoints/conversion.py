@@ -179,7 +179,7 @@ def load_backbone(path: str | Path) -> ConvertedBackbone:
     """Read what `save_backbone` wrote; every tensor is checked.
 
     Raises:
-        CheckpointError: The file is damaged, of another format, or does not hold what it says.
+        CheckpointError: The file is damaged or of another format, or tensors do not match the header.
     """
     path = Path(path)
     try:
@@ -269,12 +269,12 @@ def _check_state(
     if unexpected:
         found = [theirs.get(name, name) for name in unexpected]
         raise CheckpointError(f'{path}: found {_listed(found)}, which the backbone does not have')
-    for name, wanted in expected.items():
+    for name, reference in expected.items():
         tensor, label = state[name], theirs.get(name, name)
-        if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
+        if tensor.shape != reference.shape or tensor.dtype != reference.dtype:
             raise CheckpointError(
                 f'{path}: {label} is {tensor.dtype} {tuple(tensor.shape)}, '
-                f'expected {wanted.dtype} {tuple(wanted.shape)}'
+                f'expected {reference.dtype} {tuple(reference.shape)}'
             )
         if not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(f'{path}: {label} holds values that are not finite')

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a torch checkpoint somebody else made, without running what it may hold.
+"""Read a torch checkpoint from an untrusted source without running code in it.
 
-A ``.pth`` file is a pickle: a program. It is read with torch's weights-only reader, which knows a
-short list of harmless instructions, and only by a torch whose reader has no known hole. This
-happens once, offline, on a person's command; the running system reads safetensors alone.
+A ``.pth`` file is a pickle: a program. It is read with torch's weights-only reader, which accepts a
+short list of harmless instructions, and only by a torch whose reader has no known vulnerability.
+This happens once, offline, on a user's command; the running system reads safetensors alone.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def require_safe_torch(version: str, forced: bool) -> None:
 
     Args:
         version: As in ``torch.__version__``.
-        forced: The person says the file can be trusted.
+        forced: The user trusts the file.
 
     Raises:
         CheckpointError: The version is too old and ``forced`` is false.

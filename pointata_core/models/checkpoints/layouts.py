@@ -69,7 +69,7 @@ LAYOUTS: dict[Family, Layout] = {
         prefix='MAE_encoder.',
         left_outside=_DECODER,
         left_inside=_HEAD,
-        # Pre-training knows none; a fine-tuned file has one of its own, which is kept.
+        # Pre-training has no class token; a fine-tuned file has its own, which is kept.
         has_class_token=True,
     ),
     'point_bert': Layout(
@@ -106,7 +106,7 @@ _FINE_TUNED_PREFIXES = ('base_model.', '')
 
 @dataclass(frozen=True)
 class SortedNames:
-    """The names of a file, each with its place.
+    """The names of a file, sorted by what becomes of each tensor.
 
     Attributes:
         renamed: Name in the file -> name in the backbone.

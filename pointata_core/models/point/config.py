@@ -88,12 +88,12 @@ class NetworkConfig:
         geometry: Tokens, patches and tubes.
         features: Names of the per-point features beside x, y, z.
         embedder_frames: 1 groups a patch from its own frame; 2 adds the frame before (causal).
-        motion_lags: How many frames back every patch is compared with what was there: how far its
-            points lie from the nearest earlier ones. Adapters and heads hear it; empty for not at
-            all, and the head's places then hear of the way along tubes.
-        motion_reach: Unit of these ways, and the longest, in normalised units.
-        token_fields: Whether adapters and heads also hear the features of the point at each
-            token's centre, which an embedder that is not trained for them does not.
+        motion_lags: How many frames back each patch is compared with earlier points, as input of
+            adapters and heads. Empty for none; the position stream of the action head then reads
+            the displacement along tubes.
+        motion_reach: Unit and upper limit of these displacements, in normalised units.
+        token_fields: Whether adapters and heads also read the features of the point at each
+            token's centre.
         adapter_width: Bottleneck r of the video adapters; 0 switches them off.
         adapted_blocks: How many of the last blocks carry an adapter and context; -1 for all. What
             lies before them is frozen and can be computed once for a whole training.
@@ -107,16 +107,16 @@ class NetworkConfig:
         segmentation_blocks: Blocks whose tokens feed the per-point head (1-based).
         readout_width: Width of the action head's temporal readout.
         readout_frames: Frames of the readout's mean.
-        readout: ``convolution``; ``pooled`` to also take mean and max of its answers over
+        readout: ``convolution``; ``pooled`` to also take mean and max of its output over
             ``readout_frames``, for clips whose action may be over at their end; or ``linear``, a
             plain linear classifier of the mean.
-        position_width: Width of what a second stream of the action head reads off the token centres;
-            0 for no such stream.
-        position_share: Share of every training batch that only the places answer; the tokens answer
-            the rest as well. From 0, where all clips go through the adapted blocks, to below 1.
-        token_weight: What the tokens' opinion counts beside that of the places, from 0 to 1.
+        position_width: Width of the action head's position stream; 0 for no such stream.
+        position_share: Share of every training batch that only the position stream predicts. From
+            0, where all clips go through the adapted blocks, to below 1.
+        token_weight: Weight of the token stream in the prediction, from 0 to 1; the position stream
+            has the rest.
         actor_class: Segmentation class whose points form an extra descriptor for the action head
-            ('' for none): an action is done by somebody, and a scene is mostly walls.
+            ('' for none).
         dropout: Dropout in the heads.
     """
 

@@ -76,7 +76,7 @@ class ContextEncoder(nn.Module):
         Args:
             x: ``(F, 1 + G, D)``; the class token takes no part.
             around: From :meth:`positions`.
-            block: Which block asks.
+            block: Number of the adapted block.
 
         Returns:
             ``(F, G, D)``, for the tokens alone.

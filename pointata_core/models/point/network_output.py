@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a network says of frames, and what lies between its blocks and its heads."""
+"""Outputs of a network's heads, and the values between its blocks and its heads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pointata_core.models.point.geometry import TokenGeometry
 
 @dataclass(frozen=True)
 class NetworkOutput:
-    """What the heads say.
+    """Logits of the heads.
 
     Attributes:
         segmentation: Logits ``(B, T, N, classes)``, or ``(B, N, classes)`` from a step; ``None``
@@ -26,7 +26,7 @@ class NetworkOutput:
 
 @dataclass(frozen=True)
 class EncodedFrame:
-    """A frame of B streams after the blocks: what the heads need to answer it.
+    """A frame of B streams after the blocks: the input of the heads.
 
     Attributes:
         points: ``(B, N, 3)``.
@@ -34,8 +34,8 @@ class EncodedFrame:
         mask: ``(B, N)`` or ``None``.
         geometry: Of the tokens, or of points and tokens.
         taps: Normed streams ``(B, 1 + G, D)`` after the tapped blocks and the last one.
-        steps: Cues of the tokens ``(B, G, C)``, or without any how they came along their tubes
-            ``(B, G, 4)``.
+        steps: Auxiliary features of the tokens ``(B, G, C)``, or without any their displacements
+            along tubes ``(B, G, 4)``.
     """
 
     points: Tensor

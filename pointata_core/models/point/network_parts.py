@@ -46,9 +46,9 @@ class NetworkParts(nn.Module):
         self.context = (
             ContextEncoder(width, config.context_width, adapted) if config.context_width else None
         )
-        # Without adapters nobody in the blocks could listen to them.
-        listens = auxiliary_width(config) and config.adapter_width and adapted
-        self.auxiliary = AuxiliaryEmbedding(auxiliary_width(config), width) if listens else None
+        # Without adapters no trained part of the blocks reads them.
+        embedded = auxiliary_width(config) and config.adapter_width and adapted
+        self.auxiliary = AuxiliaryEmbedding(auxiliary_width(config), width) if embedded else None
         # Token and position; belongs to the skill, so that the backbone stays as it is.
         self.class_offset = (
             nn.Parameter(torch.zeros(2, 1, 1, width)) if config.class_offset else None

@@ -2,10 +2,10 @@
 """How far the points of a patch are from where the scene was some frames ago.
 
 Token centres are sampled anew in every frame and jump by as much as a hand or a car moves, so steps
-along tubes hardly tell motion. Points do: what stands still lies where earlier frames have points,
-the sensor's motion taken out; what moves does not, and the more clearly the longer ago they are.
-The displacement from the nearest point of an earlier frame needs one neighbour search and nothing learned,
-and is the same in a clip and in a stream.
+along tubes hardly show motion. Points do: after compensating the sensor's motion, static objects
+lie where earlier frames have points; moving ones do not, more clearly with a longer lag. The
+displacement from the nearest point of an earlier frame takes one neighbour search and no learned
+weights, and is the same in a clip and in a stream.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pointata_core.models.point.tubes import shift_frames
 from pointata_core.ops import gather, knn
 
 DISPLACEMENT_WIDTH = 6
-"""Columns per lag: the centre's displacement and distance, the patch's mean distance, and whether there was
-such a frame with points."""
+"""Columns per lag: the centre's displacement and distance, the patch's mean distance, and whether
+there was such a frame with points."""
 
 
 class PointHistory(NamedTuple):
@@ -153,13 +153,13 @@ def patch_displacements(
         geometry: Of the tokens of these frames.
         before: ``(F, M, 3)`` of the earlier ones, in these frames' coordinates.
         before_mask: ``(F, M)``.
-        reach: Ways are in this unit, and no longer than it: beyond, nothing is near.
+        reach: Unit of the displacements, and their upper limit.
 
     Returns:
-        ``(F, G, 6)``, see ``DISPLACEMENT_WIDTH``; zeros where the earlier frame has no points or there is
-        no token. The centre speaks for itself, for tokens lie at hands and corners, and a mean
-        over what is around them blurs their displacement; of surfaces that are sampled ever anew the mean
-        distance is the steadier witness.
+        ``(F, G, 6)``, see ``DISPLACEMENT_WIDTH``; zeros where the earlier frame has no points or
+        there is no token. The centre has its own columns, because a mean over its neighbourhood blurs the
+        displacement of hands and corners; on surfaces, which every frame samples anew, the mean
+        distance is more stable.
     """
     frames, tokens = geometry.centre_index.shape
     index = torch.cat([geometry.centre_index.unsqueeze(2), geometry.patch_index], dim=2)
@@ -169,8 +169,8 @@ def patch_displacements(
     there = before_mask.any(dim=1)
     if not before.shape[1]:
         return points.new_zeros(frames, tokens, DISPLACEMENT_WIDTH)
-    asked = (index >= 0) & there.unsqueeze(1)
-    nearest = knn(here.detach(), before.detach(), 1, before_mask, asked).index[..., 0]
+    valid = (index >= 0) & there.unsqueeze(1)
+    nearest = knn(here.detach(), before.detach(), 1, before_mask, valid).index[..., 0]
     known = (nearest >= 0).unsqueeze(-1)
     displacement = (here - gather(before, nearest)) * known / reach
     length = torch.linalg.vector_norm(displacement, dim=-1, keepdim=True)
@@ -191,7 +191,7 @@ def moved_points(points: Tensor, motion: Tensor | None) -> Tensor:
 
 
 def rotated_displacements(displacements: Tensor, matrix: Tensor) -> Tensor:
-    """Ways of clips of which everything is turned and scaled (augmentation).
+    """Displacements of clips that an augmentation turns and scales.
 
     Args:
         displacements: ``(B, X, G, 6 * lags)``.

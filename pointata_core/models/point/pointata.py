@@ -292,13 +292,13 @@ class PointATA(NetworkParts):
         tokens: Tensor | None = None,
         described: Callable[[], DescribedPoints] | None = None,
     ) -> tuple[NetworkOutput, StreamState]:
-        """Run one frame of B streams: :meth:`encode_step`, then :meth:`answer_step`.
+        """Run one frame of B streams: :meth:`encode_step`, then :meth:`predict_step`.
 
         Returns:
             Logits of this frame, and the state after it.
         """
         encoded, state = self.encode_step(points, state, features, mask, motion, geometry, tokens)
-        output, memory = self.answer_step(encoded, state.readout_memory, described)
+        output, memory = self.predict_step(encoded, state.readout_memory, described)
         return output, state.with_readout(memory)
 
     def encode_step(
@@ -323,7 +323,7 @@ class PointATA(NetworkParts):
             mask: ``(B, N)`` or ``None``.
             motion: ``(B, 4, 4)`` taking the frame before into this one; ``None`` at rest.
             geometry: Of these frames, when computed before; that of the tokens is enough where
-                :meth:`answer_step` is given ``described``, or without a segmentation head.
+                :meth:`predict_step` is given ``described``, or without a segmentation head.
             tokens: What :meth:`embed` gives for these frames, when computed before; a two-frame
                 embedder needs the state for that.
 
@@ -377,7 +377,7 @@ class PointATA(NetworkParts):
             state = replace(state, **last_points(points, features, mask))
         return EncodedFrame(points, features, mask, geometry, taps, steps), state
 
-    def answer_step(
+    def predict_step(
         self,
         encoded: EncodedFrame,
         memory: ReadoutMemory,

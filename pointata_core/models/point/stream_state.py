@@ -39,7 +39,7 @@ class StreamState:
         points: ``(B, N, 3)`` of the last frame, kept for a two-frame embedder only.
         features: ``(B, N, C)`` likewise.
         point_mask: ``(B, N)`` likewise.
-        history_points: Of the last frames, see :class:`~pointata_core.models.point.patch_motion.PointHistory`.
+        history_points: Of the last frames, see :class:`.PointHistory`.
         history_mask: Likewise.
         history_motion: Likewise.
     """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a frozen 3D embedder cannot say of a token: how it moves, and what else the sensor measured.
+"""Auxiliary token features: motion and sensor fields, which a frozen 3D embedder does not encode.
 
-The embedder knows shapes. Ways from the points of earlier frames and the sensor's fields (velocity,
-intensity) are auxiliary beside its tokens: added to them where the adapted blocks begin, and read by the
-heads as they are. No trained weight has a part in them.
+They are the displacements from the points of earlier frames and the sensor's fields (velocity,
+intensity). The network adds an embedding of them to the tokens where the adapted blocks begin, and
+the heads read them directly. No trained weight has a part in them.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _HIDDEN = 32
 
 
 def displacement_width(config: NetworkConfig) -> int:
-    """Columns of the displacements, the first of the auxiliary."""
+    """Columns of the displacements, which come first in the auxiliary features."""
     return DISPLACEMENT_WIDTH * len(config.motion_lags)
 
 
 def auxiliary_width(config: NetworkConfig) -> int:
-    """Columns of the auxiliary; 0 for none."""
+    """Columns of the auxiliary features; 0 for none."""
     return displacement_width(config) + (len(config.features) if config.token_fields else 0)
 
 
@@ -40,7 +40,7 @@ def clip_auxiliary(
     motion: Tensor | None,
     geometry: TokenGeometry,
 ) -> Tensor | None:
-    """Cues of all tokens of whole clips.
+    """Auxiliary features of all tokens of whole clips.
 
     Args:
         config: Of the network.
@@ -70,7 +70,7 @@ def step_auxiliary(
     geometry: TokenGeometry,
     state: StreamState,
 ) -> tuple[Tensor | None, StreamState]:
-    """Cues of the tokens of one frame of B streams.
+    """Auxiliary features of the tokens of one frame of B streams.
 
     Args:
         config: Of the network.
@@ -109,7 +109,7 @@ def _with_fields(
 
 
 class AuxiliaryEmbedding(nn.Module):
-    """Cues to what is added to the tokens where the adapted blocks begin; zero until trained.
+    """Auxiliary features to an offset of the tokens at the first adapted block; zero until trained.
 
     Args:
         auxiliary: Columns.

@@ -37,7 +37,7 @@ def tube_steps(centres: Tensor, before: Tensor, slots: Tensor) -> Tensor:
         slots: ``(F, 1 + G)`` from :func:`parent_slots`.
 
     Returns:
-        ``(F, G, 4)``: the way, and 1; zeros where a tube begins.
+        ``(F, G, 4)``: the displacement, and 1; zeros where a tube begins.
     """
     parent = slots[:, 1:].unsqueeze(-1) - 1
     follows = parent >= 0

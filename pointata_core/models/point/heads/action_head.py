@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The current action of every frame: a frame descriptor and a causal temporal readout.
 
-Clip recognition is the answer at the last frame, action segmentation the answer at every frame.
+Clip recognition is the prediction at the last frame, action segmentation that at every frame.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class ActionHead(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Frames that an answer depends on, the newest included."""
+        """Frames that a prediction depends on, the newest included."""
         reach = (_KERNEL - 1) * sum(_DILATIONS)
         readout = self.frames + reach if self.pooled else max(self.frames, 1 + reach)
         return readout + (max(_LAGS) if self.trace_width else 0)
@@ -83,14 +83,14 @@ class ActionHead(nn.Module):
         actor: Tensor | None,
         positions: Tensor | None = None,
     ) -> Tensor:
-        """Gather what a frame says: ``[class token ; max over tokens ; actor]``.
+        """Concatenate a frame's evidence: ``[class token ; max over tokens ; actor]``.
 
         Args:
             class_token: ``(F, D)``.
             tokens: ``(F, G, D)``.
             token_mask: ``(F, G)``.
             actor: ``(F, A)``, its trace last, or ``None``.
-            positions: Where the tokens lie and how they came; of no use here.
+            positions: Unused; :class:`TwoStreamHead` reads them.
 
         Returns:
             ``(F, 2 D + A)``.

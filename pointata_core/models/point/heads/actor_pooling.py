@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A descriptor of whoever acts: the points that the segmentation head gives to the actor class.
+"""A descriptor of the actor: the points that the segmentation head assigns to the actor class.
 
-An action is done by somebody who fills one per cent of a scene. Pooling over all tokens drowns
-them; pooling over their own points, in coordinates about their own centre, does not. Beside the
-learned descriptor stands the trace: where they are and how far they reach, in plain numbers, from
-whose differences in time the action head reads speed.
+An actor fills about one per cent of a scene, so pooling over all tokens hides it. This module pools
+over the actor's own points, in coordinates about their centre. The trace beside the learned
+descriptor holds position and extent; the action head computes speed from its differences in time.
 """
 
 from __future__ import annotations
@@ -117,15 +116,15 @@ def choose_actor(
     x, y = ground.unbind(dim=-1)
     apart = (x.unsqueeze(2) - x.unsqueeze(1)).square()
     apart += (y.unsqueeze(2) - y.unsqueeze(1)).square()
-    # Nobody that far away is company; a smaller exponential would be denormal and ten times slower.
+    # Farther points do not count; a smaller exponential would be denormal and ten times slower.
     closeness = (apart / -(_NEIGHBOURHOOD**2)).clamp_min(_FARTHEST)
     # Closeness is symmetric, so the three sums over company are three long rows, not columns.
     rows = torch.stack([weight * x, weight * y, weight], dim=1)
     x_sum, y_sum, support = (rows @ torch.exp(closeness)).unbind(dim=1)
-    places = torch.stack([x_sum, y_sum], dim=-1) / (support.unsqueeze(-1) + 1e-6)
+    centroids = torch.stack([x_sum, y_sum], dim=-1) / (support.unsqueeze(-1) + 1e-6)
     lonely = _LONELY * F.relu(1.0 - support / _BODY)
     remoteness = torch.linalg.vector_norm(ground, dim=-1) + lonely + 10.0 * (1.0 - weight)
     share = torch.softmax(-remoteness / _PREFERENCE, dim=1)
-    anchor = (share.unsqueeze(-1) * places).sum(dim=1, keepdim=True)
+    anchor = (share.unsqueeze(-1) * centroids).sum(dim=1, keepdim=True)
     away = torch.linalg.vector_norm(ground - anchor, dim=-1)
     return points, weight * torch.sigmoid((_REACH - away) / _FADE)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plainest readout: a linear classifier of what the last frames said on average.
+"""A linear classifier of the mean evidence of the last frames.
 
-The linear probe of the comparison tables. It takes the place of the action head and streams as it
-does, so a probe is served, evaluated and stored like any other skill.
+The linear probe of the comparison tables. It replaces the action head and streams like it, so a
+probe is served, evaluated and stored like any other skill.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class LinearReadout(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Frames that an answer depends on, the newest included."""
+        """Frames that a prediction depends on, the newest included."""
         return self.frames
 
     def describe(self, evidence: Tensor) -> Tensor:

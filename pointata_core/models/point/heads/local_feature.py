@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A light local feature per point: where it stands in the pillars around it.
+"""A light local feature per point: its position in the pillars around it.
 
-Tokens describe a few hundred places; whether a point belongs to the kerb or the road beside it is
-decided at the point. Vertical statistics of voxels at several sizes, and one learned max per voxel,
-say that at the price of a few scatter operations and without any neighbour search.
+Tokens describe a few hundred positions; kerb and road beside it differ only at the points. Vertical
+statistics of voxels at several sizes and one learned max per voxel show the difference. They take a
+few scatter operations and no neighbour search.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class LocalFeature(nn.Module):
         return merged.view(frames, slots, x.shape[-1])
 
     def _merge(self, x: Tensor, bins: Tensor, count: int) -> Tensor:
-        """Apply ``merge`` to ``[x ; for each size the largest of what the pillar's points say]``.
+        """Apply ``merge`` to ``[x ; for each size the max over the pillar's points]``.
 
         Its part for the pillars is applied to the pillars, each point then adds up its own: that
         is the same sum, without building the concatenation.

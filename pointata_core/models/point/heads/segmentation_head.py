@@ -15,7 +15,7 @@ from pointata_core.ops import Interpolation, interpolate
 
 
 class DescribedPoints(NamedTuple):
-    """What the head knows of the points themselves.
+    """The features of the points that do not depend on tokens.
 
     Attributes:
         own: ``(F, N, H)``, local features as they enter the fusion.
@@ -40,7 +40,7 @@ class SegmentationHead(nn.Module):
         hidden: Hidden width H.
         classes: Number of classes.
         dropout: Before the last layer.
-        auxiliary: Columns of the auxiliary token features, which are heard beside the tokens; 0 for none.
+        auxiliary: Columns of the auxiliary token features; 0 for none.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class SegmentationHead(nn.Module):
         super().__init__()
         self.local = LocalFeature(features, pillar_sizes, hidden)
         self.project = nn.ModuleList(nn.Linear(width, hidden, bias=False) for _ in range(taps))
-        self.hear = nn.Linear(auxiliary, hidden, bias=False) if auxiliary else None
+        self.auxiliary = nn.Linear(auxiliary, hidden, bias=False) if auxiliary else None
         self.fuse = nn.Linear(2 * hidden, hidden)
         self.refine = nn.Linear(hidden, hidden)
         self.dropout = nn.Dropout(dropout)
@@ -88,7 +88,7 @@ class SegmentationHead(nn.Module):
     def describe(
         self, points: Tensor, features: Tensor | None, geometry: FrameGeometry
     ) -> DescribedPoints:
-        """What can be said of the points before there are tokens; arguments as :meth:`forward`."""
+        """Compute what does not depend on tokens; arguments as :meth:`forward`."""
         local = self.local(points, features, geometry.pillars)
         # Linear over [local, context] without building the concatenation; here the first half.
         half = local.shape[-1]
@@ -100,8 +100,8 @@ class SegmentationHead(nn.Module):
     ) -> Tensor:
         """Classify points that :meth:`describe` described; the rest as for :meth:`forward`."""
         projected = sum(layer(t) for layer, t in zip(self.project, tokens, strict=True))
-        if self.hear is not None:
-            projected = projected + self.hear(auxiliary)
+        if self.auxiliary is not None:
+            projected = projected + self.auxiliary(auxiliary)
         # The second half, at the tokens, of which there are fewer than points.
         weight = self.fuse.weight[:, described.own.shape[-1] :]
         context = interpolate(F.linear(projected, weight), described.interpolation)
@@ -113,7 +113,7 @@ class SegmentationHead(nn.Module):
 def class_probabilities(logits: Tensor) -> Tensor:
     """Turn logits ``(F, N, classes)`` into probabilities ``(F, classes, N)``.
 
-    Long rows of points, not short rows of classes, are what vector units like: twenty times faster
-    on a CPU than a softmax over the last axis.
+    Long rows of points, not short rows of classes, suit vector units: twenty times faster on a CPU
+    than a softmax over the last axis.
     """
     return logits.transpose(-1, -2).contiguous().softmax(dim=-2)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two opinions on the action: what the tokens say, and where they lie and how they move.
+"""Two streams that predict the action: one from tokens, one from their positions and motion.
 
-Where the token centres lie, and how far each came, is the plainest account of a pose in motion (a
-small PointNet reads it), and it carries over to persons never seen, where tokens of a
-backbone trained on something else are easily learned by heart. Each opinion has a readout of its
-own; the tokens' hears of the positions, too. Both are trained side by side
-(``PointATA.predict_from_positions``), afterwards their logarithmic probabilities are averaged.
+A small PointNet reads the token centres and their displacements. This description of a moving pose
+generalises to unseen persons, while a head on the tokens of a backbone trained on other data
+overfits easily. Each stream has its own readout; that of the tokens also reads the positions. Both
+are trained side by side (``PointATA.predict_from_positions``). At inference the head averages their
+logarithmic probabilities.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ class TwoStreamHead(nn.Module):
         width: Token width D.
         actor_width: Width of the actor descriptor with its trace; 0 for none.
         position_width: Width P of a frame's positions.
-        auxiliary_width: Columns of the auxiliary token features; 0 for the displacement along tubes.
+        auxiliary_width: Columns of the auxiliary token features; 0 for displacements along tubes.
         readout_width: Width of each readout.
         frames: Frames of the running mean and max.
         classes: Number of actions.
         dropout: See :class:`ActionHead`.
         pooled: See :class:`ActionHead`.
-        position_share: Share of the training clips that only the positions answer, which spares them
-            the backbone.
-        token_weight: What the tokens' opinion counts in an answer; the positions' is the rest.
+        position_share: Share of the training clips that only the position stream predicts; they
+            do not run through the backbone.
+        token_weight: Weight of the token stream in a prediction; the position stream has the rest.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class TwoStreamHead(nn.Module):
             nn.Linear(3 + (auxiliary_width or 5), 64), nn.GELU(), nn.Linear(64, position_width)
         )
         sizes = (readout_width, frames, classes, dropout, pooled)
-        heard = position_width + 2 * width + actor_width
-        self.tokens = ActionHead(width, actor_width, *sizes, evidence_width=heard)
+        evidence_width = position_width + 2 * width + actor_width
+        self.tokens = ActionHead(width, actor_width, *sizes, evidence_width=evidence_width)
         self.positions = ActionHead(0, 0, *sizes, evidence_width=position_width)
 
     @property
     def receptive_field(self) -> int:
-        """Frames that an answer depends on, the newest included."""
+        """Frames that a prediction depends on, the newest included."""
         return max(self.tokens.receptive_field, self.positions.receptive_field)
 
     @property
@@ -91,15 +91,15 @@ class TwoStreamHead(nn.Module):
             tokens: ``(F, G, D)``.
             token_mask: ``(F, G)``.
             actor: ``(F, A)`` or ``None``.
-            positions: ``(F, G, 7)``: centre, displacement along the tube, and whether there is one; or
-                ``(F, G, 3 + auxiliary_width)``: centre and auxiliary.
+            positions: ``(F, G, 7)``: centre, displacement along the tube, and whether there is
+                one; or ``(F, G, 3 + auxiliary_width)``: centre and auxiliary features.
 
         Returns:
             ``(F, P + 2 D + A)``.
         """
         evidence = self._read(positions, token_mask)
-        said = ActionHead.collect(class_token, tokens, token_mask, actor)
-        return torch.cat([evidence, said], dim=1)
+        rest = ActionHead.collect(class_token, tokens, token_mask, actor)
+        return torch.cat([evidence, rest], dim=1)
 
     def describe(self, evidence: Tensor) -> Tensor:
         """Compress evidence ``(..., P + 2 D + A)`` to ``(..., descriptor_width)``."""
@@ -107,7 +107,7 @@ class TwoStreamHead(nn.Module):
         return torch.cat([positions, self.tokens.describe(evidence)], dim=-1)
 
     def predict_from_positions(self, positions: Tensor, token_mask: Tensor, mask: Tensor) -> Tensor:
-        """Answer by positions alone.
+        """Predict with the position stream alone.
 
         Args:
             positions: Of the ``B * T`` frames, see :meth:`collect`.
@@ -123,33 +123,33 @@ class TwoStreamHead(nn.Module):
     def forward(self, descriptors: Tensor, mask: Tensor) -> Tensor:
         """Read out every frame; shapes as :meth:`ActionHead.forward`.
 
-        In training the tokens answer alone, afterwards both.
+        In training the logits are those of the token stream, in evaluation those of both.
         """
         width = self.positions.descriptor_width
         tokens = self.tokens(descriptors[..., width:], mask)
         if self.training:
             return tokens
         positions = self.positions(descriptors[..., :width], mask)
-        opinions = positions.float().log_softmax(-1), tokens.float().log_softmax(-1)
-        return torch.lerp(*opinions, self.token_weight)
+        streams = positions.float().log_softmax(-1), tokens.float().log_softmax(-1)
+        return torch.lerp(*streams, self.token_weight)
 
-    def token_logits(self, answer: Tensor, positions: Tensor) -> Tensor:
-        """Say what the tokens alone answered, from what both said and what the positions said.
+    def token_logits(self, logits: Tensor, positions: Tensor) -> Tensor:
+        """Recover the token stream's logits from those of both and of the position stream.
 
         Args:
-            answer: Of :meth:`forward`, ``(B, T, classes)``.
+            logits: Of :meth:`forward` in evaluation, ``(B, T, classes)``.
             positions: Logits of :meth:`predict_from_positions`.
 
         Returns:
             Logarithmic probabilities ``(B, T, classes)``.
 
         Raises:
-            ValueError: The answer holds nothing of the tokens' (``token_weight`` is 0).
+            ValueError: ``token_weight`` is 0, so the logits do not depend on the token stream.
         """
         if not self.token_weight:
-            raise ValueError('token_weight is 0: the answer holds nothing of the tokens')
+            raise ValueError('token_weight is 0: the logits do not depend on the token stream')
         positions = positions.float().log_softmax(-1)
-        return torch.lerp(positions, answer, 1 / self.token_weight)
+        return torch.lerp(positions, logits, 1 / self.token_weight)
 
     def _read(self, positions: Tensor, token_mask: Tensor) -> Tensor:
         if not self.auxiliary_width:
