@@ -179,7 +179,7 @@ def load_backbone(path: str | Path) -> ConvertedBackbone:
     """Read what `save_backbone` wrote; every tensor is checked.
 
     Raises:
-        CheckpointError: The file is damaged or of another format, or tensors do not match the header.
+        CheckpointError: The file is damaged or of another format, or tensors and header differ.
     """
     path = Path(path)
     try:
