@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from pointata_core.datasets.camera.class_maps import TASKS
+from pointata_core.datasets.camera.class_maps import tasks
 from pointata_core.datasets.camera.sample_config import PUBLISHED
 from pointata_core.datasets.camera.samples import CameraSamples
 from pointata_core.datasets.camera.simulated_camera import (
@@ -57,7 +57,7 @@ def test_frames_hold_what_was_simulated(root):
 def test_labels_are_classes_of_the_task(root):
     frames = simulated_camera(root, 'train_day', 'nuscenes_lidarseg')
     raw, mapped = frames.raw_frame(0, np.random.default_rng(0)), frames[0]
-    classes = TASKS['nuscenes_lidarseg'].classes
+    classes = tasks()['nuscenes_lidarseg'].classes
     for name, ours in (('road', 'driveable_surface'), ('trunk', 'vegetation'), ('car', 'vehicle')):
         assert (mapped.labels[raw.labels == class_id(name)] == classes.index(ours)).all()
     assert (mapped.labels[raw.labels == class_id('person')] == -100).all()

@@ -6,8 +6,10 @@ Facts as published with xMUDA and FtD++; raw ids are those of the data sets' own
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,124 +68,37 @@ class Task:
         return tuple(next(iter(self.members.values())))
 
 
-def _a2d2(*names: str) -> tuple[int, ...]:
-    """Ids of classes by name, where a name without a number stands for all numbered ones."""
-    return tuple(
-        number
-        for number, name in enumerate(A2D2_CLASSES)
-        if name in names or name.rstrip(' 0123456789') in names
-    )
-
-
-def _virtual(*names: str) -> tuple[int, ...]:
-    return tuple(VIRTUAL_KITTI_CLASSES.index(name) for name in names)
-
-
-def _simulated(*names: str) -> tuple[int, ...]:
-    return tuple(class_id(name) for name in names)
-
-
-_STREET = {
-    'car': ('car',),
-    'road': ('road',),
-    'sidewalk': ('sidewalk',),
-    'building': ('building',),
-    'nature': ('terrain', 'trunk', 'vegetation'),
-    'object': ('fence', 'pole'),
-}
-"""What simulated streets share with SemanticKITTI, merged as the published tasks merge it."""
-
-
-def _kitti(*names: str) -> tuple[int, ...]:
-    """Ids of SemanticKITTI that our taxonomy gives one of these names."""
-    ours = _simulated(*names)
+def _ids(label_set: str, members: Sequence[int | str]) -> tuple[int, ...]:
+    """Raw ids of the members of a class, which ``tasks.yaml`` gives as ids or as names."""
+    named = {name for name in members if isinstance(name, str)}
+    if not named:
+        return tuple(int(number) for number in members)
+    if label_set == 'a2d2':
+        plain = [name.rstrip(' 0123456789') for name in A2D2_CLASSES]
+        return tuple(n for n, name in enumerate(A2D2_CLASSES) if {name, plain[n]} & named)
+    if label_set == 'virtual_kitti':
+        return tuple(VIRTUAL_KITTI_CLASSES.index(str(name)) for name in members)
+    ours = tuple(class_id(str(name)) for name in members)
+    if label_set == 'simulated':
+        return ours
     return tuple(raw for raw, number in SEMANTICKITTI_TO_OURS.items() if number in ours)
 
 
-TASKS: dict[str, Task] = {
-    'nuscenes_lidarseg': Task(
-        {
-            'nuscenes': {
-                'vehicle': (2, 3, 4, 5, 6, 9, 10),
-                'driveable_surface': (11,),
-                'sidewalk': (13,),
-                'terrain': (14,),
-                'manmade': (15,),
-                'vegetation': (16,),
-            },
-            'simulated': {
-                'vehicle': _simulated('car', 'bicycle'),
-                'driveable_surface': _simulated('road'),
-                'sidewalk': _simulated('sidewalk'),
-                'terrain': _simulated('terrain'),
-                'manmade': _simulated('building', 'fence', 'pole'),
-                'vegetation': _simulated('vegetation', 'trunk'),
-            },
-        }
-    ),
-    'virtual_kitti_semantickitti': Task(
-        {
-            'virtual_kitti': {
-                'vegetation_terrain': _virtual('Terrain', 'Tree', 'Vegetation'),
-                'building': _virtual('Building'),
-                'road': _virtual('Road'),
-                'object': _virtual('TrafficSign', 'TrafficLight', 'Pole', 'Misc'),
-                'truck': _virtual('Truck'),
-                'car': _virtual('Car'),
-            },
-            'semantickitti': {
-                'vegetation_terrain': (70, 71, 72),
-                'building': (50,),
-                'road': (40, 60),
-                'object': (51, 80, 81, 99),
-                'truck': (18, 258),
-                'car': (10, 252),
-            },
-        }
-    ),
-    'simulated_semantickitti': Task(
-        {
-            'simulated': {name: _simulated(*ours) for name, ours in _STREET.items()},
-            'semantickitti': {name: _kitti(*ours) for name, ours in _STREET.items()},
-        }
-    ),
-    'a2d2_semantickitti': Task(
-        {
-            'a2d2': {
-                'car': _a2d2('Car', 'Ego car'),
-                'truck': _a2d2('Truck'),
-                'bike': _a2d2('Bicycle', 'Small vehicles'),
-                'person': _a2d2('Pedestrian'),
-                'road': _a2d2(
-                    'RD normal street', 'Zebra crossing', 'Solid line', 'RD restricted area',
-                    'Slow drive area', 'Drivable cobblestone', 'Dashed line',
-                    'Painted driv. instr.',
-                ),
-                'parking': _a2d2('Parking area'),
-                'sidewalk': _a2d2('Sidewalk', 'Curbstone'),
-                'building': _a2d2('Buildings'),
-                'nature': _a2d2('Nature object'),
-                'other-objects': _a2d2(
-                    'Poles', 'Traffic signal', 'Traffic sign', 'Sidebars', 'Speed bumper',
-                    'Irrelevant signs', 'Road blocks', 'Obstacles / trash', 'Animals',
-                    'Signal corpus', 'Electronic traffic', 'Traffic guide obj.', 'Grid structure',
-                ),
-            },
-            'semantickitti': {
-                'car': (10, 252),
-                'truck': (18, 258),
-                'bike': (11, 15, 31, 32, 253, 255),
-                'person': (30, 254),
-                'road': (40, 60),
-                'parking': (44,),
-                'sidewalk': (48,),
-                'building': (50,),
-                'nature': (70, 71, 72),
-                'other-objects': (51, 80, 81, 99),
-            },
-        }
-    ),
-}  # fmt: skip
+@cache
+def tasks() -> dict[str, Task]:
+    """All tasks by name, out of ``tasks.yaml``."""
+    import yaml
+
+    text = (files(__package__) / 'tasks.yaml').read_text(encoding='utf-8')
+    return {
+        name: Task(
+            {
+                label_set: {one: _ids(label_set, members) for one, members in classes.items()}
+                for label_set, classes in label_sets.items()
+            }
+        )
+        for name, label_sets in yaml.safe_load(text).items()
+    }
 
 
 def task_named(name: str) -> Task:
@@ -192,9 +107,10 @@ def task_named(name: str) -> Task:
     Raises:
         ConfigError: There is none of that name.
     """
-    if name not in TASKS:
-        raise ConfigError(f"no task is called '{name}'", f'Choose one of {", ".join(TASKS)}')
-    return TASKS[name]
+    known = tasks()
+    if name not in known:
+        raise ConfigError(f"no task is called '{name}'", f'Choose one of {", ".join(known)}')
+    return known[name]
 
 
 def to_classes(raw: NDArray, task: str, label_set: str) -> NDArray[np.int64]:

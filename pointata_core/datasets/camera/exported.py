@@ -124,7 +124,7 @@ def exported_frames(
 
     Args:
         folder: With the index.
-        task: Name in ``class_maps.TASKS``.
+        task: Name in ``class_maps.tasks()``.
         images: Folder of images; the same folder when None.
 
     Raises:

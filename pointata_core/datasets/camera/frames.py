@@ -66,7 +66,7 @@ class CameraFrames:
     Args:
         name: Of the data set.
         split: Which one.
-        task: Name in `class_maps.TASKS`.
+        task: Name in `class_maps.tasks()`.
         label_set: Whose ids the raw labels are.
         readers: Frame names and functions that read them, in order. A reader may draw at random,
             such as the weather of an image, from its generator.

@@ -75,7 +75,7 @@ def simulated_camera(
     Args:
         root: Folder of all splits; created if missing.
         split: ``ROLE_DOMAIN``.
-        task: Name in ``class_maps.TASKS``.
+        task: Name in ``class_maps.tasks()``.
         recording: What to record; None takes what the folder has, or the default sizes.
         progress: Called with the number of finished scenes and of all.
 

@@ -35,19 +35,9 @@ from pointata_core.errors import ConfigError
 from pointata_core.taxonomy import IGNORE
 
 CLASSES = (
-    'building',
-    'road',
-    'sidewalk',
-    'fence',
-    'vegetation',
-    'pole',
-    'car',
-    'traffic sign',
-    'pedestrian',
-    'bicycle',
-    'lane marking',
-    'traffic light',
-)
+    'building', 'road', 'sidewalk', 'fence', 'vegetation', 'pole', 'car', 'traffic sign',
+    'pedestrian', 'bicycle', 'lane marking', 'traffic light',
+)  # fmt: skip
 _NOTHING = IGNORE  # void (0), sky (1) and two reserved ids (13, 14)
 _FROM_RAW = np.array(
     [_NOTHING, _NOTHING, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, _NOTHING, _NOTHING, 11], np.int64
@@ -55,19 +45,9 @@ _FROM_RAW = np.array(
 _LISTS = {'train': 'train', 'validation': 'val', 'test': 'test', 'trainval': 'trainval'}
 SPLITS = tuple(_LISTS)
 PUBLISHED_FREQUENCIES = (
-    0.416347,
-    0.270832,
-    0.114028,
-    0.029478,
-    0.088392,
-    0.016270,
-    0.033469,
-    0.002191,
-    0.003251,
-    0.000360,
-    0.024561,
-    0.000820,
-)
+    0.416347, 0.270832, 0.114028, 0.029478, 0.088392, 0.016270, 0.033469, 0.002191, 0.003251,
+    0.000360, 0.024561, 0.000820,
+)  # fmt: skip
 """``labelweights.npz``: share of each class among all prepared frames, the test split included."""
 CONTEXT_M = 1.0
 

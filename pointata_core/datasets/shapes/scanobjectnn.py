@@ -20,22 +20,9 @@ from pointata_core.datasets.shapes.hdf5_shapes import Hdf5Shapes
 from pointata_core.errors import ConfigError
 
 CLASSES = (
-    'bag',
-    'bin',
-    'box',
-    'cabinet',
-    'chair',
-    'desk',
-    'display',
-    'door',
-    'shelf',
-    'table',
-    'bed',
-    'pillow',
-    'sink',
-    'sofa',
-    'toilet',
-)
+    'bag', 'bin', 'box', 'cabinet', 'chair', 'desk', 'display', 'door', 'shelf', 'table', 'bed',
+    'pillow', 'sink', 'sofa', 'toilet',
+)  # fmt: skip
 SPLITS = ('train', 'test')
 VARIANTS = {
     'pb_t50_rs': ('main_split', '_augmentedrot_scale75'),

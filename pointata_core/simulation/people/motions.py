@@ -53,12 +53,16 @@ def draw_style(action: str, rng: np.random.Generator) -> Style:
 
 
 def posture(**degrees: float) -> np.ndarray:
-    """A posture from joint names in lower case, in degrees (displacements in leg lengths)."""
+    """A posture from joint names in lower case, in degrees (displacements in leg lengths).
+
+    A joint of a limb without its side (``elbow``) stands for both sides.
+    """
     result = np.zeros(POSTURE_SIZE)
     for name, value in degrees.items():
-        joint = Joint[name.upper()]
-        plain = joint in (Joint.FORWARD, Joint.SIDEWAYS, Joint.HOP)
-        result[joint] = value if plain else np.radians(value)
+        plain = name in ('forward', 'sideways', 'hop')
+        one_side = name.upper() in Joint.__members__
+        for joint in (name,) if one_side else (f'left_{name}', f'right_{name}'):
+            result[Joint[joint.upper()]] = value if plain else np.radians(value)
     return result
 
 
@@ -78,14 +82,7 @@ def _through(keys: list[tuple[float, np.ndarray]], t: float) -> np.ndarray:
     return keys[-1][1]
 
 
-NEUTRAL = posture(
-    left_shoulder_abduction=9,
-    right_shoulder_abduction=9,
-    left_elbow=12,
-    right_elbow=12,
-    left_hip_abduction=4,
-    right_hip_abduction=4,
-)
+NEUTRAL = posture(shoulder_abduction=9, elbow=12, hip_abduction=4)
 
 
 def _stand(t: float, s: Style) -> np.ndarray:
@@ -95,11 +92,9 @@ def _stand(t: float, s: Style) -> np.ndarray:
     p[Joint.SPINE_TWIST] += np.radians(6 * s.amplitude * np.sin(0.7 * t + s.phase))
     p[Joint.ROLL] += np.radians(0.8 * sway)
     if s.variant < 0.2:  # arms crossed
-        p += posture(left_shoulder_flexion=25, right_shoulder_flexion=25)
-        p += posture(left_elbow=95, right_elbow=95)
+        p += posture(shoulder_flexion=25, elbow=95)
     elif s.variant < 0.35:  # hands on the hips
-        p += posture(left_shoulder_abduction=30, right_shoulder_abduction=30)
-        p += posture(left_elbow=70, right_elbow=70)
+        p += posture(shoulder_abduction=30, elbow=70)
     elif s.variant < 0.5:  # holding a telephone
         p += posture(right_shoulder_flexion=30, right_elbow=100, head_flexion=20)
     return p
@@ -144,52 +139,25 @@ def _wave(t: float, s: Style) -> np.ndarray:
 
 
 _ON_CHAIR = NEUTRAL + posture(
-    left_hip_flexion=86,
-    right_hip_flexion=86,
-    left_knee=86,
-    right_knee=86,
-    left_hip_abduction=4,
-    right_hip_abduction=4,
-    left_shoulder_flexion=28,
-    right_shoulder_flexion=28,
-    left_elbow=45,
-    right_elbow=45,
-    forward=-0.46,
+    hip_flexion=86, knee=86, hip_abduction=4, shoulder_flexion=28, elbow=45, forward=-0.46
 )
 _ON_GROUND = NEUTRAL + posture(
     left_hip_flexion=98,
     right_hip_flexion=92,
     left_knee=70,
     right_knee=55,
-    left_hip_abduction=10,
-    right_hip_abduction=10,
+    hip_abduction=10,
     left_shoulder_flexion=35,
     right_shoulder_flexion=30,
-    left_elbow=30,
-    right_elbow=30,
+    elbow=30,
     pitch=-6,
     forward=-0.5,
 )
 _SQUAT = NEUTRAL + posture(
-    left_hip_flexion=95,
-    right_hip_flexion=95,
-    left_knee=115,
-    right_knee=115,
-    spine_flexion=28,
-    pitch=12,
-    left_shoulder_flexion=45,
-    right_shoulder_flexion=45,
-    forward=-0.15,
+    hip_flexion=95, knee=115, spine_flexion=28, pitch=12, shoulder_flexion=45, forward=-0.15
 )
 _RISING = NEUTRAL + posture(
-    left_hip_flexion=70,
-    right_hip_flexion=70,
-    left_knee=80,
-    right_knee=80,
-    spine_flexion=32,
-    left_shoulder_flexion=30,
-    right_shoulder_flexion=30,
-    forward=-0.25,
+    hip_flexion=70, knee=80, spine_flexion=32, shoulder_flexion=30, forward=-0.25
 )
 
 SEAT_SHARE = 0.5
@@ -238,8 +206,7 @@ def _pick_up(t: float, s: Style) -> np.ndarray:
     reach = posture(right_shoulder_flexion=75, left_shoulder_flexion=60 if s.variant < 0.5 else 10)
     if s.variant < 0.6:  # from the back
         low = NEUTRAL + reach + posture(spine_flexion=62, pitch=28, head_flexion=10)
-        low += posture(left_hip_flexion=45, right_hip_flexion=45, left_knee=25, right_knee=25)
-        low += posture(forward=-0.15)
+        low += posture(hip_flexion=45, knee=25, forward=-0.15)
     else:  # from the knees
         low = _SQUAT + reach * 0.5 + posture(spine_flexion=15)
     up = NEUTRAL + posture(right_shoulder_flexion=35, right_elbow=75)
@@ -261,8 +228,7 @@ def _throw(t: float, s: Style) -> np.ndarray:
 
 
 def _punch(t: float, s: Style) -> np.ndarray:
-    guard = NEUTRAL + posture(left_shoulder_flexion=40, right_shoulder_flexion=40)
-    guard += posture(left_elbow=115, right_elbow=115, left_knee=15, right_knee=15)
+    guard = NEUTRAL + posture(shoulder_flexion=40, elbow=115, knee=15)
     guard += posture(left_hip_flexion=22, right_hip_flexion=-8, spine_flexion=8)
     beat = 2.2 * s.tempo * t + s.phase / (2 * np.pi)
     arm, other = ('left', 'right') if int(beat) % 2 else ('right', 'left')
