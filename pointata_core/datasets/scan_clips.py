@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from pointata_core.datasets.errors import DataError
 from pointata_core.datasets.protocol import Clip, Description, Frame
-from pointata_core.datasets.sampling import ClipSampling, generator_for
-from pointata_core.datasets.sequences import with_fixed_points
+from pointata_core.datasets.sampling import ClipSampling
+from pointata_core.datasets.sequences import RecordingClips
 
 CAUSAL_CLIPS = ClipSampling(window='causal', frames=8)
 
@@ -40,7 +40,7 @@ class ScanRecording(Protocol):
         ...
 
 
-class ScanClips:
+class ScanClips(RecordingClips):
     """Clips of one split.
 
     Args:
@@ -54,9 +54,6 @@ class ScanClips:
             ``Clip.poses`` then all are that scan's.
         missing: Files that should be there and are not.
         notes: Sentences for ``describe``.
-
-    Attributes:
-        epoch: Mixed into random choices; set it before an epoch of training. Tests leave it at 0.
 
     Raises:
         DataError: ``compensate`` is set and a recording has no poses.
@@ -75,14 +72,10 @@ class ScanClips:
         missing: Sequence[str] = (),
         notes: Sequence[str] = (),
     ) -> None:
-        self.name, self.split, self.classes = name, split, classes
-        self.feature_names = feature_names
+        lengths = [len(recording) for recording in recordings]
+        super().__init__(name, split, classes, lengths, sampling, feature_names, missing, notes)
         self.recordings = tuple(recordings)
-        self.sampling = sampling
         self.compensate = compensate
-        self.epoch = 0
-        self._missing, self._notes = tuple(missing), tuple(notes)
-        self._ends = np.cumsum([sampling.clips_in(len(one)) for one in self.recordings], dtype=int)
         for recording in self.recordings:
             if compensate and not recording.has_poses:
                 raise DataError(
@@ -90,46 +83,11 @@ class ScanClips:
                     'Add them, or leave ego motion in',
                 )
 
-    def __len__(self) -> int:
-        """Number of clips."""
-        return int(self._ends[-1]) if len(self._ends) else 0
-
-    def __getitem__(self, index: int) -> Clip:
-        """Read one clip.
-
-        Raises:
-            IndexError: There is no such clip.
-            DataError: One of its scans cannot be read.
-        """
-        if not 0 <= index < len(self):
-            raise IndexError(f'clip {index} of {len(self)}')
-        which = int(np.searchsorted(self._ends, index, side='right'))
-        recording = self.recordings[which]
-        number = index - (int(self._ends[which - 1]) if which else 0)
-        generator = generator_for(self.sampling.seed, self.epoch, index)
-        frames = self.sampling.frames_of(len(recording), number, generator)
-        scans = {frame: recording.scan(frame) for frame in np.unique(frames).tolist()}
-        clip = joined(
-            [scans[frame][0] for frame in frames.tolist()],
-            frames,
-            actions=[scans[frame][1] for frame in frames.tolist()],
-            compensate=self.compensate,
-        )
-        clip = replace(clip, name=f'{recording.name}#{number}')
-        if self.sampling.points is None:
-            return clip
-        return with_fixed_points(clip, self.sampling.points, generator)
-
-    @property
-    def clip_recordings(self) -> NDArray[np.int64]:
-        """(clips,) number of the recording of every clip."""
-        return np.repeat(np.arange(len(self.recordings)), np.diff(self._ends, prepend=0))
-
     def describe(self) -> Description:
         """Recordings (``sequences``), ``scans`` and ``clips``, from listings and headers."""
         counts = {
             'sequences': len(self.recordings),
-            'scans': sum(len(recording) for recording in self.recordings),
+            'scans': sum(self._lengths),
             'clips': len(self),
         }
         return Description(
@@ -146,6 +104,17 @@ class ScanClips:
                     yield error
                 else:
                     yield None
+
+    def _clip(self, which: int, frames: NDArray[np.int64]) -> Clip:
+        recording = self.recordings[which]
+        scans = {frame: recording.scan(frame) for frame in np.unique(frames).tolist()}
+        clip = joined(
+            [scans[frame][0] for frame in frames.tolist()],
+            frames,
+            actions=[scans[frame][1] for frame in frames.tolist()],
+            compensate=self.compensate,
+        )
+        return replace(clip, sequence=recording.name)
 
 
 def joined(

@@ -7,6 +7,7 @@ checking happen here.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -64,7 +65,77 @@ class Content:
 Reader = Callable[[Recording], Content]
 
 
-class SequenceClips:
+class RecordingClips(ABC):
+    """Clips of one split by number, cut from recordings one after the other.
+
+    Args:
+        name: Name in the registry.
+        split: Name of the split.
+        classes: Class names.
+        lengths: Frames of every recording.
+        sampling: Which frames make a clip, and how many points of each are kept.
+        feature_names: Columns of ``Clip.features``.
+        missing: Files that should exist and do not.
+        notes: Sentences for ``describe``.
+
+    Attributes:
+        epoch: Mixed into random choices; set it before a loader starts its processes for an epoch
+            of training (persistent ones keep their old copy). Tests leave it at 0.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        split: str,
+        classes: tuple[str, ...],
+        lengths: Sequence[int],
+        sampling: ClipSampling,
+        feature_names: tuple[str, ...],
+        missing: Sequence[str],
+        notes: Sequence[str],
+    ) -> None:
+        self.name, self.split, self.classes = name, split, classes
+        self.feature_names = feature_names
+        self.sampling = sampling
+        self.epoch = 0
+        self._missing, self._notes = tuple(missing), tuple(notes)
+        self._lengths = tuple(lengths)
+        self._ends = np.cumsum([sampling.clips_in(length) for length in lengths], dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __getitem__(self, index: int) -> Clip:
+        """Read one clip.
+
+        Raises:
+            IndexError: There is no such clip.
+            DataError: A file of it cannot be read.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f'clip {index} of {len(self)}')
+        which = int(np.searchsorted(self._ends, index, side='right'))
+        number = index - (int(self._ends[which - 1]) if which else 0)
+        generator = generator_for(self.sampling.seed, self.epoch, index)
+        frames = self.sampling.frames_of(self._lengths[which], number, generator)
+        clip = self._clip(which, frames)
+        clip = replace(clip, name=f'{clip.sequence}#{number}')
+        if self.sampling.points is None:
+            return clip
+        return with_fixed_points(clip, self.sampling.points, generator)
+
+    @property
+    def clip_recordings(self) -> NDArray[np.int64]:
+        """(clips,) number of the recording of every clip; what video accuracy sums over."""
+        return np.repeat(np.arange(len(self._lengths)), np.diff(self._ends, prepend=0))
+
+    @abstractmethod
+    def _clip(self, which: int, frames: NDArray[np.int64]) -> Clip:
+        """Some frames of a recording; ``Clip.sequence`` is the name of the recording."""
+
+
+class SequenceClips(RecordingClips):
     """Clips of one split, cut from recordings that are read on demand.
 
     Args:
@@ -79,10 +150,6 @@ class SequenceClips:
         damaged: Errors found while listing.
         notes: Sentences for ``describe``.
         keep: Recordings kept in memory, those used last.
-
-    Attributes:
-        epoch: Mixed into random choices; set it before a loader starts its processes for an epoch
-            of training (persistent ones keep their old copy). Tests leave it at 0.
     """
 
     def __init__(
@@ -100,44 +167,13 @@ class SequenceClips:
         notes: Sequence[str] = (),
         keep: int = 2,
     ) -> None:
-        self.name = name
-        self.split = split
-        self.classes = classes
-        self.feature_names = feature_names
+        lengths = [recording.length for recording in recordings]
+        super().__init__(name, split, classes, lengths, sampling, feature_names, missing, notes)
         self.recordings = tuple(recordings)
-        self.sampling = sampling
-        self.epoch = 0
         self._reader = reader
-        self._missing = tuple(missing)
         self._damaged = tuple(damaged)
-        self._notes = tuple(notes)
         self._keep = keep
         self._kept: OrderedDict[int, Content] = OrderedDict()
-        clips = [sampling.clips_in(recording.length) for recording in self.recordings]
-        self._ends = np.cumsum(clips, dtype=np.int64)
-
-    def __len__(self) -> int:
-        """Number of clips."""
-        return int(self._ends[-1]) if len(self._ends) else 0
-
-    def __getitem__(self, index: int) -> Clip:
-        """Read one clip.
-
-        Raises:
-            IndexError: There is no such clip.
-            DataError: Its recording cannot be read.
-        """
-        if not 0 <= index < len(self):
-            raise IndexError(f'clip {index} of {len(self)}')
-        which = int(np.searchsorted(self._ends, index, side='right'))
-        recording = self.recordings[which]
-        number = index - (int(self._ends[which - 1]) if which else 0)
-        generator = generator_for(self.sampling.seed, self.epoch, index)
-        frames = self.sampling.frames_of(recording.length, number, generator)
-        clip = self._clip(which, frames, f'{recording.name}#{number}')
-        if self.sampling.points is None:
-            return clip
-        return with_fixed_points(clip, self.sampling.points, generator)
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -147,15 +183,10 @@ class SequenceClips:
             np.int64
         )
 
-    @property
-    def clip_recordings(self) -> NDArray[np.int64]:
-        """(clips,) number of the recording of every clip; what video accuracy sums over."""
-        return np.repeat(np.arange(len(self.recordings)), np.diff(self._ends, prepend=0))
-
     def whole(self, which: int) -> Clip:
         """A recording as one clip with all its frames and points."""
         recording = self.recordings[which]
-        return self._clip(which, np.arange(recording.length), recording.name)
+        return self._clip(which, np.arange(recording.length))
 
     def describe(self) -> Description:
         """Recordings (``videos``), frames and clips of this split, from listings and headers."""
@@ -185,12 +216,12 @@ class SequenceClips:
         """Leave kept recordings behind: a worker process starts with its own."""
         return {**self.__dict__, '_kept': OrderedDict()}
 
-    def _clip(self, which: int, frames: NDArray[np.int64], name: str) -> Clip:
+    def _clip(self, which: int, frames: NDArray[np.int64]) -> Clip:
         recording = self.recordings[which]
         content = self._content(which).take(frames)
         return Clip(
             points=content.points,
-            name=name,
+            name=recording.name,
             features=content.features,
             action=recording.action,
             sequence=recording.name,

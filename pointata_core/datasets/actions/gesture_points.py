@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pointata_core.datasets.errors import damaged, missing
+from pointata_core.datasets.errors import damaged, require_file
 from pointata_core.datasets.sequences import Content
 
 KEY_FRAMES = 32
@@ -38,8 +38,7 @@ def read_hands(path: Path, points: int) -> NDArray[np.int64]:
     """
     shape = (KEY_FRAMES, points, 8)
     expected = f'integers of shape {shape}'
-    if not path.is_file():
-        raise missing(path, expected, "Prepare it with PointLSTM's scripts")
+    require_file(path, expected, "Prepare it with PointLSTM's scripts")
     try:
         hands = np.load(path, mmap_mode='r', allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:

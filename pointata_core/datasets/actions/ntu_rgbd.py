@@ -14,11 +14,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from pointata_core.datasets.actions.ntu_classes import NTU_CLASSES
 from pointata_core.datasets.errors import DataError, damaged
-from pointata_core.datasets.files.depth_images import DepthCamera
+from pointata_core.datasets.files.depth_images import DepthCamera, read_depth_image
 from pointata_core.datasets.files.listing import list_recordings
 from pointata_core.datasets.files.object_arrays import count_clouds, read_clouds
 from pointata_core.datasets.sampling import ClipSampling
@@ -132,20 +130,9 @@ def read_recording(recording: Recording) -> Content:
     """
     if recording.path.suffix == '.npz':
         return Content(points=read_clouds(recording.path, _KEY, scale=METRES_PER_STORED_UNIT))
-    return Content(points=[_read_png(path) for path in _images(recording.path)])
-
-
-def _read_png(path: Path) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            depth = np.asarray(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise damaged(path, error, 'a 16-bit PNG of depth') from error
-    if depth.ndim != 2:
-        raise damaged(path, f'an image of shape {depth.shape}', 'one channel of depth')
-    return CAMERA.points(depth)
+    return Content(
+        points=[CAMERA.points(read_depth_image(path)) for path in _images(recording.path)]
+    )
 
 
 def _videos(folder: Path) -> list[Path]:

@@ -19,7 +19,7 @@ from pointata_core.datasets.actions.gesture_points import (
     normalised_content,
     read_hands,
 )
-from pointata_core.datasets.errors import DataError, damaged, missing
+from pointata_core.datasets.errors import DataError, damaged, missing, require_file
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.sequences import Content, Recording, SequenceClips
 from pointata_core.datasets.splits import belongs, held_out
@@ -108,8 +108,7 @@ def _number(recording: Recording) -> int:
 
 def _read_list(folder: Path, section: str) -> list[Recording]:
     path = folder / f'{section}_depth_list.txt'
-    if not path.is_file():
-        raise missing(path, 'the list of one split', "Prepare the data with PointLSTM's scripts")
+    require_file(path, 'the list of one split', "Prepare the data with PointLSTM's scripts")
     recordings = []
     for number, line in enumerate(path.read_text(errors='replace').splitlines(), 1):
         words = line.split()

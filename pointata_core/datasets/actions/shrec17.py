@@ -24,7 +24,7 @@ from pointata_core.datasets.actions.gesture_points import (
     read_hands,
 )
 from pointata_core.datasets.actions.shrec17_raw import BOXES, read_gesture
-from pointata_core.datasets.errors import DataError, damaged, missing
+from pointata_core.datasets.errors import DataError, damaged, missing, require_file
 from pointata_core.datasets.files.depth_images import DepthCamera
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.sequences import Content, Recording, SequenceClips
@@ -160,8 +160,7 @@ def _folders(root: Path) -> tuple[Path, Path]:
 
 
 def _read_list(path: Path) -> list[tuple[int, ...]]:
-    if not path.is_file():
-        raise missing(path, 'the list of one split', "Download SHREC'17")
+    require_file(path, 'the list of one split', "Download SHREC'17")
     rows = []
     for number, line in enumerate(path.read_text(errors='replace').splitlines(), 1):
         if not line.strip():

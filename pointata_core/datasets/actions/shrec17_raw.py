@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointata_core.datasets.actions.gesture_points import KEY_FRAMES
-from pointata_core.datasets.errors import damaged, missing
-from pointata_core.datasets.files.depth_images import DepthCamera
+from pointata_core.datasets.errors import damaged, require_file
+from pointata_core.datasets.files.depth_images import DepthCamera, read_depth_image
 
 BOXES = 'general_informations.txt'
 _COLUMNS = 'frame, x, y, width, height'
@@ -38,7 +38,7 @@ def read_gesture(folder: Path, length: int, camera: DepthCamera) -> list[NDArray
     boxes = _read_boxes(folder / BOXES, length)
     clouds = []
     for frame in np.arange(KEY_FRAMES) * length // KEY_FRAMES:
-        image = _read_depth(folder / f'{frame}_depth.png')
+        image = read_depth_image(folder / f'{frame}_depth.png').astype(np.int64)
         x, y, width, height = boxes[frame]
         rows, columns, depth = _hand(image[y : y + height, x : x + width])
         clouds.append(camera.points_at(rows + y, columns + x, depth))
@@ -64,8 +64,7 @@ def _hand(crop: NDArray) -> tuple[NDArray, NDArray, NDArray]:
 
 
 def _read_boxes(path: Path, length: int) -> NDArray[np.int64]:
-    if not path.is_file():
-        raise missing(path, f'the boxes around the hand: {_COLUMNS}')
+    require_file(path, f'the boxes around the hand: {_COLUMNS}')
     try:
         rows = np.loadtxt(path, dtype=np.float64, ndmin=2)
     except ValueError as error:
@@ -73,18 +72,3 @@ def _read_boxes(path: Path, length: int) -> NDArray[np.int64]:
     if len(rows) < length or rows.shape[1] != 5 or (rows[:, 1:] < 0).any():
         raise damaged(path, f'{len(rows)} rows of {rows.shape[1]}', f'{length} rows of: {_COLUMNS}')
     return rows[:, 1:].astype(np.int64)
-
-
-def _read_depth(path: Path) -> NDArray[np.int64]:
-    from PIL import Image, UnidentifiedImageError
-
-    if not path.is_file():
-        raise missing(path, 'a depth image')
-    try:
-        with Image.open(path) as image:
-            depth = np.asarray(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise damaged(path, error, 'a 16-bit PNG of depth') from error
-    if depth.ndim != 2:
-        raise damaged(path, f'an image of shape {depth.shape}', 'one channel of depth')
-    return depth.astype(np.int64)

@@ -14,7 +14,6 @@ import zipfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,12 +76,7 @@ class FrameWriter:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Write the index, unless there was an error."""
         if kind is None:
             write_json(self.folder / INDEX, {**self._head, 'frames': self._frames})

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pointata_core.datasets.errors import damaged, require_file
 
 
 @dataclass(frozen=True)
@@ -54,3 +57,22 @@ class DepthCamera:
         x = (columns - self.centre_x) / self.focal_x * z
         y = (rows - self.centre_y) / self.focal_y * z
         return np.stack([x, y, z], axis=-1).astype(np.float32)
+
+
+def read_depth_image(path: Path) -> NDArray:
+    """Read a depth image (H, W) in the unit of the file.
+
+    Raises:
+        DataError: It is missing, damaged, or has several channels.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    require_file(path, 'a depth image')
+    try:
+        with Image.open(path) as image:
+            depth = np.asarray(image)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise damaged(path, error, 'a 16-bit PNG of depth') from error
+    if depth.ndim != 2:
+        raise damaged(path, f'an image of shape {depth.shape}', 'one channel of depth')
+    return depth

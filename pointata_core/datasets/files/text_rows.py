@@ -11,20 +11,23 @@ from numpy.typing import NDArray
 from pointata_core.datasets.errors import damaged, require_file
 
 
-def read_rows(path: Path, columns: int, expected: str) -> NDArray[np.float32]:
-    """Read ``(N, columns)`` finite numbers separated by blanks.
+def read_rows(
+    path: Path, columns: int, expected: str, delimiter: str | None = None
+) -> NDArray[np.float32]:
+    """Read ``(N, columns)`` finite numbers.
 
     Args:
         path: The file.
         columns: Numbers in each row.
         expected: What the rows hold, for the error.
+        delimiter: Between the numbers; None for blanks.
 
     Raises:
         DataError: The file is missing, empty, cut, or holds something else.
     """
     require_file(path, expected)
     try:
-        rows = np.loadtxt(path, np.float32, ndmin=2)
+        rows = np.loadtxt(path, np.float32, delimiter=delimiter, ndmin=2)
     except (ValueError, UnicodeDecodeError) as error:
         raise damaged(path, str(error).splitlines()[0], expected) from error
     if not len(rows) or rows.shape[1] != columns or not np.isfinite(rows).all():

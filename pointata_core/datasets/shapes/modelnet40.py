@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pointata_core.datasets.errors import damaged, missing, named_folder, require_file
+from pointata_core.datasets.errors import damaged, named_folder, require_file
+from pointata_core.datasets.files.text_rows import read_rows
 from pointata_core.datasets.protocol import Frame
 from pointata_core.datasets.shapes.shape_split import ShapeSplit, absent_files
 
@@ -49,15 +50,7 @@ class ModelNet40Text(ShapeSplit):
         self.categories = np.array([self._label(name, listed) for name in self._names], np.int64)
 
     def _read(self, index: int) -> Frame:
-        path, expected = self._path(index), 'rows x,y,z,nx,ny,nz of finite numbers'
-        if not path.is_file():
-            raise missing(path, expected)
-        try:
-            rows = np.loadtxt(path, np.float32, delimiter=',', ndmin=2)
-        except (ValueError, UnicodeDecodeError) as error:
-            raise damaged(path, str(error), expected) from error
-        if rows.shape[1] != 6 or not len(rows) or not np.isfinite(rows).all():
-            raise damaged(path, f'{rows.shape[0]} rows of {rows.shape[1]} numbers', expected)
+        rows = read_rows(self._path(index), 6, 'rows x,y,z,nx,ny,nz of finite numbers', ',')
         return Frame(
             points=np.ascontiguousarray(rows[:, :3]),
             name=self._names[index],

@@ -50,6 +50,7 @@ class Joint(IntEnum):
 
 POSTURE_SIZE = len(Joint)
 _SKIN = 0.45
+_DOWN = np.array([0.0, 0.0, -1.0])
 
 
 def mirrored(posture: np.ndarray) -> np.ndarray:
@@ -136,44 +137,29 @@ class Body:
         )
         for side, shoulder, hip in sides:
             start = neck - spine @ upward * h * 0.03 + side * (spine @ left) * h * 0.115
-            parts += self._arm(start, spine, side, *p[shoulder : shoulder + 3])
+            parts += self._arm(start, spine, side, p[shoulder : shoulder + 3])
             start = side * (root @ left) * h * 0.055
-            parts += self._leg_parts(start, root, side, *p[hip : hip + 3])
+            parts += self._leg_parts(start, root, side, p[hip : hip + 3])
         return parts
 
     def _arm(
-        self,
-        start: np.ndarray,
-        base: np.ndarray,
-        side: float,
-        flexion: float,
-        abduction: float,
-        elbow: float,
+        self, start: np.ndarray, base: np.ndarray, side: float, angles: np.ndarray
     ) -> list[_Segment]:
         h, g = self.height, self.girth
-        # Abduction first: an arm lifted sideways and then flexed swings forward at shoulder height.
-        upper = base @ rotation_from_rpy(0, -flexion, 0) @ rotation_from_rpy(side * abduction, 0, 0)
-        fore = upper @ rotation_from_rpy(0.0, -elbow, 0.0)
-        down = np.array([0.0, 0.0, -1.0])
-        joint = start + upper @ down * h * 0.175
-        hand = joint + fore @ down * h * 0.215
+        upper = _turned(base, side, angles)
+        fore = upper @ rotation_from_rpy(0.0, -angles[2], 0.0)
+        joint = start + upper @ _DOWN * h * 0.175
+        hand = joint + fore @ _DOWN * h * 0.215
         return [(start, joint, 0.030 * h * g, False), (joint, hand, 0.024 * h * g, True)]
 
     def _leg_parts(
-        self,
-        start: np.ndarray,
-        base: np.ndarray,
-        side: float,
-        flexion: float,
-        abduction: float,
-        knee: float,
+        self, start: np.ndarray, base: np.ndarray, side: float, angles: np.ndarray
     ) -> list[_Segment]:
         h, g = self.height, self.girth
-        upper = base @ rotation_from_rpy(0, -flexion, 0) @ rotation_from_rpy(side * abduction, 0, 0)
-        lower = upper @ rotation_from_rpy(0.0, knee, 0.0)
-        down = np.array([0.0, 0.0, -1.0])
-        joint = start + upper @ down * h * 0.245
-        ankle = joint + lower @ down * h * 0.235
+        upper = _turned(base, side, angles)
+        lower = upper @ rotation_from_rpy(0.0, angles[2], 0.0)
+        joint = start + upper @ _DOWN * h * 0.245
+        ankle = joint + lower @ _DOWN * h * 0.235
         heel = ankle + lower @ np.array([-0.02, 0.0, -0.022]) * h
         toe = ankle + lower @ np.array([0.11, 0.0, -0.022]) * h
         return [
@@ -181,3 +167,12 @@ class Body:
             (joint, ankle, 0.033 * h * g, False),
             (heel, toe, 0.021 * h, False),
         ]
+
+
+def _turned(base: np.ndarray, side: float, angles: np.ndarray) -> np.ndarray:
+    """Rotation of an upper arm or thigh by its flexion and abduction.
+
+    Abduction first: an arm lifted sideways and then flexed swings forward at shoulder height.
+    """
+    flexion = rotation_from_rpy(0, -angles[0], 0)
+    return base @ flexion @ rotation_from_rpy(side * angles[1], 0, 0)
