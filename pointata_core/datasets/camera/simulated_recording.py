@@ -22,7 +22,13 @@ from scipy.spatial.transform import Rotation
 
 from pointata_core.datasets.camera.class_maps import task_named, to_classes
 from pointata_core.io.bags.writer import BagWriter
-from pointata_core.io.messages.camera_messages import camera_info, cloud, header, image, transform
+from pointata_core.io.messages.camera_messages import (
+    camera_info,
+    cloud,
+    image,
+    label_info,
+    transform,
+)
 from pointata_core.io.messages.cloud_encoding import encode_fields, xyz_columns
 from pointata_core.simulation.camera.domains import get_domain
 from pointata_core.simulation.camera.frames import SimulatedCameraFrame, simulate_camera
@@ -72,7 +78,7 @@ def write_simulated_camera_bag(
         turn = Rotation.from_matrix(place[:3, :3]).as_quat()
         mounting = transform(types, FIRST_STAMP_NS, 'lidar', 'camera', place[:3, 3], turn)
         bag.write('/tf_static', mounting, FIRST_STAMP_NS)
-        bag.write(_NAMES, _label_info(types, classes), FIRST_STAMP_NS)
+        bag.write(_NAMES, label_info(types, FIRST_STAMP_NS, '', classes), FIRST_STAMP_NS)
         size = camera.height, camera.width
         for frame in recorded:
             now = frame.lidar.stamp_ns
@@ -91,12 +97,3 @@ def _cloud(types: dict[str, Any], now: int, frame: SimulatedCameraFrame, task: s
         ('label', labels),
     ]
     return cloud(types, now, 'lidar', encode_fields(columns))
-
-
-def _label_info(types: dict[str, Any], classes: tuple[str, ...]) -> Any:
-    entry = types['vision_msgs/msg/VisionClass']
-    return types['vision_msgs/msg/LabelInfo'](
-        header=header(types, FIRST_STAMP_NS, ''),
-        class_map=[entry(class_id=n, class_name=name) for n, name in enumerate(classes)],
-        threshold=0.0,
-    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make image, calibration, cloud and transform messages for recordings, without ROS."""
+"""Make image, calibration, cloud, transform and label messages for recordings, without ROS."""
 
 from __future__ import annotations
 
@@ -107,3 +107,13 @@ def transform(
         ),
     )
     return types['tf2_msgs/msg/TFMessage'](transforms=[stamped])
+
+
+def label_info(types: Types, stamp_ns: int, frame_id: str, names: Sequence[str]) -> Any:
+    """A ``vision_msgs/LabelInfo`` with the names of labels 0, 1, ...; truth needs no threshold."""
+    entry = types['vision_msgs/msg/VisionClass']
+    return types['vision_msgs/msg/LabelInfo'](
+        header=header(types, stamp_ns, frame_id),
+        class_map=[entry(class_id=n, class_name=name) for n, name in enumerate(names)],
+        threshold=0.0,
+    )
