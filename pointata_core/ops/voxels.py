@@ -43,8 +43,8 @@ def voxel_grid(
     """Group points by the cube of edge ``size`` they fall into.
 
     A point belongs to the cube ``floor(coordinates / size)``, divided in float64. Voxels are
-    ordered by those (x, y, z) numbers, so neither their order nor their centroids depend on the order of
-    the points. There is no limit on how far apart points may lie.
+    ordered by those (x, y, z) numbers, so neither their order nor their centroids depend on the
+    order of the points. There is no limit on how far apart points may lie.
 
     Args:
         points: ``(N, 3)`` metres.

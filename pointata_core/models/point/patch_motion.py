@@ -157,9 +157,9 @@ def patch_displacements(
 
     Returns:
         ``(F, G, 6)``, see ``DISPLACEMENT_WIDTH``; zeros where the earlier frame has no points or
-        there is no token. The centre has its own columns, because a mean over its neighbourhood blurs the
-        displacement of hands and corners; on surfaces, which every frame samples anew, the mean
-        distance is more stable.
+        there is no token. The centre has its own columns, because a mean over its neighbourhood
+        blurs the displacement of hands and corners; on surfaces, which every frame samples anew,
+        the mean distance is more stable.
     """
     frames, tokens = geometry.centre_index.shape
     index = torch.cat([geometry.centre_index.unsqueeze(2), geometry.patch_index], dim=2)
