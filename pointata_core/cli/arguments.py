@@ -4,50 +4,61 @@
 from __future__ import annotations
 
 from argparse import RawDescriptionHelpFormatter
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Settings = TypeVar('Settings', bound='DataclassInstance')
 
 
 class _Formatter(DefaultHelpFormatter, RawDescriptionHelpFormatter):
     """Types and defaults beside each option, and examples as they were written."""
 
 
-def new_parser(description: str, examples: str, prog: str | None = None) -> ArgumentParser:
+class Parser(ArgumentParser):
+    """A parser whose options take one line each."""
+
+    def option(self, usage: str, text: str, default: Any = None, kind: Any = None) -> None:
+        """Add one option or positional argument.
+
+        Args:
+            usage: Name and placeholder, such as ``--rate HZ``; positional without dashes.
+            text: The help.
+            default: Its type is that of the option.
+            kind: Type where that is not so; text or nothing where neither is given.
+        """
+        kind = kind or (str | None if default is None else type(default))
+        name, metavar = usage.split()
+        given = {} if default is None else {'default': default}  # positional ones take none
+        self.add_argument(name, type=kind, metavar=metavar, help=text, **given)
+
+    def flag(self, name: str, text: str) -> None:
+        """Add one option without a value."""
+        self.add_argument(name, action='store_true', help=text)
+
+
+def new_parser(description: str, examples: str, prog: str | None = None) -> Parser:
     """A parser with a description on top and examples at the end of its help."""
-    return ArgumentParser(
-        prog=prog, description=description, epilog=examples, formatter_class=_Formatter
-    )
+    return Parser(prog=prog, description=description, epilog=examples, formatter_class=_Formatter)
 
 
-def add_model_options(parser: ArgumentParser) -> None:
+def add_model_options(parser: Parser) -> None:
     """``--bundle``, ``--device`` and ``--precision``."""
-    parser.add_argument(
-        '--bundle',
-        type=str | None,
-        metavar='DIR',
-        help='Folder of the skill bundle; the default bundle if left out.',
-    )
-    parser.add_argument(
-        '--device',
-        type=str,
-        default='auto',
-        metavar='DEVICE',
-        help='auto, cpu, cuda or cuda:N; auto takes the first CUDA device if there is one.',
-    )
-    parser.add_argument(
-        '--precision',
-        type=str,
-        default='float32',
-        metavar='TYPE',
-        help='Number type of the large matrix products: float32 or bfloat16.',
-    )
+    bundle = 'Folder of the skill bundle; the default bundle if left out.'
+    device = 'auto, cpu, cuda or cuda:N; auto takes the first CUDA device if there is one.'
+    precision = 'Number type of the large matrix products: float32 or bfloat16.'
+    parser.option('--bundle DIR', bundle)
+    parser.option('--device DEVICE', device, 'auto')
+    parser.option('--precision TYPE', precision, 'float32')
 
 
-def add_settings_options(parser: ArgumentParser) -> None:
-    """``--config``, overrides and ``--json``, the same for all commands that train."""
-    parser.add_argument(
-        '--config', type=str | None, metavar='FILE', help='YAML file, as in config/training.'
-    )
+def settings_parser(description: str, examples: str) -> Parser:
+    """A parser with ``--config``, overrides and ``--json``, as all commands that train have."""
+    parser = new_parser(description, examples)
+    parser.option('--config FILE', 'YAML file, as in config/training.')
     parser.add_argument(
         'overrides',
         type=str,
@@ -56,10 +67,20 @@ def add_settings_options(parser: ArgumentParser) -> None:
         help='Values that replace those of the file, e.g. optimiser.epochs=10 seed=1.',
     )
     add_json_option(parser)
+    return parser
 
 
-def add_json_option(parser: ArgumentParser) -> None:
+def read_arguments(kind: type[Settings], arguments: Any) -> Settings:
+    """Settings of a training from the options of :func:`settings_parser`.
+
+    Raises:
+        ConfigError: The file cannot be read, or a value has no such name or type.
+    """
+    from pointata_core.training.engine.settings import read_settings
+
+    return read_settings(kind, arguments.config, arguments.overrides or ())
+
+
+def add_json_option(parser: Parser) -> None:
     """``--json``."""
-    parser.add_argument(
-        '--json', action='store_true', help='Print the outcome as JSON and nothing else.'
-    )
+    parser.flag('--json', 'Print the outcome as JSON and nothing else.')

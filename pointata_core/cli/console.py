@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -28,6 +30,17 @@ def print_error(message: str, fix: str = '') -> None:
     err().print(f'[bold red]error:[/] {escape(message)}', soft_wrap=True)
     if fix:
         err().print(f'[bold]  fix:[/] {escape(fix.rstrip("."))}.', soft_wrap=True)
+
+
+def print_json(facts: Any) -> None:
+    """Print results for programs."""
+    print(json.dumps(facts, indent=2))
+
+
+def print_rows(rows: Mapping[str, str], width: int) -> None:
+    """Print named values, one a line, with names in a column of this width."""
+    for name, value in rows.items():
+        out().print(f'[bold]{name:{width}}[/] {escape(value)}', soft_wrap=True)
 
 
 def note(message: str) -> None:

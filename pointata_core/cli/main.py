@@ -60,9 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subcommands(required=False, metavar='COMMAND')
     for module in COMMANDS:
         command = module.parser()
-        command.add_argument(
-            '--debug', action='store_true', help='Show a traceback when something fails.'
-        )
+        command.flag('--debug', 'Show a traceback when something fails.')
         commands.add_subcommand(module.NAME, command, help=module.SUMMARY)
     parsed = parser.parse_args(words)
     if parsed.subcommand is None:

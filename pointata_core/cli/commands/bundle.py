@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
-from pointata_core.cli.arguments import add_json_option, new_parser
+from pointata_core.cli.arguments import Parser, add_json_option, new_parser
 
 NAME = 'bundle'
 SUMMARY = 'Verify a skill bundle and show what it contains.'
@@ -20,7 +17,7 @@ examples:
   pointata bundle skills/warehouse --json"""
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """Options of the command."""
     new = new_parser(
         'Check every hash, tensor and name of a bundle, as the node does before it serves it, and '
@@ -41,16 +38,16 @@ def parser() -> ArgumentParser:
 def run(arguments: Any) -> int:
     """Verify and show."""
     from pointata_core.bundles.verify import verify_bundle
-    from pointata_core.cli.console import out
+    from pointata_core.cli.console import print_json
     from pointata_core.resources import DEFAULT_BUNDLE, resource_path
 
     report = verify_bundle(
         Path(arguments.path) if arguments.path else resource_path(DEFAULT_BUNDLE)
     )
     if arguments.json:
-        print(json.dumps(_facts(report), indent=2))
+        print_json(_facts(report))
     else:
-        _print(report, out())
+        _print(report)
     return 0 if report.ok else 1
 
 
@@ -78,15 +75,17 @@ def _facts(report: Any) -> dict[str, Any]:
     return facts
 
 
-def _print(report: Any, console: Any) -> None:
+def _print(report: Any) -> None:
     from rich.markup import escape
 
+    from pointata_core.cli.console import out, print_rows
+
     for check in report.checks:
-        console.print(f'[green]ok[/]       {escape(check)}', soft_wrap=True)
+        out().print(f'[green]ok[/]       {escape(check)}', soft_wrap=True)
     if not report.ok:
-        console.print(f'[red]problem[/]  {escape(report.problem)}', soft_wrap=True)
+        out().print(f'[red]problem[/]  {escape(report.problem)}', soft_wrap=True)
         if report.fix:
-            console.print(f'  fix: {escape(report.fix)}', soft_wrap=True)
+            out().print(f'  fix: {escape(report.fix)}', soft_wrap=True)
     manifest = report.manifest
     if manifest is None:
         return
@@ -100,5 +99,4 @@ def _print(report: Any, console: Any) -> None:
         'input fields': ', '.join(manifest.fields),
         'licence': manifest.licence,
     }
-    for name, value in rows.items():
-        console.print(f'[bold]{name:14}[/] {escape(value)}', soft_wrap=True)
+    print_rows(rows, 14)

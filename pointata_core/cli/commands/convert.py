@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
-from pointata_core.cli.arguments import add_json_option, new_parser
+from pointata_core.cli.arguments import Parser, add_json_option, new_parser
 from pointata_core.errors import ConfigError
 
 NAME = 'convert'
@@ -22,7 +19,7 @@ examples:
   pointata convert recon_base.pth backbone.safetensors --family recon"""
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """Options of the command."""
     new = new_parser(
         'Read a backbone out of a public checkpoint and write it as safetensors, the only format '
@@ -30,19 +27,11 @@ def parser() -> ArgumentParser:
         'from it.',
         _EXAMPLES,
     )
-    new.add_argument('checkpoint', type=str, metavar='FILE', help='The .pth, .pt or .ckpt file.')
-    new.add_argument('output', type=str, metavar='OUTPUT', help='The .safetensors file to write.')
-    new.add_argument(
-        '--family',
-        type=str,
-        default='auto',
-        metavar='NAME',
-        help='point_mae, point_bert or recon; auto recognises it.',
-    )
-    new.add_argument(
-        '--force',
-        action='store_true',
-        help='Read even with a torch version whose weights-only reader is known to be unsafe.',
+    new.option('checkpoint FILE', 'The .pth, .pt or .ckpt file.', kind=str)
+    new.option('output OUTPUT', 'The .safetensors file to write.', kind=str)
+    new.option('--family NAME', 'point_mae, point_bert or recon; auto recognises it.', 'auto')
+    new.flag(
+        '--force', 'Read even with a torch version whose weights-only reader is known to be unsafe.'
     )
     add_json_option(new)
     return new
@@ -50,6 +39,8 @@ def parser() -> ArgumentParser:
 
 def run(arguments: Any) -> int:
     """Convert, and list the tensors that were kept and left out."""
+    from pointata_core.cli.console import print_json
+
     output = Path(arguments.output)
     if output.suffix != '.safetensors':
         raise ConfigError(
@@ -72,16 +63,14 @@ def run(arguments: Any) -> int:
         **asdict(converted.report),
     }
     if arguments.json:
-        print(json.dumps(summary, indent=2))
+        print_json(summary)
     else:
         _print(summary)
     return 0
 
 
 def _print(summary: dict[str, Any]) -> None:
-    from rich.markup import escape
-
-    from pointata_core.cli.console import out
+    from pointata_core.cli.console import print_rows
 
     shape = f'{summary["depth"]} blocks of width {summary["width"]}'
     rows = {
@@ -93,5 +82,4 @@ def _print(summary: dict[str, Any]) -> None:
         'must be trained': ', '.join(summary['must_train']) or '-',
         'written to': summary['output'],
     }
-    for name, value in rows.items():
-        out().print(f'[bold]{name:16}[/] {escape(value)}', soft_wrap=True)
+    print_rows(rows, 16)

@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
-from jsonargparse import ArgumentParser
-
-from pointata_core.cli.arguments import add_json_option, new_parser
+from pointata_core.cli.arguments import Parser, add_json_option, new_parser
 from pointata_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,7 +29,7 @@ KITTI = 'kitti'
 _SHOWN = 10  # names of missing or damaged files; --json has them all
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """Options of the command."""
     new = new_parser(
         'Work with public data sets on this disk; nothing is downloaded.\n\n'
@@ -52,28 +49,11 @@ def parser() -> ArgumentParser:
         metavar='NAME',
         help='Name of the data set, as shown by list.',
     )
-    new.add_argument('--root', type=str | None, metavar='PATH', help='Folder of the data set.')
-    new.add_argument(
-        '--split',
-        type=str | None,
-        metavar='SPLIT',
-        help='Check this split only; by default all published ones.',
-    )
-    new.add_argument(
-        '--deep',
-        action='store_true',
-        help='check: read every file instead of headers and lists only.',
-    )
-    new.add_argument(
-        '--output', type=str | None, metavar='DIR', help='bag: folder of the recording.'
-    )
-    new.add_argument(
-        '--frames',
-        type=int,
-        default=20,
-        metavar='N',
-        help='bag: number of frames of a simulated drive.',
-    )
+    new.option('--root PATH', 'Folder of the data set.')
+    new.option('--split SPLIT', 'Check this split only; by default all published ones.')
+    new.flag('--deep', 'check: read every file instead of headers and lists only.')
+    new.option('--output DIR', 'bag: folder of the recording.')
+    new.option('--frames N', 'bag: number of frames of a simulated drive.', 20)
     add_json_option(new)
     return new
 
@@ -96,18 +76,19 @@ def run(arguments: Any) -> int:
 
 
 def _list(arguments: Any) -> int:
+    from pointata_core.cli.console import print_json
     from pointata_core.datasets.registry import datasets
 
     known = list(datasets().values())
     if arguments.json:
-        print(json.dumps([asdict(info) for info in known], indent=2))
+        print_json([asdict(info) for info in known])
     else:
         _print_list(known)
     return 0
 
 
 def _check(arguments: Any) -> int:
-    from pointata_core.cli.console import progress
+    from pointata_core.cli.console import print_json, progress
     from pointata_core.datasets.check import check_split
     from pointata_core.datasets.registry import dataset_info
 
@@ -121,14 +102,14 @@ def _check(arguments: Any) -> int:
     ok = all(outcome.ok for outcome in outcomes)
     if arguments.json:
         facts = [{**asdict(outcome), 'ok': outcome.ok} for outcome in outcomes]
-        print(json.dumps({'name': info.name, 'ok': ok, 'splits': facts}, indent=2))
+        print_json({'name': info.name, 'ok': ok, 'splits': facts})
     else:
         _print_check(info, outcomes)
     return 0 if ok else 1
 
 
 def _bag(arguments: Any) -> int:
-    from pointata_core.cli.console import note
+    from pointata_core.cli.console import note, print_json
     from pointata_core.datasets.camera.simulated_recording import write_simulated_camera_bag
     from pointata_core.datasets.scenes.kitti_raw import write_kitti_bag
     from pointata_core.simulation.camera.domains import DOMAINS
@@ -143,7 +124,7 @@ def _bag(arguments: Any) -> int:
             f'Choose one of {", ".join([KITTI, *DOMAINS])}',
         )
     if arguments.json:
-        print(json.dumps({'path': arguments.output, 'scans': scans}, indent=2))
+        print_json({'path': arguments.output, 'scans': scans})
     else:
         note(f'{arguments.output}: {scans} scans with images')
     return 0

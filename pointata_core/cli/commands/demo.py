@@ -10,9 +10,7 @@ from __future__ import annotations
 from importlib import metadata
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
-from pointata_core.cli.arguments import new_parser
+from pointata_core.cli.arguments import Parser, add_model_options, new_parser
 from pointata_core.errors import PointataError
 
 NAME = 'demo'
@@ -30,7 +28,7 @@ class DemoError(PointataError):
     """The demo cannot run here."""
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """Options of the command."""
     new = new_parser(
         'Start the perception node in a separate process, replay a bag to it over DDS at '
@@ -39,58 +37,24 @@ def parser() -> ArgumentParser:
         'Interrupting the command ends every process that it started.',
         _EXAMPLES,
     )
-    new.add_argument(
-        '--bag',
-        type=str | None,
-        metavar='PATH',
-        help='rosbag2 folder or file; simulated if left out.',
-    )
-    new.add_argument(
-        '--topic',
-        type=str | None,
-        metavar='NAME',
-        help='Topic of the clouds; needed only if the bag has several.',
-    )
-    new.add_argument(
-        '--bundle',
-        type=str | None,
-        metavar='DIR',
-        help='Folder of the skill bundle; the default bundle if left out.',
-    )
-    new.add_argument(
-        '--output', type=str, default='demo_output', metavar='DIR', help='Folder of the results.'
-    )
-    new.add_argument('--device', type=str, default='auto', help='auto, cpu, cuda or cuda:N.')
-    new.add_argument(
-        '--precision', type=str, default='float32', metavar='TYPE',
-        help='Number type of the large matrix products: float32 or bfloat16.',
-    )  # fmt: skip
-    new.add_argument(
-        '--rate',
-        type=float,
-        default=1.0,
-        metavar='FACTOR',
-        help='Speed of the replay; 1 = as recorded.',
-    )
-    new.add_argument(
-        '--policy', type=str, default='block',
-        help='block: every cloud is processed, however late. latest: clouds are skipped (and '
+    new.option('--bag PATH', 'rosbag2 folder or file; simulated if left out.')
+    new.option('--topic NAME', 'Topic of the clouds; needed only if the bag has several.')
+    new.option('--output DIR', 'Folder of the results.', 'demo_output')
+    add_model_options(new)
+    new.option('--rate FACTOR', 'Speed of the replay; 1 = as recorded.', 1.0)
+    new.option(
+        '--policy POLICY',
+        'block: every cloud is processed, however late. latest: clouds are skipped (and '
         'counted) when the node is late, as on a robot.',
-    )  # fmt: skip
-    new.add_argument(
-        '--fixed-frame', type=str, default='', metavar='FRAME',
-        help='Remove ego motion by the recorded /tf against this frame; needs tf2_ros.',
-    )  # fmt: skip
-    new.add_argument(
-        '--duration',
-        type=float,
-        default=12.0,
-        metavar='SECONDS',
-        help='Length of the simulated bag.',
+        'block',
     )
-    new.add_argument(
-        '--sensor', type=str, default='vlp16', metavar='NAME', help='Sensor of the simulated bag.'
+    new.option(
+        '--fixed-frame FRAME',
+        'Remove ego motion by the recorded /tf against this frame; needs tf2_ros.',
+        '',
     )
+    new.option('--duration SECONDS', 'Length of the simulated bag.', 12.0)
+    new.option('--sensor NAME', 'Sensor of the simulated bag.', 'vlp16')
     return new
 
 

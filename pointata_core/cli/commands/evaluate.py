@@ -6,9 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ArgumentParser
-
-from pointata_core.cli.arguments import add_json_option, add_model_options, new_parser
+from pointata_core.cli.arguments import Parser, add_json_option, add_model_options, new_parser
 from pointata_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ examples:
   pointata evaluate --semantickitti dataset/sequences/08 --json"""
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """Options of the command."""
     new = new_parser(
         'Run a bundle over every cloud of a recording, as the node would with policy "block", and '
@@ -35,80 +33,41 @@ def parser() -> ArgumentParser:
         '/ground_truth/action.',
         _EXAMPLES,
     )
-    new.add_argument(
-        '--bag', type=str | None, metavar='PATH', help='rosbag2 folder or file (sqlite3 or mcap).'
+    new.option('--bag PATH', 'rosbag2 folder or file (sqlite3 or mcap).')
+    new.option(
+        '--semantickitti DIR',
+        'Sequence in SemanticKITTI layout (velodyne/, labels/, poses.txt), instead of a bag.',
     )
-    new.add_argument(
-        '--semantickitti',
-        type=str | None,
-        metavar='DIR',
-        help='Sequence in SemanticKITTI layout (velodyne/, labels/, poses.txt), instead of a bag.',
+    new.option('--topic NAME', 'Topic of the clouds; needed only if the bag has several.')
+    new.option('--labels-field NAME', 'Integer field with ground-truth labels.')
+    new.option('--labels-topic NAME', 'Topic of clouds with ground truth, matched by stamp.')
+    new.option(
+        '--label-mapping NAME',
+        'semantickitti: labels are raw SemanticKITTI ids; by default, ids of the bundle.',
     )
-    new.add_argument(
-        '--topic',
-        type=str | None,
-        metavar='NAME',
-        help='Topic of the clouds; needed only if the bag has several.',
+    new.option(
+        '--fixed-frame FRAME',
+        'Remove ego motion by the recorded /tf against this frame (map, odom).',
+        '',
     )
-    new.add_argument(
-        '--labels-field',
-        type=str | None,
-        metavar='NAME',
-        help='Integer field with ground-truth labels.',
+    new.option(
+        '--image-topic NAME',
+        'Images for a camera bundle; needed only if the bag has several. none = no images.',
     )
-    new.add_argument(
-        '--labels-topic',
-        type=str | None,
-        metavar='NAME',
-        help='Topic of clouds with ground truth, matched by stamp.',
-    )
-    new.add_argument(
-        '--label-mapping',
-        type=str | None,
-        metavar='NAME',
-        help='semantickitti: labels are raw SemanticKITTI ids; by default, ids of the bundle.',
-    )
-    new.add_argument(
-        '--fixed-frame',
-        type=str,
-        default='',
-        metavar='FRAME',
-        help='Remove ego motion by the recorded /tf against this frame (map, odom).',
-    )
-    new.add_argument(
-        '--image-topic',
-        type=str | None,
-        metavar='NAME',
-        help='Images for a camera bundle; needed only if the bag has several. none = no images.',
-    )
-    new.add_argument(
-        '--camera-extrinsics',
-        type=str,
-        default='',
-        metavar='POSE',
-        help='"x y z qx qy qz qw": pose of the LiDAR in the optical frame of the camera; '
+    new.option(
+        '--camera-extrinsics POSE',
+        '"x y z qx qy qz qw": pose of the LiDAR in the optical frame of the camera; '
         'by default from the recorded transforms.',
+        '',
     )
-    new.add_argument(
-        '--image-tolerance',
-        type=float,
-        default=0.05,
-        metavar='SECONDS',
-        help='Largest difference between the stamps of a cloud and its image.',
+    new.option(
+        '--image-tolerance SECONDS',
+        'Largest difference between the stamps of a cloud and its image.',
+        0.05,
     )
-    new.add_argument(
-        '--max-gap',
-        type=float,
-        default=1.0,
-        metavar='SECONDS',
-        help='A longer pause between two clouds starts a new history.',
-    )
-    new.add_argument(
-        '--output',
-        type=str,
-        default='evaluation_output',
-        metavar='DIR',
-        help='Folder for results.json, report.html and the images.',
+    new.option('--max-gap SECONDS', 'A longer pause between two clouds starts a new history.', 1.0)
+    new.option(
+        '--output DIR', 'Folder for results.json, report.html and the images.', 'evaluation_output'
     )
     add_model_options(new)
     add_json_option(new)

@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ArgumentParser
-
-from pointata_core.cli.arguments import add_json_option, add_model_options, new_parser
+from pointata_core.cli.arguments import Parser, add_json_option, add_model_options, new_parser
 from pointata_core.errors import CloudFileError, ConfigError
 
 if TYPE_CHECKING:
@@ -28,7 +25,7 @@ examples:
   pointata predict scans/ --independent --json"""
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """Options of the command."""
     new = new_parser(
         'Label every point of a cloud (.pcd .ply .bin .npy .npz) and write it back with class and '
@@ -36,28 +33,11 @@ def parser() -> ArgumentParser:
         'the order of their names, unless --independent is given.',
         _EXAMPLES,
     )
-    new.add_argument('path', type=str, metavar='PATH', help='A file, or a folder of files.')
-    new.add_argument(
-        '--output', type=str, default='predictions', metavar='DIR', help='Folder for the results.'
-    )
-    new.add_argument(
-        '--format',
-        type=str,
-        default='ply',
-        metavar='FORMAT',
-        help=f'Format of the labelled clouds: {", ".join(FORMATS)}.',
-    )
-    new.add_argument(
-        '--rate',
-        type=float,
-        default=10.0,
-        metavar='HZ',
-        help='Frame rate of the files of a folder.',
-    )
-    new.add_argument(
-        '--independent', action='store_true', help='Process each file of a folder on its own, '
-        'without history.',
-    )  # fmt: skip
+    new.option('path PATH', 'A file, or a folder of files.', kind=str)
+    new.option('--output DIR', 'Folder for the results.', 'predictions')
+    new.option('--format FORMAT', f'Format of the labelled clouds: {", ".join(FORMATS)}.', 'ply')
+    new.option('--rate HZ', 'Frame rate of the files of a folder.', 10.0)
+    new.flag('--independent', 'Process each file of a folder on its own, without history.')
     add_model_options(new)
     add_json_option(new)
     return new
@@ -65,7 +45,7 @@ def parser() -> ArgumentParser:
 
 def run(arguments: Any) -> int:
     """Label, write, summarise."""
-    from pointata_core.cli.console import out, progress
+    from pointata_core.cli.console import out, print_json, progress
 
     if arguments.format not in FORMATS:
         raise ConfigError(
@@ -87,7 +67,7 @@ def run(arguments: Any) -> int:
             summaries.append(summary)
             report_progress(len(summaries), len(files))
     if arguments.json:
-        print(json.dumps(summaries, indent=2))
+        print_json(summaries)
     else:
         _print(summaries, loaded, out())
     return 0

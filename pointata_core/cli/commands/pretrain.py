@@ -7,9 +7,7 @@ import json
 import os
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
-from pointata_core.cli.arguments import add_settings_options, new_parser
+from pointata_core.cli.arguments import Parser, read_arguments, settings_parser
 
 NAME = 'pretrain'
 SUMMARY = 'Pre-train a 3D backbone on shapes and their images, without labels of points.'
@@ -22,34 +20,29 @@ examples:
   pointata pretrain output=runs/tiny images.folder=runs/images training.masked_weight=1.0"""
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """Options of the command."""
-    new = new_parser(
+    new = settings_parser(
         'Pre-train a 3D backbone: its regions and shapes are matched with the parts of images that '
         'show them (as in Pic@Point). Images are rendered and an image encoder is trained if '
         'OUTPUT has none. Started again, an interrupted run goes on. Several GPUs: under '
         'torchrun.\n\nAll settings: docs/pretraining.md.',
         _EXAMPLES,
     )
-    new.add_argument(
-        '--export', action='store_true',
-        help='Only write the backbone of the last checkpoint of a run that goes on.',
-    )  # fmt: skip
-    add_settings_options(new)
+    new.flag('--export', 'Only write the backbone of the last checkpoint of a run that goes on.')
     return new
 
 
 def run(arguments: Any) -> int:
     """Pre-train and report where the backbone is."""
-    from pointata_core.cli.console import err, note, progress
+    from pointata_core.cli.console import err, note, print_json, progress
     from pointata_core.models.checkpoints.files import sha256_of
-    from pointata_core.training.engine.settings import read_settings
     from pointata_core.training.pretrain.costs import describe_cost
     from pointata_core.training.pretrain.export import export_checkpoint
     from pointata_core.training.pretrain.run import run_pretraining
     from pointata_core.training.pretrain.settings import PretrainingSettings
 
-    settings = read_settings(PretrainingSettings, arguments.config, arguments.overrides or ())
+    settings = read_arguments(PretrainingSettings, arguments)
     if arguments.export:
         print(export_checkpoint(settings.output))
         return 0
@@ -58,7 +51,7 @@ def run(arguments: Any) -> int:
         return 0  # the first process reports
     manifest = json.loads(backbone.with_suffix('.json').read_text())
     if arguments.json:
-        print(json.dumps({'backbone': str(backbone), **manifest}, indent=2))
+        print_json({'backbone': str(backbone), **manifest})
         return 0
     note(f'{backbone}: {sha256_of(backbone)[:12]}, {manifest["measured"]}')
     for part, facts in manifest.get('costs', {}).items():

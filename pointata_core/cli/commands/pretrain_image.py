@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
-from pointata_core.cli.arguments import add_settings_options, new_parser
+from pointata_core.cli.arguments import Parser, read_arguments, settings_parser
 
 NAME = 'pretrain-image'
 SUMMARY = 'Train a ResNet on rendered shapes: the first part of "pretrain" alone.'
@@ -20,29 +17,26 @@ examples:
   pointata pretrain-image output=runs/shapenet images.meshes=datasets/ShapeNet"""
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """Options of the command."""
-    new = new_parser(
+    return settings_parser(
         'Train a ResNet-18 or -34 to name the family of a rendered shape, and leave it in OUTPUT. '
         'ImageNet weights are not needed, and nothing is downloaded. Images are rendered if there '
         'are none. Settings are those of pretrain, which finds images and network in the same '
         'OUTPUT.\n\nAll settings: docs/pretraining.md.',
         _EXAMPLES,
     )
-    add_settings_options(new)
-    return new
 
 
 def run(arguments: Any) -> int:
     """Render images if there are none, train, and report the accuracy."""
-    from pointata_core.cli.console import note, progress
+    from pointata_core.cli.console import note, print_json, progress
     from pointata_core.errors import ConfigError
-    from pointata_core.training.engine.settings import read_settings
     from pointata_core.training.pretrain.costs import describe_cost
     from pointata_core.training.pretrain.run import prepare_teacher
     from pointata_core.training.pretrain.settings import PretrainingSettings
 
-    settings = read_settings(PretrainingSettings, arguments.config, arguments.overrides or ())
+    settings = read_arguments(PretrainingSettings, arguments)
     if settings.image_encoder or not settings.training.contrasts:
         raise ConfigError(
             'these settings need no image encoder',
@@ -51,7 +45,7 @@ def run(arguments: Any) -> int:
     _, path, found = prepare_teacher(settings, log=note, progress=progress)
     facts = found['teacher']
     if arguments.json:
-        print(json.dumps({'output': str(path), **facts}, indent=2))
+        print_json({'output': str(path), **facts})
         return 0
     known = 'no' if facts['accuracy'] is None else f'{facts["accuracy"]:.1%}'
     note(f'{path}: names {known} of the images of shapes held back (chance {facts["chance"]:.1%})')

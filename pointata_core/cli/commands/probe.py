@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from jsonargparse import ArgumentParser
-
-from pointata_core.cli.arguments import add_json_option, new_parser
+from pointata_core.cli.arguments import Parser, add_json_option, new_parser
 
 NAME = 'probe'
 SUMMARY = 'Linear SVM and few-shot accuracy of a frozen backbone.'
@@ -23,7 +20,7 @@ examples:
   pointata probe backbone.safetensors --data modelnet40 --root datasets/modelnet40"""
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """Options of the command."""
     new = new_parser(
         'Classify clouds by the frozen features of a backbone: a linear SVM, and few-shot draws. '
@@ -31,37 +28,38 @@ def parser() -> ArgumentParser:
         'procedural families that pre-training has not seen.',
         _EXAMPLES,
     )
-    new.add_argument(
-        'backbone', type=str, metavar='FILE', help='From pretrain or convert (.safetensors).'
-    )
-    new.add_argument(
-        '--data', type=str, default='procedural', metavar='NAME',
-        help='procedural, procedural_scans (one side, noisy), modelnet40, scanobjectnn, '
+    new.option('backbone FILE', 'From pretrain or convert (.safetensors).', kind=str)
+    new.option(
+        '--data NAME',
+        'procedural, procedural_scans (one side, noisy), modelnet40, scanobjectnn, '
         'scanobjectnn_obj_bg, scanobjectnn_obj_only or shapenet_part.',
-    )  # fmt: skip
-    new.add_argument('--root', type=str | None, metavar='DIR', help='Folder of the data set.')
-    new.add_argument('--limit', type=int | None, metavar='N', help='At most so many per split.')
-    new.add_argument(
-        '--per-family', type=int, default=40, metavar='N',
-        help='procedural: shapes of each family to train on, and as many to test on.',
-    )  # fmt: skip
-    new.add_argument(
-        '--fine-tune', type=Literal['classes', 'parts'] | None, metavar='TASK',
-        help='Train everything on this task instead: classes of clouds or parts of points.',
-    )  # fmt: skip
-    new.add_argument('--epochs', type=int, default=30, metavar='N', help='Of fine-tuning.')
-    new.add_argument('--points', type=int, default=1024, metavar='N', help='Points per cloud.')
-    new.add_argument('--tokens', type=int, default=64, metavar='N', help='Patches per cloud.')
-    new.add_argument('--patch-size', type=int, default=32, metavar='N', help='Points per patch.')
-    new.add_argument('--seed', type=int, default=0, metavar='N', help='Of the untrained network.')
-    new.add_argument('--device', type=str, default='cpu', metavar='DEVICE', help='Such as cuda.')
+        'procedural',
+    )
+    new.option('--root DIR', 'Folder of the data set.')
+    new.option('--limit N', 'At most so many per split.', kind=int | None)
+    new.option(
+        '--per-family N',
+        'procedural: shapes of each family to train on, and as many to test on.',
+        40,
+    )
+    new.option(
+        '--fine-tune TASK',
+        'Train everything on this task instead: classes of clouds or parts of points.',
+        kind=Literal['classes', 'parts'] | None,
+    )
+    new.option('--epochs N', 'Of fine-tuning.', 30)
+    new.option('--points N', 'Points per cloud.', 1024)
+    new.option('--tokens N', 'Patches per cloud.', 64)
+    new.option('--patch-size N', 'Points per patch.', 32)
+    new.option('--seed N', 'Of the untrained network.', 0)
+    new.option('--device DEVICE', 'Such as cuda.', 'cpu')
     add_json_option(new)
     return new
 
 
 def run(arguments: Any) -> int:
     """Score the backbone and an untrained one."""
-    from pointata_core.cli.console import note
+    from pointata_core.cli.console import note, print_json
     from pointata_core.models.checkpoints.conversion import load_backbone
     from pointata_core.models.point.encoders import TransformerEncoder
     from pointata_core.training.pretrain.finetuning import FineTuningConfig, fine_tune
@@ -85,7 +83,7 @@ def run(arguments: Any) -> int:
             scores[name] = asdict(score_features(encoder, probing, arguments.device))
     facts = {'data': arguments.data, 'train': len(probing.train), 'test': len(probing.test)}
     if arguments.json:
-        print(json.dumps({**facts, **scores}, indent=2))
+        print_json({**facts, **scores})
     elif arguments.fine_tune:
         _print_tuned(facts, scores)
     else:

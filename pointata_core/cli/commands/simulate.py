@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
-from pointata_core.cli.arguments import add_json_option, new_parser
+from pointata_core.cli.arguments import Parser, add_json_option, new_parser
 from pointata_core.errors import ConfigError
 
 NAME = 'simulate'
@@ -23,7 +20,7 @@ examples:
   pointata simulate shards/ --format shard --scene indoor --count 8"""
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """Options of the command."""
     new = new_parser(
         'Generate a random scene, move a sensor through it and write a rosbag2 recording with '
@@ -31,42 +28,22 @@ def parser() -> ArgumentParser:
         'or training shards. Equal options give equal recordings.',
         _EXAMPLES,
     )
-    new.add_argument('output', type=str, metavar='PATH', help='Folder to write; must not exist.')
-    new.add_argument(
-        '--scene',
-        type=str,
-        default='street',
-        metavar='NAME',
-        help='street, traffic, yard or indoor.',
-    )
-    new.add_argument(
-        '--sensor',
-        type=str,
-        default='vlp16',
-        metavar='NAME',
-        help='hdl64, hdl64_lite, os1_32, rs16, vlp16 or kinect.',
-    )
-    new.add_argument('--seed', type=int, default=0, help='Seed of the scene.')
-    new.add_argument(
-        '--duration', type=float, default=12.0, metavar='SECONDS', help='Length of the recording.'
-    )
-    new.add_argument('--rate', type=float, default=10.0, metavar='HZ', help='Frames per second.')
-    new.add_argument(
-        '--format',
-        type=str,
-        default='mcap',
-        metavar='FORMAT',
-        help='mcap or sqlite3 (a bag), or shard (training data).',
-    )
-    new.add_argument(
-        '--count', type=int, default=1, help='Shards to write, with seeds from --seed upwards.'
-    )
+    new.option('output PATH', 'Folder to write; must not exist.', kind=str)
+    new.option('--scene NAME', 'street, traffic, yard or indoor.', 'street')
+    new.option('--sensor NAME', 'hdl64, hdl64_lite, os1_32, rs16, vlp16 or kinect.', 'vlp16')
+    new.option('--seed SEED', 'Seed of the scene.', 0)
+    new.option('--duration SECONDS', 'Length of the recording.', 12.0)
+    new.option('--rate HZ', 'Frames per second.', 10.0)
+    new.option('--format FORMAT', 'mcap or sqlite3 (a bag), or shard (training data).', 'mcap')
+    new.option('--count COUNT', 'Shards to write, with seeds from --seed upwards.', 1)
     add_json_option(new)
     return new
 
 
 def run(arguments: Any) -> int:
     """Simulate and write."""
+    from pointata_core.cli.console import print_json
+
     if arguments.format not in FORMATS:
         raise ConfigError(
             f"--format is '{arguments.format}', expected one of {', '.join(FORMATS)}",
@@ -79,7 +56,7 @@ def run(arguments: Any) -> int:
         )
     summary = _shards(arguments) if arguments.format == 'shard' else _bag(arguments)
     if arguments.json:
-        print(json.dumps(summary, indent=2))
+        print_json(summary)
     else:
         from rich.markup import escape
 

@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ArgumentParser
-
-from pointata_core.cli.arguments import add_settings_options, new_parser
+from pointata_core.cli.arguments import Parser, read_arguments, settings_parser
 
 if TYPE_CHECKING:
     from pointata_core.training.skill.align import AlignResult
@@ -28,34 +25,31 @@ examples:
   ros2 launch pointata_ros perception.launch.py bundle:=runs/radhar/bundle"""
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """Options of the command."""
-    new = new_parser(
+    return settings_parser(
         'Run the stages of the file (align: bring features close to those of 3D shapes; adapt: '
         'train adapters and heads), score the validation split, and leave bundle, results.json '
         'and report.html in OUTPUT. Started again, an interrupted run goes on.\n\n'
         'All settings: docs/training.md.',
         _EXAMPLES,
     )
-    add_settings_options(new)
-    return new
 
 
 def run(arguments: Any) -> int:
     """Train, score, report."""
-    from pointata_core.cli.console import err, note, out, progress
-    from pointata_core.training.engine.settings import read_settings
+    from pointata_core.cli.console import err, note, out, print_json, progress
     from pointata_core.training.skill.settings import TrainingSettings
     from pointata_core.training.skill.training import run_train
 
-    settings = read_settings(TrainingSettings, arguments.config, arguments.overrides or ())
+    settings = read_arguments(TrainingSettings, arguments)
     result = run_train(settings, progress=progress, quiet=not err().is_terminal)
     if result is None:
         return 0
     if arguments.json:
         values = asdict(result)
         paths = {name: str(values[name]) for name in ('folder', 'bundle', 'report')}
-        print(json.dumps({**values, **paths}))
+        print_json({**values, **paths})
         return 0
     if result.align is not None:
         _print_align(result.align)
