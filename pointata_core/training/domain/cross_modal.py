@@ -53,7 +53,7 @@ class CrossModalModule(lightning.LightningModule):
         self.register_buffer('labelled_weights', labelled_weights, persistent=False)
         self.teacher = None
         if weights.needs_teacher:
-            self.teacher = MovingAverageTeacher(network, mode=config.teacher_mode)
+            self.teacher = MovingAverageTeacher(network)
         self.train()
 
     def training_step(self, pair: Pair, number: int) -> Tensor:

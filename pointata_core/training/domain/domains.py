@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -108,6 +109,15 @@ class Domains:
         frames = {name: getattr(self, name) for name in PARTS}
         blind = {name: f.without_images() for name, f in frames.items() if f is not None}
         return replace(self, **blind)
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """Name, split, number of frames and task of each part that is there."""
+        frames = {name: getattr(self, name) for name in PARTS}
+        return {
+            name: {'name': f.name, 'split': f.split, 'frames': len(f), 'task': f.task}
+            for name, f in frames.items()
+            if f is not None
+        }
 
     def weights(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Class weights ``(K,)`` of the source and, where there are any, of labelled frames."""

@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from pointata_core.bundles.bundle import save_bundle
 from pointata_core.bundles.camera_manifest import CameraManifest, CameraPreparation
 from pointata_core.bundles.manifest_fields import Task
-from pointata_core.datasets.camera.frames import CameraFrames
 from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
 from pointata_core.training.domain.domains import Domains
 from pointata_core.training.domain.run import NETWORK
@@ -70,9 +69,7 @@ def export_run(
             'command': 'pointata domain-adapt',
             'training': asdict(config),
             'stage': stage,
-            'source': _data(domains.source),
-            'target': _data(domains.target),
-            'test': None if domains.test is None else _data(domains.test),
+            **{name: domains.facts().get(name) for name in ('source', 'target', 'test')},
             'scores': results.get(stage),
             'versions': results.get('versions'),
         },
@@ -85,7 +82,3 @@ def _name(run: Path, method: str) -> str:
     """A legal name from that of the folder."""
     name = re.sub(r'[^A-Za-z0-9._-]+', '_', f'{run.resolve().name}_{method}')
     return name.strip('._-')[:64]
-
-
-def _data(frames: CameraFrames) -> dict[str, Any]:
-    return {'name': frames.name, 'split': frames.split, 'frames': len(frames), 'task': frames.task}

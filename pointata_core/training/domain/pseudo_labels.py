@@ -47,17 +47,13 @@ class Predictions:
     confidence: NDArray[np.float32]
 
 
-def predictions_of(
-    output: CameraLidarOutput, counts: Iterable[int]
-) -> list[tuple[Predictions, Predictions]]:
-    """Labels and probabilities of both main heads, 2D first, for each sample of a batch.
+def predictions_of(output: CameraLidarOutput) -> tuple[Predictions, Predictions]:
+    """Labels and probabilities of both main heads, 2D first.
 
     Without an image both are the LiDAR's.
     """
-    counts = list(counts)
     image = output.cloud if output.image is None else output.image
-    branches = [_predictions(scores, counts) for scores in (image, output.cloud)]
-    return list(zip(*branches))
+    return _predictions(image), _predictions(output.cloud)
 
 
 def class_thresholds(
@@ -112,34 +108,32 @@ class PseudoLabelWriter:
             raise PseudoLabelError(f'{self.folder} holds pseudo-labels', 'Give another folder')
         self.folder.mkdir(parents=True, exist_ok=True)
         self._files: dict[str, str] = {}
-        self._predictions: dict[str, list[Predictions]] = {sensor: [] for sensor in _SENSORS}
+        self._predictions: list[tuple[Predictions, Predictions]] = []
 
     def add(self, frame: str, image: Predictions, cloud: Predictions) -> None:
         """Write one frame; its name must be new."""
         if frame in self._files:
             raise ValueError(f'pseudo-labels of frame {frame!r} were written before')
         name = f'{len(self._files):06d}.npz'
-        np.savez_compressed(
-            self.folder / name,
-            image_labels=image.labels,
-            image_confidence=image.confidence,
-            cloud_labels=cloud.labels,
-            cloud_confidence=cloud.confidence,
-        )
+        arrays = {
+            f'{sensor}_{part}': getattr(predictions, part)
+            for sensor, predictions in zip(_SENSORS, (image, cloud))
+            for part in ('labels', 'confidence')
+        }
+        np.savez_compressed(self.folder / name, **arrays)
         self._files[frame] = name
-        self._predictions['image'].append(image)
-        self._predictions['cloud'].append(cloud)
+        self._predictions.append((image, cloud))
 
     def finish(self) -> None:
         """Decide the thresholds over all frames and write the index."""
         thresholds = {
-            sensor: class_thresholds(self._predictions[sensor], len(self.classes)).tolist()
-            for sensor in _SENSORS
+            sensor: class_thresholds((both[i] for both in self._predictions), len(self.classes))
+            for i, sensor in enumerate(_SENSORS)
         }
         index = {
             'format': _FORMAT,
             'classes': self.classes,
-            'thresholds': thresholds,
+            'thresholds': {sensor: values.tolist() for sensor, values in thresholds.items()},
             'frames': self._files,
         }
         write_json(self.folder / INDEX, index)
@@ -205,6 +199,7 @@ class PseudoLabels:
                 ]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise PseudoLabelError(f'{path}: found unreadable pseudo-labels ({error})') from error
+        labels = []
         for sensor, predictions in zip(_SENSORS, both):
             if predictions.labels.shape != (points,) or predictions.confidence.shape != (points,):
                 raise PseudoLabelError(
@@ -213,15 +208,12 @@ class PseudoLabels:
                 )
             if points and predictions.labels.max() >= len(self.thresholds[sensor]):
                 raise PseudoLabelError(f'{path}: found a label beyond the last class')
-        return (
-            confident(both[0], self.thresholds['image']),
-            confident(both[1], self.thresholds['cloud']),
-        )
+            labels.append(confident(predictions, self.thresholds[sensor]))
+        return labels[0], labels[1]
 
 
-def _predictions(scores: Tensor, counts: list[int]) -> list[Predictions]:
+def _predictions(scores: Tensor) -> Predictions:
     if scores.shape[1] > 256:
         raise ValueError(f'pseudo-labels hold at most 256 classes, found {scores.shape[1]}')
     best, label = scores.detach().float().softmax(dim=1).max(dim=1)
-    parts = zip(label.to(torch.uint8).cpu().split(counts), best.cpu().split(counts))
-    return [Predictions(labels.numpy(), confidence.numpy()) for labels, confidence in parts]
+    return Predictions(label.to(torch.uint8).cpu().numpy(), best.cpu().numpy())

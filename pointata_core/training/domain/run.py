@@ -26,7 +26,7 @@ from pointata_core.models.camera.resnet import load_resnet_weights
 from pointata_core.safe_files import write_atomically, write_json
 from pointata_core.training.domain.batches import Pairs, pair_key
 from pointata_core.training.domain.cross_modal import CrossModalModule
-from pointata_core.training.domain.domains import PARTS, Domains
+from pointata_core.training.domain.domains import Domains
 from pointata_core.training.domain.pseudo_labels import INDEX, PseudoLabels
 from pointata_core.training.domain.scoring import score_network, write_pseudo_labels
 from pointata_core.training.domain.settings import DomainAdaptationConfig
@@ -67,7 +67,7 @@ def run_domain_adaptation(
         )
     defaults = {'training': asdict(DomainAdaptationConfig())}
     output = claim(output, _facts(config, domains), defaults)
-    weights = domains.weights() if config.class_weights else (None, None)
+    weights = domains.weights()
     results: dict[str, Any] = {}
     network = _stage(output / 'first', config, domains, weights, None, quiet)
     _score(results, 'first', network, domains)
@@ -149,14 +149,9 @@ def _score(
 
 
 def _facts(config: DomainAdaptationConfig, domains: Domains) -> dict[str, Any]:
-    frames = {name: getattr(domains, name) for name in PARTS}
     return {
         'training': asdict(config),
         'schedule': asdict(config.schedule),
-        'data': {
-            name: {'name': f.name, 'split': f.split, 'frames': len(f), 'task': f.task}
-            for name, f in frames.items()
-            if f is not None
-        },
+        'data': domains.facts(),
         'samples': [asdict(samples) for samples in domains.samples],
     }

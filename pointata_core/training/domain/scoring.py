@@ -8,7 +8,7 @@ the mean of both probabilities (``ensemble``). Frames without images have the Li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,9 @@ from pointata_core.models.camera.camera_lidar import CameraLidarNetwork, CameraL
 from pointata_core.training.domain.batches import collate
 from pointata_core.training.domain.pseudo_labels import PseudoLabelWriter, predictions_of
 
-Progress = Callable[[float], None]
-
 
 def score_network(
-    network: CameraLidarNetwork,
-    frames: CameraFrames,
-    samples: SampleConfig,
-    progress: Progress | None = None,
+    network: CameraLidarNetwork, frames: CameraFrames, samples: SampleConfig
 ) -> dict[str, Any]:
     """Score all three predictions, or the LiDAR's where there are no images.
 
@@ -39,7 +34,6 @@ def score_network(
         network: Put into evaluation mode.
         frames: A labelled split.
         samples: How its frames become samples; chance is taken out.
-        progress: Told the share done.
 
     Returns:
         By prediction, ``miou`` (plain mean over all classes, as published: a class without any
@@ -49,7 +43,7 @@ def score_network(
         ConfigError: The split has no labels of these classes, or a frame leaves the grid.
     """
     counts = {name: ConfusionMatrix(frames.classes) for name in ('image', 'cloud', 'ensemble')}
-    for sample, output in predict_frames(network, frames, samples, progress):
+    for sample, output in predict_frames(network, frames, samples):
         if sample.labels is None:
             raise ConfigError(f'{frames.name}, split {frames.split}: found no labels to score by')
         if output.image is None:
@@ -75,23 +69,18 @@ def write_pseudo_labels(
     frames: CameraFrames,
     samples: SampleConfig,
     folder: str | Path,
-    progress: Progress | None = None,
 ) -> None:
     """Write the predictions on a split as pseudo-labels."""
     writer = PseudoLabelWriter(folder, frames.classes)
-    for sample, output in predict_frames(network, frames, samples, progress):
-        [(image, cloud)] = predictions_of(output, [len(sample.source)])
-        writer.add(sample.name, image, cloud)
+    for sample, output in predict_frames(network, frames, samples):
+        writer.add(sample.name, *predictions_of(output))
     writer.finish()
 
 
 def predict_frames(
-    network: CameraLidarNetwork,
-    frames: CameraFrames,
-    samples: SampleConfig,
-    progress: Progress | None = None,
+    network: CameraLidarNetwork, frames: CameraFrames, samples: SampleConfig
 ) -> Iterator[tuple[CameraSample, CameraLidarOutput]]:
-    """Answer for every point of every frame, in order."""
+    """Predict for every point of every frame, in order."""
     samples, device = samples.without_chance(), next(network.parameters()).device
     network.eval()
     for index in range(len(frames)):
@@ -105,5 +94,3 @@ def predict_frames(
                 )
             with torch.no_grad():
                 yield sample, network(collate([sample]).to(device))
-        if progress is not None:
-            progress((index + 1) / len(frames))

@@ -15,7 +15,6 @@ from pointata_core.training.domain.published import (
     PseudoLabelMode,
     Schedule,
     StyleConfig,
-    TeacherMode,
     loss_weights,
 )
 from pointata_core.training.engine.options import RunOptions
@@ -73,8 +72,6 @@ class DomainAdaptationConfig(RunOptions):
             few hundred steps need more than the published 0.01.
         attention_scope: Points that share a softmax in the fusion: ``sample`` or ``batch``.
         backend: Of the sparse convolutions, ``torch`` or ``spconv``.
-        teacher_mode: ``train`` (statistics of the batch) or ``eval``.
-        class_weights: Weigh classes by how rare they are in the source.
         steps: Of each stage.
         milestones: Steps after which learning rates fall to a tenth.
         batch: Samples of each domain per step.
@@ -101,8 +98,6 @@ class DomainAdaptationConfig(RunOptions):
     statistics_rate: float = 0.01
     attention_scope: Literal['sample', 'batch'] = 'sample'
     backend: Literal['torch', 'spconv'] = 'torch'
-    teacher_mode: TeacherMode = 'train'
-    class_weights: bool = True
     steps: int | None = None
     milestones: tuple[int, ...] | None = None
     batch: int | None = None

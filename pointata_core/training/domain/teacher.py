@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from pointata_core.training.domain.published import TeacherMode
-
 
 class MovingAverageTeacher(nn.Module):
     """Copy of a network that follows it: ``theta' <- a theta' + (1 - a) theta``.
@@ -18,33 +16,27 @@ class MovingAverageTeacher(nn.Module):
     ``a = min(1 - 1 / (t + 1), decay)`` with t the number of the step from 1, so that the first
     step weighs both equally and the start is soon forgotten.
 
+    As published, it predicts with the statistics of the batch and with dropout.
+
     Args:
         student: The network to copy; it is not kept.
         decay: Largest a.
-        mode: ``train`` predicts with the statistics of the batch and with dropout, as published.
-            ``eval`` predicts with running statistics, which then follow the student's as well.
     """
 
     step: torch.Tensor
 
-    def __init__(
-        self, student: nn.Module, decay: float = 0.999, mode: TeacherMode = 'train'
-    ) -> None:
+    def __init__(self, student: nn.Module, decay: float = 0.999) -> None:
         super().__init__()
         if not 0 <= decay < 1:
             raise ValueError(f'decay must lie in [0, 1), found {decay}')
-        if mode not in ('train', 'eval'):
-            raise ValueError(f"mode must be 'train' or 'eval', found {mode!r}")
-        self.decay, self.mode = decay, mode
+        self.decay = decay
         self.network = copy.deepcopy(student).requires_grad_(False)
         self.register_buffer('step', torch.zeros((), dtype=torch.int64))
         self.train()
 
     def train(self, mode: bool = True) -> MovingAverageTeacher:
-        """Stay in the chosen mode, whatever mode the training loop sets."""
-        super().train(mode)
-        self.network.train(self.mode == 'train')
-        return self
+        """Stay in training mode, whatever mode the training loop sets."""
+        return super().train()
 
     @torch.no_grad()
     def forward(self, *inputs: Any) -> Any:
@@ -58,7 +50,4 @@ class MovingAverageTeacher(nn.Module):
         past = min(1 - 1 / (int(self.step) + 1), self.decay)
         for own, new in zip(self.network.parameters(), student.parameters(), strict=True):
             own.lerp_(new, 1 - past)
-        if self.mode == 'eval':
-            for kept, now in zip(self.network.buffers(), student.buffers(), strict=True):
-                kept.lerp_(now, 1 - past) if kept.is_floating_point() else kept.copy_(now)
         return past
