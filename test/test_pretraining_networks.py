@@ -18,10 +18,9 @@ from pointata_core.models.point.encoders import (
     overall_feature,
 )
 from pointata_core.training.pretrain.heads import (
-    LocalImageHead,
     LocalPointHead,
-    OverallHead,
     PoseEncoder,
+    ProjectionHead,
 )
 from pointata_core.training.pretrain.image_encoder import FrozenImageEncoder, normalise_images
 from pointata_core.training.pretrain.masked import MaskedReconstruction, chamfer
@@ -105,9 +104,8 @@ def test_dgcnn_does_not_depend_on_the_order_of_points():
 def test_heads_have_the_parameters_of_the_published_layout():
     assert count(PoseEncoder(2.5)) == 6_272
     assert count(LocalPointHead(512, 512, 'mid')) == 821_760
-    assert count(LocalImageHead(512, 512)) == 525_824
-    assert count(OverallHead(512, 512)) == 525_824
-    assert count(OverallHead(2048, 512)) == 1_312_256
+    assert count(ProjectionHead(512, 512)) == 525_824
+    assert count(ProjectionHead(2048, 512)) == 1_312_256
 
 
 @pytest.mark.parametrize('join', ['none', 'input', 'mid'])
@@ -140,13 +138,13 @@ def test_views_are_projected_as_if_each_came_alone():
     torch.testing.assert_close(head(tokens, pose), alone)
 
 
-def test_cells_of_a_map_are_projected_row_by_row():
+def test_cells_are_projected_each_by_itself():
     torch.manual_seed(0)
-    head = LocalImageHead(6, 4).eval()
-    cells = torch.randn(2, 6, 3, 3)
+    head = ProjectionHead(6, 4).eval()
+    cells = torch.randn(2, 9, 6)
     whole = head(cells)
     assert whole.shape == (2, 9, 4)
-    torch.testing.assert_close(whole[:, 5:6], head(cells[:, :, 1:2, 2:3]))
+    torch.testing.assert_close(whole[:, 5:6], head(cells[:, 5:6]))
 
 
 def test_chamfer_is_zero_for_equal_sets_in_any_order():

@@ -100,7 +100,7 @@ class ImageClouds(Dataset):
 
     def _move(self, rng: np.random.Generator) -> np.ndarray:
         largest = np.log(self.config.scale)
-        angle = rng.uniform(-np.pi, np.pi) if self.config.turn else 0.0
+        angle = rng.uniform(-np.pi, np.pi)
         size = np.exp(rng.uniform(-largest, largest))
         move = np.eye(4)
         cosine, sine = size * np.cos(angle), size * np.sin(angle)

@@ -99,18 +99,13 @@ def _plain(metrics: dict[str, Any]) -> dict[str, float]:
 
 
 def describe_cost(name: str, facts: dict[str, Any]) -> str:
-    """One line for people: ``training: 480 shapes in 12 s (11 s of processor), 40 a second``."""
-    counts = [
-        f'{facts[key]:,} {key} in' for key in ('images', 'shapes') if facts.get(key) is not None
-    ]
-    rates = [
-        f'{facts[f"{key}_per_processor_s"]} {key} per second of processor'
-        for key in ('images', 'shapes')
-        if facts.get(f'{key}_per_processor_s') is not None
-    ]
-    peak = facts.get('peak_memory_bytes') or 0
+    """One line for people: what was done, seconds, rates and memory."""
+    done = [key for key in ('images', 'shapes') if facts.get(key) is not None]
+    count = ''.join(f'{facts[key]:,} {key} in ' for key in done[:1])
+    rates = ''.join(
+        f'{facts[f"{key}_per_processor_s"]} {key} per second of processor, ' for key in done
+    )
     return (
-        f'{name}: {" ".join([*counts[:1], ""])}{facts["wall_s"]:.0f} s '
-        f'({facts["processor_s"]:.0f} s of processor), {", ".join([*rates, ""])}'
-        f'peak {peak / 1e9:.2f} GB'
+        f'{name}: {count}{facts["wall_s"]:.0f} s ({facts["processor_s"]:.0f} s of processor), '
+        f'{rates}peak {(facts.get("peak_memory_bytes") or 0) / 1e9:.2f} GB'
     )

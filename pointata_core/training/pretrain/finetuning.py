@@ -36,11 +36,8 @@ class FineTuningConfig:
         epochs: Passes over the training set.
         batch: Clouds per step.
         learning_rate: Peak of one cosine with warm-up over a tenth of the steps.
-        weight_decay: Of AdamW.
-        smoothing: Label smoothing.
         width: Hidden width of the head.
         dropout: In the head.
-        scale: Clouds grow or shrink by up to this factor.
         seed: Of head, order and augmentation.
     """
 
@@ -48,11 +45,8 @@ class FineTuningConfig:
     epochs: int = 30
     batch: int = 32
     learning_rate: float = 5e-4
-    weight_decay: float = 0.05
-    smoothing: float = 0.2
     width: int = 256
     dropout: float = 0.3
-    scale: float = 1.1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -153,7 +147,7 @@ def fine_tune(
         trained,
         cosine(steps, warmup=0.1),
         learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
+        weight_decay=0.05,
     )
     order = SampleOrder(len(train), config.seed)
 
@@ -198,7 +192,7 @@ def _loss(
     config: FineTuningConfig,
     rng: np.random.Generator,
 ) -> Tensor:
-    largest = np.log(config.scale)
+    largest = np.log(1.1)
     angle = torch.from_numpy(rng.uniform(-np.pi, np.pi, len(rows)).astype(np.float32))
     size = torch.from_numpy(np.exp(rng.uniform(-largest, largest, len(rows))).astype(np.float32))
     turn = torch.zeros(len(rows), 3, 3)
@@ -209,7 +203,7 @@ def _loss(
     label = torch.from_numpy(clouds.label[rows])
     target = label if config.task == 'classes' else torch.from_numpy(_parts(clouds)[rows]).flatten()
     scores = head(encoder, points, label).flatten(0, -2)
-    return F.cross_entropy(scores, target, label_smoothing=config.smoothing)
+    return F.cross_entropy(scores, target, label_smoothing=0.2)
 
 
 @torch.no_grad()
@@ -237,11 +231,8 @@ def _score(
         ]
     )
     per_class = [ious[clouds.label == category].mean() for category in np.unique(clouds.label)]
-    return FineTuningScore(
-        accuracy=round(float((predicted == _parts(clouds)).mean()), 4),
-        instance_miou=round(float(ious.mean()), 4),
-        class_miou=round(float(np.mean(per_class)), 4),
-    )
+    figures = ((predicted == _parts(clouds)).mean(), ious.mean(), np.mean(per_class))
+    return FineTuningScore(*(round(float(figure), 4) for figure in figures))
 
 
 def _points(clouds: LabelledClouds, rows: np.ndarray) -> Tensor:

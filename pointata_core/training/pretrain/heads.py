@@ -2,8 +2,8 @@
 """Heads that bring points and images into one space, and the encoder of the camera's pose.
 
 Layout after Pic@Point (Herzog and Suwelack, arXiv 2410.09519): 1D convolutions for regions of the
-cloud, 2D convolutions for cells of the image, MLPs for whole shapes and images; the pose, from
-view and projection matrix, is 64 wide and joins the local point head. Where exactly is not
+cloud, MLPs (there 1 x 1 convolutions for cells of the image) for the rest; the pose, from view and
+projection matrix, is 64 wide and joins the local point head. Where exactly is not
 published: it must be followed by a non-linearity, since added linearly it shifts the score of a
 cell by the same amount for all regions of a view. All outputs have unit length.
 """
@@ -77,30 +77,8 @@ class LocalPointHead(nn.Module):
         return F.normalize(x, dim=1).transpose(1, 2).unflatten(0, (batch, views))
 
 
-class LocalImageHead(nn.Module):
-    """Cells of a feature map, each by itself.
-
-    Args:
-        width: Channels of the map.
-        latent: Channels of the shared space.
-    """
-
-    def __init__(self, width: int, latent: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(width, latent, 1, bias=False),
-            nn.BatchNorm2d(latent),
-            nn.ReLU(),
-            nn.Conv2d(latent, latent, 1),
-        )
-
-    def forward(self, cells: Tensor) -> Tensor:
-        """Project ``(P, C, h, w)`` to ``(P, h w, d)``, cells row by row."""
-        return F.normalize(self.layers(cells), dim=1).flatten(2).transpose(1, 2)
-
-
-class OverallHead(nn.Module):
-    """Whole shapes or whole images.
+class ProjectionHead(nn.Module):
+    """Cells of a feature map, whole shapes or whole images: two layers, each vector by itself.
 
     Args:
         width: Channels in.
@@ -117,5 +95,5 @@ class OverallHead(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Project ``(B, C)`` to ``(B, d)``."""
-        return F.normalize(self.layers(x), dim=1)
+        """Project ``(..., C)`` to ``(..., d)``."""
+        return F.normalize(self.layers(x.flatten(0, -2)), dim=1).unflatten(0, x.shape[:-1])

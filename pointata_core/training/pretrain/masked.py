@@ -23,10 +23,11 @@ class MaskedReconstruction(nn.Module):
         backbone: The encoder's; its width and block style are taken over.
         patch_size: Points per patch.
         ratio: Share of the patches that is hidden.
-        depth: Blocks of the decoder.
     """
 
-    def __init__(self, backbone: Backbone, patch_size: int, ratio: float, depth: int = 2) -> None:
+    def __init__(
+        self, backbone: Backbone, patch_size: int, ratio: float = 0.6, depth: int = 2
+    ) -> None:
         super().__init__()
         config = replace(backbone.config, block_style='pre_norm', class_visible=True)
         width = config.width
@@ -34,7 +35,7 @@ class MaskedReconstruction(nn.Module):
         self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
         nn.init.trunc_normal_(self.mask_token, std=0.02)
         self.position = nn.Sequential(nn.Linear(3, 128), nn.GELU(), nn.Linear(128, width))
-        self.blocks = nn.ModuleList(Block(config) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(2))
         self.norm = nn.LayerNorm(width)
         self.points = nn.Linear(width, 3 * patch_size)
 

@@ -29,10 +29,9 @@ from pointata_core.training.engine.optimiser import (
 )
 from pointata_core.training.pretrain.contrast import local_contrast, overall_contrast
 from pointata_core.training.pretrain.heads import (
-    LocalImageHead,
     LocalPointHead,
-    OverallHead,
     PoseEncoder,
+    ProjectionHead,
 )
 from pointata_core.training.pretrain.image_encoder import FrozenImageEncoder
 from pointata_core.training.pretrain.masked import MaskedReconstruction
@@ -78,22 +77,20 @@ class PicPointModule(lightning.LightningModule):
         self.images = images if config.contrasts else None
         heads: dict[str, nn.Module] = {}
         if config.overall_weight:
-            heads['shape'] = OverallHead(self.encoder.overall_width, config.latent)
-            heads['image'] = OverallHead(WIDTHS[-1], config.latent)
+            heads['shape'] = ProjectionHead(self.encoder.overall_width, config.latent)
+            heads['image'] = ProjectionHead(WIDTHS[-1], config.latent)
         if config.local_weight:
             heads['region'] = LocalPointHead(
                 self.encoder.local_width, config.latent, config.pose_join
             )
             assert images is not None, 'a contrast needs an image encoder'
-            heads['cell'] = LocalImageHead(images.width, config.latent)
+            heads['cell'] = ProjectionHead(images.width, config.latent)
             heads['pose'] = PoseEncoder(camera_radius)
         self.heads = nn.ModuleDict(heads)
-        for name in () if config.train_image_heads else {'image', 'cell'} & heads.keys():
-            self.heads[name].requires_grad_(False)
         self.masked = None
         if config.masked_weight and isinstance(self.encoder, TransformerEncoder):
             backbone = self.encoder.backbone
-            self.masked = MaskedReconstruction(backbone, config.patch_size, config.mask_ratio)
+            self.masked = MaskedReconstruction(backbone, config.patch_size)
         self.train()
 
     def training_step(self, batch: dict[str, Tensor], number: int) -> Tensor:
@@ -162,7 +159,8 @@ class PicPointModule(lightning.LightningModule):
     ) -> Tensor:
         pose = self.heads['pose'](batch['view'], batch['projection'][0])
         regions = self.heads['region'](features.tokens, pose)
-        cells = self.heads['cell'](seen.cells).unflatten(0, batch['view'].shape[:2])
+        cells = self.heads['cell'](seen.cells.flatten(2).transpose(1, 2))
+        cells = cells.unflatten(0, batch['view'].shape[:2])
         place = cells_of_regions(features.index, batch['cell'])
         contrast = local_contrast(
             regions, cells, place, self.config.temperature, self.config.negatives

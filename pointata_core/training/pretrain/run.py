@@ -156,7 +156,7 @@ def pretrain_backbone(
         image_data(bank, config),
         output,
         steps=config.steps,
-        clip=config.gradient_clip or None,
+        clip=1.0,
         callbacks=[record],
         quiet=quiet,
     )

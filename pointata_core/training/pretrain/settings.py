@@ -32,22 +32,18 @@ class PretrainingConfig(RunOptions):
         latent: Width d of the shared space.
         map_stride: Pixels per cell of the image encoder's map.
         pose_join: Where the pose enters the local point head; ``none`` leaves it out.
-        train_image_heads: Whether the heads behind the frozen image encoder learn.
         temperature: Of both contrasts.
         negatives: Cells of the whole batch compete, or those of a region's own image.
         overall_weight: Of the contrast of shapes and images; 0 switches it off.
         local_weight: Of the contrast of regions and cells; 0 switches it off.
         masked_weight: Of masked patch reconstruction (transformer only); 0 switches it off.
-        mask_ratio: Share of patches hidden for reconstruction.
         batch: Shapes per step and process.
         steps: Optimiser steps.
         optimizer: ``adam`` as published, or ``adamw``.
         learning_rate: Peak rate.
         weight_decay: Of the optimiser.
         warmup: Share of the steps in which the rate rises before its cosine.
-        gradient_clip: Largest norm of the gradient.
         scale: Clouds grow or shrink by up to this factor.
-        turn: Whether clouds turn about the vertical.
         jitter: Standard deviation of noise on points, clipped at five times.
         drop: Largest share of points that a cloud loses (others are repeated).
         held_back: Every so many-th shape is kept for validation.
@@ -64,33 +60,31 @@ class PretrainingConfig(RunOptions):
     latent: int = 512
     map_stride: int = 32
     pose_join: PoseJoin = 'mid'
-    train_image_heads: bool = True
     temperature: float = 0.1
     negatives: Negatives = 'batch'
     overall_weight: float = 1.0
     local_weight: float = 1.0
     masked_weight: float = 0.0
-    mask_ratio: float = 0.6
     batch: int = 32
     steps: int = 10_000
     optimizer: Literal['adam', 'adamw'] = 'adam'
     learning_rate: float = 1e-3
     weight_decay: float = 1e-6
     warmup: float = 0.0
-    gradient_clip: float = 1.0
     scale: float = 1.25
-    turn: bool = True
     jitter: float = 0.01
     drop: float = 0.5
     held_back: int = 20
 
     def __post_init__(self) -> None:
+        weights = (self.overall_weight, self.local_weight, self.masked_weight)
+        objective = min(weights) >= 0 and max(weights) > 0
+        masks = self.masked_weight == 0 or self.encoder == 'transformer'
         rules = (
             *((name, getattr(self, name) >= 1, '1 or more') for name in _COUNTS),
             ('view_pool', self.view_pool == 0 or self.view_pool >= self.views, '0 or >= views'),
             ('batch', self.batch >= 2, '2 or more: a contrast needs two shapes'),
             ('temperature', self.temperature > 0, 'more than 0'),
-            ('mask_ratio', 0 < self.mask_ratio < 1, 'in (0, 1)'),
             ('warmup', 0 <= self.warmup < 1, 'in [0, 1)'),
             ('learning_rate', self.learning_rate > 0, 'more than 0'),
             ('scale', self.scale >= 1, '1 or more'),
@@ -98,17 +92,10 @@ class PretrainingConfig(RunOptions):
             ('drop', 0 <= self.drop < 1, 'in [0, 1)'),
             ('held_back', self.held_back >= 2, '2 or more'),
             ('points', self.points >= self.patch_size, f'patch_size ({self.patch_size}) or more'),
-            ('masked_weight', self._can_mask(), '0 with encoder dgcnn, which has no patches'),
-            ('overall_weight', self._has_objective(), 'an objective with a weight above 0'),
+            ('masked_weight', masks, '0 with encoder dgcnn, which has no patches'),
+            ('overall_weight', objective, 'an objective with a weight above 0'),
         )
         require(self, rules, 'training.')
-
-    def _can_mask(self) -> bool:
-        return self.masked_weight == 0 or self.encoder == 'transformer'
-
-    def _has_objective(self) -> bool:
-        weights = (self.overall_weight, self.local_weight, self.masked_weight)
-        return min(weights) >= 0 and max(weights) > 0
 
     @property
     def contrasts(self) -> bool:
@@ -151,8 +138,6 @@ class TeacherConfig:
         steps: Optimiser steps.
         batch: Images per step.
         learning_rate: Peak of one cosine with warm-up.
-        weight_decay: Of AdamW.
-        smoothing: Label smoothing.
         shift: Largest shift of an image in pixels, as a share of its width.
         held_back: Every so many-th shape is kept to measure accuracy.
         seed: Of weights, order and augmentation.
@@ -162,8 +147,6 @@ class TeacherConfig:
     steps: int = 900
     batch: int = 64
     learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    smoothing: float = 0.1
     shift: float = 0.1
     held_back: int = 16
     seed: int = 0

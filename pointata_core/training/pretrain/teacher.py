@@ -51,13 +51,13 @@ def train_teacher(
         network.parameters(),
         cosine(config.steps, warmup=0.1),
         learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
+        weight_decay=0.05,
     )
 
     def loss_of(step: int) -> Tensor:
         grey, label = _draw(bank, shapes, config, rng)
         scores = network(normalise_images(grey))
-        return F.cross_entropy(scores, label, label_smoothing=config.smoothing)
+        return F.cross_entropy(scores, label, label_smoothing=0.1)
 
     watch = Stopwatch()
     train_steps(optimiser, loss_of, config.steps, progress=progress)
