@@ -7,10 +7,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @cache
@@ -41,6 +44,17 @@ def print_rows(rows: Mapping[str, str], width: int) -> None:
     """Print named values, one a line, with names in a column of this width."""
     for name, value in rows.items():
         out().print(f'[bold]{name:{width}}[/] {escape(value)}', soft_wrap=True)
+
+
+def new_table(*columns: str, title: str | None = None) -> Table:
+    """An empty table; columns whose names begin with ``>`` are aligned to the right."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, box=box.SIMPLE_HEAD)
+    for name in columns:
+        table.add_column(name.removeprefix('>'), justify='right' if name[:1] == '>' else 'left')
+    return table
 
 
 def note(message: str) -> None:

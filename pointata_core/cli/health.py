@@ -20,16 +20,17 @@ OK, WARN, PROBLEM = 'ok', 'warn', 'problem'
 _PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 _PROFILE = 'config/dds/fastdds_large_clouds.xml'
 
-# Module to import, whether the package can do nothing without it, and what needs it.
+# Module to import, and what needs it.
 _LIBRARIES = {
-    'torch': (True, 'the network'),
-    'numpy': (True, 'everything'),
-    'scipy': (True, 'point operators'),
-    'safetensors': (True, 'loading bundles'),
-    'rosbags': (True, 'reading and writing bags'),
-    'matplotlib': (True, 'the images of the report'),
-    'jinja2': (True, 'the report'),
+    'torch': 'the network',
+    'numpy': 'everything',
+    'scipy': 'point operators',
+    'safetensors': 'loading bundles',
+    'rosbags': 'reading and writing bags',
+    'matplotlib': 'the images of the report',
+    'jinja2': 'the report',
 }
+# Also whether the ROS side can do nothing without it.
 _ROS_LIBRARIES = {
     'rclpy': (True, 'the node and the demo'),
     'sensor_msgs.msg': (True, 'clouds'),
@@ -167,7 +168,7 @@ def check_libraries(imports: Mapping[str, str]) -> Iterator[Check]:
         yield Check('libraries', OK, ', '.join(present))
     for name, why in missing.items():
         yield Check(
-            name, PROBLEM, f'cannot be imported ({why}); needed for {_LIBRARIES[name][1]}',
+            name, PROBLEM, f'cannot be imported ({why}); needed for {_LIBRARIES[name]}',
             f'{sys.executable} -m pip install {name}',
         )  # fmt: skip
 

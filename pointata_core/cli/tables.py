@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pointata_core.cli.console import new_table
+
 if TYPE_CHECKING:
     from pointata_core.evaluation.results import ActionSegment, EvaluationResults
 
@@ -45,10 +47,7 @@ def summary_table(results: EvaluationResults) -> Table:
 
 def latency_table(results: EvaluationResults) -> Table:
     """Percentiles by stage."""
-    table = Table(title='latency (ms)', box=box.SIMPLE_HEAD)
-    table.add_column('stage')
-    for name in ('p50', 'p95', 'p99', 'max'):
-        table.add_column(name, justify='right')
+    table = new_table('stage', '>p50', '>p95', '>p99', '>max', title='latency (ms)')
     for stage, summary in results.latency.items():
         values = (summary.p50, summary.p95, summary.p99, summary.max)
         row = [f'{value:.1f}' if value is not None else '-' for value in values]
@@ -58,17 +57,12 @@ def latency_table(results: EvaluationResults) -> Table:
 
 def action_table(results: EvaluationResults, limit: int = 20) -> Table:
     """Recognised actions, and the true ones where they are known."""
-    with_truth = bool(results.action_truth)
-    table = Table(title='action timeline', box=box.SIMPLE_HEAD)
-    table.add_column('from - to (s)')
-    table.add_column('action')
-    table.add_column('score', justify='right')
-    if with_truth:
-        table.add_column('ground truth')
+    truth = ['ground truth'] if results.action_truth else []
+    table = new_table('from - to (s)', 'action', '>score', *truth, title='action timeline')
     for segment in results.action_timeline[:limit]:
         span = f'{segment.start_s:6.1f} - {segment.end_s:.1f}'
         row = [span, escape(segment.label), f'{segment.score:.2f}']
-        if with_truth:
+        if truth:
             row.append(escape(_truth_during(segment, results.action_truth)))
         table.add_row(*row)
     rest = len(results.action_timeline) - limit

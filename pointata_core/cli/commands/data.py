@@ -155,28 +155,17 @@ def _print_list(known: Sequence[DatasetInfo]) -> None:
 
 
 def _print_check(info: DatasetInfo, outcomes: Sequence[SplitCheck]) -> None:
-    from rich import box
     from rich.markup import escape
-    from rich.table import Table
 
-    from pointata_core.cli.console import out
+    from pointata_core.cli.console import new_table, out
 
-    table = Table(title=escape(info.title), box=box.SIMPLE_HEAD)
-    for title in ('split', 'counted'):
-        table.add_column(title)
-    for title in ('found', 'published'):
-        table.add_column(title, justify='right')
-    table.add_column('')
+    table = new_table('split', 'counted', '>found', '>published', '', title=escape(info.title))
     for outcome in outcomes:
         for name, found in outcome.found.items():
             number = outcome.published.get(name)
-            table.add_row(
-                outcome.split,
-                name,
-                f'{found:,}',
-                '' if number is None else f'{number:,}',
-                _verdict(found, number),
-            )
+            published = '' if number is None else f'{number:,}'
+            row = (outcome.split, name, f'{found:,}', published, _verdict(found, number))
+            table.add_row(*row)
     if table.row_count:
         out().print(table)
     for outcome in outcomes:

@@ -45,7 +45,7 @@ def parser() -> Parser:
 
 def run(arguments: Any) -> int:
     """Label, write, summarise."""
-    from pointata_core.cli.console import out, print_json, progress
+    from pointata_core.cli.console import print_json, progress
 
     if arguments.format not in FORMATS:
         raise ConfigError(
@@ -69,7 +69,7 @@ def run(arguments: Any) -> int:
     if arguments.json:
         print_json(summaries)
     else:
-        _print(summaries, loaded, out())
+        _print(summaries, loaded)
     return 0
 
 
@@ -143,18 +143,12 @@ def _shares(labels: Any, classes: Sequence[str]) -> dict[str, float]:
     return {n: round(present[n] / total, 6) for n in sorted(present, key=lambda n: -present[n])}
 
 
-def _print(summaries: Sequence[dict[str, Any]], loaded: LoadedBundle, console: Any) -> None:
-    from rich import box
+def _print(summaries: Sequence[dict[str, Any]], loaded: LoadedBundle) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column('file')
-    table.add_column('points', justify='right')
-    table.add_column('unlabelled', justify='right')
-    table.add_column('mostly')
-    table.add_column('action')
-    table.add_column('ms', justify='right')
+    from pointata_core.cli.console import new_table, out
+
+    table = new_table('file', '>points', '>unlabelled', 'mostly', 'action', '>ms')
     for summary in summaries:
         mostly = ', '.join(f'{n} {100 * s:.0f} %' for n, s in [*summary['shares'].items()][:3])
         table.add_row(
@@ -165,9 +159,9 @@ def _print(summaries: Sequence[dict[str, Any]], loaded: LoadedBundle, console: A
             summary['action'] or '-',
             f'{summary["milliseconds"]:.1f}',
         )
-    console.print(table)
+    out().print(table)
     folder = Path(summaries[0]['output']).parent
-    console.print(
+    out().print(
         f'{len(summaries)} labelled cloud(s) in {escape(str(folder))}; '
         f'bundle {escape(loaded.bundle.manifest.name)} on {escape(loaded.device_text)}',
         soft_wrap=True,

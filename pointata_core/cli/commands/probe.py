@@ -116,20 +116,11 @@ def _clouds(arguments: Any) -> tuple[Any, Any]:
 
 
 def _print(facts: dict[str, Any], scores: dict[str, Any]) -> None:
-    from rich import box
-    from rich.table import Table
+    from pointata_core.cli.console import new_table, out
 
-    from pointata_core.cli.console import out
-
-    table = Table(
-        title=f'{facts["data"]}: {facts["train"]:,} train, {facts["test"]:,} test',
-        box=box.SIMPLE_HEAD,
-    )
-    table.add_column('')
-    table.add_column('linear SVM', justify='right')
-    few = scores['backbone']['few_shot']
-    for score in few:
-        table.add_column(f'{score["ways"]}-way {score["shots"]}-shot', justify='right')
+    few = [f'>{s["ways"]}-way {s["shots"]}-shot' for s in scores['backbone']['few_shot']]
+    title = f'{facts["data"]}: {facts["train"]:,} train, {facts["test"]:,} test'
+    table = new_table('', '>linear SVM', *few, title=title)
     for name, score in scores.items():
         cells = [f'{s["mean"]:.1%} ± {s["deviation"]:.1%}' for s in score['few_shot']]
         table.add_row(name, f'{score["linear"]["accuracy"]:.1%}', *cells)

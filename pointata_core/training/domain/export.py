@@ -29,20 +29,10 @@ def export_run(
     results: Mapping[str, Any],
     licence: str,
 ) -> Path:
-    """Write ``bundle/`` into the folder of a finished run.
+    """Write ``bundle/`` into the folder of a finished run, and return it.
 
     Images and clouds enter as those that the network was scored on, which are those of the
     target: whole, and resized as in training.
-
-    Args:
-        run: Folder of the run.
-        config: How it was trained.
-        domains: Its data.
-        results: Its scores.
-        licence: Of the weights.
-
-    Returns:
-        Folder of the bundle.
 
     Raises:
         BundleError: The bundle cannot be written.

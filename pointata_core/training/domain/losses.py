@@ -75,8 +75,8 @@ def mean_over_points(values: Tensor) -> Tensor:
 def modality_divergences(output: CameraLidarOutput) -> SensorTerms:
     """How far each mimic head is from the other sensor's prediction, ``(N,)`` each."""
     return SensorTerms(
-        image=divergence(output.cloud.softmax(dim=1), _seen(output.image_mimic)),
-        cloud=divergence(_seen(output.image).softmax(dim=1), output.cloud_mimic),
+        divergence(output.cloud.softmax(dim=1), _seen(output.image_mimic)),
+        divergence(_seen(output.image).softmax(dim=1), output.cloud_mimic),
     )
 
 
@@ -86,8 +86,7 @@ def modality_preserving(output: CameraLidarOutput) -> SensorTerms:
     Without a fusion this is xMUDA's cross-modal loss; with it the LiDAR learns from a camera head
     that has seen both.
     """
-    divergences = modality_divergences(output)
-    return SensorTerms(mean_over_points(divergences.image), mean_over_points(divergences.cloud))
+    return SensorTerms(*(mean_over_points(apart) for apart in modality_divergences(output)))
 
 
 def same_modality(stylised: CameraLidarOutput, source: CameraLidarOutput) -> SensorTerms:
@@ -135,12 +134,11 @@ def pseudo_label_loss(
     """
     if mode not in ('plain', 'release', 'detached', 'pointwise'):
         raise ValueError(f'unknown mode of pseudo-labelling: {mode!r}')
-    apart = modality_divergences(output)
-    pairs = (
-        (_seen(output.image), image_labels, apart.image),
-        (output.cloud, cloud_labels, apart.cloud),
+    image, cloud = modality_divergences(output)
+    return SensorTerms(
+        _damped(_seen(output.image), image_labels, image, mode),
+        _damped(output.cloud, cloud_labels, cloud, mode),
     )
-    return SensorTerms(*(_damped(*pair, mode) for pair in pairs))
 
 
 def entropy(scores: Tensor) -> Tensor:

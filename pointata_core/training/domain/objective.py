@@ -30,13 +30,9 @@ def source_terms(
     weights: LossWeights,
     class_weights: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """Weighted terms of a labelled batch, by name; without an image, those of the LiDAR.
+    """Weighted terms of a batch with labels ``(N,)``, by name; without an image, the LiDAR's.
 
-    Args:
-        output: Predictions on the source.
-        labels: ``(N,)`` int64.
-        weights: A weight of zero leaves its term out.
-        class_weights: ``(K,)`` for the cross-entropy.
+    ``class_weights`` ``(K,)`` are those of the cross-entropy.
     """
     terms = {}
     if output.image is not None:
@@ -58,12 +54,7 @@ def mixed_terms(
 ) -> dict[str, Tensor]:
     """Weighted terms of a batch with labelled points of both domains: the mean of both domains'.
 
-    Args:
-        output: Predictions on the batch.
-        labels: ``(N,)`` int64.
-        weights: A weight of zero leaves its term out.
-        of_target: ``(N,)`` bool: which points are of the target domain.
-        class_weights: ``(K,)`` each, of the source and of the labelled target.
+    ``of_target`` ``(N,)`` bool tells points of the target; each domain has its class weights.
     """
     halves = [
         source_terms(output.rows(rows), labels[rows], weights, balance)
@@ -75,20 +66,12 @@ def mixed_terms(
 def domain_terms(
     stylised: CameraLidarOutput, source: CameraLidarOutput, weights: LossWeights
 ) -> dict[str, Tensor]:
-    """Weighted DPD terms, by name.
-
-    Args:
-        stylised: The teacher's predictions on the source in the target's style.
-        source: The student's predictions on the same points of the source.
-        weights: A weight of zero leaves its term out.
-    """
+    """Weighted DPD terms, by name: teacher on the stylised source, student on the same points."""
     terms = {}
-    if weights.domain and weights.domain_same:
-        share = weights.domain * weights.domain_same
-        terms['domain_same'] = share * same_modality(stylised, source).total
-    if weights.domain and weights.domain_fused:
-        share = weights.domain * weights.domain_fused
-        terms['domain_fused'] = share * fused_modality(stylised, source).total
+    if same := weights.domain * weights.domain_same:
+        terms['domain_same'] = same * same_modality(stylised, source).total
+    if fused := weights.domain * weights.domain_fused:
+        terms['domain_fused'] = fused * fused_modality(stylised, source).total
     return terms
 
 
@@ -97,12 +80,7 @@ def target_terms(
     weights: LossWeights,
     pseudo_labels: tuple[Tensor, Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """Weighted terms of a batch without labels, by name.
-
-    Args:
-        output: Predictions on the target.
-        weights: A weight of zero leaves its term out.
-        pseudo_labels: Of the 2D and of the 3D branch, ``(N,)`` each.
+    """Weighted terms of a batch with pseudo-labels ``(N,)`` of both branches or none, by name.
 
     Raises:
         ConfigError: Pseudo-labels have a weight but the batch has none.

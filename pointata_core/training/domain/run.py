@@ -44,16 +44,7 @@ def run_domain_adaptation(
     *,
     quiet: bool = True,
 ) -> dict[str, Any]:
-    """Train, or go on training, in a folder, and score the result.
-
-    Args:
-        output: The run's folder.
-        config: How.
-        domains: The data.
-        quiet: Show no progress bar.
-
-    Returns:
-        What ``results.json`` holds.
+    """Train, or go on training, in a folder; return what its ``results.json`` holds.
 
     Raises:
         ConfigError: The folder holds a run with other settings.

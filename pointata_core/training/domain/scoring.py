@@ -28,12 +28,7 @@ from pointata_core.training.domain.pseudo_labels import PseudoLabelWriter, predi
 def score_network(
     network: CameraLidarNetwork, frames: CameraFrames, samples: SampleConfig
 ) -> dict[str, Any]:
-    """Score all three predictions, or the LiDAR's where there are no images.
-
-    Args:
-        network: Put into evaluation mode.
-        frames: A labelled split.
-        samples: How its frames become samples; chance is taken out.
+    """Score all three predictions, or the LiDAR's where there are no images, on a labelled split.
 
     Returns:
         By prediction, ``miou`` (plain mean over all classes, as published: a class without any

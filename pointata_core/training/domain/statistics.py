@@ -25,11 +25,6 @@ def take_statistics(network: SparseUNet, frames: CameraFrames, samples: SampleCo
     Clouds go through one by one without augmentation, as they will when the network is used; means
     and variances are averaged over clouds. Left in evaluation mode.
 
-    Args:
-        network: Changed in place; weights stay as they are.
-        frames: The target's; labels are unused.
-        samples: How frames become samples; chance is taken out.
-
     Raises:
         DataError: A frame is bad.
     """

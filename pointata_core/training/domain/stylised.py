@@ -37,8 +37,9 @@ def fourier_transfer(source: Tensor, target: Tensor, share: float = 0.1) -> Tens
             f'{tuple(target.shape)}'
         )
     edge = int(share * min(source.shape[-2:]))
-    rows, columns = (_low(size, edge, source.device) for size in source.shape[-2:])
-    low = rows.unsqueeze(1) & columns
+    rows, columns = (torch.arange(size, device=source.device) for size in source.shape[-2:])
+    low = ((rows < edge) | (rows >= len(rows) - edge)).unsqueeze(1)
+    low = low & ((columns < edge) | (columns >= len(columns) - edge))
     spectrum = torch.fft.fft2(source)
     amplitude = torch.where(low, torch.fft.fft2(target).abs(), spectrum.abs())
     return torch.fft.ifft2(torch.polar(amplitude, spectrum.angle())).real
@@ -61,15 +62,13 @@ def density_scale(source: Tensor, target: Tensor) -> float:
         source: ``(n, 3)`` voxel coordinates.
         target: ``(m, 3)`` voxel coordinates.
     """
-    volumes = []
-    for cloud in (source, target):
-        if not len(cloud):
-            return 1.0
-        extent = (cloud.amax(dim=0) - cloud.amin(dim=0)).double()
-        volumes.append(float(extent.prod()) / len(cloud))
-    if min(volumes) <= 0:
+    if not len(source) or not len(target):
         return 1.0
-    return (volumes[0] / volumes[1]) ** (-1 / 3)
+    of_source, of_target = (
+        float((cloud.amax(dim=0) - cloud.amin(dim=0)).double().prod()) / len(cloud)
+        for cloud in (source, target)
+    )
+    return (of_source / of_target) ** (-1 / 3) if min(of_source, of_target) > 0 else 1.0
 
 
 def density_transfer(source: Tensor, target: Tensor, grid: int) -> tuple[Tensor, Tensor]:
@@ -106,12 +105,7 @@ def stylise(
 ) -> tuple[CameraLidarBatch, Tensor]:
     """Make the stylised source for the teacher.
 
-    Args:
-        source: Labelled batch.
-        target: Batch with as many samples and images of the same size.
-        config: How.
-        grid: Voxels along each axis.
-        generator: Of the coin.
+    The target has as many samples, and images of the same size.
 
     Returns:
         The batch, without labels, and ``(N,)`` bool: the selected points that it kept.
@@ -165,8 +159,3 @@ def _restyled(
     if style == 'mixup':
         return mixup(source, target, config.mixup_share)
     return source
-
-
-def _low(size: int, edge: int, device: torch.device) -> Tensor:
-    place = torch.arange(size, device=device)
-    return (place < edge) | (place >= size - edge)

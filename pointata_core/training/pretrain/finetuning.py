@@ -74,13 +74,7 @@ class FineTuningScore:
 
 
 class ClassHead(nn.Module):
-    """Overall feature to class scores.
-
-    Args:
-        encoder: Whose features come in.
-        config: Width and dropout.
-        classes: Number of classes.
-    """
+    """Overall feature to class scores."""
 
     def __init__(self, encoder: PointEncoder, config: FineTuningConfig, classes: int) -> None:
         super().__init__()
@@ -94,11 +88,7 @@ class ClassHead(nn.Module):
 class PartHead(nn.Module):
     """Local features at each point, overall feature, coordinates and class to part scores.
 
-    Args:
-        encoder: Whose features come in.
-        config: Width and dropout.
-        classes: Number of classes; the class of a cloud is known, as in ShapeNetPart's protocol.
-        parts: Number of parts over all classes.
+    The class of a cloud is known, as in ShapeNetPart's protocol.
     """
 
     def __init__(

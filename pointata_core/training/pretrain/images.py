@@ -29,12 +29,7 @@ _COSTS, _UNFINISHED = 'complete', 'drawing'
 def rendered_images(
     folder: Path, settings: ImageSettings, log: Callable[[str], None]
 ) -> RenderingFolder:
-    """Open a folder of images; render what is missing.
-
-    Args:
-        folder: Of image shards.
-        settings: What to render.
-        log: Called with sentences about what is done and what is left out.
+    """Open a folder of image shards; render what is missing, and log that and what is left out.
 
     Raises:
         ConfigError: The folder of meshes holds none, or broken ones alone.

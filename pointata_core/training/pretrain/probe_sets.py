@@ -72,8 +72,11 @@ def procedural_clouds(
     for source in sources:
         shape = source.load()
         rng = np.random.default_rng([zlib.crc32(shape.name.encode()), 1])
-        draw = _scan if scanned else _whole
-        cloud, part = draw(shape, points, rng)
+        if scanned:
+            cloud, part = _scan(shape, points, rng)
+        else:
+            samples = sample_surface(shape, points, rng)
+            cloud, part = samples.points, samples.part
         parts.append(part.astype(np.int64) + parts_of[families.index(source.family)].start)
         angle = rng.uniform(-np.pi, np.pi)
         cosine, sine = np.cos(angle), np.sin(angle)
@@ -87,13 +90,6 @@ def consecutive(counts: Sequence[int]) -> tuple[range, ...]:
     """Ranges of these lengths, one behind the other from zero."""
     ends = np.cumsum(counts).tolist()
     return tuple(range(end - count, end) for end, count in zip(ends, counts, strict=True))
-
-
-def _whole(
-    shape: Shape, points: int, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    samples = sample_surface(shape, points, rng)
-    return samples.points, samples.part
 
 
 def _scan(

@@ -30,7 +30,7 @@ from pointata_core.training.pretrain.batches import ImageClouds, split_shapes
 from pointata_core.training.pretrain.costs import RunRecord
 from pointata_core.training.pretrain.export import BACKBONE, export_encoder
 from pointata_core.training.pretrain.image_bank import ImageBank
-from pointata_core.training.pretrain.image_encoder import FrozenImageEncoder, read_image_encoder
+from pointata_core.training.pretrain.image_encoder import read_image_encoder
 from pointata_core.training.pretrain.images import (
     data_and_licence,
     rendered_images,
@@ -55,17 +55,8 @@ def run_pretraining(
 ) -> Path:
     """Render images, train an image encoder and pre-train a backbone; what is there is kept.
 
-    Args:
-        settings: Of the run.
-        log: Called with sentences about what is done.
-        progress: Makes a progress report for a phase.
-        quiet: Show no bar while the backbone is trained.
-
-    Returns:
-        See :func:`pretrain_backbone`.
-
-    Raises:
-        PointataError: See :func:`prepare_teacher` and :func:`pretrain_backbone`.
+    ``log`` is called with sentences about what is done, ``progress`` makes a report for a phase.
+    Returns and errors are those of :func:`prepare_teacher` and :func:`pretrain_backbone`.
     """
     bank, weights, facts = prepare_teacher(settings, log=log, progress=progress)
     return pretrain_backbone(
@@ -77,11 +68,6 @@ def prepare_teacher(
     settings: PretrainingSettings, *, log: Callable[[str], None], progress: Progress
 ) -> tuple[ImageBank, Path | None, dict[str, Any]]:
     """Make the images and the image encoder of a run, unless they are there.
-
-    Args:
-        settings: Of the run.
-        log: Called with sentences about what is done.
-        progress: Makes a progress report for a phase.
 
     Returns:
         The images, the file of the image encoder (None for objectives without images), and facts
@@ -144,12 +130,18 @@ def pretrain_backbone(
         KeyboardInterrupt: The run was stopped before its end.
     """
     facts = _facts(config, bank, image_weights)
+    encoder = None
+    if config.contrasts:
+        if image_weights is None:
+            raise ConfigError('a contrast with images needs an image encoder', _WEIGHTS_FIX)
+        encoder = read_image_encoder(image_weights, config.map_stride)
     output = claim(output, facts)
     backbone = output / BACKBONE
     if backbone.with_suffix('.json').is_file():
         return backbone
     lightning.seed_everything(config.seed, verbose=False)
-    module = PicPointModule(config, _image_encoder(config, image_weights), _radius(bank))
+    radius = float(torch.from_numpy(bank.cameras.eyes).norm(dim=1).mean())
+    module = PicPointModule(config, encoder, radius)
     record = RunRecord()
     trainer = train(
         module,
@@ -211,17 +203,3 @@ def _facts(
         },
         'image_encoder': network,
     }
-
-
-def _image_encoder(
-    config: PretrainingConfig, weights: str | Path | None
-) -> FrozenImageEncoder | None:
-    if not config.contrasts:
-        return None
-    if weights is None:
-        raise ConfigError('a contrast with images needs an image encoder', _WEIGHTS_FIX)
-    return read_image_encoder(weights, config.map_stride)
-
-
-def _radius(bank: ImageBank) -> float:
-    return float(torch.from_numpy(bank.cameras.eyes).norm(dim=1).mean())
