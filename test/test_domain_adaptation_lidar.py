@@ -28,7 +28,7 @@ from pointata_core.taxonomy import labels_from_semantickitti
 from pointata_core.training.domain.batches import Pairs, collate, pair_key, with_loss_points
 from pointata_core.training.domain.domains import Domains
 from pointata_core.training.domain.export import export_run
-from pointata_core.training.domain.objective import mixed_terms, source_terms
+from pointata_core.training.domain.losses import mixed_terms, source_terms
 from pointata_core.training.domain.published import LossWeights, StyleConfig
 from pointata_core.training.domain.run import new_network, run_domain_adaptation
 from pointata_core.training.domain.settings import Domain, DomainAdaptationConfig, DomainSettings

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pointata_core.errors import ConfigError
 from pointata_core.models.camera.camera_lidar import CameraLidarOutput
 from pointata_core.training.domain import losses
-from pointata_core.training.domain.objective import (
+from pointata_core.training.domain.losses import (
     LossWeights,
     domain_terms,
     source_terms,

@@ -11,8 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from pointata_core.training.pretrain.contrast import info_nce, local_contrast, overall_contrast
-from pointata_core.training.pretrain.monitors import alignment, effective_rank, uniformity
+from pointata_core.training.pretrain.contrast import (
+    alignment,
+    effective_rank,
+    info_nce,
+    local_contrast,
+    overall_contrast,
+    uniformity,
+)
 
 
 def unit(*shape: int, seed: int = 0) -> torch.Tensor:

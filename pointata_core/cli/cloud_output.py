@@ -29,14 +29,7 @@ def write_labelled_cloud(
     probabilities: np.ndarray,
     classes: Sequence[str],
 ) -> None:
-    """Write every point with its label, in input order, in the format of the file extension.
-
-    Args:
-        path: File to write.
-        points: ``(N, 3)`` metres.
-        labels: ``(N,)`` uint16.
-        probabilities: ``(N,)`` float32.
-        classes: Class names.
+    """Write points ``(N, 3)`` with labels ``(N,)`` uint16, in the format of the file extension.
 
     Raises:
         CloudFileError: It cannot be written.

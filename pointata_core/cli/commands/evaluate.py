@@ -34,25 +34,17 @@ def parser() -> Parser:
         _EXAMPLES,
     )
     new.option('--bag PATH', 'rosbag2 folder or file (sqlite3 or mcap).')
-    new.option(
-        '--semantickitti DIR',
-        'Sequence in SemanticKITTI layout (velodyne/, labels/, poses.txt), instead of a bag.',
-    )
+    new.option('--semantickitti DIR', 'Sequence (velodyne/, labels/, poses.txt), instead of a bag.')
     new.option('--topic NAME', 'Topic of the clouds; needed only if the bag has several.')
     new.option('--labels-field NAME', 'Integer field with ground-truth labels.')
     new.option('--labels-topic NAME', 'Topic of clouds with ground truth, matched by stamp.')
+    new.option('--label-mapping NAME', 'semantickitti for raw ids; by default, ids of the bundle.')
     new.option(
-        '--label-mapping NAME',
-        'semantickitti: labels are raw SemanticKITTI ids; by default, ids of the bundle.',
-    )
-    new.option(
-        '--fixed-frame FRAME',
-        'Remove ego motion by the recorded /tf against this frame (map, odom).',
-        '',
+        '--fixed-frame FRAME', 'Remove ego motion by /tf against this frame (map, odom).', ''
     )
     new.option(
         '--image-topic NAME',
-        'Images for a camera bundle; needed only if the bag has several. none = no images.',
+        'Images for a camera bundle, if the bag has several; none = no images.',
     )
     new.option(
         '--camera-extrinsics POSE',
@@ -61,14 +53,10 @@ def parser() -> Parser:
         '',
     )
     new.option(
-        '--image-tolerance SECONDS',
-        'Largest difference between the stamps of a cloud and its image.',
-        0.05,
+        '--image-tolerance SECONDS', 'Largest difference of stamps of cloud and image.', 0.05
     )
     new.option('--max-gap SECONDS', 'A longer pause between two clouds starts a new history.', 1.0)
-    new.option(
-        '--output DIR', 'Folder for results.json, report.html and the images.', 'evaluation_output'
-    )
+    new.option('--output DIR', 'Folder of results and report.', 'evaluation_output')
     add_model_options(new)
     add_json_option(new)
     return new

@@ -37,11 +37,7 @@ def parser() -> Parser:
     )
     new.option('--root DIR', 'Folder of the data set.')
     new.option('--limit N', 'At most so many per split.', kind=int | None)
-    new.option(
-        '--per-family N',
-        'procedural: shapes of each family to train on, and as many to test on.',
-        40,
-    )
+    new.option('--per-family N', 'procedural: shapes of each family in train and in test.', 40)
     new.option(
         '--fine-tune TASK',
         'Train everything on this task instead: classes of clouds or parts of points.',

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adapting a camera and LiDAR network to a domain without labels (FtD++ and its relatives).
 
-``losses`` holds the terms and ``objective`` their weighted sum, ``published`` the values of the
+``losses`` holds the terms and their weighted sum, ``published`` the values of the
 papers, ``stylised`` the source in the target's style, ``teacher`` the moving average,
 ``pseudo_labels`` the labels of the second stage, ``run`` a whole run.
 """

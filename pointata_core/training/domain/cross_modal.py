@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
 from pointata_core.training.domain.batches import Pair, with_loss_points
-from pointata_core.training.domain.objective import (
+from pointata_core.training.domain.losses import (
     domain_terms,
     mixed_terms,
     source_terms,

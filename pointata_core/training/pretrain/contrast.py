@@ -5,6 +5,8 @@ InfoNCE (van den Oord et al., 2018) classifies the true partner among candidates
 and cells two things are special. Several regions may lie in one cell: seen from the cell they are
 all right, and none may count as the others' negative. And two views of one shape show the same
 regions: the other view's cells are neither right nor wrong, so they stay out of the sums.
+
+Alignment, uniformity and effective rank of the unit vectors tell whether the space is healthy.
 """
 
 from __future__ import annotations
@@ -102,3 +104,33 @@ def overall_contrast(shapes: Tensor, images: Tensor, temperature: float) -> Cont
     owner = torch.arange(batch * views, device=shapes.device)
     allowed = (owner[:, None] // views) != (owner[None] // views)
     return info_nce(anchors, images.flatten(0, 1), owner, allowed, temperature)
+
+
+@torch.no_grad()
+def alignment(first: Tensor, second: Tensor) -> Tensor:
+    """Mean squared distance of partners ``(R, d)``; 0 is perfect, 2 is chance.
+
+    Reference: Wang and Isola, ICML 2020.
+    """
+    return (first.float() - second.float()).square().sum(dim=1).mean()
+
+
+@torch.no_grad()
+def uniformity(vectors: Tensor) -> Tensor:
+    """Log of the mean Gaussian potential of pairs of ``(R, d)``; 0 is collapse, -4 the best.
+
+    Reference: Wang and Isola, ICML 2020, with t = 2.
+    """
+    return F.pdist(vectors.float()).square().mul(-2).exp().mean().log()
+
+
+@torch.no_grad()
+def effective_rank(vectors: Tensor) -> Tensor:
+    """Exponential of the entropy of the spectrum of ``(R, d)`` around its mean; 1 to min(R, d).
+
+    Reference: Roy and Vetterli, EUSIPCO 2007.
+    """
+    centred = (vectors - vectors.mean(dim=0)).float()
+    share = torch.linalg.svdvals(centred)
+    share = share / share.sum().clamp_min(1e-12)
+    return (-(share * share.clamp_min(1e-12).log()).sum()).exp()

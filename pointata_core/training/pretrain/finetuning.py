@@ -73,43 +73,6 @@ class FineTuningScore:
     class_miou: float | None = None
 
 
-class ClassHead(nn.Module):
-    """Overall feature to class scores."""
-
-    def __init__(self, encoder: PointEncoder, config: FineTuningConfig, classes: int) -> None:
-        super().__init__()
-        self.layers = _mlp(encoder.overall_width, config, classes)
-
-    def forward(self, encoder: PointEncoder, points: Tensor, label: Tensor) -> Tensor:
-        """Scores ``(B, classes)`` of clouds ``(B, N, 3)``; their label is unused."""
-        return self.layers(encoder(points).overall)
-
-
-class PartHead(nn.Module):
-    """Local features at each point, overall feature, coordinates and class to part scores.
-
-    The class of a cloud is known, as in ShapeNetPart's protocol.
-    """
-
-    def __init__(
-        self, encoder: PointEncoder, config: FineTuningConfig, classes: int, parts: int
-    ) -> None:
-        super().__init__()
-        self.classes = classes
-        width = encoder.local_width + encoder.overall_width + classes + 3
-        self.layers = _mlp(width, config, parts)
-
-    def forward(self, encoder: PointEncoder, points: Tensor, label: Tensor) -> Tensor:
-        """Scores ``(B, N, parts)`` of clouds ``(B, N, 3)`` of classes ``(B,)``."""
-        features = encoder(points)
-        weights = interpolation_weights(points, features.centres, features.index >= 0)
-        local = interpolate(features.tokens, weights)
-        whole = torch.cat([features.overall, F.one_hot(label, self.classes)], dim=1)
-        spread = whole.unsqueeze(1).expand(-1, points.shape[1], -1)
-        x = torch.cat([local, spread, points], dim=-1)
-        return self.layers(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-
-
 def fine_tune(
     encoder: TransformerEncoder | DgcnnEncoder,
     train: LabelledClouds,
@@ -127,10 +90,11 @@ def fine_tune(
         raise ConfigError(f'{len(train)} clouds are less than one batch of {config.batch}')
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    classes = len(train.classes)
-    head: ClassHead | PartHead = ClassHead(encoder, config, classes)
+    width, outputs = encoder.overall_width, len(train.classes)
     if config.task == 'parts':
-        head = PartHead(encoder, config, classes, sum(map(len, train.parts_of_class)))
+        width += encoder.local_width + len(train.classes) + 3
+        outputs = sum(map(len, train.parts_of_class))
+    head = _mlp(width, config, outputs)
     trained = [*encoder.parameters(), *head.parameters()]
     steps = config.epochs * (len(train) // config.batch)
     optimiser = make_optimiser(
@@ -174,6 +138,25 @@ def _mlp(width: int, config: FineTuningConfig, outputs: int) -> nn.Sequential:
     )
 
 
+def _scores(
+    encoder: PointEncoder, head: nn.Module, points: Tensor, label: Tensor, classes: int, task: Task
+) -> Tensor:
+    """Scores ``(B, classes)`` of clouds ``(B, N, 3)``, or ``(B, N, parts)`` of their points.
+
+    Parts are scored from local features at each point, the overall feature, coordinates and the
+    class, which is known in ShapeNetPart's protocol.
+    """
+    features = encoder(points)
+    if task == 'classes':
+        return head(features.overall)
+    weights = interpolation_weights(points, features.centres, features.index >= 0)
+    local = interpolate(features.tokens, weights)
+    whole = torch.cat([features.overall, F.one_hot(label, classes)], dim=1)
+    spread = whole.unsqueeze(1).expand(-1, points.shape[1], -1)
+    x = torch.cat([local, spread, points], dim=-1)
+    return head(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
 def _loss(
     encoder: PointEncoder,
     head: nn.Module,
@@ -192,7 +175,7 @@ def _loss(
     points = torch.einsum('bij,bnj->bni', turn * size[:, None, None], _points(clouds, rows))
     label = torch.from_numpy(clouds.label[rows])
     target = label if config.task == 'classes' else torch.from_numpy(_parts(clouds)[rows]).flatten()
-    scores = head(encoder, points, label).flatten(0, -2)
+    scores = _scores(encoder, head, points, label, len(clouds.classes), config.task).flatten(0, -2)
     return F.cross_entropy(scores, target, label_smoothing=0.2)
 
 
@@ -204,7 +187,8 @@ def _score(
     for start in range(0, len(clouds), config.batch):
         rows = np.arange(start, min(start + config.batch, len(clouds)))
         label = torch.from_numpy(clouds.label[rows])
-        scores = head(encoder, _points(clouds, rows), label)
+        points, classes = _points(clouds, rows), len(clouds.classes)
+        scores = _scores(encoder, head, points, label, classes, config.task)
         if config.task == 'parts':
             for own, category in zip(scores, clouds.label[rows], strict=True):
                 allowed = clouds.parts_of_class[category]

@@ -27,7 +27,13 @@ from pointata_core.training.engine.optimiser import (
     parameter_groups,
     require_finite,
 )
-from pointata_core.training.pretrain.contrast import local_contrast, overall_contrast
+from pointata_core.training.pretrain.contrast import (
+    alignment,
+    effective_rank,
+    local_contrast,
+    overall_contrast,
+    uniformity,
+)
 from pointata_core.training.pretrain.heads import (
     LocalPointHead,
     PoseEncoder,
@@ -35,7 +41,6 @@ from pointata_core.training.pretrain.heads import (
 )
 from pointata_core.training.pretrain.image_encoder import FrozenImageEncoder
 from pointata_core.training.pretrain.masked import MaskedReconstruction
-from pointata_core.training.pretrain.monitors import alignment, effective_rank, uniformity
 from pointata_core.training.pretrain.settings import PretrainingConfig
 
 COLLAPSED = -0.2

@@ -110,11 +110,8 @@ def _draw(
     most = int(config.shift * side)
     padded = np.pad(grey, ((0, 0), (most, most), (most, most)), constant_values=255)
     row, column = rng.integers(2 * most + 1, size=(2, config.batch))
-    shifted = [
-        image[r : r + side, c : c + side] for image, r, c in zip(padded, row, column, strict=True)
-    ]
-    turned = [
-        image[:, ::-1] if mirror else image
-        for image, mirror in zip(shifted, rng.random(config.batch) < 0.5, strict=True)
-    ]
-    return torch.from_numpy(np.stack(turned)), torch.from_numpy(bank.label[chosen])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))
+    shifted = windows[np.arange(config.batch), row, column]
+    mirror = rng.random((config.batch, 1, 1)) < 0.5
+    turned = np.where(mirror, shifted[..., ::-1], shifted)
+    return torch.from_numpy(turned), torch.from_numpy(bank.label[chosen])
