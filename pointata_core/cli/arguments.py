@@ -40,9 +40,14 @@ class Parser(ArgumentParser):
         self.add_argument(name, action='store_true', help=text)
 
 
-def new_parser(description: str, examples: str, prog: str | None = None) -> Parser:
-    """A parser with a description on top and examples at the end of its help."""
-    return Parser(prog=prog, description=description, epilog=examples, formatter_class=_Formatter)
+def new_parser(
+    description: str, examples: str, *, prog: str | None = None, json: bool = True
+) -> Parser:
+    """A parser with a description on top, examples at the end of its help, and ``--json``."""
+    new = Parser(prog=prog, description=description, epilog=examples, formatter_class=_Formatter)
+    if json:
+        new.flag('--json', 'Print the outcome as JSON and nothing else.')
+    return new
 
 
 def add_model_options(parser: Parser) -> None:
@@ -56,7 +61,7 @@ def add_model_options(parser: Parser) -> None:
 
 
 def settings_parser(description: str, examples: str) -> Parser:
-    """A parser with ``--config``, overrides and ``--json``, as all commands that train have."""
+    """A parser with ``--config`` and overrides, as all commands that train have."""
     parser = new_parser(description, examples)
     parser.option('--config FILE', 'YAML file, as in config/training.')
     parser.add_argument(
@@ -66,7 +71,6 @@ def settings_parser(description: str, examples: str) -> Parser:
         metavar='NAME=VALUE',
         help='Values that replace those of the file, e.g. optimiser.epochs=10 seed=1.',
     )
-    add_json_option(parser)
     return parser
 
 
@@ -79,8 +83,3 @@ def read_arguments(kind: type[Settings], arguments: Any) -> Settings:
     from pointata_core.training.engine.settings import read_settings
 
     return read_settings(kind, arguments.config, arguments.overrides or ())
-
-
-def add_json_option(parser: Parser) -> None:
-    """``--json``."""
-    parser.flag('--json', 'Print the outcome as JSON and nothing else.')

@@ -6,31 +6,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import pointata_core
 from pointata_core.cli.arguments import new_parser
-from pointata_core.cli.commands import (
-    bundle,
-    convert,
-    data,
-    demo,
-    doctor,
-    domain_adapt,
-    evaluate,
-    predict,
-    pretrain,
-    pretrain_image,
-    probe,
-    simulate,
-    train,
-)
 from pointata_core.errors import PointataError
 
-COMMANDS = (
-    demo, evaluate, predict, simulate, train, domain_adapt, pretrain, pretrain_image,
-    probe, convert, data, bundle, doctor,
-)  # fmt: skip
+_MODULES = (
+    *('demo', 'evaluate', 'predict', 'simulate', 'train', 'domain_adapt', 'pretrain'),
+    *('pretrain_image', 'probe', 'convert', 'data', 'bundle', 'doctor'),
+)
+COMMANDS = tuple(import_module(f'pointata_core.cli.commands.{name}') for name in _MODULES)
 FAILED = 1  # the command ran, with a negative outcome
 BAD_INPUT = 2  # something the user can correct; as argparse
 INTERRUPTED = 130  # as a shell reports SIGINT
@@ -54,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = new_parser(
-        'Label point-cloud video: live, from recordings, from files.', _EXAMPLES, prog='pointata'
+        'Label point-cloud video: live, from recordings, from files.',
+        _EXAMPLES,
+        prog='pointata',
+        json=False,
     )
     parser.add_argument('--version', action='version', version=pointata_core.__version__)
     commands = parser.add_subcommands(required=False, metavar='COMMAND')

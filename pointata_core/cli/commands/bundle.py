@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pointata_core.cli.arguments import Parser, add_json_option, new_parser
+from pointata_core.cli.arguments import Parser, new_parser
 
 NAME = 'bundle'
 SUMMARY = 'Verify a skill bundle and show what it contains.'
@@ -31,7 +31,6 @@ def parser() -> Parser:
         metavar='DIR',
         help='Folder of the bundle; the default bundle if left out.',
     )
-    add_json_option(new)
     return new
 
 

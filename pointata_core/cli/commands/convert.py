@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pointata_core.cli.arguments import Parser, add_json_option, new_parser
+from pointata_core.cli.arguments import Parser, new_parser
 from pointata_core.errors import ConfigError
 
 NAME = 'convert'
@@ -33,7 +33,6 @@ def parser() -> Parser:
     new.flag(
         '--force', 'Read even with a torch version whose weights-only reader is known to be unsafe.'
     )
-    add_json_option(new)
     return new
 
 

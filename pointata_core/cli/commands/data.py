@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
-from pointata_core.cli.arguments import Parser, add_json_option, new_parser
+from pointata_core.cli.arguments import Parser, new_parser
 from pointata_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ def parser() -> Parser:
     new.flag('--deep', 'check: read every file instead of headers and lists only.')
     new.option('--output DIR', 'bag: folder of the recording.')
     new.option('--frames N', 'bag: number of frames of a simulated drive.', 20)
-    add_json_option(new)
     return new
 
 

@@ -36,6 +36,7 @@ def parser() -> Parser:
         'results.json. Without a bag, a fixed one of 12 s at 10 Hz is simulated first.\n\n'
         'Interrupting the command ends every process that it started.',
         _EXAMPLES,
+        json=False,
     )
     new.option('--bag PATH', 'rosbag2 folder or file; simulated if left out.')
     new.option('--topic NAME', 'Topic of the clouds; needed only if the bag has several.')

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from pointata_core.cli.arguments import Parser, add_json_option, new_parser
+from pointata_core.cli.arguments import Parser, new_parser
 
 NAME = 'doctor'
 SUMMARY = 'Check the installation: Python, torch, CUDA, ROS, messages, bundle.'
@@ -28,7 +28,6 @@ def parser() -> Parser:
         _EXAMPLES,
     )
     new.option('--bundle DIR', 'Folder of the bundle to verify; the default bundle if left out.')
-    add_json_option(new)
     return new
 
 

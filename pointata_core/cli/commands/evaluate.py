@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pointata_core.cli.arguments import Parser, add_json_option, add_model_options, new_parser
+from pointata_core.cli.arguments import Parser, add_model_options, new_parser
 from pointata_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ def parser() -> Parser:
     new.option('--max-gap SECONDS', 'A longer pause between two clouds starts a new history.', 1.0)
     new.option('--output DIR', 'Folder of results and report.', 'evaluation_output')
     add_model_options(new)
-    add_json_option(new)
     return new
 
 

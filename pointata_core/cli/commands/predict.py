@@ -1,5 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``pointata predict``: label a cloud from a file, or a folder of them as one stream."""
+"""``pointata predict``: label a cloud from a file, or a folder of them as one stream.
+
+Labelled clouds are written in the formats that viewers and tools read.
+
+========  ====================================================================================
+ply       x y z, red green blue, class_id, probability; MeshLab, CloudCompare
+pcd       x y z, rgb, class_id, probability; PCL, Open3D
+npy       structured array with x y z, class_id, probability
+npz       arrays points (N, 3), labels (N,), probabilities (N,), classes
+label     SemanticKITTI's layout: one uint32 per point, the class id; 65535 = unlabelled
+========  ====================================================================================
+"""
 
 from __future__ import annotations
 
@@ -7,10 +18,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pointata_core.cli.arguments import Parser, add_json_option, add_model_options, new_parser
+from pointata_core.cli.arguments import Parser, add_model_options, new_parser
 from pointata_core.errors import CloudFileError, ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from pointata_core.inference.loading import LoadedBundle
 
 NAME = 'predict'
@@ -39,7 +52,6 @@ def parser() -> Parser:
     new.option('--rate HZ', 'Frame rate of the files of a folder.', 10.0)
     new.flag('--independent', 'Process each file of a folder on its own, without history.')
     add_model_options(new)
-    add_json_option(new)
     return new
 
 
@@ -101,7 +113,6 @@ def _check_names(files: Sequence[Path]) -> None:
 def _label(
     files: Sequence[Path], loaded: LoadedBundle, arguments: Any, output: Path
 ) -> Iterator[dict[str, Any]]:
-    from pointata_core.cli.cloud_output import write_labelled_cloud
     from pointata_core.inference.frames import Skipped
     from pointata_core.io.files.cloud_files import read_cloud
 
@@ -123,7 +134,7 @@ def _label(
             raise ConfigError(
                 f'{target}: the output would overwrite the input', 'Choose another --output'
             )
-        write_labelled_cloud(target, cloud.points, result.labels, result.probabilities, classes)
+        _write(target, cloud.points, result.labels, result.probabilities, classes)
         yield {
             'file': str(file),
             'output': str(target),
@@ -133,6 +144,40 @@ def _label(
             'action': None if result.action is None else actions[int(result.action.argmax())],
             'milliseconds': round(result.timings_ms['total'], 3),
         }
+
+
+def _write(
+    path: Path,
+    points: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+) -> None:
+    """Write points ``(N, 3)`` with labels ``(N,)`` uint16, in the format of the file extension.
+
+    Raises:
+        CloudFileError: It cannot be written.
+    """
+    import numpy as np
+
+    from pointata_core.evaluation.colours import colours_of_labels
+    from pointata_core.io.files.cloud_files import write_cloud
+    from pointata_core.io.messages.cloud_encoding import pack_rgb, rgb_as_float
+
+    predictions = {'class_id': labels, 'probability': probabilities}
+    colours = colours_of_labels(labels, classes)
+    if path.suffix == '.label':
+        path.write_bytes(labels.astype('<u4').tobytes())
+    elif path.suffix == '.npz':
+        names = np.array(classes)
+        np.savez(path, points=points, labels=labels, probabilities=probabilities, classes=names)
+    elif path.suffix == '.ply':
+        channels = dict(zip(('red', 'green', 'blue'), colours.T, strict=True))
+        write_cloud(path, points, {**channels, **predictions})
+    elif path.suffix == '.pcd':
+        write_cloud(path, points, {'rgb': rgb_as_float(pack_rgb(colours)), **predictions})
+    else:
+        write_cloud(path, points, predictions)
 
 
 def _shares(labels: Any, classes: Sequence[str]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from pointata_core.cli.arguments import Parser, add_json_option, new_parser
+from pointata_core.cli.arguments import Parser, new_parser
 
 NAME = 'probe'
 SUMMARY = 'Linear SVM and few-shot accuracy of a frozen backbone.'
@@ -49,7 +49,6 @@ def parser() -> Parser:
     new.option('--patch-size N', 'Points per patch.', 32)
     new.option('--seed N', 'Of the untrained network.', 0)
     new.option('--device DEVICE', 'Such as cuda.', 'cpu')
-    add_json_option(new)
     return new
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pointata_core.cli.arguments import Parser, add_json_option, new_parser
+from pointata_core.cli.arguments import Parser, new_parser
 from pointata_core.errors import ConfigError
 
 NAME = 'simulate'
@@ -36,7 +36,6 @@ def parser() -> Parser:
     new.option('--rate HZ', 'Frames per second.', 10.0)
     new.option('--format FORMAT', 'mcap or sqlite3 (a bag), or shard (training data).', 'mcap')
     new.option('--count COUNT', 'Shards to write, with seeds from --seed upwards.', 1)
-    add_json_option(new)
     return new
 
 
