@@ -18,6 +18,7 @@ from torch import nn
 
 from pointata_core.errors import PointataError
 from pointata_core.models.camera.camera_lidar import CameraLidarOutput
+from pointata_core.training.domain.cross_modal import MovingAverageTeacher
 from pointata_core.training.domain.pseudo_labels import (
     Predictions,
     PseudoLabels,
@@ -35,7 +36,6 @@ from pointata_core.training.domain.stylised import (
     mixup,
     stylise,
 )
-from pointata_core.training.domain.teacher import MovingAverageTeacher
 
 # -- teacher
 

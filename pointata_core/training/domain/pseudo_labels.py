@@ -127,16 +127,12 @@ class PseudoLabelWriter:
     def finish(self) -> None:
         """Decide the thresholds over all frames and write the index."""
         thresholds = {
-            sensor: class_thresholds((both[i] for both in self._predictions), len(self.classes))
+            sensor: class_thresholds([both[i] for both in self._predictions], len(self.classes))
             for i, sensor in enumerate(_SENSORS)
         }
-        index = {
-            'format': _FORMAT,
-            'classes': self.classes,
-            'thresholds': {sensor: values.tolist() for sensor, values in thresholds.items()},
-            'frames': self._files,
-        }
-        write_json(self.folder / INDEX, index)
+        rows = {sensor: values.tolist() for sensor, values in thresholds.items()}
+        index = {'format': _FORMAT, 'classes': self.classes, 'thresholds': rows}
+        write_json(self.folder / INDEX, {**index, 'frames': self._files})
 
 
 class PseudoLabels:

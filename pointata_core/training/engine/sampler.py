@@ -71,9 +71,6 @@ class StepSampler(Sampler[list[Key]], Generic[Key]):
     Args:
         key: Key of the data set by number of the draw.
         batch: Draws per step, over all processes together.
-        steps: For which steps.
-        rank: Number of this process.
-        processes: How many there are.
 
     Raises:
         ConfigError: The batch cannot be divided among the processes.

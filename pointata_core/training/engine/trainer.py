@@ -134,9 +134,6 @@ def train(
         callbacks: Called before a checkpoint is written; their states go into it.
         quiet: Show no progress bar.
 
-    Returns:
-        The trainer, done.
-
     Raises:
         KeyboardInterrupt: The run was stopped before its last step.
     """
@@ -214,11 +211,7 @@ def make_trainer(
 
 
 class LastCheckpoint(Callback):
-    """Keeps the state after the last checkpoint in one file, replaced whole.
-
-    Args:
-        path: The file.
-    """
+    """Keeps the state after the last checkpoint in one file, replaced whole."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -22,12 +22,7 @@ _LEAST_VISIBLE = 0.125
 
 
 class ImageClouds(Dataset):
-    """Shapes as training sees them, keyed by (draw, shape).
-
-    Args:
-        bank: All data.
-        config: Points, views, augmentation.
-        augment: Whether clouds are moved and thinned.
+    """Shapes as training sees them, keyed by (draw, shape); moved and thinned if augmented.
 
     Raises:
         ConfigError: The bank has fewer points or views than the settings require.

@@ -34,12 +34,6 @@ def export_encoder(
     """Write an encoder's weights, and where they come from beside them.
 
     A transformer becomes a backbone file that skills can use; DGCNN, which none can, plain weights.
-
-    Args:
-        path: The ``.safetensors`` file.
-        config: Of the run.
-        state: The encoder's weights by name.
-        manifest: Facts of the run.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     if config.encoder == 'dgcnn':

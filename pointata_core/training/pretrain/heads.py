@@ -42,13 +42,7 @@ class PoseEncoder(nn.Module):
 
 
 class LocalPointHead(nn.Module):
-    """Regions of a cloud, once per view: the pose makes one region match different cells.
-
-    Args:
-        width: Channels of the local features.
-        latent: Channels of the shared space.
-        join: Where the pose enters; ``none`` leaves it out.
-    """
+    """Regions of a cloud, once per view: the pose makes one region match different cells."""
 
     def __init__(self, width: int, latent: int, join: PoseJoin) -> None:
         super().__init__()
@@ -78,12 +72,7 @@ class LocalPointHead(nn.Module):
 
 
 class ProjectionHead(nn.Module):
-    """Cells of a feature map, whole shapes or whole images: two layers, each vector by itself.
-
-    Args:
-        width: Channels in.
-        latent: Channels of the shared space.
-    """
+    """Cells of a feature map, whole shapes or whole images: two layers, each vector by itself."""
 
     def __init__(self, width: int, latent: int) -> None:
         super().__init__()

@@ -40,13 +40,7 @@ class MaskedReconstruction(nn.Module):
         self.points = nn.Linear(width, 3 * patch_size)
 
     def forward(self, backbone: Backbone, patches: Patches, generator: torch.Generator) -> Tensor:
-        """Hide patches, encode the others, return the loss.
-
-        Args:
-            backbone: Encodes the visible patches.
-            patches: Of B clouds.
-            generator: Chooses what is hidden; on the CPU.
-        """
+        """Hide patches, chosen by a generator on the CPU; encode the others; return the loss."""
         shown, hidden = self.choose(patches.index, generator)
         centres = _take(patches.centres, shown)
         mask = torch.gather(patches.index, 1, shown) >= 0

@@ -119,12 +119,8 @@ class PicPointModule(lightning.LightningModule):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the weighted sum of all objectives of a batch (see `ImageClouds`).
 
-        Args:
-            batch: Tensors with a leading batch dimension.
-            watch: Also compute the monitors.
-
         Returns:
-            The loss, and its parts and monitors by name.
+            The loss, its parts and, if they are watched, the monitors by name.
         """
         config, points = self.config, batch['points']
         loss, encoder, patches = points.new_zeros(()), self.encoder, None

@@ -114,13 +114,8 @@ def pretrain_backbone(
 ) -> Path:
     """Train, or go on training, in a folder.
 
-    Args:
-        output: The run's folder.
-        config: How.
-        bank: Images to learn from.
-        image_weights: Weights of a ResNet-18 or -34; None only without contrasts.
-        provenance: Of data and image encoder, for the manifest.
-        quiet: Show no progress bar.
+    The image encoder has weights of a ResNet-18 or -34, None only without contrasts; the manifest
+    takes the provenance of data and image encoder.
 
     Returns:
         The backbone's file; for DGCNN, which no skill can use, its plain weights.
