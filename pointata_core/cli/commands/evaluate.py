@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 NAME = 'evaluate'
 SUMMARY = 'Measure a bundle on a bag or a SemanticKITTI sequence; write a report.'
 
+# Options that are arguments of `evaluate_bag`.
+_OF_BAGS = (
+    *('topic', 'labels_field', 'labels_topic', 'label_mapping', 'fixed_frame', 'image_topic'),
+    'camera_extrinsics',
+)
 _EXAMPLES = """\
 examples:
   pointata evaluate --bag drive.mcap
@@ -107,13 +112,7 @@ def _evaluate(arguments: Any) -> EvaluationResults:
 
         return evaluate_bag(
             arguments.bag,
-            topic=arguments.topic,
-            labels_field=arguments.labels_field,
-            labels_topic=arguments.labels_topic,
-            label_mapping=arguments.label_mapping,
-            fixed_frame=arguments.fixed_frame,
-            image_topic=arguments.image_topic,
-            camera_extrinsics=arguments.camera_extrinsics,
+            **{name: arguments[name] for name in _OF_BAGS},
             image_tolerance_s=arguments.image_tolerance,
             **shared,
         )

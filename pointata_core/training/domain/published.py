@@ -60,15 +60,11 @@ class StyleConfig:
 
     Args:
         image: ``fourier``, ``mixup``, a fair coin between the two for each batch, or ``none``.
-        fourier_share: Edge of the exchanged low frequencies, as a share of the shorter image side.
-        mixup_share: How much of the target's image is mixed in.
         cloud: Whether clouds take the target's density.
         student_share: How much of the target's image the *student's* source images get; 0 for none.
     """
 
     image: ImageStyle = 'either'
-    fourier_share: float = 0.1
-    mixup_share: float = 0.05
     cloud: bool = True
     student_share: float = 0.0
 

@@ -152,10 +152,9 @@ def _restyled(
         return source
     style = config.image
     if style == 'either':
-        heads = torch.rand((), generator=generator) < 0.5
-        style = 'fourier' if heads else 'mixup'
+        style = 'fourier' if torch.rand((), generator=generator) < 0.5 else 'mixup'
     if style == 'fourier':
-        return fourier_transfer(source, target, config.fourier_share)
+        return fourier_transfer(source, target)
     if style == 'mixup':
-        return mixup(source, target, config.mixup_share)
+        return mixup(source, target, share=0.05)
     return source

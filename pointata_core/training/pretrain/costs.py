@@ -70,11 +70,12 @@ class RunRecord(Callback):
         module.log('shapes_per_second', self._trained / wall, rank_zero_only=True)
         self._trained = 0
         self.peak = max(self.peak, peak_rss_bytes() or 0)
-        self.measured.update(_plain(trainer.callback_metrics))
+        self.finish(trainer)
 
     def finish(self, trainer: lightning.Trainer) -> dict[str, float]:
         """All monitors of the run, those of its last moment included."""
-        self.measured.update(_plain(trainer.callback_metrics))
+        now = {name: round(float(value), 5) for name, value in trainer.callback_metrics.items()}
+        self.measured.update(now)
         return self.measured
 
     def facts(self) -> dict[str, Any]:
@@ -92,10 +93,6 @@ class RunRecord(Callback):
         """Go on counting where a checkpoint ended."""
         for name, value in state_dict.items():
             setattr(self, name, value)
-
-
-def _plain(metrics: dict[str, Any]) -> dict[str, float]:
-    return {name: round(float(value), 5) for name, value in metrics.items()}
 
 
 def describe_cost(name: str, facts: dict[str, Any]) -> str:
