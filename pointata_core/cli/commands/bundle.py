@@ -40,9 +40,8 @@ def run(arguments: Any) -> int:
     from pointata_core.cli.console import print_json
     from pointata_core.resources import DEFAULT_BUNDLE, resource_path
 
-    report = verify_bundle(
-        Path(arguments.path) if arguments.path else resource_path(DEFAULT_BUNDLE)
-    )
+    path = Path(arguments.path) if arguments.path else resource_path(DEFAULT_BUNDLE)
+    report = verify_bundle(path)
     if arguments.json:
         print_json(_facts(report))
     else:

@@ -49,9 +49,8 @@ def run(arguments: Any) -> int:
         raise ConfigError(f'{output.parent}: no such folder', 'Create it first')
     from pointata_core.models.checkpoints.conversion import convert_checkpoint, save_backbone
 
-    converted = convert_checkpoint(
-        arguments.checkpoint, family=arguments.family, force=arguments.force
-    )
+    source, family = arguments.checkpoint, arguments.family
+    converted = convert_checkpoint(source, family=family, force=arguments.force)
     save_backbone(output, converted)
     summary = {
         'output': str(output),

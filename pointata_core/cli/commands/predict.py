@@ -14,6 +14,7 @@ label     SemanticKITTI's layout: one uint32 per point, the class id; 65535 = un
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -182,10 +183,9 @@ def _write(
 
 def _shares(labels: Any, classes: Sequence[str]) -> dict[str, float]:
     """Share of each class among the labelled points, the largest first; absent ones left out."""
-    counts = {name: int((labels == index).sum()) for index, name in enumerate(classes)}
+    counts = Counter({name: int((labels == index).sum()) for index, name in enumerate(classes)})
     total = sum(counts.values())
-    present = {name: count for name, count in counts.items() if count}
-    return {n: round(present[n] / total, 6) for n in sorted(present, key=lambda n: -present[n])}
+    return {name: round(count / total, 6) for name, count in counts.most_common() if count}
 
 
 def _print(summaries: Sequence[dict[str, Any]], loaded: LoadedBundle) -> None:

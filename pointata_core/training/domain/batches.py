@@ -105,10 +105,7 @@ class Pairs(Dataset):
     """
 
     def __init__(
-        self,
-        source: CameraSamples,
-        target: CameraSamples,
-        labelled: CameraSamples | None = None,
+        self, source: CameraSamples, target: CameraSamples, labelled: CameraSamples | None = None
     ) -> None:
         self.source, self.target, self.labelled = source, target, labelled
 

@@ -38,11 +38,7 @@ NETWORK = 'network.safetensors'
 
 
 def run_domain_adaptation(
-    output: str | Path,
-    config: DomainAdaptationConfig,
-    domains: Domains,
-    *,
-    quiet: bool = True,
+    output: str | Path, config: DomainAdaptationConfig, domains: Domains, *, quiet: bool = True
 ) -> dict[str, Any]:
     """Train, or go on training, in a folder; return what its ``results.json`` holds.
 

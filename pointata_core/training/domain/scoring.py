@@ -60,10 +60,7 @@ def score_network(
 
 
 def write_pseudo_labels(
-    network: CameraLidarNetwork,
-    frames: CameraFrames,
-    samples: SampleConfig,
-    folder: str | Path,
+    network: CameraLidarNetwork, frames: CameraFrames, samples: SampleConfig, folder: str | Path
 ) -> None:
     """Write the predictions on a split as pseudo-labels."""
     writer = PseudoLabelWriter(folder, frames.classes)

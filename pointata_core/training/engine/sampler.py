@@ -77,12 +77,7 @@ class StepSampler(Sampler[list[Key]], Generic[Key]):
     """
 
     def __init__(
-        self,
-        key: Callable[[int], Key],
-        batch: int,
-        steps: range,
-        rank: int = 0,
-        processes: int = 1,
+        self, key: Callable[[int], Key], batch: int, steps: range, rank: int = 0, processes: int = 1
     ) -> None:
         if batch % processes:
             raise ConfigError(

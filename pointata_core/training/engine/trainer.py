@@ -84,18 +84,10 @@ class StepData(lightning.LightningDataModule):
         # By steps, not epochs: a run stopped in an epoch's last step counts it as unfinished.
         first, every = trainer.global_step, self.options.checkpoint_steps
         last = min((first // every + 1) * every, trainer.max_steps)
-        sampler = StepSampler(
-            self.key,
-            self.batch,
-            range(first, max(first, last)),
-            trainer.global_rank,
-            trainer.world_size,
-        )
+        steps = range(first, max(first, last))
+        sampler = StepSampler(self.key, self.batch, steps, trainer.global_rank, trainer.world_size)
         return DataLoader(
-            _Fetched(self.fetch),
-            sampler=sampler,
-            batch_size=None,
-            num_workers=self.options.workers,
+            _Fetched(self.fetch), sampler=sampler, batch_size=None, num_workers=self.options.workers
         )
 
     def val_dataloader(self) -> DataLoader | list:
@@ -179,6 +171,7 @@ def make_trainer(
     local = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
     attempt = f'attempt_{sum(1 for _ in (folder / "logs").glob("csv/attempt_*"))}'
     bars = [] if quiet else [RichProgressBar(leave=False)]
+    last = LastCheckpoint(folder / CHECKPOINT)
     return lightning.Trainer(
         accelerator='gpu' if device.type == 'cuda' else 'cpu',
         devices=local,
@@ -192,12 +185,7 @@ def make_trainer(
             CSVLogger(folder / 'logs', name='csv', version=attempt),
             TensorBoardLogger(folder / 'logs', name='tensorboard', version=attempt),
         ],
-        callbacks=[
-            *callbacks,
-            LearningRateMonitor('step'),
-            *bars,
-            LastCheckpoint(folder / CHECKPOINT),
-        ],
+        callbacks=[*callbacks, LearningRateMonitor('step'), *bars, last],
         log_every_n_steps=10,
         deterministic='warn' if device.type == 'cuda' else True,
         reload_dataloaders_every_n_epochs=1,

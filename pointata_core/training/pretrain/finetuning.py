@@ -98,10 +98,7 @@ def fine_tune(
     trained = [*encoder.parameters(), *head.parameters()]
     steps = config.epochs * (len(train) // config.batch)
     optimiser = make_optimiser(
-        trained,
-        cosine(steps, warmup=0.1),
-        learning_rate=config.learning_rate,
-        weight_decay=0.05,
+        trained, cosine(steps, warmup=0.1), learning_rate=config.learning_rate, weight_decay=0.05
     )
     order = SampleOrder(len(train), config.seed)
 

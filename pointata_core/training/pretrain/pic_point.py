@@ -16,11 +16,7 @@ from pointata_core.models.camera.resnet import WIDTHS
 from pointata_core.models.point.backbone import Backbone
 from pointata_core.models.point.config import preset_config
 from pointata_core.models.point.dgcnn import DgcnnEncoder
-from pointata_core.models.point.encoders import (
-    PointFeatures,
-    TransformerEncoder,
-    cut_patches,
-)
+from pointata_core.models.point.encoders import PointFeatures, TransformerEncoder, cut_patches
 from pointata_core.training.engine.optimiser import (
     cosine,
     make_optimiser,
@@ -34,11 +30,7 @@ from pointata_core.training.pretrain.contrast import (
     overall_contrast,
     uniformity,
 )
-from pointata_core.training.pretrain.heads import (
-    LocalPointHead,
-    PoseEncoder,
-    ProjectionHead,
-)
+from pointata_core.training.pretrain.heads import LocalPointHead, PoseEncoder, ProjectionHead
 from pointata_core.training.pretrain.image_encoder import FrozenImageEncoder
 from pointata_core.training.pretrain.masked import MaskedReconstruction
 from pointata_core.training.pretrain.settings import PretrainingConfig

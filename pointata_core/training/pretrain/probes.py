@@ -84,11 +84,11 @@ def linear_probe(
         held = _held_out(train_label)
         for candidate in constants:
             model = _svm(candidate).fit(train[~held], train_label[~held])
-            score = float((model.predict(train[held]) == train_label[held]).mean())
+            score = model.score(train[held], train_label[held])
             if score > best:
                 best, constant = score, candidate
     model = _svm(constant).fit(train, train_label)
-    accuracy = float((model.predict(test) == test_label).mean())
+    accuracy = float(model.score(test, test_label))
     chance = float(np.bincount(test_label).max() / len(test_label))
     return ProbeScore(round(accuracy, 4), constant, round(chance, 4))
 
@@ -134,10 +134,9 @@ def few_shot(
         fit = np.concatenate([rows[:shots] for rows in taken])
         scored = np.concatenate([rows[shots:] for rows in taken])
         model = _svm(0.1).fit(features[fit], label[fit])
-        scores.append(float((model.predict(features[scored]) == label[scored]).mean()))
-    return FewShotScore(
-        round(float(np.mean(scores)), 4), round(float(np.std(scores)), 4), ways, shots, draws
-    )
+        scores.append(model.score(features[scored], label[scored]))
+    mean, deviation = round(float(np.mean(scores)), 4), round(float(np.std(scores)), 4)
+    return FewShotScore(mean, deviation, ways, shots, draws)
 
 
 @dataclass(frozen=True)
