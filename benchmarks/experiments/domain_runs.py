@@ -102,7 +102,10 @@ class Setup:
 
 def _domain(entry: dict[str, Any]) -> Domain:
     entry = dict(entry)
-    samples = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.pop('samples').items()}
+    samples: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in entry.pop('samples').items()
+    }
     return Domain(**entry, samples=SampleConfig(**samples))
 
 

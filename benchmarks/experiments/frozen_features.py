@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.command_line import CommandLine, run_main
 from benchmarks.run_store import Run, RunStore, run_missing
+from pointata_core.datasets.protocol import ClipDataset
 from pointata_core.datasets.registry import open_dataset
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.models.point.backbone import Backbone
@@ -76,12 +77,12 @@ PREPARATIONS = {
 def frames_of(root: Path) -> tuple[list[list[np.ndarray]], np.ndarray, np.ndarray]:
     """Frames, action and subject of every training video."""
     sampling = ClipSampling(window='uniform', frames=FRAMES, pick='middle')
-    clips = open_dataset('utd_mhad', root, 'train', sampling=sampling)
+    clips = cast(ClipDataset, open_dataset('utd_mhad', root, 'train', sampling=sampling))
     found = [clips[number] for number in range(len(clips))]
     return (
         [list(clip.points) for clip in found],
         np.array([clip.action for clip in found]),
-        np.array([int(clip.subject) for clip in found]),
+        np.array([clip.subject for clip in found]).astype(int),
     )
 
 

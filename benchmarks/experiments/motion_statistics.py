@@ -45,6 +45,7 @@ def motion_statistics(
     for clip in range(len(store)):
         batch = store[[(clip, 0)]]
         layout = batch.geometry
+        assert batch.label is not None and batch.motion is not None
         own = batch.label[0, -1][layout.centre_index[-1].clamp_min(0)]
         labels.append(torch.where(layout.token_mask[-1], own, -1).numpy())
         for compensated in (False, True):

@@ -16,6 +16,7 @@ contributes nothing, where the public ball query would contribute the frame's fi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -75,12 +76,12 @@ class P4TransformerConfig:
             )
 
 
-def msr_config(classes: int = 20, **changes) -> P4TransformerConfig:
+def msr_config(classes: int = 20, **changes: Any) -> P4TransformerConfig:
     """The published network: 44.1 million parameters for 20 classes."""
     return P4TransformerConfig(classes, **changes)
 
 
-def small_config(classes: int, **changes) -> P4TransformerConfig:
+def small_config(classes: int, **changes: Any) -> P4TransformerConfig:
     """As wide as our tiny backbone, so that it trains on a CPU."""
     sizes = {'width': 192, 'depth': 4, 'heads': 3, 'head_width': 64, 'mlp_width': 384}
     return P4TransformerConfig(classes, **{**sizes, **changes})

@@ -24,7 +24,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.command_line import CommandLine, run_main
 from benchmarks.experiments.pretraining_variants import GROUPS, VARIANTS, Variant
@@ -82,7 +82,7 @@ class Bench:
             self._banks = {views: ImageBank.read(RenderingFolder(folder))}  # one in memory
         return self._banks[views]
 
-    def teacher(self, depth: int) -> Path:
+    def teacher(self, depth: Literal[0, 18, 34]) -> Path:
         """The common image encoder (0), or a shortly trained one."""
         path, config = self.arguments.teacher, TeacherConfig(steps=self.arguments.teacher_steps)
         if depth:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Variant:
 
     changes: dict[str, Any] | None
     group: str = 'parts'
-    depth: int = 0
+    depth: Literal[0, 18, 34] = 0
     views: int = 0
 
 

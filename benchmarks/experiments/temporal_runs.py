@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -218,8 +218,10 @@ def _ious(counts: np.ndarray, names: Sequence[str]) -> dict[str, float]:
     """IoU of the classes that occur."""
     matrix = ConfusionMatrix(names)
     matrix.counts[:, : len(names)] = counts
-    return matrix.score().iou
+    score = matrix.score()
+    assert score is not None, 'the test frames are labelled'
+    return score.iou
 
 
-def _mean(ious: dict[str, float], members: Sequence[str]) -> float:
+def _mean(ious: dict[str, float], members: Iterable[str]) -> float:
     return float(np.mean([ious[name] for name in members]))

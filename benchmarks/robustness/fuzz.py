@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     begin = time.perf_counter()
     with ProcessPoolExecutor(options.processes) as pool:
         found = list(pool.map(try_seeds, parts))
-    outcomes = sum((one['outcomes'] for one in found), Counter())
+    outcomes: Counter[str] = sum((one['outcomes'] for one in found), Counter())
     crashes = {seed: text for one in found for seed, text in one['crashes'].items()}
     slowest, seed = max(one['slowest'] for one in found)
     results = {

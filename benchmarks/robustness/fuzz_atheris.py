@@ -35,7 +35,7 @@ _LARGEST_INPUT = 4_096
 _MOST_DATA = 2_048
 _NAMES = ('x', 'y', 'z', 'xyz', 'X', 'intensity', 'i', 'ring', 'time', 't', 'rgb', '')
 _LARGE = (0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63, 2**64, -1)
-_WRONG_TYPES = (None, 'x', b'', 1.5, float('nan'), [], {}, 2**70, True)
+_WRONG_TYPES: tuple[Any, ...] = (None, 'x', b'', 1.5, float('nan'), [], {}, 2**70, True)
 
 
 def message_from(data: bytes) -> Any:

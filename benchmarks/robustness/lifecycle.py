@@ -246,7 +246,10 @@ def failures(results: dict[str, Any]) -> list[str]:
 
 def run(options: argparse.Namespace) -> int:
     """Run what was asked for; 1 if a promise was broken."""
-    results = {'environment': conditions(), 'settings': settings_of(options, 'bundle', 'device')}
+    results: dict[str, Any] = {
+        'environment': conditions(),
+        'settings': settings_of(options, 'bundle', 'device'),
+    }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bundle = prepare_bundles(options.bundle.resolve(), folder)['first']

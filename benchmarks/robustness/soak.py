@@ -103,7 +103,10 @@ def run(options: argparse.Namespace) -> int:
     if options.warm_up_minutes is None:
         options.warm_up_minutes = min(10.0, options.minutes / 3.0)
     names = ('minutes', 'warm_up_minutes', 'rate', 'points', 'every', 'faults', 'seed', 'device')
-    results = {'environment': conditions(), 'settings': settings_of(options, *names, 'bundle')}
+    results: dict[str, Any] = {
+        'environment': conditions(),
+        'settings': settings_of(options, *names, 'bundle'),
+    }
     with tempfile.TemporaryDirectory() as folder:
         results |= soak(options, prepare_bundles(options.bundle.resolve(), Path(folder)))
     results['load_average_at_end'] = [round(one, 2) for one in os.getloadavg()]

@@ -28,6 +28,7 @@ from pointata_core.bundles.camera_manifest import CameraManifest, CameraPreparat
 from pointata_core.bundles.manifest_fields import Task
 from pointata_core.inference.camera_calibration import Camera
 from pointata_core.inference.camera_session import CameraSession, CameraView
+from pointata_core.inference.frames import FrameResult
 from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
 from pointata_core.models.camera.sparse_unet import PLANES
 from pointata_core.simulation.camera.domains import get_domain
@@ -80,6 +81,7 @@ def measure(
     for turn in range(repeats + 1):
         for name, (_, shown) in modes.items():
             result = sessions[name].step(points, turn, view=shown)
+            assert isinstance(result, FrameResult), result
             seen = max(seen, result.points_with_camera)
             if turn:
                 for stage, ms in result.timings_ms.items():

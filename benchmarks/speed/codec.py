@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,12 @@ from rosbags.typesys import Stores, get_typestore
 
 from benchmarks.command_line import CommandLine, run_main, settings_of, write_results
 from pointata_core.io.cloud import Cloud
-from pointata_core.io.messages.cloud_encoding import encode_fields, fill_message, xyz_columns
+from pointata_core.io.messages.cloud_encoding import (
+    EncodedCloud,
+    encode_fields,
+    fill_message,
+    xyz_columns,
+)
 from pointata_core.io.messages.point_cloud2 import decode
 
 FLOATS = [('x', 'f4'), ('y', 'f4'), ('z', 'f4'), ('intensity', 'f4')]
@@ -84,21 +90,22 @@ def run(options: argparse.Namespace) -> None:
     for name, layout in LAYOUTS.items():
         message = make_message(types, options.points, *layout)
         assert isinstance(decode(message), Cloud), decode(message)
-        results['decode'][name] = measure(lambda message=message: decode(message), options.repeats)
+        results['decode'][name] = measure(partial(decode, message), options.repeats)
     cloud = decode(message)
-    columns = [
+    assert isinstance(cloud, Cloud), cloud
+    columns: list[tuple[str, np.ndarray]] = [
         *xyz_columns(cloud.points),
         ('class_id', np.zeros(len(cloud), np.uint16)),
         ('probability', np.ones(len(cloud), np.float32)),
     ]
-    reuse = encode_fields(columns)
     header, field_type = message.header, types['sensor_msgs/msg/PointField']
-    for name, more in {'fresh memory': {}, 'reused memory': {'reuse': reuse}}.items():
+
+    def encode(reuse: EncodedCloud | None) -> None:
+        fill_message(message, encode_fields(columns, reuse=reuse), header, field_type)
+
+    for name, reuse in {'fresh memory': None, 'reused memory': encode_fields(columns)}.items():
         results['encode'][f'segmentation cloud, step 20, {name}'] = measure(
-            lambda more=more: fill_message(
-                message, encode_fields(columns, **more), header, field_type
-            ),
-            options.repeats,
+            partial(encode, reuse), options.repeats
         )
     for kind in ('decode', 'encode'):
         for name, figures in results[kind].items():

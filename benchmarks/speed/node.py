@@ -148,7 +148,7 @@ def measure_live(arguments: argparse.Namespace) -> dict[str, Any]:
             while feeder.poll() is None:
                 _spin(listener, lambda: True, 1.0, node)
                 resources.sample()
-            fed = json.loads(feeder.stdout.read())
+            fed = json.loads(feeder.communicate()[0])
         reports = listener.reports
         _spin(listener, lambda: listener.reports > reports + 2, 30.0, node)
         busy_s = sum(psutil.Process(node.pid).cpu_times()[:2]) - before

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +23,7 @@ from pointata_core.bundles.bundle import load_bundle
 from pointata_core.evaluation.metrics.latency import LatencyLog
 from pointata_core.inference.session import StreamingSession
 from pointata_core.io.bags.reader import BagReader
+from pointata_core.io.cloud import Cloud
 from pointata_core.io.messages.cloud_encoding import encode_fields, xyz_columns
 from pointata_core.io.messages.point_cloud2 import decode
 from pointata_core.resources import resource_path
@@ -35,7 +36,7 @@ def measure(bag: Path, clouds: int, threads: int, overlap: bool) -> dict[str, An
     with BagReader(bag) as reader:
         messages = [m for _, _, m in reader.messages([reader.select_point_topic()])]
     # Older trees know nothing of overlapping.
-    more = {'overlap': True} if overlap else {}
+    more: dict[str, Any] = {'overlap': True} if overlap else {}
     session = StreamingSession(load_bundle(resource_path('models/default')), **more)
     watch = _ModuleWatch(session.network)
     log = LatencyLog()
@@ -60,7 +61,7 @@ class _ModuleWatch:
     """Time spent inside the parts of a network, by forward hooks."""
 
     def __init__(self, network: Any) -> None:
-        self.ms: Counter[str] = Counter()
+        self.ms: dict[str, float] = defaultdict(float)
         heads = (network.segmentation_head, network.actor, network.action_head)
         parts = {'tokens': [network.embedder], 'heads': [head for head in heads if head]}
         parts['blocks'] = [*network.backbone.blocks, *network.adapters]
@@ -87,6 +88,7 @@ def _one_cloud(
     began = perf_counter()
     cloud = decode(message, wanted_features=session.bundle.manifest.features)
     decoded = perf_counter()
+    assert isinstance(cloud, Cloud), cloud
     result = session.step(cloud.points, number * 100_000_000, cloud.features)
     stepped = perf_counter()
     encode_fields(

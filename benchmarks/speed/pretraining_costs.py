@@ -115,8 +115,7 @@ def run(options: argparse.Namespace) -> None:
         print(f'{size.network:14} {size.input:32} {size.parameters:12,} {size.flops:16,} FLOPs')
     names = ('network', 'parameters_millions', 'gflops', 'source')
     published = [dict(zip(names, row, strict=True)) for row in PUBLISHED]
-    sizes = [asdict(size) for size in sizes]
-    write_results(options.output, {}, sizes=sizes, published=published)
+    write_results(options.output, {}, sizes=[asdict(size) for size in sizes], published=published)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

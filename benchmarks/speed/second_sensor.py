@@ -35,7 +35,7 @@ from benchmarks.robustness.ros_graph import RELIABLE_ALL, Peer, Process, cloud, 
 MIB = 2**20
 _ASK_AGAIN_S = 5.0
 # Name of the situation: for each node the parameter ``inputs``.
-SITUATIONS = {
+SITUATIONS: dict[str, list[tuple[str, ...]]] = {
     'one_node_one_input': [()],
     'one_node_two_inputs': [('front', 'rear')],
     'two_nodes_one_input_each': [(), ()],

@@ -17,11 +17,13 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.command_line import CommandLine, run_main, settings_of, write_results
 from pointata_core.evaluation.environment import peak_rss_bytes
-from pointata_core.shapes import FAMILIES, Shape, generate, sample_surface
+from pointata_core.shapes import FAMILIES, generate, sample_surface
 from pointata_core.shapes.rendering import (
     RayCaster,
     RenderSettings,
@@ -33,13 +35,14 @@ from pointata_core.shapes.rendering import (
 )
 
 SIZES = (96, 224)
+Result = TypeVar('Result')
 
 
-def timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Wall seconds and CPU seconds of one call."""
+def timed(work: Callable[[], Result]) -> tuple[Result, tuple[float, float]]:
+    """Result of one call, and its wall seconds and CPU seconds."""
     start, start_cpu = time.perf_counter(), time.process_time()
-    work()
-    return time.perf_counter() - start, time.process_time() - start_cpu
+    result = work()
+    return result, (time.perf_counter() - start, time.process_time() - start_cpu)
 
 
 def measure_shapes(count: int) -> dict[str, float | int]:
@@ -49,11 +52,10 @@ def measure_shapes(count: int) -> dict[str, float | int]:
     generate('chair', 0)  # imports
     drawing, sampling, faces = [], [], []
     for source in procedural_sources(count, 5000):
-        shapes: list[Shape] = []
-        drawing.append(timed(lambda source=source, to=shapes: to.append(source.load())))
-        (shape,) = shapes
+        shape, spent = timed(source.load)
+        drawing.append(spent)
         rng = np.random.default_rng(0)
-        sampling.append(timed(lambda shape=shape, rng=rng: sample_surface(shape, 8192, rng)))
+        sampling.append(timed(partial(sample_surface, shape, 8192, rng))[1])
         faces.append(len(shape.faces))
     wall, cpu = (sum(column) for column in zip(*drawing, strict=True))
     return {
@@ -79,13 +81,11 @@ def measure_images(count: int, size: int) -> dict[str, float | int]:
         shape = source.load()
         caster = RayCaster(shape)
         points = sample_surface(shape, settings.points, np.random.default_rng(0)).points
-        images.append(timed(lambda s=shape, c=caster: render(s, cameras, settings, c)))
-        maps.append(
-            timed(lambda p=points, c=caster: point_pixels(p, cameras, c, settings.tolerance))
-        )
+        images.append(timed(partial(render, shape, cameras, settings, caster))[1])
+        maps.append(timed(partial(point_pixels, points, cameras, caster, settings.tolerance))[1])
     with tempfile.TemporaryDirectory() as folder:
         sources = procedural_sources(count, 7000, families)
-        whole = timed(lambda: write_renderings(folder, sources, settings, progress=False))
+        _, whole = timed(lambda: write_renderings(folder, sources, settings, progress=False))
         stored = sum(path.stat().st_size for path in Path(folder).iterdir())
     wall, cpu = (sum(column) for column in zip(*images, strict=True))
     return {

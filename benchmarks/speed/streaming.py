@@ -82,11 +82,17 @@ def stream(network: PointATA, clip: Tensor) -> tuple[list[NetworkOutput], list[S
     return outputs, states
 
 
+def logits(output: NetworkOutput) -> tuple[Tensor, Tensor]:
+    """Logits of the segmentation and of the action, from a network with both heads."""
+    assert output.segmentation is not None and output.action is not None
+    return output.segmentation, output.action
+
+
 def difference(stepped: list[NetworkOutput], whole: NetworkOutput, first: int = 0) -> float:
     """Largest absolute difference of logits over the frames from ``first`` on."""
-    segmentation = torch.stack([o.segmentation for o in stepped], 1) - whole.segmentation
-    action = torch.stack([o.action for o in stepped], 1) - whole.action
-    return max(segmentation[:, first:].abs().max().item(), action[:, first:].abs().max().item())
+    heads = zip(*map(logits, stepped), strict=True)
+    apart = [torch.stack(head, 1) - one for head, one in zip(heads, logits(whole), strict=True)]
+    return max(part[:, first:].abs().max().item() for part in apart)
 
 
 def kept_geometry(parts: list[FrameGeometry]) -> FrameGeometry:
@@ -129,7 +135,7 @@ def run(arguments: argparse.Namespace) -> None:
     equality = {
         'frames': arguments.frames,
         'largest_logit': max(
-            max(o.segmentation.abs().max().item(), o.action.abs().max().item()) for o in outputs
+            head.abs().max().item() for output in outputs for head in logits(output)
         ),
         'step_against_whole_sequence': difference(outputs, network(clip)),
         'receptive_field_frames': field,

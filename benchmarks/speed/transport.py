@@ -20,7 +20,9 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -36,6 +38,7 @@ from pointata_core.transport import (
     OtddLoss,
 )
 
+Result = TypeVar('Result')
 Make = Callable[[Tensor, Tensor], AlignmentLoss]
 
 LOSSES: dict[str, Make] = {
@@ -55,7 +58,7 @@ def clusters(count: int, means: Tensor, shift: float, seed: int) -> tuple[Tensor
     return (means[labels] + noise + shift).to(means), labels
 
 
-def timed(work: Callable[[], object], device: torch.device) -> tuple[object, dict[str, float]]:
+def timed(work: Callable[[], Result], device: torch.device) -> tuple[Result, dict[str, float]]:
     """Run once; return what it gave, and its wall-clock and processor time (ms)."""
     _wait(device)
     begin, begin_processor = time.perf_counter(), time.process_time()
@@ -67,7 +70,7 @@ def timed(work: Callable[[], object], device: torch.device) -> tuple[object, dic
     }
 
 
-def memory(work: Callable[[], object], device: torch.device) -> tuple[object, dict[str, float]]:
+def memory(work: Callable[[], Result], device: torch.device) -> tuple[Result, dict[str, float]]:
     """Run once; return what it gave, and its memory (MiB), if that can be said.
 
     Times are taken of other calls: the memory that this one has to ask the system for anew, a
@@ -77,19 +80,20 @@ def memory(work: Callable[[], object], device: torch.device) -> tuple[object, di
     result = work()
     _wait(device)
     peak = _peak(device)
-    known = before is not None and peak is not None
-    return result, {'memory_mib': (peak - before) / 2**20} if known else {}
+    if before is None or peak is None:
+        return result, {}
+    return result, {'memory_mib': (peak - before) / 2**20}
 
 
 def measure(
     loss: AlignmentLoss, features: Tensor, labels: Tensor, repeats: int
 ) -> dict[str, dict[str, float]]:
     """Median times of one step, forward and backward, after one warm-up; memory of one more."""
-    rows = {'forward': [], 'backward': []}
+    rows: dict[str, list[dict[str, float]]] = {'forward': [], 'backward': []}
     for number in range(repeats + 2):
         cost = timed if number <= repeats else memory
         moving = features.clone().requires_grad_()
-        value, forward = cost(lambda moving=moving: loss(moving, labels), features.device)
+        value, forward = cost(partial(loss, moving, labels), features.device)
         rows['forward'].append(forward)
         rows['backward'].append(cost(value.backward, features.device)[1])
     return {part: _summary(found) for part, found in rows.items()}
@@ -134,12 +138,12 @@ def run(arguments: argparse.Namespace) -> None:
     source = clusters(arguments.source, means, 0.0, 1)
     target, labels = clusters(arguments.target, means, 0.3, 2)
     batches = {'all classes': labels, 'one class': torch.zeros_like(labels)}
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for name, make in LOSSES.items():
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
-            _, once = timed(lambda make=make: make(*source), device)
-            loss, peak = memory(lambda make=make: make(*source), device)
+            _, once = timed(partial(make, *source), device)
+            loss, peak = memory(partial(make, *source), device)
             once |= peak
             rows[name] = {'source': {key: round(value, 3) for key, value in once.items()}}
             for batch, classes in batches.items():
