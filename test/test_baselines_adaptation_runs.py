@@ -115,8 +115,9 @@ def test_all_labels_come_first_then_seed_by_seed():
 
 
 def command(folder: Path, *words: str) -> list[str]:
-    return [sys.executable, '-m', 'benchmarks', 'adaptation', '--config', str(folder / 'small.yaml'),
-            '--root', str(folder / 'data'), '--work', str(folder / 'work'),
+    return [sys.executable, '-m', 'benchmarks', 'adaptation',
+            '--config', str(folder / 'small.yaml'), '--root', str(folder / 'data'),
+            '--work', str(folder / 'work'),
             '--output', str(folder / 'results' / 'adaptation.json'), *words]  # fmt: skip
 
 

@@ -38,7 +38,8 @@ def bench(tmp_path, monkeypatch) -> pretraining.Bench:
     arguments = argparse.Namespace(
         images=tmp_path / 'images', teacher=tmp_path / 'teacher.safetensors', work=tmp_path,
         steps=2, shapes=7, view_shapes=7, short_teacher_steps=2, per_family=11, seeds=[0],
-        precision='32', output=tmp_path / 'results.json', teacher_steps=2, list=False, groups=['teacher'],
+        precision='32', output=tmp_path / 'results.json', teacher_steps=2,
+        list=False, groups=['teacher'],
         variants=['short ResNet-18'],
     )  # fmt: skip
     monkeypatch.setattr(pretraining, 'probe_sets', lambda per_family: {})
@@ -126,7 +127,8 @@ def arguments_of_transfer(folder: Path, **changes) -> argparse.Namespace:
     values = {
         'full': folder / 'full.safetensors',
         'masked': [folder / 'masked.safetensors'], 'pic_point': [], 'seeds': [0, 1],
-        'tasks': ['simulated'], 'tuning': ['head'], 'settings': [], 'scene_count': [2, 2], 'scenes': folder / 'scenes',
+        'tasks': ['simulated'], 'tuning': ['head'], 'settings': [], 'scene_count': [2, 2],
+        'scenes': folder / 'scenes',
         'work': folder, 'output': folder / 'transfer.json', 'list': False, 'utd': folder,
     }  # fmt: skip
     return argparse.Namespace(**values | changes)

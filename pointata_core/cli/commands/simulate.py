@@ -100,8 +100,16 @@ def record_bag(
 
 
 def _bag(arguments: Any) -> dict[str, Any]:
-    chosen = (arguments[n] for n in ('scene', 'sensor', 'seed', 'duration', 'rate', 'format'))
-    counts = record_bag(Path(arguments.output), *chosen, show=not arguments.json)
+    counts = record_bag(
+        Path(arguments.output),
+        arguments.scene,
+        arguments.sensor,
+        arguments.seed,
+        arguments.duration,
+        arguments.rate,
+        arguments.format,
+        show=not arguments.json,
+    )
     return {'path': arguments.output, 'format': arguments.format, **counts}
 
 

@@ -155,8 +155,8 @@ def simulated_clips(
         split: ``train``, ``validation``, ``test``, or ``all``.
         sampling: Which frames make a clip; by default 8 that end at every frame.
         task: Which names ``classes`` gives.
-        labels: Classes of points: ``semantic``, or ``moving`` to separate moving cars and persons from
-            standing ones.
+        labels: Classes of points: ``semantic``, or ``moving`` to separate moving cars and persons
+            from standing ones.
         compensate: Bring all points of a clip into the sensor frame of its last frame.
         jobs: Recordings to simulate first, unless they are there.
         processes: Processes that simulate.

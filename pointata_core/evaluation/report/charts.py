@@ -155,7 +155,8 @@ def latency_chart(
 def confusion_chart(counts: np.ndarray, classes: Sequence[str], theme: Theme) -> bytes:
     """Predicted classes of each true class, as shares of its row.
 
-    Classes that neither occur nor are predicted are left out, as is an empty column "no prediction".
+    Classes that neither occur nor are predicted are left out. So is an empty column of missing
+    predictions.
     Shares are written out as percent unless there are too many classes to read them.
 
     Args:

@@ -29,7 +29,7 @@ def overlay(
         pixels: (M, 2) row and column of each point.
         labels: (M,) class ids.
         classes: Class names.
-        ranges: (M,) metres; the nearest of several points in a pixel is drawn; None keeps the order.
+        ranges: (M,) metres; of several points in a pixel the nearest is drawn; None keeps order.
 
     Returns:
         A PNG, about 640 to 1400 pixels wide.
