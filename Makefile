@@ -8,6 +8,8 @@ BAG ?=
 TOPIC ?=
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+# Processes that share the tests, a file at a time.
+WORKERS ?= 2
 
 .PHONY: help env demo test test-pythons lint format docs clean distclean
 
@@ -21,7 +23,7 @@ demo: env ## play a bag through the live node and write demo_output/report.html 
 	@.venv/bin/pointata demo $(if $(BAG),--bag '$(BAG)') $(if $(TOPIC),--topic '$(TOPIC)') $(DEMO_ARGS)
 
 test: env ## run the whole test suite (PYTEST_ARGS=...)
-	@$(python) -m pytest $(PYTEST_ARGS)
+	@$(python) -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-pythons: ## run what needs no torch under Python 3.10 to 3.13, as far as they are installed
 	@python3 tools/test_pythons.py
