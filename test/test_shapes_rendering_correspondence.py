@@ -123,17 +123,17 @@ def test_points_outside_the_image_or_behind_the_camera_have_no_pixel():
 def test_the_map_agrees_with_the_image():
     shape = shape_of(superquadric(0.7, 0.5, 0.6, 0.3, 0.8), box(0.3, 1.4, 0.1))
     cameras = cameras_around(SETTINGS)
-    rendered = render_shape(shape, SETTINGS, cameras)
+    shown = render_shape(shape, SETTINGS, cameras)
     rendered = render(shape, cameras, SETTINGS)
-    np.testing.assert_array_equal(rendered.grey, rendered.grey)
-    _, depth = cameras.project(rendered.points)
+    np.testing.assert_array_equal(shown.grey, rendered.grey)
+    _, depth = cameras.project(shown.points)
     for view in range(len(cameras)):
-        seen = rendered.visible[view]
-        rows, columns = rendered.pixels[view, seen].T
+        seen = shown.visible[view]
+        rows, columns = shown.pixels[view, seen].T
         at_pixel = rendered.depth[view][rows, columns]
         # A pixel is 0.04 wide here; where the surface faces the camera depths must agree.
-        towards = cameras.eyes[view] - rendered.points[seen]
-        cosine = np.einsum('md,md->m', towards, rendered.normals[seen])
+        towards = cameras.eyes[view] - shown.points[seen]
+        cosine = np.einsum('md,md->m', towards, shown.normals[seen])
         cosine /= np.linalg.norm(towards, axis=1)
         inner = np.isfinite(at_pixel) & (cosine > 0.7)
         close = np.abs(at_pixel[inner] - depth[view, seen][inner]) < 0.05

@@ -103,6 +103,12 @@ def _load(path: Path) -> trimesh.Trimesh:
         content = path.read_bytes()
     except OSError as error:
         raise _Broken(error.strerror or str(error)) from error
+    if path.suffix.lower() in ('.obj', '.off'):
+        # With an optional encoding detector the parser would guess, and find no faces.
+        try:
+            content.decode()
+        except UnicodeDecodeError as error:
+            raise _Broken('cannot be parsed (not UTF-8 text)') from error
     # Many files of ModelNet40 lack the line break after the magic word: `OFF490 518 0`.
     if path.suffix.lower() == '.off':
         content = re.sub(rb'^\s*(C?OFF)[ \t]*(?=\d)', rb'\1\n', content)
