@@ -300,7 +300,7 @@ def test_a_transition_that_breaks_is_logged_with_its_traceback_and_leads_to_unco
         with monkeypatch.context() as patch:
             patch.setattr(*breakage(transition, bench), lambda *_: 1 // 0)
             assert not bench.change(transition)
-        log = bench.wait_for_log(f'on_{transition} broke')
+        log = bench.wait_for_log(f'on_{transition} failed')
         assert 'Traceback' in log
         assert 'ZeroDivisionError' in log
         bench.wait_for_state('unconfigured')
