@@ -6,7 +6,7 @@ that nothing may get lost on the way), and every ``--every`` seconds, by chance 
 of the faults of ``soak_faults.py`` happens. The run fails unless
 
 * every cloud is accounted for: ``sent == received == published + dropped + rejected``;
-* every answer heard is right (``Stream.recognise``), and as many were heard as the node counts;
+* every prediction received is right (``Stream.recognise``), and as many arrived as the node counts;
 * each malformed cloud that was sent by itself was rejected for its own reason;
 * the node recovers from every fault, refuses what must be refused, and accepts what must not;
 * nothing grows (only judged where at least ten minutes follow the warm-up);
