@@ -126,18 +126,18 @@ class Bench:
         client = self._client.node
         for publisher in list(client.publishers):
             if publisher.topic_name.startswith(f'{self.name}/'):
-                client.destroy_publisher(publisher)
+                self._client.destroy(publisher)
         wait_until(is_settled, 'the last clouds to be accounted for')
         for subscription in list(client.subscriptions):
             if subscription.topic_name.startswith(f'{self.name}/'):
-                client.destroy_subscription(subscription)
+                self._client.destroy(subscription)
 
     def call(self, kind: type, name: str, request: Any) -> Any:
         client = self._client.node.create_client(kind, self.topic(name))
         assert client.wait_for_service(PATIENCE_S), f'no service {name}'
         future = client.call_async(request)
         wait_until(future.done, f'service {name}')
-        self._client.node.destroy_client(client)
+        self._client.destroy(client)
         return future.result()
 
     def state(self) -> str:
@@ -183,6 +183,6 @@ class Bench:
             return next((s for m in list(seen) for s in m.status if s.name == wanted), None)
 
         found = wait_until(find, f'diagnostics of {status}')
-        self._client.node.destroy_subscription(subscription)
+        self._client.destroy(subscription)
         values = {pair.key: pair.value for pair in found.values}
         return values | {'level': found.level[0], 'message': found.message}

@@ -177,7 +177,7 @@ def test_a_real_recording_is_answered_live_exactly_as_offline(untrained_bundle, 
                 return bool(answers)
 
             wait_until(is_heard, 'an answer')
-            listener.node.destroy_publisher(probe)
+            listener.destroy(probe)
             play = ('--clouds-to', '/live/input/points', '--wait-for-subscribers', 1, '--rate', 20)
             with Process('replay', bag, *play) as player:
                 assert player.process.wait(PATIENCE_S) == 0

@@ -361,7 +361,7 @@ def test_a_device_that_fails_for_good_ends_in_unconfigured_and_can_be_tried_agai
         return [one for one in statuses if words in one.message and one.level == b'\x02']
 
     wait_until(last_words, 'the error among the diagnostics')
-    client.destroy_subscription(listener)
+    bench._client.destroy(listener)
     assert bench.change('configure')
     assert bench.change('activate')
     assert len(decode_labels(ask(bench, cloud(street(2), next(stamps)))[0], 'class_id')) == 600

@@ -151,7 +151,7 @@ def test_subscribers_that_come_and_go_do_not_disturb_the_stream(bench, stamps):
         assert visitor.wait_for(1)[0].header == message.header
         for subscription in list(client.subscriptions):
             if subscription.topic_name.endswith('segmentation_rgb'):
-                client.destroy_subscription(subscription)
+                bench._client.destroy(subscription)
         message = cloud(street(visit), next(stamps))
         publisher.publish(message)
         steady.wait_for(2 * visit + 2)
@@ -160,14 +160,13 @@ def test_subscribers_that_come_and_go_do_not_disturb_the_stream(bench, stamps):
 
 def test_a_publisher_that_restarts_is_heard_again_and_its_pause_begins_a_new_history(bench, stamps):
     answers = bench.collect('output/segmentation', PointCloud2)
-    client = bench._client.node
     gaps = int(bench.diagnostics('model').get('resets.gap', 0))
     for restart in range(4):
         publisher = bench.publisher()
         message = cloud(street(restart), next(stamps))
         publisher.publish(message)
         assert answers.wait_for(restart + 1)[restart].header == message.header
-        client.destroy_publisher(publisher)
+        bench._client.destroy(publisher)
         wait_until(lambda: not bench.stream.input.count_publishers(), 'the publisher to go')
         for _ in range(20):  # two seconds of stream time, max_gap is one
             next(stamps)

@@ -77,7 +77,7 @@ def listen(peer):
 
     yield listen
     for subscription in subscriptions:
-        peer.node.destroy_subscription(subscription)
+        peer.destroy(subscription)
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])

@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.serialization import serialize_message
+from rclpy.subscription import Subscription
+from rclpy.task import Future
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
@@ -105,6 +109,21 @@ class Peer:
         self._executor.add_node(node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
+
+    def destroy(self, entity: Publisher | Subscription | Client) -> None:
+        """Destroy a publisher, subscription or client of the node in the thread that spins.
+
+        rclpy's executor ends with ``InvalidHandle`` if another thread destroys an entity between
+        the moments when the executor collects it and waits for it.
+        """
+        kind = type(entity).__name__.lower()
+        done = Future()
+
+        def destroy() -> None:
+            done.set_result(getattr(self.node, f'destroy_{kind}')(entity))
+
+        self._executor.create_task(destroy)
+        wait_until(done.done, f'the {kind} to be destroyed')
 
     def close(self) -> None:
         """Stop spinning and destroy the node."""

@@ -115,7 +115,7 @@ class Soak:
     def close_publisher(self) -> None:
         """Let everything arrive, then go."""
         self.publisher.wait_for_all_acked(Duration(seconds=PATIENCE_S))
-        self._ros.destroy_publisher(self.publisher)
+        self._peer.destroy(self.publisher)
 
     def send(self, message: PointCloud2) -> None:
         """Publish and count."""
@@ -259,7 +259,7 @@ class Soak:
         for visit in list(self._visitors):
             if time.monotonic() > visit[0]:
                 self._visitors.remove(visit)
-                self._ros.destroy_subscription(visit[1])
+                self._peer.destroy(visit[1])
         if fault := self.recovery.overdue(PATIENCE_S):
             self.break_promise(f'no right answer within {PATIENCE_S:g} s of {fault}')
 

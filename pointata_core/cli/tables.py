@@ -26,18 +26,20 @@ _LOSSES = {
 
 def print_results(results: EvaluationResults, console: Console) -> None:
     """Print everything that fits a terminal: summary, latency by stage, actions, notes."""
+    # Wrapped, a path could no longer be copied or searched for.
+    console.print(f'[italic]{escape(results.source)}[/]', soft_wrap=True)
     console.print(summary_table(results))
     if results.latency:
         console.print(latency_table(results))
     if results.action_timeline:
         console.print(action_table(results))
     for sentence in results.notes:
-        console.print(f'note: {escape(sentence)}')
+        console.print(f'note: {escape(sentence)}', soft_wrap=True)
 
 
 def summary_table(results: EvaluationResults) -> Table:
     """One line per fact."""
-    table = Table(title=escape(results.source), box=box.SIMPLE_HEAD, show_header=False)
+    table = Table(box=box.SIMPLE_HEAD, show_header=False)
     table.add_column(style='bold')
     table.add_column()
     for name, value in _summary(results):
