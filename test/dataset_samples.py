@@ -13,7 +13,7 @@ RADAR_MESSAGE = """header:
   seq: {seq}
   stamp: 
     secs: {secs}
-    nsecs: {nsecs}
+    nsecs: {nsecs:9d}
   frame_id: "ti_mmwave"
 point_id: {point_id}
 x: {x}
@@ -25,7 +25,7 @@ doppler_bin: {doppler_bin}
 bearing: {bearing}
 intensity: {intensity}
 ---
-"""  # noqa: W291 - rostopic prints blanks after these colons
+"""  # noqa: W291 - rostopic prints blanks after these colons, and pads nanoseconds to nine places
 RADAR_FIELDS = ('x', 'y', 'z', 'range', 'velocity', 'doppler_bin', 'bearing', 'intensity')
 
 
@@ -53,6 +53,13 @@ def write_msr_raw(folder: Path, name: str, video: np.ndarray) -> Path:
     frames, height, width = video.shape
     header = np.array([frames, width, height], '<u4')
     path.write_bytes(header.tobytes() + video.astype('<u4').tobytes())
+    return path
+
+
+def write_msr_mat(folder: Path, name: str, video: np.ndarray) -> Path:
+    """MSR-Action3D as MATLAB files: (H, W, F) in the file."""
+    path = folder / f'{name}_sdepth.mat'
+    savemat(path, {'depth': np.moveaxis(video, 0, -1)}, do_compression=True)
     return path
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dataset_samples import depth_video, write_clouds, write_msr_raw, write_utd
+from dataset_samples import depth_video, write_clouds, write_msr_mat, write_msr_raw, write_utd
 from PIL import Image
 from scipy.io import savemat
 
 from pointata_core.datasets.actions import ntu_rgbd
 from pointata_core.datasets.actions.msr_action3d import (
+    BODY_UNIT_MM,
     REFERENCE_SAMPLING,
     msr_action3d,
     read_depth,
@@ -189,6 +190,50 @@ def test_raw_and_converted_msr_give_the_same_points(tmp_path):
     for clip in converted:
         for ours, theirs in zip(raw.points, clip.points, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_raw_and_matlab_msr_give_the_same_points(tmp_path):
+    video = depth_video(4, 24, 32)
+    for kind in ('raw', 'matlab/Depth'):
+        (tmp_path / kind).mkdir(parents=True)
+    write_msr_raw(tmp_path / 'raw', 'a01_s01_e01', video)
+    write_msr_mat(tmp_path / 'matlab/Depth', 'a01_s01_e01', video)
+    raw, matlab = (msr_action3d(tmp_path / kind, sampling=WHOLE) for kind in ('raw', 'matlab'))
+    assert [e for e in matlab.verify() if e] == []
+    assert raw.describe() == matlab.describe()
+    for ours, theirs in zip(raw[0].points, matlab[0].points, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ('damage', 'words'),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-50]), 'bytes, expected'),
+        (lambda path: savemat(path, {'d_depth': np.zeros((4, 8, 2))}), 'no array of that name'),
+        (lambda path: savemat(path, {'depth': np.zeros((4, 8))}), r'\(4, 8\)'),
+    ],
+    ids=['cut', 'name', 'flat'],
+)
+def test_damaged_msr_matlab_files_are_named(tmp_path, damage, words):
+    path = write_msr_mat(tmp_path, 'a01_s01_e01', depth_video(3, 24, 32))
+    damage(path)
+    with pytest.raises(DataError, match=words) as error:
+        msr_action3d(tmp_path)
+    assert error.value.path == path
+
+
+def test_real_msr_videos_show_people_at_a_few_metres(data_root):
+    root = data_root / 'msr_action3d_train'
+    if not root.is_dir():
+        pytest.skip(f'no data set {root}')
+    dataset = msr_action3d(root, 'validation', unit_mm=BODY_UNIT_MM)
+    assert {recording.subject for recording in dataset.recordings} == {'5'}
+    assert msr_action3d(root).describe().counts['train']['videos'] == 266
+    clip = dataset[40]
+    assert 1000 < len(clip.points[0]) < 30_000
+    low, high = np.percentile(clip.points[0], [1, 99], axis=0)
+    assert 2.3 < low[2] < high[2] < 3
+    assert 1.5 < high[1] - low[1] < 1.9
 
 
 @pytest.mark.parametrize('counts', [(5, 7, 0, 2), (6, 6, 6)])

@@ -48,6 +48,90 @@ def test_text_and_packed_form_give_the_same_clips(tmp_path_factory, counts, seed
     np.testing.assert_allclose(packed.times_s, np.arange(len(counts)) / 32, atol=1e-6)
 
 
+PUBLISHED = """header: 
+  seq: 6450
+  stamp: 
+    secs: 1561686677
+    nsecs:  32364584
+  frame_id: "ti_mmwave"
+point_id: 0
+x: 1.62109375
+y: -0.0
+z: -0.138671875
+range: 1.78665578365
+velocity: 0.0
+doppler_bin: 8
+bearing: -0.0
+intensity: 29.670797348
+---
+header: 
+  seq: 6451
+  stamp: 
+    secs: 1561686677
+    nsecs:  32376049
+  frame_id: "ti_mmwave"
+point_id: 1
+x: 1.65234375
+y: -0.8046875
+z: 0.09375
+range: 1.96096372604
+velocity: -1.22933733463
+doppler_bin: 6
+bearing: -25.9659729004
+intensity: 23.1597042084
+---
+header: 
+  seq: 6452
+  stamp: 
+    secs: 1561686678
+    nsecs:         0
+  frame_id: "ti_mmwave"
+point_id: 0
+x: 1.6875
+y: 0.5
+z: 0.1
+range: 2e-05
+velocity: 0.0
+doppler_bin: 8
+bearing: 16.41
+intensity: 30.0
+---
+"""  # noqa: W291 - rostopic prints blanks after these colons
+
+
+@pytest.mark.parametrize('ending', ['\n', '\r\n'], ids=['LF', 'CRLF'])
+@pytest.mark.parametrize('home', ['', 'Data', 'RadHAR-master/Data'])
+def test_text_is_read_as_it_is_published(tmp_path, home, ending):
+    """Nanoseconds below 100,000,000 are padded; git for Windows turns line ends."""
+    path = tmp_path / home / 'Train/jack/jacks_122s.txt'
+    path.parent.mkdir(parents=True)
+    path.write_bytes(PUBLISHED.replace('\n', ending).encode())
+    (path.parent / '._jacks_122s.txt').write_bytes(b'\0\5\26\7')
+    dataset = radhar(tmp_path, sampling=WHOLE)
+    clip = dataset[0]
+    assert [error for error in dataset.verify() if error] == []
+    assert (clip.sequence, dataset.classes[clip.action]) == ('train/jack/jacks_122s', 'jack')
+    assert [len(cloud) for cloud in clip.points] == [2, 1]
+    np.testing.assert_allclose(clip.points[0][1], [1.65234375, -0.8046875, 0.09375])
+    np.testing.assert_allclose(clip.features[1][0, 0], 2e-5)
+    np.testing.assert_allclose(clip.times_s, [0, 0.967635416], atol=1e-6)
+
+
+@pytest.mark.parametrize('stem', ['jacks_122s', 'jacks', '20 jacks (7)', '__20_jacks_7'])
+def test_no_name_of_a_recording_is_passed_over(tmp_path, stem):
+    rows, times = radar_points(COUNTS)
+    write_radar_text(tmp_path / f'Test/jack/{stem}.txt', COUNTS, rows, times)
+    names = [r.name for r in radhar(tmp_path, 'test', sampling=WHOLE).recordings]
+    assert names == [f'test/jack/{stem}']
+
+
+def test_files_of_an_unknown_class_are_mentioned(published):
+    rows, times = radar_points(COUNTS)
+    write_radar_text(published / 'Train/crawl/crawl_1.txt', COUNTS, rows, times)
+    notes = radhar(published).describe().notes
+    assert any("1 files are not read: their class 'crawl'" in note for note in notes)
+
+
 def test_a_recording_that_begins_within_a_frame_keeps_that_part(tmp_path):
     rows, times = radar_points(COUNTS)
     write_radar_text(tmp_path / 'Train/walk/walk_1.txt', COUNTS, rows, times, first_id=7)

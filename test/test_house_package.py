@@ -127,7 +127,7 @@ def imported_distributions(package: str) -> set[str]:
 
 
 def test_every_python_dependency_of_the_core_is_required() -> None:
-    training = {'lightning', 'pot', 'torchmetrics', 'tensorboard'}  # the extra `train`
+    training = {'lightning', 'pot', 'tensorboard'}  # the extra `train`
     training |= {'embreex', 'manifold3d', 'scikit-learn', 'trimesh'}  # the extra `pretrain`
     training |= {'h5py', 'pillow'}  # the extra `data`
     required = requirement_names('requirements.txt') | training | {'pointata-ros', 'pointata_ros'}

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """MSR-Action3D: 20 actions of 10 people before a Kinect v1, as depth video.
 
-Li, Zhang, Liu, Action Recognition Based on a Bag of 3D Points, CVPR Workshops 2010. Either the raw
-``aAA_sSS_eEE_sdepth.bin`` (uint32, little-endian: frames, width, height, then depth in millimetres,
-row by row), or what MeteorNet (Liu et al., ICCV 2019) makes of it and all later work uses:
-``aAA_sSS_eEE_sdepth.npz`` with ``point_clouds``, one (n, 3) cloud in millimetres per frame.
-Subjects 1 to 5 train, 6 to 10 test.
+Li, Zhang, Liu, Action Recognition Based on a Bag of 3D Points, CVPR Workshops 2010. Three forms:
+raw ``aAA_sSS_eEE_sdepth.bin`` (uint32, little-endian: frames, width, height, then depth row by
+row), ``aAA_sSS_eEE_sdepth.mat`` with ``depth`` (240, 320, F), and what MeteorNet (Liu et al., ICCV
+2019) makes of them and later work uses: ``aAA_sSS_eEE_sdepth.npz`` with ``point_clouds``, one
+(n, 3) cloud per frame. Subjects 1 to 5 train, 6 to 10 test.
+
+The unit of depth is not published. As millimetres, people are 0.3 m tall; with ``BODY_UNIT_MM``
+they are 1.6 to 1.9 m tall.
 """
 
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +23,7 @@ from numpy.typing import NDArray
 from pointata_core.datasets.errors import damaged
 from pointata_core.datasets.files.depth_images import DepthCamera
 from pointata_core.datasets.files.listing import list_recordings
+from pointata_core.datasets.files.mat_files import array_shape, read_array
 from pointata_core.datasets.files.object_arrays import count_clouds, read_clouds
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.sequences import Content, Recording, SequenceClips
@@ -33,14 +38,16 @@ CLASSES = (
     'pick up and throw',
 )  # fmt: skip
 FOCAL = 280.0
+BODY_UNIT_MM = 5.5
 DEFAULT_SAMPLING = ClipSampling(window='sliding', frames=24)
 # Public loaders: videos shorter than a clip vanish.
 REFERENCE_SAMPLING = ClipSampling(window='sliding', frames=24, short='drop', points=2048)
 
 _KEY = 'point_clouds'
+_FIELD = 'depth'
 _HEADER_BYTES = 12
 _NAME = re.compile(r'a(\d\d)_s(\d\d)_e(\d\d)(?:_sdepth)?')
-_LAYOUT = 'files aAA_sSS_eEE_sdepth.bin or .npz'
+_LAYOUT = 'files aAA_sSS_eEE_sdepth.bin, .mat or .npz'
 
 
 def msr_action3d(
@@ -48,15 +55,18 @@ def msr_action3d(
     split: str = 'train',
     *,
     sampling: ClipSampling = DEFAULT_SAMPLING,
+    unit_mm: float = 1.0,
     strict: bool = True,
 ) -> SequenceClips:
     """Open MSR-Action3D.
 
     Args:
-        root: Folder of the raw or the converted files; where both are, the raw ones are read.
+        root: Folder of the files, or the one that holds it as ``Depth``; of a video in several
+            forms the raw one is read, else the ``.mat``.
         split: ``train`` (subjects 1 to 5), ``test`` (6 to 10), ``fit`` (1 to 4), ``validation``.
         sampling: How videos become clips; ``REFERENCE_SAMPLING`` gives the 4,478 and 5,356 clips
             of public loaders.
+        unit_mm: Millimetres that depth 1 stands for; 1 is what public code assumes.
         strict: Raise if a file is damaged or none is there, rather than leave it to ``verify``.
 
     Raises:
@@ -69,50 +79,59 @@ def msr_action3d(
         if belongs(split, training=subject in TRAINING_SUBJECTS, validation=subject in validation)
     ]
     found = {}
+    folder = root / 'Depth' if (root / 'Depth').is_dir() else root
     # Raw files come last and so replace converted ones.
-    for path in [*sorted(root.glob('*.npz')), *sorted(root.glob('*.bin'))]:
+    for path in (path for kind in ('npz', 'mat', 'bin') for path in folder.glob(f'*.{kind}')):
         match = _NAME.fullmatch(path.stem)
         if match and int(match[2]) in wanted:
             found[int(match[1]), int(match[2]), int(match[3])] = path
     recordings, problems = list_recordings(
         {path: key for key, path in sorted(found.items())},
         _describe,
-        root,
+        folder,
         f'{_LAYOUT} of subjects {wanted}',
         strict=strict,
     )
     return SequenceClips(
-        'msr_action3d', split, CLASSES, recordings, read_recording, sampling, damaged=problems
+        'msr_action3d',
+        split,
+        CLASSES,
+        recordings,
+        partial(read_recording, unit_mm=unit_mm),
+        sampling,
+        damaged=problems,
     )
 
 
-def read_recording(recording: Recording) -> Content:
+def read_recording(recording: Recording, unit_mm: float = 1.0) -> Content:
     """Read a video as points in the camera's optical frame.
 
     Raises:
         DataError: The file is damaged.
     """
     if recording.path.suffix == '.npz':
-        return Content(points=read_clouds(recording.path, _KEY, scale=0.001))
+        return Content(points=read_clouds(recording.path, _KEY, scale=unit_mm / 1000))
     depth = read_depth(recording.path)
     height, width = depth.shape[1:]
-    camera = DepthCamera(FOCAL, FOCAL, width / 2, height / 2)
+    camera = DepthCamera(FOCAL, FOCAL, width / 2, height / 2, unit_mm / 1000)
     return Content(points=[camera.points(frame) for frame in depth])
 
 
-def read_depth(path: Path) -> NDArray[np.uint32]:
-    """Read a raw video.
+def read_depth(path: Path) -> NDArray:
+    """Read a depth video.
 
     Args:
-        path: An ``_sdepth.bin`` file.
+        path: An ``_sdepth.bin`` or ``.mat`` file.
 
     Returns:
-        (F, H, W) uint32 millimetres; 0 = background.
+        (F, H, W) depth; 0 = background.
 
     Raises:
         DataError: The file is cut.
     """
-    frames, height, width = _raw_shape(path)
+    frames, height, width = _shape(path)
+    if path.suffix == '.mat':
+        return np.moveaxis(read_array(path, _FIELD), 2, 0)
     depth = np.fromfile(path, '<u4', offset=_HEADER_BYTES)
     return depth.reshape(frames, height, width)
 
@@ -121,11 +140,22 @@ def _describe(path: Path, key: tuple[int, int, int]) -> Recording:
     action, subject, _ = key
     if not 1 <= action <= len(CLASSES):
         raise damaged(path, f'action {action}', f'one of 1 to {len(CLASSES)}', 'Rename it')
-    length = count_clouds(path, _KEY) if path.suffix == '.npz' else _raw_shape(path)[0]
+    length = count_clouds(path, _KEY) if path.suffix == '.npz' else _shape(path)[0]
     if not length:
         raise damaged(path, 'no frames', 'at least one')
     name = path.stem.removesuffix('_sdepth')
     return Recording(name, path, length, action - 1, subject=str(subject))
+
+
+def _shape(path: Path) -> tuple[int, int, int]:
+    """Frames, height and width."""
+    if path.suffix != '.mat':
+        return _raw_shape(path)
+    shape = array_shape(path, _FIELD)
+    if len(shape) != 3:
+        raise damaged(path, f'{_FIELD} of shape {shape}', '(height, width, frames)')
+    height, width, frames = shape
+    return frames, height, width
 
 
 def _raw_shape(path: Path) -> tuple[int, int, int]:

@@ -13,6 +13,7 @@ import re
 import zipfile
 from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,20 @@ FEATURES = COLUMNS[3:]
 DEFAULT_SAMPLING = ClipSampling(window='sliding', frames=60, hop=10, short='drop')
 
 _SECTIONS = ('train', 'test')
-_FRAME_START = b'point_id: 0\n'
-_POINT = b'point_id: '
+# As rostopic prints: nanoseconds are padded on the left. Line ends may be those of Windows.
+_NUMBER = r'^[ \t]*{}:[ \t]*(\S+)[ \t]*\r?$'
+_POINT = re.compile(_NUMBER.format('point_id').encode(), re.MULTILINE)
 _LAYOUT = 'Train/CLASS/NAME.txt or Train__CLASS__NAME.npz'
+
+
+class _Key(NamedTuple):
+    """What the name of a file tells, in the order of the recordings."""
+
+    section: str
+    action: str
+    series: str
+    number: int
+    name: str
 
 
 def radhar(
@@ -54,7 +66,9 @@ def radhar(
     Raises:
         DataError: See ``strict``.
     """
-    files = {path: key for path in _files(root) if (key := _key(path)) is not None}
+    keys = {path: _key(path) for path in _files(root)}
+    files = {path: key for path, key in keys.items() if key is not None}
+    others = sorted(path.parent.name for path, key in keys.items() if key is None)
     training = {path: key for path, key in files.items() if key[0] == 'train'}
     validation = _last_of_each_series(training)
     wanted = {
@@ -74,6 +88,9 @@ def radhar(
         sampling,
         feature_names=FEATURES,
         damaged=problems,
+        notes=[f'{len(others)} files are not read: their class {others[0]!r} is none of {CLASSES}']
+        if others
+        else [],
     )
 
 
@@ -94,30 +111,36 @@ def read_recording(recording: Recording) -> Content:
 
 
 def _files(root: Path) -> list[Path]:
-    packed = list(root.glob('*__*__*.npz'))
+    packed = [path for path in root.glob('*__*__*.npz') if not path.name.startswith('.')]
     if packed:
         return packed
-    data = root / 'Data' if (root / 'Data').is_dir() else root
-    return [*data.glob('[Tt]rain/*/*.txt'), *data.glob('[Tt]est/*/*.txt')]
+    return [
+        path
+        for data in (root, root / 'Data', *root.glob('*/Data'))
+        for path in data.glob('*/*/*.txt')
+        if path.parent.parent.name.lower() in _SECTIONS and not path.name.startswith('.')
+    ]
 
 
-def _key(path: Path) -> tuple[str, str, str, int] | None:
-    """Section, class, series and number within it; None if the name has another form."""
+def _key(path: Path) -> _Key | None:
+    """What the name of a file tells; None if it is of no class."""
     if path.suffix == '.npz':
         # Names of the data set begin with up to three underscores of their own.
         section, action, name = path.stem.split('__', 2)
     else:
         section, action, name = path.parent.parent.name, path.parent.name, path.stem
-    match = re.fullmatch(r'(.*?)(\d+)', name)
-    if section.lower() not in _SECTIONS or action not in CLASSES or not match:
+    if section.lower() not in _SECTIONS or action not in CLASSES:
         return None
-    return section.lower(), action, match[1], int(match[2])
+    # The last number counts within a series: `jacks_20_9`, but also `jacks_122s`.
+    match = re.fullmatch(r'(.*?)(\d+)(\D*)', name)
+    series, number = (f'{match[1]}#{match[3]}', int(match[2])) if match else (name, 0)
+    return _Key(section.lower(), action, series, number, name)
 
 
-def _last_of_each_series(training: dict[Path, tuple[str, str, str, int]]) -> set[Path]:
+def _last_of_each_series(training: dict[Path, _Key]) -> set[Path]:
     series: dict[tuple[str, str], dict[int, Path]] = defaultdict(dict)
-    for path, (_, action, name, number) in training.items():
-        series[action, name][number] = path
+    for path, key in training.items():
+        series[key.action, key.series][key.number] = path
     return {
         members[number]
         for members in series.values()
@@ -126,11 +149,10 @@ def _last_of_each_series(training: dict[Path, tuple[str, str, str, int]]) -> set
     }
 
 
-def _describe(path: Path, key: tuple[str, str, str, int]) -> Recording:
-    section, action, series, number = key
+def _describe(path: Path, key: _Key) -> Recording:
     length = _npz_length(path) if path.suffix == '.npz' else _text_length(path)
-    name = f'{section}/{action}/{series}{number}'
-    return Recording(name, path, length, CLASSES.index(action))
+    name = f'{key.section}/{key.action}/{key.name}'
+    return Recording(name, path, length, CLASSES.index(key.action))
 
 
 def _npz_length(path: Path) -> int:
@@ -166,19 +188,19 @@ def _npz_arrays(path: Path, names: tuple[str, ...]) -> list[NDArray]:
 
 def _text_length(path: Path) -> int:
     content = path.read_bytes()
-    first = content.find(_POINT)
-    if first < 0:
+    points = _POINT.findall(content)
+    if not points:
         raise damaged(path, f'{len(content)} bytes without a point', 'printed radar messages')
     # A recording may begin in the middle of a frame.
-    return content.count(b'\n' + _FRAME_START) + (not content.startswith(_FRAME_START, first))
+    return points.count(b'0') + (points[0] != b'0')
 
 
 def _read_text(path: Path) -> tuple[NDArray, NDArray, NDArray]:
     text = path.read_text(encoding='utf-8', errors='replace')
     fields = ('secs', 'nsecs', 'point_id', *COLUMNS)
-    values = {name: re.findall(rf'^ *{name}: (\S+)$', text, flags=re.MULTILINE) for name in fields}
+    values = {name: re.findall(_NUMBER.format(name), text, flags=re.MULTILINE) for name in fields}
     counts = {name: len(found) for name, found in values.items()}
-    if len(set(counts.values())) != 1 or not text.endswith('\n'):
+    if len(set(counts.values())) != 1 or not text.endswith(('\n', '---')):
         worst = min(counts, key=lambda name: counts[name])
         raise damaged(
             path,
