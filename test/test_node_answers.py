@@ -311,6 +311,36 @@ def test_under_latest_every_cloud_is_answered_or_counted(untrained_bundle, inges
         assert int(done['ingested_only']) == 0
 
 
+def test_after_a_slow_first_cloud_the_newest_is_next(untrained_bundle, monkeypatch):
+    messages = [cloud(street(seed), START_NS + seed * PERIOD_NS) for seed in range(6)]
+    submitted, held, release = [], threading.Event(), threading.Event()
+    with Bench(bundle=str(untrained_bundle), device='cpu') as bench:
+        bench.wait_for_state('active')
+        submit = bench.stream.session.submit
+
+        def hold_the_first(frame):
+            submitted.append(frame.stamp_ns)
+            if len(submitted) == 1:
+                held.set()
+                assert release.wait(60)
+            return submit(frame)
+
+        # Also what ``ingest`` calls.
+        monkeypatch.setattr(bench.stream.session, 'submit', hold_the_first)
+        answers = bench.collect('output/segmentation', PointCloud2)
+        publisher = bench.publisher()
+        publisher.publish(messages[0])
+        assert held.wait(60)
+        for message in messages[1:]:
+            time.sleep(0.1)  # the period of the sensor
+            publisher.publish(message)
+        wait_until(lambda: len(bench.stream.input.queue) == 5, 'the clouds to wait')
+        release.set()
+        headers = [one.header for one in answers.wait_for(2)]
+    assert headers == [messages[0].header, messages[-1].header]
+    assert submitted == [START_NS, START_NS + 5 * PERIOD_NS]
+
+
 @pytest.mark.parametrize(('patience', 'unanswered'), [(60.0, 0), (0.0, 3)])
 def test_with_patience_a_moment_of_delay_loses_no_cloud(untrained_bundle, patience, unanswered):
     steady, waiting = 7, 4

@@ -62,7 +62,7 @@ def budget(cost_ms: float, period_s: float, worker_s: float = 0.0) -> IngestBudg
     for frame in range(5):
         result.arrived(frame * period_s)
         timings_ms = {'decode': 1.0, 'network': cost_ms - 1.0, 'publish': 500.0, 'queue': 500.0}
-        result.record(timings_ms, worker_s)
+        result.published(timings_ms, worker_s)
     return result
 
 
@@ -72,9 +72,36 @@ def test_ingesting_is_allowed_up_to_its_share_of_the_period():
     assert budget(cost_ms=51.0, period_s=0.1).allows(1.0)
 
 
-def test_a_share_of_zero_forbids_and_ignorance_allows():
-    assert not IngestBudget().allows(0.0)
-    assert IngestBudget().allows(0.1)
+def test_a_share_of_zero_forbids_and_so_does_an_unknown_cost():
+    assert not budget(cost_ms=1.0, period_s=0.1).allows(0.0)
+    unknown = IngestBudget()
+    for frame in range(5):
+        unknown.arrived(frame * 0.1)
+    assert not unknown.allows(1.0)
+
+
+def test_the_first_dear_cloud_forbids_and_the_first_cheap_one_allows_again():
+    known = budget(cost_ms=20.0, period_s=0.1)
+    known.ingested(0.4)
+    assert not known.allows(0.5)
+    known.published({'network': 20.0}, worker_s=0.02)
+    assert known.allows(0.5)
+
+
+def test_another_network_has_a_cost_of_its_own():
+    known = budget(cost_ms=20.0, period_s=0.1, worker_s=0.02)
+    known.forget_costs()
+    assert not known.allows(0.5)
+    assert not known.keeps_up(inputs=1)
+
+
+def test_a_pause_of_the_sensor_does_not_make_clouds_affordable():
+    known = budget(cost_ms=60.0, period_s=0.1, worker_s=0.12)
+    for frame in range(4):
+        known.arrived(60.0 + frame * 0.1)
+    assert known.period_s() == pytest.approx(0.1)
+    assert not known.allows(0.5)
+    assert not known.keeps_up(inputs=1)
 
 
 def test_a_node_keeps_up_if_the_clouds_of_all_inputs_fit_into_the_period():
@@ -89,10 +116,10 @@ def test_one_long_cloud_among_many_does_not_decide():
     known = IngestBudget()
     for frame in range(60):
         known.arrived(frame * 0.1)
-        known.record({}, worker_s=0.05)
-    known.record({}, worker_s=2.0)
+        known.published({}, worker_s=0.05)
+    known.published({}, worker_s=2.0)
     assert known.keeps_up(inputs=1)
-    known.record({}, worker_s=2.0)
+    known.published({}, worker_s=2.0)
     assert not known.keeps_up(inputs=1)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several queues share one worker: nothing is lost, and none waits for more than one turn."""
+"""Several queues share one worker: nothing is lost, and none waits for more than one turn each."""
 
 from __future__ import annotations
 
@@ -54,8 +54,11 @@ class SchedulerMachine(RuleBasedStateMachine):
         lane, number = job.item
         assert job.owner == lane
         self.taken[lane].append(number)
+        is_block = self.queues[lane].policy == 'block'
+        assert job.newer == (0 if is_block else len(self.queues[lane]))
+        # A turn lasts until there is nothing newer.
         for other in range(len(self.queues)):
-            self.patience[other] = self.patience[other] + 1 if waiting[other] else 0
+            self.patience[other] = self.patience[other] + (not job.newer) if waiting[other] else 0
         self.patience[lane] = 0
 
     @invariant()
@@ -87,8 +90,27 @@ def test_all_but_the_newest_are_superseded():
     for item in 'abc':
         queue.put(item)
     taken = [scheduler.take(0.0) for _ in range(3)]
-    assert taken == [(0, 'a', True), (0, 'b', True), (0, 'c', False)]
-    assert not scheduler.has_taken
+    assert taken == [(0, 'a', 2), (0, 'b', 1), (0, 'c', 0)]
+    assert not scheduler.has_pending()
+
+
+def test_which_cloud_is_the_newest_is_decided_at_its_turn():
+    scheduler, (queue,) = scheduler_of('latest', 1)
+    queue.put('a')
+    queue.put('b')
+    assert scheduler.take(0.0) == (0, 'a', 1)
+    queue.put('c')
+    assert scheduler.take(0.0) == (0, 'b', 1)
+    assert scheduler.take(0.0) == (0, 'c', 0)
+
+
+def test_the_turn_of_an_input_ends_with_its_newest_cloud():
+    scheduler, queues = scheduler_of('latest', 2)
+    for queue in queues:
+        queue.put('a')
+        queue.put('b')
+    taken = [scheduler.take(0.0) for _ in range(4)]
+    assert taken == [(0, 'a', 1), (0, 'b', 0), (1, 'a', 1), (1, 'b', 0)]
 
 
 @pytest.mark.parametrize('which', [0, 1])
@@ -100,7 +122,7 @@ def test_any_of_the_queues_wakes_the_thread_that_waits(which):
     queues[which].put('item')
     taker.join(60.0)
     assert not taker.is_alive()
-    assert taken == [(which, 'item', False)]
+    assert taken == [(which, 'item', 0)]
 
 
 def test_closing_any_queue_wakes_the_thread_that_waits():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bounded queue between the executor thread and the worker.
 
-Two policies. ``latest`` (live): ``put`` never waits; the worker takes the newest item together with
-the older ones, and an item that finds the queue full replaces the oldest. ``block`` (recordings):
+Two policies. ``latest`` (live): ``put`` never waits; an item that finds the queue full replaces the
+oldest, and the worker learns with each item how many newer ones wait. ``block`` (recordings):
 nothing is ever lost; ``put`` waits for room.
 """
 
@@ -79,22 +79,22 @@ class InputQueue(Generic[Item]):
             self._on_overflow(old)
         return True
 
-    def take(self, timeout_s: float) -> list[Item]:
-        """What the worker takes at once, oldest first.
+    def take(self, timeout_s: float) -> tuple[Item, int] | None:
+        """Take the oldest item.
 
         Returns:
-            The next item under ``block``; under ``latest`` the newest and before it all older
-            ones, which it supersedes. Empty if none comes within ``timeout_s`` or the queue closes.
+            The item, and how many newer ones supersede it now: none under ``block``. ``None`` if
+            no item comes within ``timeout_s`` or the queue closes.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._items, timeout_s)
             if not self._items:
-                return []
-            count = 1 if self.policy == 'block' else len(self._items)
-            taken = [self._items.popleft() for _ in range(count)]
+                return None
+            item = self._items.popleft()
+            newer = 0 if self.policy == 'block' else len(self._items)
             self._changed.notify_all()
         self._on_room()
-        return taken
+        return item, newer
 
     def drain(self) -> list[Item]:
         """Take everything out, oldest first."""

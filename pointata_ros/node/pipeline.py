@@ -93,22 +93,59 @@ class Pipeline:
         """Take a message in, and start on it where a second thread can; on any thread."""
         image = self._camera.expect(stamp_of(message))
         received = ReceivedCloud(message, image)
+        self._budget.arrived(received.arrived_s)
         session, settings = self.session, self._settings()
         # Most clouds above a limited rate are not published.
         if session.can_precompute and not settings.max_rate:
             received.start(session, _limits(settings))
         return received
 
-    def process(self, received: ReceivedCloud) -> None:
-        """Label a cloud and publish it, or count why not."""
+    def use(self, session: Session) -> None:
+        """Go on with a session of another network, which may cost more or less than this one."""
+        self.session = session
+        self._budget.forget_costs()
+
+    def handle(self, received: ReceivedCloud, newer: int) -> None:
+        """Label a cloud and publish it, or count why not.
+
+        A cloud that newer ones supersede is labelled all the same if it has hardly waited and the
+        node was only held up. Otherwise it enters the temporal state if there is time for that and
+        the newest cloud still depends on it.
+
+        Args:
+            received: The cloud.
+            newer: How many newer ones wait.
+        """
+        settings = self._settings()
+        if not newer or self._is_patient(received, settings):
+            self._process(received)
+            return
+        self._begin()
+        if newer >= self.session.window_frames or not self._can_ingest(settings):
+            received.cancel()
+            self._statistics.dropped(DropReason.SUPERSEDED)
+            return
         began = perf_counter()
-        self._begin(received)
+        cloud = self._decode(received, settings)
+        if cloud is not None:
+            self._ingest_only(received, cloud, DropReason.SUPERSEDED, settings, began)
+
+    def _is_patient(self, received: ReceivedCloud, settings: NodeSettings) -> bool:
+        patience_s = settings.patience
+        if patience_s < 0.0:
+            patience_s = self._budget.period_s() or 0.0
+        waited_s = perf_counter() - received.arrived_s
+        return waited_s <= patience_s and self._budget.keeps_up(self._inputs)
+
+    def _process(self, received: ReceivedCloud) -> None:
+        began = perf_counter()
+        self._begin()
         settings = self._settings()
         cloud = self._decode(received, settings)
         if cloud is None:
             return
         if self._exceeds_rate(cloud.stamp_ns, settings):
-            self._ingest_only(received, cloud, DropReason.RATE_LIMIT, settings)
+            self._ingest_only(received, cloud, DropReason.RATE_LIMIT, settings, began)
             return
         task = self._advance(received, cloud, settings)
         if task is None:
@@ -145,7 +182,7 @@ class Pipeline:
     def _published(self, task: PublishTask, worker_s: float) -> None:
         self._recovery.succeeded()
         if task.timings_ms:
-            self._budget.record(task.timings_ms, worker_s)
+            self._budget.published(task.timings_ms, worker_s)
         # What is not finite in the state would stay there for good.
         self._state_invalid |= not task.is_finite
 
@@ -194,26 +231,6 @@ class Pipeline:
             self._camera.count(pending)
         return pending
 
-    def handle_superseded(self, received: ReceivedCloud) -> None:
-        """A newer cloud is waiting.
-
-        Process this one all the same if it has hardly waited and the node was only held up; else
-        let it enter the temporal state if there is time for that.
-        """
-        settings = self._settings()
-        waited_s = perf_counter() - received.arrived_s
-        if waited_s <= settings.patience and self._budget.keeps_up(self._inputs):
-            self.process(received)
-            return
-        self._begin(received)
-        if not self._can_ingest(settings):
-            received.cancel()
-            self._statistics.dropped(DropReason.SUPERSEDED)
-            return
-        cloud = self._decode(received, settings)
-        if cloud is not None:
-            self._ingest_only(received, cloud, DropReason.SUPERSEDED, settings)
-
     def reset(self, reason: ResetReason) -> None:
         """Start afresh with the next cloud."""
         self.session.reset(reason)
@@ -237,9 +254,8 @@ class Pipeline:
             self._give_up(hopeless)
         self._state_invalid = True
 
-    def _begin(self, received: ReceivedCloud) -> None:
+    def _begin(self) -> None:
         """Drop an invalid state now: a device in trouble may fail even in this."""
-        self._budget.arrived(received.arrived_s)
         if self._state_invalid:
             self.reset(ResetReason.REQUESTED)
 
@@ -268,7 +284,12 @@ class Pipeline:
         return None
 
     def _ingest_only(
-        self, received: ReceivedCloud, cloud: Cloud, reason: DropReason, settings: NodeSettings
+        self,
+        received: ReceivedCloud,
+        cloud: Cloud,
+        reason: DropReason,
+        settings: NodeSettings,
+        began: float,
     ) -> None:
         """Let a cloud that will not be published enter the temporal state, if there is time."""
         motion = None
@@ -284,6 +305,7 @@ class Pipeline:
             self._statistics.dropped(DropReason(skipped.reason.value))
             return
         self._ego_motion.accept(motion)
+        self._budget.ingested(perf_counter() - began)
         self._statistics.dropped(reason, ingested=True)
 
     def _can_ingest(self, settings: NodeSettings) -> bool:

@@ -164,7 +164,7 @@ class Stream:
         session.reset(reason)
         self.session = session
         if self.pipeline is not None:
-            self.pipeline.session = session
+            self.pipeline.use(session)
 
     def clock_jumped(self) -> None:
         """Drop what waits: it belongs to another time. The state is reset on the worker."""

@@ -53,7 +53,7 @@ class Worker:
         self._tasks.put(task)
 
     def stop(self, timeout_s: float) -> bool:
-        """Finish what was taken from the queues, run the tasks that are left, and end.
+        """Finish the cloud in hand, run the tasks that are left, and end.
 
         Returns:
             False if the thread is still busy after ``timeout_s``.
@@ -74,17 +74,25 @@ class Worker:
         return ''.join(traceback.format_stack(frame)) if frame else '(the thread has ended)'
 
     def _run(self) -> None:
-        while not self._stopping.is_set() or self._scheduler.has_taken:
+        while not self._stopping.is_set():
             self._run_tasks()
-            job = self._scheduler.take(_POLL_S)
-            if job is None:
-                self._finish_pending()
-                continue
-            pipeline, cloud, is_superseded = job
-            action = pipeline.handle_superseded if is_superseded else pipeline.process
-            self._try(pipeline.name, partial(action, cloud), partial(self._fail, pipeline))
+            self.turn(_POLL_S)
         self._finish_pending()
         self._run_tasks()
+
+    def turn(self, timeout_s: float) -> None:
+        """Take one cloud through its pipeline; on this thread, which otherwise does it itself.
+
+        Args:
+            timeout_s: How long to wait for the cloud.
+        """
+        job = self._scheduler.take(timeout_s)
+        if job is None:
+            self._finish_pending()
+            return
+        pipeline, cloud, newer = job
+        action = partial(pipeline.handle, cloud, newer)
+        self._try(pipeline.name, action, partial(self._fail, pipeline))
 
     def _run_tasks(self) -> None:
         if not self._tasks.empty():

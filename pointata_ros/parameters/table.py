@@ -105,11 +105,12 @@ class NodeSettings:
         10, 'Input', 'Clouds that may wait for the worker.', minimum=1, maximum=1000
     )
     patience: float = parameter(
-        0.1,
+        -1.0,
         'Input',
         'Policy latest: seconds that a cloud may have waited and still be labelled although a '
-        'newer one is there, while the node keeps up with the sensor on average. 0 = never.',
-        minimum=0.0,
+        'newer one is there, while the node keeps up with the sensor on average. 0 = never, '
+        'negative = one period of the sensor.',
+        minimum=-1.0,
         maximum=60.0,
         live=True,
     )
