@@ -84,6 +84,8 @@ setup(
         'lint': ['codespell', 'mypy', 'ruff', 'types-PyYAML'],
         # shapes and images for pre-training: mesh files, ray casting, booleans; probes
         'pretrain': ['embreex>=4', 'manifold3d>=3.1', 'scikit-learn>=1.3', 'trimesh>=4.5'],
+        # LAS, LAZ and E57 files
+        'survey': ['laspy[lazrs]>=2.4', 'pye57>=0.4'],
         'train': ['lightning>=2.4', 'POT>=0.9.6', 'tensorboard>=2.14'],
         # pytest standing here tells `colcon test` to run it instead of unittest
         'test': [

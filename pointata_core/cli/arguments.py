@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
+from pointata_core.errors import ConfigError
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -58,6 +60,32 @@ def add_model_options(parser: Parser) -> None:
     parser.option('--bundle DIR', bundle)
     parser.option('--device DEVICE', device, 'auto')
     parser.option('--precision TYPE', precision, 'float32')
+
+
+def add_columns_option(parser: Parser) -> None:
+    """``--columns``, for clouds that do not name theirs."""
+    parser.option(
+        '--columns NAMES',
+        'Columns of .bin, text and bare arrays, such as x,y,z,intensity,ring; by default found out '
+        'from name, size and numbers.',
+    )
+
+
+def read_columns(text: str | None) -> list[str] | None:
+    """Names from ``--columns``.
+
+    Raises:
+        ConfigError: x, y or z is not among them, or a name occurs twice.
+    """
+    if text is None:
+        return None
+    names = text.replace(',', ' ').split()
+    if not {'x', 'y', 'z'} <= set(names) or len(set(names)) < len(names):
+        raise ConfigError(
+            f'--columns is {text!r}, expected different names with x, y and z among them',
+            'Write them in the order of the file, such as x,y,z,intensity',
+        )
+    return names
 
 
 def settings_parser(description: str, examples: str) -> Parser:

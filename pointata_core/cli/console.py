@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,17 @@ def new_table(*columns: str, title: str | None = None) -> Table:
 def note(message: str) -> None:
     """A sentence beside the results."""
     err().print(escape(message), soft_wrap=True)
+
+
+def print_file_notes(notes: Mapping[str, Iterable[str]]) -> None:
+    """Print what is implausible about files: each sentence once, with its first file."""
+    files: dict[str, list[str]] = {}
+    for file, sentences in notes.items():
+        for sentence in sentences:
+            files.setdefault(sentence, []).append(file)
+    for sentence, names in files.items():
+        others = f' (and {len(names) - 1} more files)' if len(names) > 1 else ''
+        note(f'{names[0]}{others}: {sentence}')
 
 
 @contextmanager

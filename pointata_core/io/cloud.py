@@ -70,6 +70,7 @@ class Cloud:
         stamp_ns: Time of the header in nanoseconds; 0 is passed on as it is.
         frame_id: Frame of the points; may be empty.
         fields: Names of all fields of the source, in its order.
+        notes: What is implausible about the source, as sentences; what was read in spite of it.
     """
 
     points: NDArray[np.float32]
@@ -80,6 +81,7 @@ class Cloud:
     stamp_ns: int = 0
     frame_id: str = ''
     fields: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of points, non-finite ones included."""

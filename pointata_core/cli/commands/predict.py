@@ -19,7 +19,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pointata_core.cli.arguments import Parser, add_model_options, new_parser
+from pointata_core.cli.arguments import (
+    Parser,
+    add_columns_option,
+    add_model_options,
+    new_parser,
+    read_columns,
+)
 from pointata_core.errors import CloudFileError, ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +35,6 @@ if TYPE_CHECKING:
 
 NAME = 'predict'
 SUMMARY = 'Label one point-cloud file, or a folder of them.'
-SUFFIXES = ('.pcd', '.ply', '.bin', '.npy', '.npz')
 FORMATS = ('ply', 'pcd', 'npy', 'npz', 'label')
 
 _EXAMPLES = """\
@@ -42,9 +47,10 @@ examples:
 def parser() -> Parser:
     """Options of the command."""
     new = new_parser(
-        'Label every point of a cloud (.pcd .ply .bin .npy .npz) and write it back with class and '
-        'probability, in the same order.\n\nThe files of a folder are frames of one stream, in '
-        'the order of their names, unless --independent is given.',
+        'Label every point of a cloud (.pcd .ply .bin .npy .npz, text, .las .laz .e57) and write '
+        'it back with class and probability, in the same order.\n\nThe files of a folder are '
+        'frames of one stream, in the natural order of their names (2 before 10), unless '
+        '--independent is given.',
         _EXAMPLES,
     )
     new.option('path PATH', 'A file, or a folder of files.', kind=str)
@@ -52,13 +58,14 @@ def parser() -> Parser:
     new.option('--format FORMAT', f'Format of the labelled clouds: {", ".join(FORMATS)}.', 'ply')
     new.option('--rate HZ', 'Frame rate of the files of a folder.', 10.0)
     new.flag('--independent', 'Process each file of a folder on its own, without history.')
+    add_columns_option(new)
     add_model_options(new)
     return new
 
 
 def run(arguments: Any) -> int:
     """Label, write, summarise."""
-    from pointata_core.cli.console import print_json, progress
+    from pointata_core.cli.console import print_file_notes, print_json, progress
 
     if arguments.format not in FORMATS:
         raise ConfigError(
@@ -79,6 +86,7 @@ def run(arguments: Any) -> int:
         for summary in _label(files, loaded, arguments, output):
             summaries.append(summary)
             report_progress(len(summaries), len(files))
+    print_file_notes({summary['file']: summary['notes'] for summary in summaries})
     if arguments.json:
         print_json(summaries)
     else:
@@ -87,13 +95,11 @@ def run(arguments: Any) -> int:
 
 
 def _files(path: Path) -> list[Path]:
+    from pointata_core.io.files.cloud_files import READABLE
+    from pointata_core.io.files.folders import list_clouds
+
     if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-        if not found:
-            raise CloudFileError(
-                f'{path}: no {" ".join(SUFFIXES)} file in this folder', 'Name another folder'
-            )
-        return found
+        return list_clouds(path, READABLE)
     if not path.exists():
         raise CloudFileError(f'{path}: no such file or folder', 'Check the path')
     return [path]
@@ -120,8 +126,9 @@ def _label(
     classes = loaded.bundle.manifest.segmentation_classes
     actions = loaded.bundle.manifest.action_classes
     session = loaded.session(max_gap_s=2.0 / arguments.rate)
+    columns = read_columns(arguments.columns)
     for number, file in enumerate(files):
-        cloud = read_cloud(file)
+        cloud = read_cloud(file, columns=columns)
         if number and arguments.independent:
             session.reset()
         stamp_ns = round((number + 1) / arguments.rate * 1e9)
@@ -143,6 +150,7 @@ def _label(
             'unlabelled': int((result.labels >= len(classes)).sum()),
             'shares': _shares(result.labels, classes),
             'action': None if result.action is None else actions[int(result.action.argmax())],
+            'notes': list(cloud.notes),
             'milliseconds': round(result.timings_ms['total'], 3),
         }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Single clouds on disk: ``.pcd``, ``.ply``, ``.bin``, ``.npy`` and ``.npz``.
+"""Single clouds on disk: PCD, PLY, bare arrays, text, and the formats of surveying.
 
 The result is the same ``Cloud`` as from the message decoder, for all formats: float32 metres, and
 every column a feature, under its canonical name where that is known.
@@ -15,35 +15,46 @@ from numpy.typing import NDArray
 
 from pointata_core.errors import CloudFileError
 from pointata_core.io.cloud import Cloud, CloudLimits, finite_rows
+from pointata_core.io.files import text_files
 from pointata_core.io.files.array_files import read_bin, read_npy, read_npz, write_npy
+from pointata_core.io.files.kinds import foreign_kind
 from pointata_core.io.files.pcd_files import read_pcd, write_pcd
 from pointata_core.io.files.ply_files import read_ply, write_ply
+from pointata_core.io.files.survey_files import EXTRA, MissingLibrary, read_e57, read_las
+from pointata_core.io.files.tables import CloudTable
 from pointata_core.io.messages.point_fields import canonical_columns, find_name
 from pointata_core.safe_files import write_atomically
 
-READABLE = ('.pcd', '.ply', '.bin', '.npy', '.npz')
+READABLE = (
+    *('.pcd', '.ply', '.bin', '.npy', '.npz', '.las', '.laz', '.e57'),
+    *text_files.ENDINGS,
+)
 WRITABLE = ('.pcd', '.ply', '.npy')
 
 _FIX = 'Write the file again, or convert it with a tool that reads it'
+_COLUMNS_FIX = 'Name the columns, such as --columns x,y,z,intensity,ring, or convert the file'
+_FARTHEST_M = 20_000.0
+"""Farther from the origin, float32 is coarser than two millimetres: coordinates of a map."""
 
 
 def read_cloud(
     path: str | Path,
     *,
-    bin_columns: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
     limits: CloudLimits = CloudLimits(),  # noqa: B008 - frozen
 ) -> Cloud:
     """Read one cloud; the file extension selects the format.
 
     Args:
-        path: A ``.pcd`` (ascii, binary, binary_compressed), ``.ply``, ``.bin``, ``.npy`` or
-            ``.npz`` file.
-        bin_columns: Meaning of the float32 columns of a ``.bin``; by default x y z intensity
-            (KITTI), and x y z intensity ring for ``.pcd.bin`` (nuScenes).
-        limits: ``max_points`` and ``integer_scale_m`` apply.
+        path: A file with one of the endings ``READABLE``; LAS, LAZ and E57 need the extra
+            ``survey``.
+        columns: Meaning of the columns of a file that does not name them (``.bin``, text, arrays);
+            by default found out from name, size and numbers.
+        limits: ``max_points``, ``max_bytes`` and ``integer_scale_m`` apply.
 
     Returns:
-        The cloud with all columns as features, ``stamp_ns`` 0 and an empty ``frame_id``.
+        The cloud with all columns as features, ``stamp_ns`` 0 and an empty ``frame_id``. Its
+        ``notes`` tell what is implausible about the file.
 
     Raises:
         CloudFileError: The file is absent, of another kind or malformed; names the field and the
@@ -58,17 +69,27 @@ def read_cloud(
             f'Use one of {" ".join(READABLE)}',
         )
     try:
-        columns, width, height = _read_columns(path, bin_columns, limits)
-        points = _points(columns, limits)
+        foreign = foreign_kind(path)
+        if foreign is not None:
+            raise CloudFileError(f'{path}: {foreign.what}', foreign.fix)
+        table = _read_table(path, columns, limits)
+        points, notes = _points(table, limits)
+        features = canonical_columns(table.columns, skip=_axis_names(table.columns))
+    except CloudFileError:
+        raise
+    except MissingLibrary as error:
+        raise CloudFileError(f'{path}: {error}', EXTRA) from error
     except Exception as error:  # parsers raise anything on untrusted bytes
-        raise CloudFileError(f'{path}: {str(error) or type(error).__name__}', _FIX) from error
+        fix = _COLUMNS_FIX if 'floats' in str(error) or 'columns' in str(error) else _FIX
+        raise CloudFileError(f'{path}: {str(error) or type(error).__name__}', fix) from error
     return Cloud(
         points=points,
-        features=canonical_columns(columns, skip=_axis_names(columns)),
+        features=features,
         finite=finite_rows(points),
-        width=width,
-        height=height,
-        fields=tuple(columns),
+        width=table.width,
+        height=table.height,
+        fields=tuple(table.columns),
+        notes=(*table.notes, *notes),
     )
 
 
@@ -117,21 +138,24 @@ def write_cloud(
         raise CloudFileError(f'{path}: cannot be written ({error})', 'Check the folder') from error
 
 
-def _read_columns(
-    path: Path, bin_columns: Sequence[str] | None, limits: CloudLimits
-) -> tuple[dict[str, NDArray], int, int]:
-    kind = path.suffix.lower()
-    if kind == '.pcd':
-        return read_pcd(path, limits.max_points)
-    if kind == '.ply':
-        return read_ply(path, limits.max_points)
+def _read_table(path: Path, columns: Sequence[str] | None, limits: CloudLimits) -> CloudTable:
+    kind, most = path.suffix.lower(), limits.max_points
     if kind == '.bin':
-        columns = read_bin(path, limits.max_points, bin_columns)
-    elif kind == '.npy':
-        columns = read_npy(path, limits.max_points)
-    else:
-        columns = read_npz(path, limits.max_points, limits.max_bytes)
-    return columns, len(next(iter(columns.values()))), 1
+        return read_bin(path, most, columns)
+    if kind == '.npy':
+        return read_npy(path, most, columns)
+    if kind == '.npz':
+        return read_npz(path, most, limits.max_bytes, columns)
+    if kind in text_files.ENDINGS:
+        return text_files.read_text(path, most, columns)
+    readers: dict[str, Callable[[Path, int], CloudTable]] = {
+        '.pcd': read_pcd,
+        '.ply': read_ply,
+        '.las': read_las,
+        '.laz': read_las,
+        '.e57': read_e57,
+    }
+    return readers[kind](path, most)
 
 
 def _axis_names(columns: Mapping[str, NDArray]) -> list[str]:
@@ -143,12 +167,29 @@ def _axis_names(columns: Mapping[str, NDArray]) -> list[str]:
     return [name for name in names.values() if name is not None]
 
 
-def _points(columns: Mapping[str, NDArray], limits: CloudLimits) -> NDArray[np.float32]:
-    values = [columns[name] for name in _axis_names(columns)]
+def _points(table: CloudTable, limits: CloudLimits) -> tuple[NDArray[np.float32], list[str]]:
+    """Coordinates (N, 3) in metres, and a note if they are moved towards the origin."""
+    values = [table.columns[name] for name in _axis_names(table.columns)]
     points = np.empty((len(values[0]), 3), np.float32)
+    shifts = [_shift(column) for column in values]
     with np.errstate(over='ignore', invalid='ignore'):
-        for axis, column in enumerate(values):
-            points[:, axis] = column
+        for axis, (column, shift) in enumerate(zip(values, shifts, strict=True)):
+            points[:, axis] = column - shift if shift else column
             if column.dtype.kind in 'iu':
                 points[:, axis] *= np.float32(limits.integer_scale_m)
-    return points
+    if not any(shifts):
+        return points, []
+    moved = ', '.join(f'{shift:.0f}' for shift in shifts)
+    return points, [
+        f'its coordinates are those of a map, too large for float32; ({moved}) m are subtracted, '
+        'so that the origin is the middle of the cloud'
+    ]
+
+
+def _shift(column: NDArray) -> float:
+    """Whole metres to subtract from float64 coordinates before they lose digits."""
+    if column.dtype != np.float64 or not len(column):
+        return 0.0
+    finite = column[np.isfinite(column)]
+    middle = float(np.median(finite)) if len(finite) else 0.0
+    return float(np.round(middle)) if _FARTHEST_M < abs(middle) < 1e9 else 0.0
