@@ -96,6 +96,19 @@ def test_label_count_mismatch_names_both_files(sequence):
         ('velodyne/000000.bin', bytes(17), '17 bytes'),
         ('labels/000000.label', bytes(3), '3 bytes'),
         ('labels/000000.label', None, 'no labels'),
+    ],
+)
+def test_damaged_files_are_named(sequence, file, content, words):
+    path = sequence / file
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(CloudFileError, match=words) as error:
+        list(SemanticKittiSequence(sequence))
+    assert path.name in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('file', 'content', 'words'),
+    [
         ('poses.txt', b'1 0 0 0\n', 'expected 3 scans of 12'),
         ('poses.txt', b'one two\n', 'poses.txt'),
         ('poses.txt', rows_text([np.eye(4)]).encode(), '1 rows'),
@@ -105,12 +118,27 @@ def test_label_count_mismatch_names_both_files(sequence):
         ('calib.txt', b'P0: 1 2 3\n', 'no line Tr'),
     ],
 )
-def test_damaged_files_are_named(sequence, file, content, words):
-    path = sequence / file
-    path.unlink() if content is None else path.write_bytes(content)
-    with pytest.raises(CloudFileError, match=words) as error:
-        list(SemanticKittiSequence(sequence))
-    assert path.name in str(error.value)
+def test_optional_files_that_do_not_fit_are_gone_on_without_and_named(
+    sequence, file, content, words
+):
+    (sequence / file).write_bytes(content)
+    reader = SemanticKittiSequence(sequence)
+    assert len(list(reader)) == 3
+    (note,) = reader.notes
+    assert words in note
+    assert file in note
+    if file == 'poses.txt':
+        assert reader.poses is None
+    if file == 'times.txt':
+        assert [scan.stamp_ns for scan in reader] == [0, 100_000_000, 200_000_000]
+    if file == 'calib.txt':
+        assert 'data_odometry_calib.zip' in note
+        assert reader.poses is not None
+
+
+def test_hidden_files_are_no_scans(sequence):
+    (sequence / 'velodyne' / '._000000.bin').write_bytes(b'\x00\x05\x16\x07')
+    assert len(SemanticKittiSequence(sequence)) == 3
 
 
 def test_folder_without_scans_is_named(tmp_path):

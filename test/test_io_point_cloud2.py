@@ -24,6 +24,7 @@ from pointata_core.io.cloud import Cloud, CloudLimits, Rejected, RejectReason
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 
 NAN, INF = math.nan, math.inf
+FLOAT32, UINT32 = 7, 6
 ROWS = [(1.0, 2.0, 3.0, 0.5), (4.0, 5.0, 6.0, 0.25), (7.0, 8.0, 9.0, 0.75), (-1.0, -2.0, -3.0, 1.0)]
 
 
@@ -201,15 +202,17 @@ def test_separate_coordinates_win_over_a_joint_field():
     assert cloud.points.tolist() == [[1, 2, 3]]
 
 
-def test_row_step_zero_is_accepted_for_one_row_only():
-    assert_rows(accepted(cloud_of(ROWS, row_step=0)))
-    assert reason_of(cloud_of(ROWS, width=2, row_step=0)) is RejectReason.BAD_ROW_STEP
-
-
 @pytest.mark.parametrize('width', [2, 4])
-def test_row_step_below_width_times_step_is_refused(width):
+@pytest.mark.parametrize('row_step', [0, 1, 640, 1_000_000])
+def test_row_step_does_not_matter_where_the_data_are_packed(width, row_step):
     message = cloud_of(ROWS, width=width)
-    message.row_step -= 1
+    message.row_step = row_step
+    assert_rows(accepted(message))
+
+
+def test_row_step_below_width_times_step_is_refused_where_rows_are_padded():
+    message = cloud_of(ROWS, width=2, row_padding=2)
+    message.row_step = 2 * message.point_step - 1
     assert reason_of(message) is RejectReason.BAD_ROW_STEP
 
 
@@ -287,6 +290,34 @@ def test_integer_times_are_nanoseconds_since_the_earliest_point():
     rows = [(1, 2, 3, 4_000_000_000), (1, 2, 3, 0), (1, 2, 3, 50_000_000)]
     cloud = accepted(cloud_of(rows, fields), wanted_features=('time',))
     np.testing.assert_allclose(cloud.features['time'], [4.0, 0.0, 0.05], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('name', 'datatype', 'start', 'unit'),
+    [
+        ('timestamp', FLOAT64, 1.7e9, 1.0),
+        ('timestamp', FLOAT64, 1.7e12, 1e-3),
+        ('timestamp', FLOAT64, 1.7e15, 1e-6),
+        ('timestamp', FLOAT64, 1.7e18, 1e-9),  # livox_ros_driver2
+        ('time', FLOAT32, 0.0, 1.0),
+        ('time', FLOAT32, -0.05, 1.0),
+        ('time', FLOAT32, 0.0, 1e-3),
+        ('time', FLOAT32, 0.0, 1e-6),
+        ('time', FLOAT32, 0.0, 1e-9),
+        ('time', FLOAT64, 302_400.0, 1.0),  # seconds of a GPS week
+        ('t', UINT32, 0, 1e-9),
+        ('offset_time', UINT32, 0, 1e-9),
+        ('time_offset', UINT32, 0, 1e-6),
+        ('time', UINT32, 4_000_000_000, 1e-9),
+    ],
+)
+def test_times_have_the_unit_in_which_a_scan_takes_a_plausible_time(name, datatype, start, unit):
+    fields = [*xyz_fields(), PointField(name, 12, datatype)]
+    steps = [start + step / unit for step in (0, 0.024, 0.05)]
+    number = round if datatype == UINT32 else float
+    rows = [(1, 2, 3, number(step)) for step in steps]
+    times = accepted(cloud_of(rows, fields), wanted_features=('time',)).features['time']
+    np.testing.assert_allclose(times, [0, 0.024, 0.05], atol=1e-5)
 
 
 def test_absolute_float_times_keep_their_resolution():

@@ -59,8 +59,9 @@ def evaluate_sequence(
     loaded = open_bundle(bundle, device, precision)
     runner = BundleRunner(loaded, len(sequence), max_gap_s=max_gap_s)
     if compensate and sequence.poses is None:
+        why = [note for note in sequence.notes if 'poses.txt' in note]
         raise ConfigError(
-            f'{sequence.folder}: there is no poses.txt to take ego motion from',
+            why[0] if why else f'{sequence.folder}: there is no poses.txt to take ego motion from',
             'Leave --fixed-frame out, or add the poses of the sequence',
         )
     to_ours = labels_to_classes('semantickitti', runner.segmentation_classes)
@@ -83,6 +84,7 @@ def evaluate_sequence(
             device=loaded.device_text,
             state_bytes=runner.session.state_bytes,
             peak_rss_bytes=environment.peak_rss_bytes(),
+            notes=sequence.notes,
         )
     )
 

@@ -22,6 +22,7 @@ from pointata_core.datasets.files.object_arrays import count_clouds, read_clouds
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.sequences import Content, Recording, SequenceClips
 from pointata_core.datasets.splits import belongs, held_out
+from pointata_core.io.files.folders import visible
 
 NTU60_PERFORMERS = frozenset(
     [1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38]
@@ -142,7 +143,7 @@ def _videos(folder: Path) -> list[Path]:
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(folder.glob('*.png'))
+    return sorted(visible(folder.glob('*.png')))
 
 
 def _key(name: str) -> tuple[int, ...] | None:

@@ -22,6 +22,7 @@ from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.sequences import Content, Recording, SequenceClips
 from pointata_core.datasets.splits import belongs, held_out
 from pointata_core.errors import ConfigError
+from pointata_core.io.files.folders import visible
 
 TRAINING_SUBJECTS = (1, 3, 5, 7)
 CLASSES = (
@@ -80,7 +81,7 @@ def utd_mhad(
     }
     found = {
         key: path
-        for path in folder.glob('*_depth.mat')
+        for path in visible(folder.glob('*_depth.mat'))
         if (key := _key(path)) is not None and key[1] in wanted
     }
     expected = {

@@ -27,6 +27,7 @@ from pointata_core.datasets.errors import (
     require_folder,
     require_split,
 )
+from pointata_core.io.files.folders import visible
 
 TEST_DRIVE = '20180807_145028'
 TRAIN_DRIVES = (
@@ -60,7 +61,7 @@ def a2d2(root: Path | str, split: str, task: str = 'a2d2_semantickitti') -> Came
     readers = []
     for drive in SPLITS[split]:
         folder = require_folder([root / drive], 'a drive with camera, lidar and label')
-        for cloud in sorted((folder / 'lidar' / _SIDE).glob('*_lidar_frontcenter_*.npz')):
+        for cloud in sorted(visible((folder / 'lidar' / _SIDE).glob('*_lidar_frontcenter_*.npz'))):
             if 'row' in _keys_of(cloud):
                 name = f'{drive}/{cloud.stem.rpartition("_")[2]}'
                 readers.append((name, partial(_read, name, cloud, folder, lens, colours)))

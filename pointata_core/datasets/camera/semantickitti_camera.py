@@ -21,6 +21,8 @@ from pointata_core.datasets.errors import (
     require_folder,
     require_split,
 )
+from pointata_core.datasets.scenes.semantickitti import TR_ARCHIVE
+from pointata_core.io.files.folders import visible
 
 SPLITS = {
     'train': ('00', '01', '02', '03', '04', '05', '06', '09', '10'),
@@ -55,7 +57,7 @@ def semantickitti_camera(root: Path | str, split: str, task: str) -> CameraFrame
     for sequence in SPLITS[split]:
         where = require_folder([folder / sequence], 'a sequence with velodyne and image_2')
         camera, transform = read_calibration(where / 'calib.txt')
-        for scan in sorted((where / 'velodyne').glob('*.bin')):
+        for scan in sorted(visible((where / 'velodyne').glob('*.bin'))):
             name = f'{sequence}/{scan.stem}'
             readers.append((name, partial(_read, name, scan, camera, transform)))
     if not readers:
@@ -79,7 +81,7 @@ def read_calibration(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float6
             except ValueError as error:
                 raise damaged(path, f'{key}: {error}', 'twelve numbers') from error
     if set(found) != {'P2', 'Tr'}:
-        raise damaged(path, f'lines {sorted(found)}', 'lines P2 and Tr')
+        raise damaged(path, f'lines {sorted(found)}', 'lines P2 and Tr', TR_ARCHIVE)
     return found['P2'], np.vstack([found['Tr'], [0, 0, 0, 1]])
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from pointata_core.datasets.camera.frames import CameraFrame, CameraFrames, read_image, seen
 from pointata_core.datasets.camera.projection import project
 from pointata_core.datasets.errors import DataError, damaged, require_folder, require_split
+from pointata_core.io.files.folders import visible
 
 SCENES = ('0001', '0002', '0006', '0018', '0020')
 WEATHERS = ('clone', 'fog', 'morning', 'overcast', 'rain', 'sunset')
@@ -52,7 +53,7 @@ def virtual_kitti(
     for scene in SCENES:
         clouds = require_folder([root / 'vkitti3d_npy' / scene], 'clouds of a scene, FFFFF.npy')
         images = require_folder([root / 'vkitti_1.3.1_rgb' / scene], 'images of a scene')
-        for cloud in sorted(clouds.glob('*.npy')):
+        for cloud in sorted(visible(clouds.glob('*.npy'))):
             name = f'{scene}/{cloud.stem}'
             readers.append((name, partial(_read, name, cloud, images, weather)))
     if not readers:

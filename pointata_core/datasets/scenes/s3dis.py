@@ -25,6 +25,7 @@ from pointata_core.datasets.errors import (
 )
 from pointata_core.datasets.files.text_rows import read_rows
 from pointata_core.datasets.protocol import Description, Frame
+from pointata_core.io.files.folders import visible
 
 CLASSES = (
     'ceiling', 'floor', 'wall', 'beam', 'column', 'window', 'door', 'table', 'chair', 'sofa',
@@ -103,7 +104,7 @@ class S3dis:
         yield from damaged_items(self.__getitem__, range(len(self)))
 
     def _objects(self, room: Path) -> list[Path]:
-        found = sorted((room / 'Annotations').glob('*_*.txt'))
+        found = sorted(visible((room / 'Annotations').glob('*_*.txt')))
         if not found:
             raise missing(room / 'Annotations', 'a file CLASS_N.txt for each object')
         return found

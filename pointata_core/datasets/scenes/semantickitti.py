@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointata_core.errors import CloudFileError
+from pointata_core.io.files.folders import natural_order, visible
 
 RATE_HZ = 10.0
 
@@ -58,9 +59,10 @@ class SemanticKittiSequence:
         folder: The folder that holds ``velodyne``.
 
     Attributes:
-        poses: (F, 4, 4) float64, or None; LiDAR poses relative to the first scan.
-            Without ``calib.txt`` they use the nominal axes of camera and LiDAR, which is exact but
-            for the lever arm between the two.
+        poses: (F, 4, 4) float64, or None; LiDAR poses relative to the first scan. Without ``Tr``
+            they use the nominal axes of camera and LiDAR, which is exact but for the lever arm
+            between the two.
+        notes: What is lost because an optional file is short or damaged, as sentences.
 
     Raises:
         CloudFileError: Something is absent or does not fit; names the files and the fix.
@@ -68,14 +70,15 @@ class SemanticKittiSequence:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._scans = sorted((self.folder / 'velodyne').glob('*.bin'))
+        self._scans = natural_order(visible((self.folder / 'velodyne').glob('*.bin')))
         if not self._scans:
             raise CloudFileError(
                 f'{self.folder / "velodyne"} holds no .bin files',
                 'Give the folder of one sequence, such as sequences/00',
             )
         self.has_labels = (self.folder / 'labels').is_dir()
-        times = _read_rows(self.folder / 'times.txt', 1, len(self._scans))
+        self.notes: list[str] = []
+        times = self._read_rows('times.txt', 1, f'stamps {RATE_HZ:.0f} Hz apart are assumed')
         seconds = np.arange(len(self._scans)) / RATE_HZ if times is None else times[:, 0]
         self._stamps_ns = np.round(seconds * 1e9).astype(np.int64)
         lidar_to_camera = self._read_calibration()
@@ -123,7 +126,7 @@ class SemanticKittiSequence:
         return (packed & 0xFFFF).astype(np.uint16), (packed >> 16).astype(np.uint16)
 
     def _read_poses(self, lidar_to_camera: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        rows = _read_rows(self.folder / 'poses.txt', 12, len(self._scans))
+        rows = self._read_rows('poses.txt', 12, 'the sequence is read without poses')
         if rows is None:
             return None
         camera = np.tile(np.eye(4), (len(rows), 1, 1))
@@ -135,20 +138,45 @@ class SemanticKittiSequence:
         path = self.folder / 'calib.txt'
         if not path.is_file():
             return None
+        found = 'has no line Tr'
         for line in path.read_text(errors='replace').splitlines():
             key, _, numbers = line.partition(':')
             if key.strip() in {'Tr', 'Tr_velo_to_cam'}:
                 try:
                     matrix = np.eye(4)
                     matrix[:3] = np.array(numbers.split(), np.float64).reshape(3, 4)
-                except ValueError as error:
-                    raise CloudFileError(
-                        f'{path}: {key} is no 3 x 4 matrix ({error})', _FIX
-                    ) from error
-                return matrix
-        raise CloudFileError(f'{path} has no line Tr', _FIX)
+                    np.linalg.inv(matrix)
+                except (ValueError, np.linalg.LinAlgError) as error:
+                    found = f'has a line {key} that is no pose ({error})'
+                else:
+                    return matrix
+        self.notes.append(
+            f'{path} {found}; the nominal axes of camera and LiDAR are used. {TR_ARCHIVE}'
+        )
+        return None
+
+    def _read_rows(self, name: str, columns: int, instead: str) -> NDArray[np.float64] | None:
+        """Rows of numbers, one a scan; None without such a file, and with a note if it is short."""
+        path, count = self.folder / name, len(self._scans)
+        if not path.is_file():
+            return None
+        try:
+            rows = np.loadtxt(path, dtype=np.float64, ndmin=2)
+            found = f'{rows.shape[0]} rows of {rows.shape[1]} numbers'
+            if rows.shape[1] == columns and len(rows) >= count and np.isfinite(rows).all():
+                # A part of a sequence may come with the poses of all of it, from the first scan on.
+                return rows[:count]
+        except ValueError as error:
+            found = f'something else ({str(error).splitlines()[0]})'
+        self.notes.append(
+            f'{path} holds {found}, expected {count} scans of {columns} finite numbers; {instead}'
+        )
+        return None
 
 
+TR_ARCHIVE = (
+    'data_odometry_calib.zip of KITTI has calib.txt with Tr; that of the colour images has none'
+)
 _FIX = 'Download it again'
 
 
@@ -158,21 +186,3 @@ def _read_array(path: Path, dtype: str, columns: int) -> NDArray:
     if size % row:
         raise CloudFileError(f'{path} has {size} bytes, expected a multiple of {row}', _FIX)
     return np.fromfile(path, dtype)
-
-
-def _read_rows(path: Path, columns: int, count: int) -> NDArray[np.float64] | None:
-    """Read at least ``count`` rows of numbers; None if there is no such file."""
-    if not path.is_file():
-        return None
-    try:
-        rows = np.loadtxt(path, dtype=np.float64, ndmin=2)
-    except ValueError as error:
-        raise CloudFileError(f'{path}: {error}', _FIX) from error
-    if rows.shape[1] != columns or len(rows) < count or not np.isfinite(rows).all():
-        raise CloudFileError(
-            f'{path} holds {rows.shape[0]} rows of {rows.shape[1]} numbers, expected {count} scans '
-            f'of {columns} finite numbers',
-            _FIX,
-        )
-    # A part of a sequence may come with the poses of all of it, from the first scan on.
-    return rows[:count]

@@ -159,6 +159,7 @@ class KittiRecording:
             raise DataError(error.message, error.fix, folder) from error
         self.has_poses = self._sequence.poses is not None
         self.has_labels = self._sequence.has_labels
+        self.notes = self._sequence.notes
         self._first, stop = scans or (0, len(self._sequence))
         if not 0 <= self._first < stop <= len(self._sequence):
             raise ConfigError(
@@ -254,6 +255,7 @@ def semantickitti_clips(
         feature_names=('intensity',),
         compensate=compensate,
         missing=absent,
+        notes=[note for recording in recordings for note in recording.notes],
     )
 
 

@@ -22,6 +22,7 @@ from pointata_core.datasets.protocol import Frame
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.scan_clips import CAUSAL_CLIPS, ScanClips
 from pointata_core.errors import ConfigError
+from pointata_core.io.files.folders import visible
 from pointata_core.simulation import (
     Shard,
     ShardError,
@@ -174,7 +175,7 @@ def simulated_clips(
     if jobs:
         write_shards(root, jobs, processes, progress=False)
     shards = _OpenShards()
-    paths = sorted(root.glob('*.npz'))
+    paths = sorted(visible(root.glob('*.npz')))
     recordings = [ShardRecording(path, split, shards, labels) for path in paths]
     recordings = [one for one in recordings if split in (split_of_seed(one.seed), 'all')]
     if not recordings:

@@ -14,8 +14,9 @@ What is accepted, where the message definition leaves it open:
 * x, y, z of any datatype of ``PointField``; integers are metres unless ``CloudLimits`` sets
   another scale; one field ``xyz`` of count 3 stands in where x, y and z are not all present.
 * Fields in any order, unaligned, padded; fields that are not wanted are not checked.
-* ``row_step`` 0 with one row, rows longer than their points, bytes after the last row, a
-  last point cut after its last needed field.
+* Any ``row_step`` with one row, and with data of exactly width x height x ``point_step`` bytes:
+  drivers that drop points forget to change it. Else rows longer than their points, bytes after the
+  last row, a last point cut after its last needed field.
 * An empty ``frame_id`` and a zero stamp pass as they are; the stream checks
   that time advances.
 * Zero points without data are an empty cloud, with any fields; zero points *with* data are refused,
@@ -67,7 +68,8 @@ def decode(
     return Cloud(
         points=points,
         features={
-            name: as_feature(name, _column(layout, used).ravel()) for name, used in found.items()
+            name: as_feature(name, _column(layout, used).ravel(), used.name)
+            for name, used in found.items()
         },
         finite=finite_rows(points),
         width=layout.width,
@@ -101,7 +103,8 @@ def decode_labels(
         _check_bounds(layout, (), (used,))
         values = _column(layout, used).ravel()
         if values.dtype.kind == 'f':
-            whole = (np.abs(values) < 2**53) & (np.trunc(values) == values)
+            with np.errstate(invalid='ignore'):  # signalling NaNs
+                whole = (np.abs(values) < 2**53) & (np.trunc(values) == values)
             if not whole.all():
                 _refuse(
                     RejectReason.NOT_INTEGRAL,
@@ -201,6 +204,8 @@ def _read_layout(msg: Any, limits: CloudLimits) -> _Layout:
             RejectReason.DATA_WITHOUT_POINTS,
             f'width {width} x height {height} = 0 points, but {len(data)} bytes of data',
         )
+    if height == 1 or len(data) == width * height * point_step:
+        row_step = width * point_step
     return _Layout(
         width, height, point_step, row_step, big_endian, fields, data, stamp_ns, frame_id
     )
@@ -290,7 +295,7 @@ def _check_bounds(layout: _Layout, xyz: Collection[_Field], others: Collection[_
                 f'{after.name!r} begins at {after.offset}',
             )
     row_bytes = layout.width * layout.point_step
-    if layout.row_step < row_bytes and not (layout.height == 1 and layout.row_step == 0):
+    if layout.row_step < row_bytes:
         _refuse(
             RejectReason.BAD_ROW_STEP,
             f'row_step is {layout.row_step}, width x point_step is {row_bytes}',

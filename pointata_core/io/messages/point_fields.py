@@ -34,6 +34,7 @@ FEATURE_ALIASES: dict[str, tuple[str, ...]] = {
     ),
     'time': (
         'time', 't', 'timestamp', 'timestamps', 'time_stamp', 'time_offset', 'offset_time',
+        'gps_time', 'gpstime',
     ),
     'ring': ('ring', 'line', 'channel', 'laser_id', 'laser', 'beam'),
     'velocity': (
@@ -77,17 +78,22 @@ def canonical_columns(
     rest = {name: values for name, values in columns.items() if name not in skip}
     renamed = {find_name(feature, rest): feature for feature in FEATURE_ALIASES}
     return {
-        renamed.get(name, name): as_feature(renamed.get(name, name), values)
+        renamed.get(name, name): as_feature(renamed.get(name, name), values, name)
         for name, values in rest.items()
     }
 
 
-def as_feature(feature: str, values: NDArray) -> NDArray[np.float32]:
+def as_feature(feature: str, values: NDArray, name: str = '') -> NDArray[np.float32]:
     """Convert raw field values (N,) to the float32 column of a feature.
 
     ``time`` becomes seconds since the earliest point of the cloud, subtracted *before* the
-    conversion: an absolute stamp in float64 has a resolution of minutes in float32. Integer times
-    are nanoseconds (Ouster ``t``, Livox ``offset_time``), float times seconds.
+    conversion: an absolute stamp in float64 has a resolution of minutes in float32. For the unit
+    see :func:`seconds_per_unit`.
+
+    Args:
+        feature: Canonical name.
+        values: Raw values (N,).
+        name: Name of the field, where it is another.
     """
     with np.errstate(over='ignore', invalid='ignore'):
         if feature != 'time' or not values.size:
@@ -95,8 +101,45 @@ def as_feature(feature: str, values: NDArray) -> NDArray[np.float32]:
         if values.dtype.kind in 'iu':
             # 64 bits first: the span of 32-bit values need not fit into 32 signed bits.
             wide = values.astype(np.uint64 if values.dtype.kind == 'u' else np.int64)
-            return ((wide - wide.min()) * 1e-9).astype(np.float32)
-        seconds = values.astype(np.float64)
-        finite = np.isfinite(seconds)
-        start = seconds[finite].min() if finite.any() else 0.0
-        return (seconds - start).astype(np.float32)
+            start, offset = wide.min(), wide - wide.min()
+        else:
+            wide = values.astype(np.float64)
+            finite = np.isfinite(wide)
+            start = wide[finite].min() if finite.any() else 0.0
+            offset = wide - start
+        span = float(np.nanmax(np.where(np.isfinite(offset), offset, 0)))
+        unit = seconds_per_unit(name, values.dtype.kind != 'f', float(start), span)
+        return (offset * unit).astype(np.float32)
+
+
+def seconds_per_unit(name: str, is_whole: bool, start: float, span: float) -> float:
+    """Unit of the times of one cloud, in seconds.
+
+    Absolute times tell it: only one unit puts them between the years 2001 and 2096. Relative ones
+    have that of their kind (``t`` and ``offset_time`` nanoseconds, other whole numbers, too,
+    floats seconds) unless a scan would take more than ten seconds, or less than half a millisecond,
+    in it and a plausible time in another.
+
+    Args:
+        name: Name of the field.
+        is_whole: Whether the datatype is an integer.
+        start: Earliest time, in the unit of the field.
+        span: Difference to the latest one.
+    """
+    for unit in (1e-3, 1e-6, 1e-9) if is_whole else (1.0, 1e-3, 1e-6, 1e-9):
+        if _EARLIEST_S <= start * unit < _LATEST_S:
+            return unit
+    if name.casefold() in _NANOSECOND_NAMES and is_whole:
+        return 1e-9
+    if is_whole:
+        # 0.5 ms in nanoseconds is half a second in microseconds.
+        return 1e-6 if _SHORTEST_SCAN <= span < _SHORTEST_SCAN * 1e3 else 1e-9
+    if span <= _LONGEST_SCAN_S or abs(start) > span:
+        return 1.0
+    return next((unit for unit in (1e-3, 1e-6) if span * unit <= _LONGEST_SCAN_S / 10), 1e-9)
+
+
+_EARLIEST_S, _LATEST_S = 1e9, 4e9
+_NANOSECOND_NAMES = ('t', 'offset_time')
+_SHORTEST_SCAN = 5e2
+_LONGEST_SCAN_S = 10.0
