@@ -12,6 +12,7 @@ from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from rclpy.qos import QoSReliabilityPolicy
 from rclpy.serialization import serialize_message
+from rosbags.rosbag1 import Writer as Ros1Writer
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 from tf2_msgs.msg import TFMessage
@@ -30,10 +31,12 @@ from benchmarks.robustness.ros_graph import (
 )
 from pointata_core.errors import BagError
 from pointata_core.io.bags.writer import BagWriter
+from pointata_core.io.messages.message_types import make_typestore
 from pointata_ros.tools.bag_player import BagPlayer, PlayOptions
 
 pytestmark = pytest.mark.ros
 FAST = 1000.0
+ROS1 = make_typestore(ros1=True)[0]
 
 
 @pytest.fixture(scope='module')
@@ -120,7 +123,9 @@ def test_the_only_cloud_topic_can_be_sent_elsewhere(tmp_path, open_player):
 
 def test_a_ros1_recording_is_refused_with_how_to_convert_it(tmp_path, open_player):
     path = tmp_path / 'old.bag'
-    path.write_bytes(b'#ROSBAG V2.0\n')
+    with Ros1Writer(path) as writer:
+        text = writer.add_connection('/text', 'std_msgs/msg/String', typestore=ROS1)
+        writer.write(text, START_NS, b'\2\0\0\0hi')
     with pytest.raises(BagError, match='rosbags-convert'):
         open_player(path)
 

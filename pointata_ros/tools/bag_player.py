@@ -95,11 +95,11 @@ class BagPlayer:
         options: PlayOptions,
         stopping: StopFlag | None = None,
     ) -> None:
-        _refuse_ros1(Path(path))
         self._node = node
         self._options = options
         self._stopping = stopping or StopFlag()
         self._reader = BagReader(path)
+        _refuse_ros1(self._reader)
         names = options.topics or [topic.name for topic in self._reader.topics]
         self._topics = [self._reader.topic(name) for name in names]
         self._names = dict(options.remap)
@@ -231,12 +231,19 @@ class BagPlayer:
         return QoSProfile(depth=self._options.depth, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 
 
-def _refuse_ros1(path: Path) -> None:
-    if path.suffix == '.bag' or (path.is_dir() and any(path.glob('*.bag'))):
-        raise BagError(
-            f'{path} is a ROS 1 recording, expected one of ROS 2',
-            f'Convert it: rosbags-convert --src {path} --dst {path.with_suffix("")}_ros2',
-        )
+def _refuse_ros1(reader: BagReader) -> None:
+    if not any(reader.is_ros1(topic.name) for topic in reader.topics):
+        return
+    path = reader.path
+    reader.close()
+    if path.suffix == '.bag':
+        fix = f'Convert it: rosbags-convert --src {path} --dst {path.with_suffix("")}_ros2'
+    else:
+        fix = 'Play it in ROS 1, bridge it (ros1_bridge) and record it with `ros2 bag record`'
+    raise BagError(
+        f'{path} holds ROS 1 messages, which cannot be published in ROS 2',
+        f'{fix}; `pointata evaluate --bag` reads it as it is',
+    )
 
 
 def _message_class(name: str) -> type | None:

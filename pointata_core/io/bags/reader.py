@@ -7,18 +7,20 @@ that a report can mention the missing frames.
 
 from __future__ import annotations
 
-import heapq
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from rosbags.typesys.store import Typestore
+
 from pointata_core.errors import BagError
-from pointata_core.io.bags.sources import Source, open_sources, reason_of
+from pointata_core.io.bags.merging import ZSTD_MAGIC, in_order, unpack_message
+from pointata_core.io.bags.opening import OpenedBag
+from pointata_core.io.bags.sources import Channel, Source, reason_of
 from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
 from pointata_core.io.messages.message_types import POINT_CLOUD, make_typestore
 from pointata_core.io.messages.point_cloud2 import decode
@@ -45,8 +47,9 @@ class BagReader:
     """A recording, open from construction until ``close``; use it as a context manager.
 
     Args:
-        path: The folder with ``metadata.yaml``, or one ``.mcap``, ``.db3`` or ``.bag`` file. A
-            folder without ``metadata.yaml``, as a killed recorder leaves it, is read file by file.
+        path: The folder with ``metadata.yaml``, or one ``.mcap``, ``.db3`` or ``.bag`` file, also
+            as ``.zstd``, or ``.bag.active``. A folder without ``metadata.yaml``, as a killed
+            recorder leaves it, is read as well.
 
     Attributes:
         path: As given.
@@ -62,15 +65,19 @@ class BagReader:
         self.path = Path(path)
         self.problems: list[str] = []
         self.skipped: Counter[str] = Counter()
-        self._sources, problems = open_sources(self.path)
-        self._ros1 = any(source.ros1 for source in self._sources)
-        channels = [channel for source in self._sources for channel in source.channels]
-        self._types, unparsed = make_typestore(
-            ((channel.type, channel.definition) for channel in channels),
-            ros1=self._ros1,
-        )
-        for problem in [*problems, *unparsed]:
+        self._bag = OpenedBag(self.path)
+        channels = [channel for source in self._bag.sources for channel in source.channels]
+        self._stores: dict[bool, Typestore] = {}
+        problems = list(self._bag.problems)
+        for ros1 in sorted({channel.encoding == 'ros1' for channel in channels}):
+            self._stores[ros1], unparsed = make_typestore(
+                ((c.type, c.definition) for c in channels if (c.encoding == 'ros1') == ros1),
+                ros1=ros1,
+            )
+            problems += unparsed
+        for problem in problems:
             self._note(problem)
+        self._encodings = {channel.topic: channel.encoding for channel in channels}
         self.topics = self._summarise(channels)
 
     def __enter__(self) -> BagReader:
@@ -83,19 +90,17 @@ class BagReader:
 
     def close(self) -> None:
         """Release the files; harmless when repeated."""
-        sources, self._sources = self._sources, []
-        for source in sources:
-            source.close()
+        self._bag.close()
 
     @property
     def start_ns(self) -> int:
         """Recording time of the first message in nanoseconds; 0 in an empty recording."""
-        return min((s.span_ns[0] for s in self._sources if s.span_ns), default=0)
+        return min((s.span_ns[0] for s in self._bag.sources if s.span_ns), default=0)
 
     @property
     def end_ns(self) -> int:
         """Recording time of the last message in nanoseconds; 0 in an empty recording."""
-        return max((s.span_ns[1] for s in self._sources if s.span_ns), default=0)
+        return max((s.span_ns[1] for s in self._bag.sources if s.span_ns), default=0)
 
     @property
     def duration_s(self) -> float:
@@ -187,29 +192,35 @@ class BagReader:
         self, records: Iterator[tuple[str, int, bytes]]
     ) -> Iterator[tuple[str, int, Any]]:
         types = {topic.name: topic.type for topic in self.topics}
-        read = self._types.deserialize_ros1 if self._ros1 else self._types.deserialize_cdr
         for topic, stamp_ns, raw in records:
+            ros1 = self.is_ros1(topic)
+            store = self._stores[ros1]
             try:
+                read = store.deserialize_ros1 if ros1 else store.deserialize_cdr
                 message = read(raw, types[topic])
             except Exception as error:
-                self.skipped[topic] += 1
-                self._note(
-                    f'{self.path}, topic {topic}: a message cannot be deserialised as '
-                    f'{types[topic]} (first: {reason_of(error)})',
-                    once_per=f'{self.path}, topic {topic}: a message cannot',
+                self._skip(
+                    topic,
+                    f'a message cannot be deserialised as {types[topic]} '
+                    f'(first: {reason_of(error)})',
                 )
                 continue
             yield topic, stamp_ns, message
 
-    def make_message(self, type_name: str, **values: Any) -> Any:
-        """Construct a message of the types of this recording (all fields must be given)."""
-        return self._types.types[type_name](**values)
+    def is_ros1(self, topic: str) -> bool:
+        """Whether the messages of a topic are serialised as ROS 1 does."""
+        return self._encodings[topic] == 'ros1'
 
     def _merged(self, wanted: set[str]) -> Iterator[tuple[str, int, bytes]]:
-        streams = [self._guarded(source, wanted) for source in self._sources]
         seen: Counter[str] = Counter()
-        for topic, stamp_ns, raw in heapq.merge(*streams, key=itemgetter(1)):
+        for topic, stamp_ns, raw in in_order(self._bag.sources, wanted, self._guarded):
             seen[topic] += 1
+            if raw[:4] == ZSTD_MAGIC and self._encodings[topic] == 'cdr':
+                try:
+                    raw = unpack_message(raw)
+                except Exception as error:
+                    self._skip(topic, f'a compressed message cannot be unpacked ({error})')
+                    continue
             yield topic, stamp_ns, raw
         for info in self.topics:
             if info.name in wanted and seen[info.name] < info.count:
@@ -224,8 +235,15 @@ class BagReader:
             yield from source.messages(wanted)
         except Exception as error:
             self._note(f'{self.path}: a part could not be read ({reason_of(error)})')
+        for problem in source.problems:
+            self._note(problem)
 
-    def _summarise(self, channels: Iterable[Any]) -> list[TopicInfo]:
+    def _skip(self, topic: str, problem: str) -> None:
+        self.skipped[topic] += 1
+        start = f'{self.path}, topic {topic}: '
+        self._note(f'{start}{problem}', once_per=start + problem.partition('(')[0])
+
+    def _summarise(self, channels: Iterable[Channel]) -> list[TopicInfo]:
         topics: dict[str, TopicInfo] = {}
         for channel in channels:
             known = topics.get(channel.topic)
@@ -238,7 +256,10 @@ class BagReader:
                 channel.topic,
                 known.type if known else channel.type,
                 channel.count + (known.count if known else 0),
-                channel.transient_local or (known is not None and known.transient_local),
+                self._bag.latched.get(
+                    channel.topic,
+                    channel.transient_local or (known is not None and known.transient_local),
+                ),
             )
         return [topics[name] for name in sorted(topics)]
 

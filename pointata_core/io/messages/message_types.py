@@ -29,14 +29,24 @@ DEFINITIONS = {
     ),
 }
 
+# Names of ROS 1 for types that ROS 2 has under another one, with the same fields.
+_RENAMED = {'tf/msg/tfMessage': TRANSFORMS}
 _IDL_SEPARATOR = '=' * 80 + '\n'
+
+
+def ros2_name(name: str) -> str:
+    """Return the name of a type as ROS 2 writes it: ``package/msg/Name``."""
+    package, separator, message = name.partition('/')
+    if separator and '/' not in message:
+        name = f'{package}/msg/{message}'
+    return _RENAMED.get(name, name)
 
 
 @cache
 def _known_types(ros1: bool) -> dict:
     """Parsed definitions of the standard types and of ours; not to be changed."""
     types: dict = {}
-    for name, text in {} if ros1 else DEFINITIONS.items():
+    for name, text in DEFINITIONS.items():
         types.update(get_types_from_msg(text, name))
     standard = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
     return {**types, **standard.fielddefs}
@@ -56,12 +66,14 @@ def make_typestore(
     """
     embedded: dict = {}
     problems = []
+    known = _known_types(ros1)
     for name, definition in definitions:
+        if not definition.data.strip() and name in known:
+            continue  # the recorder did not find the definition
         try:
             embedded.update(_parse(name, definition))
         except Exception as error:  # the parser raises anything on untrusted text
             problems.append(f'the definition of {name} cannot be parsed: {error}')
-    known = _known_types(ros1)
     news = {name: entry for name, entry in embedded.items() if not _is_same(entry, known.get(name))}
     return (_make_store({**known, **news}) if news else _known_store(ros1)), problems
 
