@@ -113,7 +113,7 @@ def precompute(
 def _tokens(
     network: PointATA, voxels: Tensor, columns: Tensor | None, geometry: TokenGeometry
 ) -> LazyValue[Tensor] | None:
-    if network.config.embedder_frames > 1:
+    if network.config.embedder_frames > 1 or not network.config.geometry.tokens:
         return None
     return LazyValue(lambda: network.embed(voxels, columns, geometry))
 

@@ -135,5 +135,21 @@ class FramePreparer:
             values = values if usable is None else values[usable]
             values = np.nan_to_num((values - spec.offset) / spec.scale, posinf=0.0, neginf=0.0)
             column = torch.from_numpy(values.astype(np.float32)).unsqueeze(1)
-            columns.append(segment_reduce(column, grid.voxel_of_point, voxels, 'mean'))
+            column = segment_reduce(column, grid.voxel_of_point, voxels, 'mean')
+            columns.append(ranks(column) if spec.form == 'rank' else column)
         return torch.cat(columns, dim=1)
+
+
+def ranks(column: Tensor) -> Tensor:
+    """Ranks of values among each other, from -1 to 1; equal values share their middle rank.
+
+    Values that are all equal, like those of a driver that leaves the field empty, have rank 0.
+
+    Args:
+        column: ``(M, 1)``.
+    """
+    values = column.flatten()
+    ordered = values.sort().values
+    below = torch.searchsorted(ordered, values)
+    above = torch.searchsorted(ordered, values, right=True)
+    return ((below + above) / max(len(values), 1) - 1).unsqueeze(1)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from pointata_core.errors import ConfigError
+from pointata_core.models.scene.config import SceneConfig
 
 BlockStyle = Literal['pre_norm', 'replace_norm']
 Readout = Literal['convolution', 'pooled', 'linear']
@@ -57,7 +58,7 @@ class GeometryConfig:
     """How a frame becomes tokens. Lengths are in normalised units (metres / scale).
 
     Attributes:
-        tokens: Tokens per frame G.
+        tokens: Tokens per frame G; 0 leaves the transformer out.
         patch_size: Points per patch K.
         range_knee: Where range compression of the centre sampling sets in; 0 samples centres
             uniformly in space, as object models do.
@@ -74,7 +75,9 @@ class GeometryConfig:
     pillar_sizes: tuple[float, ...] = (0.05, 0.15, 0.45)
 
     def __post_init__(self) -> None:
-        _positive(self, 'tokens', 'patch_size', 'tube_radius', 'context_neighbours')
+        _positive(self, 'patch_size', 'tube_radius', 'context_neighbours')
+        if self.tokens < 0:
+            raise ConfigError(f'geometry.tokens is {self.tokens}, expected >= 0')
         if self.range_knee < 0:
             raise ConfigError(f'geometry.range_knee is {self.range_knee}, expected >= 0')
 
@@ -103,6 +106,7 @@ class NetworkConfig:
         context_width: Bottleneck of the shared context encoder; 0 switches it off.
         segmentation_classes: Names; empty for no segmentation head.
         action_classes: Names; empty for no action head.
+        scene: Describes points by a scene encoder in place of the statistics of their pillars.
         segmentation_width: Hidden width of the per-point head.
         segmentation_blocks: Blocks whose tokens feed the per-point head (1-based).
         readout_width: Width of the action head's temporal readout.
@@ -134,6 +138,7 @@ class NetworkConfig:
     context_width: int = 32
     segmentation_classes: tuple[str, ...] = ()
     action_classes: tuple[str, ...] = ()
+    scene: SceneConfig | None = None
     segmentation_width: int = 96
     segmentation_blocks: tuple[int, ...] = (4, 8, 12)
     readout_width: int = 128
@@ -190,10 +195,25 @@ class NetworkConfig:
                 f"actor_class '{self.actor_class}' is not one of the segmentation classes",
                 'Name a class of segmentation_classes, or leave actor_class empty',
             )
+        self._check_tokens()
         for name in ('segmentation_classes', 'action_classes'):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ConfigError(f'{name} has a name twice: {values}')
+
+    def _check_tokens(self) -> None:
+        """Without tokens there is nothing for the parts that read them."""
+        if self.geometry.tokens:
+            return
+        for name in (
+            'segmentation_blocks', 'adapter_width', 'context_width', 'position_width',
+            'motion_lags', 'token_fields',
+        ):  # fmt: skip
+            if getattr(self, name):
+                raise ConfigError(
+                    f'{name} is {getattr(self, name)!r}, but geometry.tokens is 0',
+                    f'Set {name} to nothing, or give the network tokens',
+                )
 
     @property
     def frames_kept(self) -> int:
@@ -216,6 +236,8 @@ class NetworkConfig:
         values = dict(values)
         values['backbone'] = build_config(BackboneConfig, values.get('backbone', {}), 'backbone')
         values['geometry'] = build_config(GeometryConfig, values.get('geometry', {}), 'geometry')
+        if values.get('scene') is not None:
+            values['scene'] = build_config(SceneConfig, values['scene'], 'scene')
         return build_config(cls, values, 'network')
 
 

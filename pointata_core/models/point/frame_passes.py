@@ -53,11 +53,14 @@ def run_blocks(
         auxiliary: ``(F, G, C)`` auxiliary token features.
 
     Returns:
-        The normed streams ``(F, 1 + G, D)`` after the tapped blocks and after the last one.
+        The normed streams ``(F, 1 + G, D)`` after the tapped blocks and after the last one; of a
+        network without tokens, zeros in place of the class token.
 
     Raises:
         ValueError: The segmentation head taps a block of the prefix.
     """
+    if not parts.config.geometry.tokens:
+        return [patches.new_zeros((len(patches), 1, parts.config.backbone.width))]
     backbone, context, first = parts.backbone, parts.context, parts.config.first_adapted
     tapped = parts.config.segmentation_blocks if parts.segmentation_head is not None else ()
     if prefix is not None and any(number <= first for number in tapped):
@@ -118,7 +121,7 @@ def segment(
         known = described()
     else:
         assert isinstance(geometry, FrameGeometry), 'the head needs the geometry of the points'
-        known = head.describe(points, features, geometry)
+        known = head.describe(points, features, geometry, mask)
     logits = head.classify_points(known, [t[:, 1:] for t in taps[:-1]], auxiliary)
     if parts.actor is None:
         return logits, None

@@ -93,6 +93,11 @@ def frame_geometry(points: Tensor, mask: Tensor | None, config: GeometryConfig) 
 
 def token_geometry(points: Tensor, mask: Tensor | None, config: GeometryConfig) -> TokenGeometry:
     """The first half of :func:`frame_geometry`, enough for everything but the per-point head."""
+    if not config.tokens:
+        nothing = points.new_zeros((len(points), 0), dtype=torch.int64)
+        patches = nothing.unsqueeze(-1).expand(-1, -1, config.patch_size)
+        around = nothing.unsqueeze(-1).expand(-1, -1, config.context_neighbours)
+        return TokenGeometry(nothing, points.new_zeros((len(points), 0, 3)), patches, around)
     sampled = compress_range(points, config.range_knee)
     centre_index = farthest_point_sample(sampled, config.tokens, mask)
     centres = gather(points, centre_index)
@@ -106,7 +111,11 @@ def point_geometry(
     points: Tensor, mask: Tensor | None, tokens: TokenGeometry, config: GeometryConfig
 ) -> FrameGeometry:
     """The second half of :func:`frame_geometry`; arguments as there."""
-    interpolation = interpolation_weights(points, tokens.centres, tokens.token_mask)
+    if config.tokens:
+        interpolation = interpolation_weights(points, tokens.centres, tokens.token_mask)
+    else:
+        nothing = points.new_zeros((*points.shape[:2], 0))
+        interpolation = Interpolation(nothing.long(), nothing)
     return FrameGeometry(
         **vars(tokens),
         interpolation_index=interpolation.index,
@@ -127,6 +136,23 @@ def _pillars(points: Tensor, mask: Tensor | None, sizes: tuple[float, ...]) -> T
     return voxels
 
 
+def frames_with_points(geometry: TokenGeometry, points: Tensor, mask: Tensor | None) -> Tensor:
+    """Whether each of F frames has points, ``(F,)``.
+
+    Clips of frozen features come without their points, so tokens count first where there are any.
+
+    Args:
+        geometry: Of the frames.
+        points: ``(F, N, 3)``.
+        mask: ``(F, N)`` or ``None``.
+    """
+    if geometry.token_mask.shape[1]:
+        return geometry.token_mask.any(dim=1)
+    if mask is not None:
+        return mask.any(dim=1)
+    return points.new_full((len(points),), bool(points.shape[1]), dtype=torch.bool)
+
+
 def tube_parents(
     centres: Tensor, mask: Tensor, before: Tensor, before_mask: Tensor, radius: float
 ) -> Tensor:
@@ -142,4 +168,6 @@ def tube_parents(
     Returns:
         ``(F, G)`` index, ``-1`` for none.
     """
+    if not centres.shape[1] or not before.shape[1]:
+        return torch.full(mask.shape, -1, dtype=torch.int64, device=mask.device)
     return nearest_within(centres, before, radius, before_mask, mask)

@@ -71,6 +71,7 @@ class NetworkParts(nn.Module):
             len(config.segmentation_classes),
             config.dropout,
             auxiliary_width(config),
+            config.scene,
         )
 
     def _build_action_head(self) -> ActionHead | TwoStreamHead | LinearReadout | None:

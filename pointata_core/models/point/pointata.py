@@ -26,6 +26,7 @@ from pointata_core.models.point.geometry import (
     FrameGeometry,
     TokenGeometry,
     frame_geometry,
+    frames_with_points,
     tube_parents,
 )
 from pointata_core.models.point.heads.segmentation_head import DescribedPoints
@@ -96,6 +97,8 @@ class PointATA(NetworkParts):
             geometry: Of these frames.
             previous: The frames before, for a two-frame embedder.
         """
+        if not geometry.centres.shape[1]:
+            return points.new_zeros((len(points), 0, self.config.backbone.width))
         tokens = self.embedder(points, features, geometry.centres, geometry.patch_index, previous)
         return tokens * geometry.token_mask.unsqueeze(-1)
 
@@ -155,7 +158,7 @@ class PointATA(NetworkParts):
         if descriptors is not None and self.action_head is not None:
             action = self.action_head(
                 descriptors.unflatten(0, (batch, frames)),
-                geometry.token_mask.any(dim=1).view(batch, frames),
+                frames_with_points(geometry, flat, flat_mask).view(batch, frames),
             )
         return NetworkOutput(
             None if logits is None else logits.unflatten(0, (batch, frames)), action
@@ -400,7 +403,7 @@ class PointATA(NetworkParts):
             frame.steps,
         )  # fmt: skip
         descriptor = describe_frames(self, frame.taps, frame.geometry, actor, frame.steps)
-        present = frame.geometry.token_mask.any(dim=1)
+        present = frames_with_points(frame.geometry, frame.points, frame.mask)
         action, memory = self._read_out(descriptor, present, memory)
         return NetworkOutput(logits, action), memory
 

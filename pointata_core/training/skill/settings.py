@@ -13,6 +13,7 @@ from pointata_core.bundles.preparation_config import PreparationConfig
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.errors import ConfigError
 from pointata_core.models.point.config import GeometryConfig, Readout
+from pointata_core.models.scene.config import SceneConfig
 from pointata_core.training.clips.augmentation import AugmentationConfig, StepAugmentation
 from pointata_core.training.clips.preparation import Task
 from pointata_core.training.clips.store_recipe import StoreRecipe
@@ -91,6 +92,7 @@ class NetworkSettings:
     adapter_kernel: int = 3
     adapted_blocks: int = -1
     context_width: int = 32
+    scene: SceneConfig | None = None
     segmentation_width: int = 96
     segmentation_blocks: tuple[int, ...] = (4, 8, 12)
     readout_width: int = 128

@@ -176,6 +176,8 @@ def _running_max(x: Tensor, mask: Tensor, frames: int) -> Tensor:
 
 def masked_max(tokens: Tensor, mask: Tensor) -> Tensor:
     """Max over the tokens ``(F, G, D)`` of each frame; 0 for a frame without any."""
+    if not tokens.shape[1]:
+        return tokens.new_zeros((len(tokens), tokens.shape[2]))
     pooled = tokens.masked_fill(~mask.unsqueeze(-1), float('-inf')).amax(dim=1)
     return pooled.masked_fill(~mask.any(dim=1, keepdim=True), 0.0)
 

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from pointata_core.models.activation import gelu
 from pointata_core.models.point.geometry import FrameGeometry
 from pointata_core.models.point.heads.local_feature import LocalFeature
+from pointata_core.models.scene.config import SceneConfig
+from pointata_core.models.scene.scene_encoder import SceneEncoder
 from pointata_core.ops import Interpolation, interpolate
 
 
@@ -41,6 +43,7 @@ class SegmentationHead(nn.Module):
         classes: Number of classes.
         dropout: Before the last layer.
         auxiliary: Columns of the auxiliary token features; 0 for none.
+        scene: Sizes of the scene encoder; ``None`` for :class:`LocalFeature`.
     """
 
     def __init__(
@@ -53,12 +56,17 @@ class SegmentationHead(nn.Module):
         classes: int,
         dropout: float,
         auxiliary: int = 0,
+        scene: SceneConfig | None = None,
     ) -> None:
         super().__init__()
-        self.local = LocalFeature(features, pillar_sizes, hidden)
+        self.local: SceneEncoder | LocalFeature
+        if scene is not None:
+            self.local = SceneEncoder(features, scene, hidden)
+        else:
+            self.local = LocalFeature(features, pillar_sizes, hidden)
         self.project = nn.ModuleList(nn.Linear(width, hidden, bias=False) for _ in range(taps))
         self.auxiliary = nn.Linear(auxiliary, hidden, bias=False) if auxiliary else None
-        self.fuse = nn.Linear(2 * hidden, hidden)
+        self.fuse = nn.Linear(2 * hidden if taps else hidden, hidden)
         self.refine = nn.Linear(hidden, hidden)
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Linear(hidden, classes)
@@ -70,6 +78,7 @@ class SegmentationHead(nn.Module):
         geometry: FrameGeometry,
         tokens: list[Tensor],
         auxiliary: Tensor | None = None,
+        mask: Tensor | None = None,
     ) -> Tensor:
         """Classify every point.
 
@@ -79,17 +88,26 @@ class SegmentationHead(nn.Module):
             geometry: Of the same frames.
             tokens: Per tap ``(F, G, D)`` patch tokens.
             auxiliary: ``(F, G, C)`` of the tokens, if there are any.
+            mask: ``(F, N)``, false for padding; ``None`` when every slot holds a point.
 
         Returns:
             Logits ``(F, N, classes)``.
         """
-        return self.classify_points(self.describe(points, features, geometry), tokens, auxiliary)
+        described = self.describe(points, features, geometry, mask)
+        return self.classify_points(described, tokens, auxiliary)
 
     def describe(
-        self, points: Tensor, features: Tensor | None, geometry: FrameGeometry
+        self,
+        points: Tensor,
+        features: Tensor | None,
+        geometry: FrameGeometry,
+        mask: Tensor | None = None,
     ) -> DescribedPoints:
         """Compute what does not depend on tokens; arguments as :meth:`forward`."""
-        local = self.local(points, features, geometry.pillars)
+        if isinstance(self.local, SceneEncoder):
+            local = self.local(points, features, mask)
+        else:
+            local = self.local(points, features, geometry.pillars)
         # Linear over [local, context] without building the concatenation; here the first half.
         half = local.shape[-1]
         own = F.linear(local, self.fuse.weight[:, :half], self.fuse.bias)
@@ -99,15 +117,21 @@ class SegmentationHead(nn.Module):
         self, described: DescribedPoints, tokens: list[Tensor], auxiliary: Tensor | None = None
     ) -> Tensor:
         """Classify points that :meth:`describe` described; the rest as for :meth:`forward`."""
+        x = gelu(self._with_tokens(described, tokens, auxiliary))
+        refined = gelu(self.refine(x))
+        return self.classify(self.dropout(refined.add_(x)))
+
+    def _with_tokens(
+        self, described: DescribedPoints, tokens: list[Tensor], auxiliary: Tensor | None
+    ) -> Tensor:
+        if not self.project:
+            return described.own.clone()  # the activation may overwrite it
         projected = sum(layer(t) for layer, t in zip(self.project, tokens, strict=True))
         if self.auxiliary is not None:
             projected = projected + self.auxiliary(auxiliary)
         # The second half, at the tokens, of which there are fewer than points.
         weight = self.fuse.weight[:, described.own.shape[-1] :]
-        context = interpolate(F.linear(projected, weight), described.interpolation)
-        x = gelu(context.add_(described.own))
-        refined = gelu(self.refine(x))
-        return self.classify(self.dropout(refined.add_(x)))
+        return interpolate(F.linear(projected, weight), described.interpolation).add_(described.own)
 
 
 def class_probabilities(logits: Tensor) -> Tensor:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scene encoder: dense context of a whole scan, seen from above."""

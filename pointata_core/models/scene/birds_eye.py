@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The grid seen from above: which cell a point is in, and what its cell holds.
+
+Cells grow with range as the spacing of a spinning sensor's points does, so a scan of a street and a
+depth image of a room both fill the grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log1p
+
+import torch
+from torch import Tensor
+
+from pointata_core.models.scene.config import SceneConfig
+
+
+@dataclass(frozen=True)
+class GridPoints:
+    """Points of F frames on the grid.
+
+    Attributes:
+        position: ``(F, N, 2)`` continuous, in cells from the corner of the grid.
+        cell: ``(F * N,)`` number of the cell in the row of all cells of all frames; padding is in
+            an extra last one.
+        frames: F.
+        side: Cells along each side.
+    """
+
+    position: Tensor
+    cell: Tensor
+    frames: int
+    side: int
+
+    def scatter_max(self, values: Tensor) -> Tensor:
+        """Largest values ``(F, C, S, S)`` of the cells; zero in empty ones.
+
+        Args:
+            values: ``(F * N, C)``, not negative.
+        """
+        grid = values.new_zeros(self.frames * self.side**2 + 1, values.shape[1])
+        index = self.cell.unsqueeze(1).expand_as(values)
+        return self._image(grid.scatter_reduce(0, index, values, 'amax'))
+
+    def histogram(self, bins: Tensor, count: int) -> Tensor:
+        """Points in each bin of each cell, as ``log1p``, ``(F, bins, S, S)``.
+
+        Args:
+            bins: ``(F * N,)`` bin of every point.
+            count: Number of bins.
+        """
+        grid = torch.zeros(
+            (self.frames * self.side**2 + 1) * count, dtype=torch.float32, device=bins.device
+        )
+        ones = torch.ones_like(bins, dtype=torch.float32)
+        grid = grid.index_add(0, self.cell * count + bins, ones)
+        return self._image(grid.log1p_().view(-1, count))
+
+    def gather(self, image: Tensor) -> Tensor:
+        """Values at the points ``(F, N, C)``, linear between the centres of the cells.
+
+        Args:
+            image: ``(F, C, S', S')`` over the same area, at any resolution.
+        """
+        # align_corners false: -1 and 1 are the outer borders of the outer cells.
+        at = (self.position * (2.0 / self.side) - 1.0).unsqueeze(1)
+        found = torch.nn.functional.grid_sample(
+            image, at.to(image.dtype), padding_mode='border', align_corners=False
+        )
+        return found.squeeze(2).transpose(1, 2)
+
+    def _image(self, grid: Tensor) -> Tensor:
+        cells = grid[:-1].view(self.frames, self.side, self.side, grid.shape[1])
+        # Channels stay last in memory, as the convolutions like them.
+        return cells.permute(0, 3, 1, 2)
+
+
+def place(points: Tensor, mask: Tensor | None, config: SceneConfig) -> GridPoints:
+    """Find the cells of points.
+
+    Args:
+        points: ``(F, N, 3)`` normalised.
+        mask: ``(F, N)``, false for padding; ``None`` when every slot holds a point.
+        config: Of the grid.
+    """
+    plane = points[..., :2]
+    ratio = torch.linalg.vector_norm(plane, dim=-1, keepdim=True) / config.knee
+    scale = torch.where(ratio > 1e-6, torch.log1p(ratio) / ratio.clamp_min(1e-6), 1.0)
+    border = config.knee * log1p(config.reach / config.knee)
+    position = (plane * scale / border + 1.0) * (config.cells / 2)
+    # x of grid_sample runs along the last axis, y along the one before.
+    column, row = position.clamp(0, config.cells - 1e-3).long().unbind(-1)
+    frames = len(points)
+    first = torch.arange(frames, device=points.device).unsqueeze(1) * config.cells**2
+    cell = first + row * config.cells + column
+    if mask is not None:
+        cell = torch.where(mask, cell, frames * config.cells**2)
+    return GridPoints(position, cell.flatten(), frames, config.cells)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sizes of the scene encoder; a part of the network's configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pointata_core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class SceneConfig:
+    """Grid and widths of the scene encoder. Lengths are in normalised units (metres / scale).
+
+    Attributes:
+        cells: Cells along each side of the grid; a multiple of 8.
+        knee: Horizontal range at which cells begin to grow.
+        reach: Horizontal range of the border; points beyond it belong to the cells of the border.
+        heights: Edges of the bins of the height histogram, over the local ground, rising.
+        point_width: Width of the features of single points.
+        widths: Channels of the U-Net's four levels, finest first.
+        ground_cells: Cells that share one estimate of the ground's height, along each side.
+    """
+
+    cells: int = 112
+    knee: float = 0.5
+    reach: float = 8.0
+    heights: tuple[float, ...] = (
+        -0.06, -0.025, -0.008, 0.008, 0.02, 0.035, 0.055, 0.08, 0.11, 0.15, 0.2, 0.26, 0.33, 0.45,
+        0.7,
+    )  # fmt: skip
+    point_width: int = 32
+    widths: tuple[int, int, int, int] = (24, 48, 96, 128)
+    ground_cells: int = 4
+
+    def __post_init__(self) -> None:
+        for name, holds, expected in (
+            ('cells', self.cells >= 8 and self.cells % 8 == 0, 'a multiple of 8'),
+            ('knee', self.knee > 0, '> 0'),
+            ('reach', self.reach > 0, '> 0'),
+            ('heights', list(self.heights) == sorted(set(self.heights)), 'rising numbers'),
+            ('point_width', self.point_width > 0, '> 0'),
+            ('widths', len(self.widths) == 4 and min(self.widths) > 0, 'four numbers > 0'),
+            (
+                'ground_cells',
+                self.ground_cells > 0 and self.cells % self.ground_cells == 0,
+                f'a divisor of cells ({self.cells})',
+            ),
+        ):
+            if not holds:
+                raise ConfigError(f'scene.{name} is {getattr(self, name)!r}, expected {expected}')
