@@ -20,7 +20,7 @@ from pointata_core.inference.time_rules import ResetReason
 from pointata_core.models.point.heads.segmentation_head import class_probabilities
 from pointata_core.models.point.network_output import EncodedFrame, NetworkOutput
 from pointata_core.models.point.pointata import PointATA
-from pointata_core.models.point.stream_state import ReadoutMemory
+from pointata_core.models.point.stream_state import HeadMemory
 from pointata_core.stopwatch import Stopwatch
 from pointata_core.taxonomy import UNLABELLED
 
@@ -35,7 +35,7 @@ class HeadOutput(NamedTuple):
     """
 
     output: NetworkOutput
-    memory: ReadoutMemory
+    memory: HeadMemory
     ms: float
 
 
@@ -43,7 +43,7 @@ def lazy_heads(
     network: PointATA,
     encoded: EncodedFrame,
     precomputed: PrecomputedFrame,
-    previous: LazyValue[HeadOutput] | ReadoutMemory,
+    previous: LazyValue[HeadOutput] | HeadMemory,
 ) -> LazyValue[HeadOutput]:
     """The output of the heads, computed when it is needed.
 
@@ -56,7 +56,7 @@ def lazy_heads(
     """
 
     def compute() -> HeadOutput:
-        memory = previous if isinstance(previous, ReadoutMemory) else previous.result().memory
+        memory = previous if isinstance(previous, HeadMemory) else previous.result().memory
         watch = Stopwatch(precomputed.voxels.device)
         described = None if precomputed.described is None else precomputed.described.result
         output, memory = network.predict_step(encoded, memory, described)

@@ -152,9 +152,7 @@ class StreamingSession(Session):
         previous = self._heads
         if previous is not None:
             previous.result()  # in order, and at most two frames have pending heads
-        heads = lazy_heads(
-            self.network, encoded, precomputed, previous or self._state.readout_memory
-        )
+        heads = lazy_heads(self.network, encoded, precomputed, previous or self._state.head_memory)
         self._state, self._heads = state, heads
         self.frames_in_history += 1
         return heads, watch.laps
@@ -163,7 +161,7 @@ class StreamingSession(Session):
         """The state after the last frame and its heads."""
         if self._heads is None:
             return self._state
-        return self._state.with_readout(self._heads.result().memory)
+        return self._state.with_heads(self._heads.result().memory)
 
     # ------------------------------------------------------------------ state
 

@@ -98,31 +98,49 @@ def run_blocks(
     return taps
 
 
-def segment(
+def describe_points(
     parts: NetworkParts,
     points: Tensor,
     features: Tensor | None,
     mask: Tensor | None,
     geometry: TokenGeometry,
+) -> DescribedPoints | None:
+    """Run the part of the segmentation head that needs no tokens; ``None`` without such a head."""
+    if parts.segmentation_head is None:
+        return None
+    assert isinstance(geometry, FrameGeometry), 'the head needs the geometry of the points'
+    return parts.segmentation_head.describe(points, features, geometry, mask)
+
+
+def segment(
+    parts: NetworkParts,
+    points: Tensor,
+    mask: Tensor | None,
+    described: DescribedPoints | None,
     taps: list[Tensor],
-    described: Callable[[], DescribedPoints] | None = None,
     auxiliary: Tensor | None = None,
+    earlier: list[Tensor] | None = None,
 ) -> tuple[Tensor | None, Tensor | None]:
     """Run the segmentation head and pool the points of the actor.
+
+    Args:
+        parts: Of the network.
+        points: ``(F, N, 3)``.
+        mask: ``(F, N)`` or ``None``.
+        described: From :func:`describe_points`.
+        taps: From :func:`run_blocks`.
+        auxiliary: ``(F, G, C)`` auxiliary token features.
+        earlier: Maps of earlier frames, see :meth:`SegmentationHead.classify_points`.
 
     Returns:
         Logits ``(F, N, classes)`` and the actor's descriptor ``(F, A)``, each ``None`` without
         such a part.
     """
     head = parts.segmentation_head
-    if head is None:
+    if head is None or described is None:
         return None, None
-    if described is not None:
-        known = described()
-    else:
-        assert isinstance(geometry, FrameGeometry), 'the head needs the geometry of the points'
-        known = head.describe(points, features, geometry, mask)
-    logits = head.classify_points(known, [t[:, 1:] for t in taps[:-1]], auxiliary)
+    tokens = [tap[:, 1:] for tap in taps[:-1]]
+    logits = head.classify_points(described, tokens, auxiliary, earlier)
     if parts.actor is None:
         return logits, None
     column = parts.config.segmentation_classes.index(parts.config.actor_class)

@@ -32,6 +32,7 @@ class EncodedFrame:
         points: ``(B, N, 3)``.
         features: ``(B, N, C)`` or ``None``.
         mask: ``(B, N)`` or ``None``.
+        motion: ``(B, 4, 4)`` taking the frame before into this one, or ``None``.
         geometry: Of the tokens, or of points and tokens.
         taps: Normed streams ``(B, 1 + G, D)`` after the tapped blocks and the last one.
         steps: Auxiliary features of the tokens ``(B, G, C)``, or without any their displacements
@@ -41,6 +42,7 @@ class EncodedFrame:
     points: Tensor
     features: Tensor | None
     mask: Tensor | None
+    motion: Tensor | None
     geometry: TokenGeometry
     taps: list[Tensor]
     steps: Tensor

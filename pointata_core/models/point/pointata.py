@@ -17,6 +17,7 @@ from torch import Tensor
 from pointata_core.models.point.align_embedder import EarlierFrame
 from pointata_core.models.point.frame_passes import (
     describe_frames,
+    describe_points,
     patches_before,
     run_blocks,
     segment,
@@ -29,13 +30,13 @@ from pointata_core.models.point.geometry import (
     frames_with_points,
     tube_parents,
 )
-from pointata_core.models.point.heads.segmentation_head import DescribedPoints
+from pointata_core.models.point.heads.segmentation_head import DescribedPoints, map_of
 from pointata_core.models.point.heads.two_stream_head import TwoStreamHead
 from pointata_core.models.point.network_output import EncodedFrame, NetworkOutput
 from pointata_core.models.point.network_parts import NetworkParts
 from pointata_core.models.point.patch_motion import moved_points
 from pointata_core.models.point.stream_state import (
-    ReadoutMemory,
+    HeadMemory,
     StreamState,
     empty_state,
     last_points,
@@ -50,6 +51,7 @@ from pointata_core.models.point.tubes import (
     shift_frames,
     tube_steps,
 )
+from pointata_core.models.scene.map_history import clip_maps, remembered
 
 
 class PointATA(NetworkParts):
@@ -73,7 +75,8 @@ class PointATA(NetworkParts):
         if isinstance(self.action_head, TwoStreamHead):
             blocks = max(blocks, 1)  # the step along a tube
         readout = self.action_head.receptive_field - 1 if self.action_head else 0
-        return 1 + blocks + readout + config.frames_kept
+        maps = max(config.scene.lags, default=0) if config.scene is not None else 0
+        return 1 + max(blocks, maps) + readout + config.frames_kept
 
     def initial_state(self, batch: int = 1) -> StreamState:
         """Return the state of ``batch`` streams before their first frame."""
@@ -149,16 +152,20 @@ class PointATA(NetworkParts):
         if auxiliary is None:
             auxiliary = self.clip_auxiliary(points, features, mask, motion, geometry)
         taps = run_blocks(self, patches, geometry, past, prefix, auxiliary)
-        logits, actor = segment(
-            self, flat, flat_features, flat_mask, geometry, taps, auxiliary=auxiliary
-        )
+        present = frames_with_points(geometry, flat, flat_mask)
+        described = describe_points(self, flat, flat_features, flat_mask, geometry)
+        earlier = None
+        if self.config.scene is not None and (fine := map_of(described)) is not None:
+            maps = remembered(fine, present).unflatten(0, (batch, frames))
+            earlier = clip_maps(maps, motion, self.config.scene)
+        logits, actor = segment(self, flat, flat_mask, described, taps, auxiliary, earlier)
         steps = self._clip_steps(geometry, motion, parents) if auxiliary is None else auxiliary
         descriptors = describe_frames(self, taps, geometry, actor, steps)
         action = None
         if descriptors is not None and self.action_head is not None:
             action = self.action_head(
                 descriptors.unflatten(0, (batch, frames)),
-                frames_with_points(geometry, flat, flat_mask).view(batch, frames),
+                present.view(batch, frames),
             )
         return NetworkOutput(
             None if logits is None else logits.unflatten(0, (batch, frames)), action
@@ -301,8 +308,8 @@ class PointATA(NetworkParts):
             Logits of this frame, and the state after it.
         """
         encoded, state = self.encode_step(points, state, features, mask, motion, geometry, tokens)
-        output, memory = self.predict_step(encoded, state.readout_memory, described)
-        return output, state.with_readout(memory)
+        output, memory = self.predict_step(encoded, state.head_memory, described)
+        return output, state.with_heads(memory)
 
     def encode_step(
         self,
@@ -378,14 +385,14 @@ class PointATA(NetworkParts):
         )
         if self.config.embedder_frames > 1:
             state = replace(state, **last_points(points, features, mask))
-        return EncodedFrame(points, features, mask, geometry, taps, steps), state
+        return EncodedFrame(points, features, mask, motion, geometry, taps, steps), state
 
     def predict_step(
         self,
         encoded: EncodedFrame,
-        memory: ReadoutMemory,
+        memory: HeadMemory,
         described: Callable[[], DescribedPoints] | None = None,
-    ) -> tuple[NetworkOutput, ReadoutMemory]:
+    ) -> tuple[NetworkOutput, HeadMemory]:
         """Run the heads on a frame.
 
         Args:
@@ -398,23 +405,33 @@ class PointATA(NetworkParts):
             Logits of the frame, and the memory after it.
         """
         frame = encoded
-        logits, actor = segment(
-            self, frame.points, frame.features, frame.mask, frame.geometry, frame.taps, described,
-            frame.steps,
-        )  # fmt: skip
-        descriptor = describe_frames(self, frame.taps, frame.geometry, actor, frame.steps)
         present = frames_with_points(frame.geometry, frame.points, frame.mask)
+        known = (
+            described()
+            if described is not None
+            else describe_points(self, frame.points, frame.features, frame.mask, frame.geometry)
+        )
+        earlier = None
+        if self.config.scene is not None and (fine := map_of(known)) is not None:
+            maps = memory.maps.advance(frame.motion)
+            earlier = maps.lagged(self.config.scene)
+            memory = memory._replace(maps=maps.push(remembered(fine, present)))
+        logits, actor = segment(
+            self, frame.points, frame.mask, known, frame.taps, frame.steps, earlier
+        )
+        descriptor = describe_frames(self, frame.taps, frame.geometry, actor, frame.steps)
         action, memory = self._read_out(descriptor, present, memory)
         return NetworkOutput(logits, action), memory
 
     def _read_out(
-        self, descriptor: Tensor | None, present: Tensor, memory: ReadoutMemory
-    ) -> tuple[Tensor | None, ReadoutMemory]:
+        self, descriptor: Tensor | None, present: Tensor, memory: HeadMemory
+    ) -> tuple[Tensor | None, HeadMemory]:
         if descriptor is None or self.action_head is None:
             return None, memory
         seen = torch.cat([memory.descriptors, descriptor.unsqueeze(1)], dim=1)
         mask = torch.cat([memory.mask, present.unsqueeze(1)], dim=1)
-        return self.action_head(seen, mask)[:, -1], ReadoutMemory(seen[:, 1:], mask[:, 1:])
+        memory = HeadMemory(seen[:, 1:], mask[:, 1:], memory.maps)
+        return self.action_head(seen, mask)[:, -1], memory
 
 
 def _fold(values: Tensor | None) -> Tensor | None:

@@ -11,18 +11,21 @@ from torch import Tensor
 
 from pointata_core.models.point.config import NetworkConfig
 from pointata_core.models.point.patch_motion import PointHistory
+from pointata_core.models.scene.map_history import MapHistory
 
 
-class ReadoutMemory(NamedTuple):
-    """What the action head looks back on, oldest frame first.
+class HeadMemory(NamedTuple):
+    """What the heads look back on.
 
     Attributes:
-        descriptors: ``(B, R, W)``.
-        mask: ``(B, R)``.
+        descriptors: ``(B, R, W)`` of the action head, oldest frame first.
+        mask: ``(B, R)``, which of them had points.
+        maps: Of the scene encoder.
     """
 
     descriptors: Tensor
     mask: Tensor
+    maps: MapHistory
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class StreamState:
         latents: ``(L, k - 1, B, 1 + G, r)`` bottleneck values per adapted block.
         readout: ``(B, R, W)`` frame descriptors of the action head, oldest first.
         readout_mask: ``(B, R)``.
+        scene_maps: Of the scene encoder, see :class:`.MapHistory`.
+        scene_motion: Likewise.
         points: ``(B, N, 3)`` of the last frame, kept for a two-frame embedder only.
         features: ``(B, N, C)`` likewise.
         point_mask: ``(B, N)`` likewise.
@@ -50,6 +55,8 @@ class StreamState:
     latents: Tensor
     readout: Tensor
     readout_mask: Tensor
+    scene_maps: Tensor
+    scene_motion: Tensor
     points: Tensor
     features: Tensor
     point_mask: Tensor
@@ -72,13 +79,20 @@ class StreamState:
         )
 
     @property
-    def readout_memory(self) -> ReadoutMemory:
-        """What the action head looks back on."""
-        return ReadoutMemory(self.readout, self.readout_mask)
+    def head_memory(self) -> HeadMemory:
+        """What the heads look back on."""
+        maps = MapHistory(self.scene_maps, self.scene_motion)
+        return HeadMemory(self.readout, self.readout_mask, maps)
 
-    def with_readout(self, memory: ReadoutMemory) -> StreamState:
-        """The same state but for what the action head looks back on."""
-        return replace(self, readout=memory.descriptors, readout_mask=memory.mask)
+    def with_heads(self, memory: HeadMemory) -> StreamState:
+        """The same state but for what the heads look back on."""
+        return replace(
+            self,
+            readout=memory.descriptors,
+            readout_mask=memory.mask,
+            scene_maps=memory.maps.maps,
+            scene_motion=memory.maps.motion,
+        )
 
     @property
     def nbytes(self) -> int:
@@ -116,6 +130,7 @@ def empty_state(
     def zeros(*shape: int, kind: torch.dtype = dtype) -> Tensor:
         return torch.zeros(shape, dtype=kind, device=device)
 
+    maps = MapHistory.empty(config.scene, batch, device, dtype)
     history = PointHistory.empty(max(config.motion_lags, default=0), batch, device, dtype)
     return StreamState(
         centres=zeros(batch, tokens, 3),
@@ -124,6 +139,8 @@ def empty_state(
         latents=zeros(depth, taps - 1, batch, slots, config.adapter_width),
         readout=zeros(batch, *readout),
         readout_mask=zeros(batch, readout[0], kind=torch.bool),
+        scene_maps=maps.maps,
+        scene_motion=maps.motion,
         points=zeros(batch, 0, 3),
         features=zeros(batch, 0, len(config.features)),
         point_mask=zeros(batch, 0, kind=torch.bool),

@@ -84,11 +84,7 @@ def place(points: Tensor, mask: Tensor | None, config: SceneConfig) -> GridPoint
         mask: ``(F, N)``, false for padding; ``None`` when every slot holds a point.
         config: Of the grid.
     """
-    plane = points[..., :2]
-    ratio = torch.linalg.vector_norm(plane, dim=-1, keepdim=True) / config.knee
-    scale = torch.where(ratio > 1e-6, torch.log1p(ratio) / ratio.clamp_min(1e-6), 1.0)
-    border = config.knee * log1p(config.reach / config.knee)
-    position = (plane * scale / border + 1.0) * (config.cells / 2)
+    position = grid_position(points[..., :2], config)
     # x of grid_sample runs along the last axis, y along the one before.
     column, row = position.clamp(0, config.cells - 1e-3).long().unbind(-1)
     frames = len(points)
@@ -97,3 +93,21 @@ def place(points: Tensor, mask: Tensor | None, config: SceneConfig) -> GridPoint
     if mask is not None:
         cell = torch.where(mask, cell, frames * config.cells**2)
     return GridPoints(position, cell.flatten(), frames, config.cells)
+
+
+def cell_centres(config: SceneConfig, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Centres of the cells ``(S * S, 2)``, x fastest, in normalised units."""
+    border = config.knee * log1p(config.reach / config.knee)
+    axis = (torch.arange(config.cells, device=device, dtype=dtype) + 0.5) / config.cells * 2 - 1
+    y, x = torch.meshgrid(axis, axis, indexing='ij')
+    compressed = torch.stack([x, y], dim=-1).view(-1, 2) * border
+    ratio = torch.linalg.vector_norm(compressed, dim=-1, keepdim=True) / config.knee
+    return compressed * (torch.expm1(ratio) / ratio.clamp_min(1e-6))
+
+
+def grid_position(plane: Tensor, config: SceneConfig) -> Tensor:
+    """Position on the grid, in cells from its corner, of points ``(..., 2)`` of the plane."""
+    ratio = torch.linalg.vector_norm(plane, dim=-1, keepdim=True) / config.knee
+    scale = torch.where(ratio > 1e-6, torch.log1p(ratio) / ratio.clamp_min(1e-6), 1.0)
+    border = config.knee * log1p(config.reach / config.knee)
+    return (plane * scale / border + 1.0) * (config.cells / 2)

@@ -20,6 +20,7 @@ class SceneConfig:
         point_width: Width of the features of single points.
         widths: Channels of the U-Net's four levels, finest first.
         ground_cells: Cells that share one estimate of the ground's height, along each side.
+        lags: How many frames back the maps lie that are compared with the newest; empty for none.
     """
 
     cells: int = 112
@@ -32,6 +33,7 @@ class SceneConfig:
     point_width: int = 32
     widths: tuple[int, int, int, int] = (24, 48, 96, 128)
     ground_cells: int = 4
+    lags: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name, holds, expected in (
@@ -40,6 +42,11 @@ class SceneConfig:
             ('reach', self.reach > 0, '> 0'),
             ('heights', list(self.heights) == sorted(set(self.heights)), 'rising numbers'),
             ('point_width', self.point_width > 0, '> 0'),
+            (
+                'lags',
+                list(self.lags) == sorted({*self.lags}) and min(self.lags, default=1) > 0,
+                'rising numbers from 1',
+            ),
             ('widths', len(self.widths) == 4 and min(self.widths) > 0, 'four numbers > 0'),
             (
                 'ground_cells',

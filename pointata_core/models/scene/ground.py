@@ -34,7 +34,7 @@ def ground_height(points: Tensor, mask: Tensor | None, grid: GridPoints, patch: 
         grid: The same points on the grid.
         patch: Cells of a patch along each side.
     """
-    frames, slots = points.shape[:2]
+    frames = len(points)
     side = grid.side // patch
     column, row = (grid.position / patch).clamp(0, side - 1e-3).long().unbind(-1)
     first = torch.arange(frames, device=points.device).unsqueeze(1) * side**2

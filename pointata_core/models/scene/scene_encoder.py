@@ -8,6 +8,8 @@ result beside its own features, so that what shares a cell is still told apart.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,10 +17,26 @@ from torch.nn import functional as F
 from pointata_core.models.scene.birds_eye import GridPoints, place
 from pointata_core.models.scene.config import SceneConfig
 from pointata_core.models.scene.ground import ground_height
-from pointata_core.models.scene.unet import BirdsEyeUNet
+from pointata_core.models.scene.unet import BirdsEyeUNet, convolution
 
 _COLUMNS = 8
 _TALLEST = 1.5
+
+
+class SceneFeatures(NamedTuple):
+    """What the encoder makes of F frames, each by itself.
+
+    Attributes:
+        own: ``(F, N, P)`` features of single points.
+        grid: Where the points are on the grid.
+        fine: ``(F, C, S, S)`` map of the finest level.
+        coarse: ``(F, C', S / 2, S / 2)`` map of the next.
+    """
+
+    own: Tensor
+    grid: GridPoints
+    fine: Tensor
+    coarse: Tensor
 
 
 class SceneEncoder(nn.Module):
@@ -33,25 +51,27 @@ class SceneEncoder(nn.Module):
     def __init__(self, features: int, config: SceneConfig, width: int) -> None:
         super().__init__()
         self.config = config
-        self.lift = nn.Linear(_COLUMNS + features, config.point_width)
+        finest, second = config.widths[:2]
+        own = _COLUMNS + features
+        self.lift = nn.Linear(own, config.point_width)
         self.deepen = nn.Linear(config.point_width, config.point_width)
         self.unet = BirdsEyeUNet(config.point_width + len(config.heights) + 1, config.widths)
-        self.merge = nn.Linear(
-            _COLUMNS + features + config.point_width + config.widths[0] + config.widths[1], width
-        )
-        edges = torch.tensor(config.heights)
-        self.register_buffer('edges', edges, persistent=False)
+        self.compare, self.blend = None, None
+        if config.lags:
+            seen = finest + (finest + 1) * len(config.lags)
+            self.compare, self.blend = convolution(seen, finest, 1), convolution(finest, finest)
+        self.merge = nn.Linear(own + config.point_width + finest + second, width)
+        self.register_buffer('edges', torch.tensor(config.heights), persistent=False)
 
-    def forward(self, points: Tensor, features: Tensor | None, mask: Tensor | None) -> Tensor:
-        """Describe every point.
+    def forward(
+        self, points: Tensor, features: Tensor | None, mask: Tensor | None
+    ) -> SceneFeatures:
+        """Describe frames, each by itself.
 
         Args:
             points: ``(F, N, 3)`` normalised.
             features: ``(F, N, C)`` or ``None``.
             mask: ``(F, N)`` or ``None``.
-
-        Returns:
-            ``(F, N, H)``.
         """
         grid = place(points, mask, self.config)
         height = points[..., 2] - ground_height(points, mask, grid, self.config.ground_cells)
@@ -62,7 +82,31 @@ class SceneEncoder(nn.Module):
             [grid.scatter_max(own.flatten(0, 1)), grid.histogram(bins, len(self.edges) + 1)], dim=1
         )
         fine, coarse = self.unet(seen)
-        around = [columns, own, grid.gather(fine), grid.gather(coarse)]
+        return SceneFeatures(torch.cat([columns, own], dim=-1), grid, fine, coarse)
+
+    def with_history(self, fine: Tensor, earlier: list[Tensor]) -> Tensor:
+        """Compare the map of a frame with earlier ones.
+
+        Args:
+            fine: ``(F, C, S, S)`` of the frames.
+            earlier: Of each lag ``(F, C + 1, S, S)``, see :mod:`.map_history`.
+
+        Returns:
+            ``(F, C, S, S)``.
+        """
+        if self.compare is None or self.blend is None:
+            return fine
+        changed = F.relu(self.compare(torch.cat([fine, *earlier], dim=1)))
+        return F.relu(fine + self.blend(changed))
+
+    def read(self, scene: SceneFeatures, fine: Tensor) -> Tensor:
+        """Features of the points ``(F, N, H)``.
+
+        Args:
+            scene: Of the frames.
+            fine: Their map, after :meth:`with_history`.
+        """
+        around = [scene.own, scene.grid.gather(fine), scene.grid.gather(scene.coarse)]
         return F.relu(self.merge(torch.cat(around, dim=-1)))
 
     def _columns(

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def _convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """A convolution without bias and the normalisation that follows it."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
@@ -21,7 +23,7 @@ class _Residual(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first, self.second = _convolution(width, width), _convolution(width, width)
+        self.first, self.second = convolution(width, width), convolution(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(x + self.second(F.relu(self.first(x))))
@@ -37,17 +39,12 @@ class BirdsEyeUNet(nn.Module):
 
     def __init__(self, inputs: int, widths: Sequence[int]) -> None:
         super().__init__()
-        self.enter = _convolution(inputs, widths[0], 1)
-        self.fine = _convolution(widths[0], widths[0])
-        self.down = nn.ModuleList(
-            _convolution(wide, deep, 3, 2)
-            for wide, deep in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.enter = convolution(inputs, widths[0], 1)
+        self.fine = convolution(widths[0], widths[0])
+        self.down = nn.ModuleList(convolution(wide, deep, 3, 2) for wide, deep in pairwise(widths))
         self.blocks = nn.ModuleList(_Residual(width) for width in widths[1:])
-        self.up = nn.ModuleList(
-            _convolution(deep, wide, 1) for wide, deep in zip(widths[:-1], widths[1:], strict=True)
-        )
-        self.merge = nn.ModuleList(_convolution(width, width) for width in widths[:-1])
+        self.up = nn.ModuleList(convolution(deep, wide, 1) for wide, deep in pairwise(widths))
+        self.merge = nn.ModuleList(convolution(width, width) for width in widths[:-1])
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Run the network.

@@ -12,19 +12,19 @@ from pointata_core.models.activation import gelu
 from pointata_core.models.point.geometry import FrameGeometry
 from pointata_core.models.point.heads.local_feature import LocalFeature
 from pointata_core.models.scene.config import SceneConfig
-from pointata_core.models.scene.scene_encoder import SceneEncoder
+from pointata_core.models.scene.scene_encoder import SceneEncoder, SceneFeatures
 from pointata_core.ops import Interpolation, interpolate
 
 
 class DescribedPoints(NamedTuple):
-    """The features of the points that do not depend on tokens.
+    """The features of the points that depend neither on tokens nor on earlier frames.
 
     Attributes:
-        own: ``(F, N, H)``, local features as they enter the fusion.
+        own: ``(F, N, H)`` local features as they enter the fusion, or those of the scene encoder.
         interpolation: Weights from tokens to points.
     """
 
-    own: Tensor
+    own: Tensor | SceneFeatures
     interpolation: Interpolation
 
 
@@ -105,33 +105,61 @@ class SegmentationHead(nn.Module):
     ) -> DescribedPoints:
         """Compute what does not depend on tokens; arguments as :meth:`forward`."""
         if isinstance(self.local, SceneEncoder):
-            local = self.local(points, features, mask)
-        else:
-            local = self.local(points, features, geometry.pillars)
-        # Linear over [local, context] without building the concatenation; here the first half.
-        half = local.shape[-1]
-        own = F.linear(local, self.fuse.weight[:, :half], self.fuse.bias)
-        return DescribedPoints(own, geometry.interpolation)
+            scene = self.local(points, features, mask)
+            return DescribedPoints(scene, geometry.interpolation)
+        local = self.local(points, features, geometry.pillars)
+        return DescribedPoints(self._own_half(local), geometry.interpolation)
 
     def classify_points(
-        self, described: DescribedPoints, tokens: list[Tensor], auxiliary: Tensor | None = None
+        self,
+        described: DescribedPoints,
+        tokens: list[Tensor],
+        auxiliary: Tensor | None = None,
+        earlier: list[Tensor] | None = None,
     ) -> Tensor:
-        """Classify points that :meth:`describe` described; the rest as for :meth:`forward`."""
-        x = gelu(self._with_tokens(described, tokens, auxiliary))
+        """Classify points that :meth:`describe` described; the rest as for :meth:`forward`.
+
+        Args:
+            described: The points.
+            tokens: See :meth:`forward`.
+            auxiliary: See :meth:`forward`.
+            earlier: Maps of earlier frames, for a scene encoder that compares them.
+        """
+        own = described.own
+        if isinstance(own, SceneFeatures):
+            assert isinstance(self.local, SceneEncoder)
+            fine = self.local.with_history(own.fine, earlier or [])
+            own = self._own_half(self.local.read(own, fine))
+        x = gelu(self._with_tokens(own, described.interpolation, tokens, auxiliary))
         refined = gelu(self.refine(x))
         return self.classify(self.dropout(refined.add_(x)))
 
+    def _own_half(self, local: Tensor) -> Tensor:
+        """Linear over [local, context] without building the concatenation; here the first half."""
+        return F.linear(local, self.fuse.weight[:, : local.shape[-1]], self.fuse.bias)
+
     def _with_tokens(
-        self, described: DescribedPoints, tokens: list[Tensor], auxiliary: Tensor | None
+        self,
+        own: Tensor,
+        interpolation: Interpolation,
+        tokens: list[Tensor],
+        auxiliary: Tensor | None,
     ) -> Tensor:
         if not self.project:
-            return described.own.clone()  # the activation may overwrite it
+            return own.clone()  # the activation may overwrite it
         projected = sum(layer(t) for layer, t in zip(self.project, tokens, strict=True))
         if self.auxiliary is not None:
             projected = projected + self.auxiliary(auxiliary)
         # The second half, at the tokens, of which there are fewer than points.
-        weight = self.fuse.weight[:, described.own.shape[-1] :]
-        return interpolate(F.linear(projected, weight), described.interpolation).add_(described.own)
+        weight = self.fuse.weight[:, own.shape[-1] :]
+        return interpolate(F.linear(projected, weight), interpolation).add_(own)
+
+
+def map_of(described: DescribedPoints | None) -> Tensor | None:
+    """The scene encoder's finest map of the frames ``(F, C, S, S)``; ``None`` without one."""
+    if described is not None and isinstance(described.own, SceneFeatures):
+        return described.own.fine
+    return None
 
 
 def class_probabilities(logits: Tensor) -> Tensor:
