@@ -15,3 +15,8 @@ def gelu(x: Tensor) -> Tensor:
     activations are megabytes: writing them to fresh memory costs more than computing them.
     """
     return F.gelu(x) if torch.is_grad_enabled() else torch.ops.aten.gelu_(x)
+
+
+def relu(x: Tensor) -> Tensor:
+    """Rectifier; may overwrite ``x``, as :func:`gelu` may."""
+    return F.relu(x) if torch.is_grad_enabled() else F.relu_(x)

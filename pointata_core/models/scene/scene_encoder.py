@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from pointata_core.models.activation import relu
 from pointata_core.models.scene.birds_eye import GridPoints, place
 from pointata_core.models.scene.config import SceneConfig
 from pointata_core.models.scene.ground import ground_height
-from pointata_core.models.scene.unet import BirdsEyeUNet, convolution
+from pointata_core.models.scene.unet import BirdsEyeUNet, NormedConvolution
 
 _COLUMNS = 8
 _TALLEST = 1.5
@@ -56,10 +56,12 @@ class SceneEncoder(nn.Module):
         self.lift = nn.Linear(own, config.point_width)
         self.deepen = nn.Linear(config.point_width, config.point_width)
         self.unet = BirdsEyeUNet(config.point_width + len(config.heights) + 1, config.widths)
-        self.compare, self.blend = None, None
+        self.compare: NormedConvolution | None = None
+        self.blend: NormedConvolution | None = None
         if config.lags:
             seen = finest + (finest + 1) * len(config.lags)
-            self.compare, self.blend = convolution(seen, finest, 1), convolution(finest, finest)
+            self.compare = NormedConvolution(seen, finest, 1)
+            self.blend = NormedConvolution(finest, finest)
         self.merge = nn.Linear(own + config.point_width + finest + second, width)
         self.register_buffer('edges', torch.tensor(config.heights), persistent=False)
 
@@ -76,7 +78,7 @@ class SceneEncoder(nn.Module):
         grid = place(points, mask, self.config)
         height = points[..., 2] - ground_height(points, mask, grid, self.config.ground_cells)
         columns = self._columns(points, features, height, grid)
-        own = F.relu(self.deepen(F.relu(self.lift(columns))))
+        own = relu(self.deepen(relu(self.lift(columns))))
         bins = torch.bucketize(height.flatten(), self.edges)
         seen = torch.cat(
             [grid.scatter_max(own.flatten(0, 1)), grid.histogram(bins, len(self.edges) + 1)], dim=1
@@ -96,8 +98,8 @@ class SceneEncoder(nn.Module):
         """
         if self.compare is None or self.blend is None:
             return fine
-        changed = F.relu(self.compare(torch.cat([fine, *earlier], dim=1)))
-        return F.relu(fine + self.blend(changed))
+        changed = relu(self.compare(torch.cat([fine, *earlier], dim=1)))
+        return relu(self.blend(changed) + fine)
 
     def read(self, scene: SceneFeatures, fine: Tensor) -> Tensor:
         """Features of the points ``(F, N, H)``.
@@ -107,7 +109,7 @@ class SceneEncoder(nn.Module):
             fine: Their map, after :meth:`with_history`.
         """
         around = [scene.own, scene.grid.gather(fine), scene.grid.gather(scene.coarse)]
-        return F.relu(self.merge(torch.cat(around, dim=-1)))
+        return relu(self.merge(torch.cat(around, dim=-1)))
 
     def _columns(
         self, points: Tensor, features: Tensor | None, height: Tensor, grid: GridPoints

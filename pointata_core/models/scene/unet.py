@@ -6,16 +6,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pointata_core.models.activation import relu
 
-def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """A convolution without bias and the normalisation that follows it."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-    )
+
+class NormedConvolution(nn.Module):
+    """A convolution and the batch normalisation behind it; one operation when it is not trained.
+
+    Args:
+        inputs: Channels that come in.
+        outputs: Channels that go out.
+        kernel: Edge of the kernel, odd.
+        stride: Of the convolution.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Convolve and normalise ``(F, inputs, H, W)``."""
+        layer, norm = self.convolution, self.norm
+        if self.training or torch.is_grad_enabled():
+            return norm(layer(image))
+        # Folding costs a pass over the weights, which are far fewer than the values of an image.
+        assert norm.running_var is not None and norm.running_mean is not None
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+        weight = layer.weight * scale.view(-1, 1, 1, 1)
+        bias = norm.bias - norm.running_mean * scale
+        return F.conv2d(image, weight, bias, layer.stride, layer.padding)
 
 
 class _Residual(nn.Module):
@@ -23,10 +46,10 @@ class _Residual(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first, self.second = convolution(width, width), convolution(width, width)
+        self.first, self.second = NormedConvolution(width, width), NormedConvolution(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.second(F.relu(self.first(x))))
+        return relu(self.second(relu(self.first(x))) + x)
 
 
 class BirdsEyeUNet(nn.Module):
@@ -39,12 +62,14 @@ class BirdsEyeUNet(nn.Module):
 
     def __init__(self, inputs: int, widths: Sequence[int]) -> None:
         super().__init__()
-        self.enter = convolution(inputs, widths[0], 1)
-        self.fine = convolution(widths[0], widths[0])
-        self.down = nn.ModuleList(convolution(wide, deep, 3, 2) for wide, deep in pairwise(widths))
+        self.enter = NormedConvolution(inputs, widths[0], 1)
+        self.fine = NormedConvolution(widths[0], widths[0])
+        self.down = nn.ModuleList(
+            NormedConvolution(wide, deep, 3, 2) for wide, deep in pairwise(widths)
+        )
         self.blocks = nn.ModuleList(_Residual(width) for width in widths[1:])
-        self.up = nn.ModuleList(convolution(deep, wide, 1) for wide, deep in pairwise(widths))
-        self.merge = nn.ModuleList(convolution(width, width) for width in widths[:-1])
+        self.up = nn.ModuleList(NormedConvolution(deep, wide, 1) for wide, deep in pairwise(widths))
+        self.merge = nn.ModuleList(NormedConvolution(width, width) for width in widths[:-1])
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Run the network.
@@ -55,16 +80,16 @@ class BirdsEyeUNet(nn.Module):
         Returns:
             The finest level ``(F, widths[0], S, S)`` and the next, ``(F, widths[1], S/2, S/2)``.
         """
-        x = F.relu(self.enter(image))
-        x = F.relu(x + self.fine(x))
+        x = relu(self.enter(image))
+        x = relu(self.fine(x) + x)
         levels = [x]
         for down, block in zip(self.down, self.blocks, strict=True):
-            x = block(F.relu(down(x)))
+            x = block(relu(down(x)))
             levels.append(x)
         outputs = []
         for level in reversed(range(len(self.up))):
             raised = F.interpolate(self.up[level](x), scale_factor=2.0, mode='nearest')
-            x = F.relu(raised + levels[level])
-            x = F.relu(x + self.merge[level](x))
+            x = relu(raised + levels[level])
+            x = relu(self.merge[level](x) + x)
             outputs.append(x)
         return outputs[-1], outputs[-2]

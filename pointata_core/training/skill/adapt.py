@@ -20,6 +20,7 @@ from pointata_core.taxonomy import IGNORE
 from pointata_core.training.clips.augmentation import Axis, StepAugmentation, augment_step
 from pointata_core.training.clips.clip_batch import ClipBatch, predict, with_auxiliary
 from pointata_core.training.clips.clip_store import Pair
+from pointata_core.training.clips.dropping import DropSettings, drop
 from pointata_core.training.clips.preparation import Task
 from pointata_core.training.engine.optimiser import (
     cosine,
@@ -28,6 +29,7 @@ from pointata_core.training.engine.optimiser import (
     require_finite,
 )
 from pointata_core.training.engine.sampler import SampleOrder
+from pointata_core.training.skill.losses import lovasz_softmax
 from pointata_core.training.skill.settings import OptimiserSettings
 
 _PRE_TRAINED = ('backbone.', 'embedder.')
@@ -45,6 +47,7 @@ class AdaptTraining(lightning.LightningModule):
         loss_weights: Weight of each task's loss; 1 where left out.
         class_weights: ``(classes,)`` weights of a task's classes, for tasks that have any.
         augmentation: What changes in every step.
+        dropped: What is left out in every step.
         up_axis: Vertical axis of the sensor frame.
     """
 
@@ -59,6 +62,7 @@ class AdaptTraining(lightning.LightningModule):
         loss_weights: Mapping[str, float] | None = None,
         class_weights: Mapping[Task, Tensor] | None = None,
         augmentation: StepAugmentation | None = None,
+        dropped: DropSettings | None = None,
         up_axis: Axis = 'z',
     ) -> None:
         super().__init__()
@@ -66,6 +70,7 @@ class AdaptTraining(lightning.LightningModule):
         self.steps, self.seed, self.up_axis = steps, seed, up_axis
         self.loss_weights = loss_weights or {}
         self.augmentation = augmentation or StepAugmentation()
+        self.dropped = dropped or DropSettings()
         for task in tasks:
             weights = (class_weights or {}).get(task)
             self.register_buffer(f'class_weights_{task}', weights, persistent=False)
@@ -90,6 +95,8 @@ class AdaptTraining(lightning.LightningModule):
             self.trainer.global_rank,
             self.trainer.world_size,
         )
+        step_seed = self.seed * 2**32 + self.global_step
+        batch = drop(batch, self.dropped, step_seed, self.trainer.global_rank)
         losses: dict[str, Tensor] = {}
         part = batch
         head = getattr(self.network, 'action_head', None)
@@ -124,10 +131,12 @@ class AdaptTraining(lightning.LightningModule):
         return rows if len(rows) else torch.arange(1)
 
     def _loss(self, task: Task, logits: Tensor, truth: Tensor) -> Tensor:
-        """Cross-entropy of a task, weighted."""
+        """Cross-entropy of a task, and what stands beside it, weighted."""
         weights = getattr(self, f'class_weights_{task}')
         smoothing = self.optimiser.label_smoothing
         loss = F.cross_entropy(logits, truth, weights, label_smoothing=smoothing)
+        if task == 'points' and self.optimiser.lovasz:
+            loss = loss + self.optimiser.lovasz * lovasz_softmax(logits, truth)
         return self.loss_weights.get(task, 1.0) * loss
 
     def configure_optimizers(self) -> Any:

@@ -15,6 +15,7 @@ from pointata_core.errors import ConfigError
 from pointata_core.models.point.config import GeometryConfig, Readout
 from pointata_core.models.scene.config import SceneConfig
 from pointata_core.training.clips.augmentation import AugmentationConfig, StepAugmentation
+from pointata_core.training.clips.dropping import DropSettings
 from pointata_core.training.clips.preparation import Task
 from pointata_core.training.clips.store_recipe import StoreRecipe
 from pointata_core.training.engine.options import RunOptions
@@ -136,6 +137,7 @@ class OptimiserSettings:
         clip: Largest norm of the gradient.
         label_smoothing: Of the cross-entropy.
         class_weight_power: 0 for equal weights, 1 for classes balanced by frequency.
+        lovasz: Weight of the Lovasz-softmax loss beside the cross-entropy of points.
     """
 
     epochs: int = 30
@@ -148,6 +150,7 @@ class OptimiserSettings:
     clip: float = 10.0
     label_smoothing: float = 0.1
     class_weight_power: float = 0.0
+    lovasz: float = 0.0
 
     def __post_init__(self) -> None:
         _at_least(self, 1, 'epochs', 'batch')
@@ -278,6 +281,8 @@ class TrainingSettings(RunOptions):
             default values.
         half: Store the bundle as float16.
         licence: Licence of the weights; depends on the data they were trained on.
+        step_augmentation: What changes in every step.
+        drop: What is left out in every step.
     """
 
     name: str = 'skill'
@@ -291,6 +296,7 @@ class TrainingSettings(RunOptions):
     preparation: PreparationConfig = field(default_factory=PreparationConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     step_augmentation: StepAugmentation = field(default_factory=StepAugmentation)
+    drop: DropSettings = field(default_factory=DropSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     tuning: TuningSettings = field(default_factory=TuningSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)

@@ -251,6 +251,7 @@ def train_on_clips(
         loss_weights=stage.loss_weights,
         class_weights=weights,
         augmentation=settings.step_augmentation,
+        dropped=settings.drop,
         up_axis=settings.augmentation.up_axis,
     )
     shares = sample_weights(clips.kinds, stage.sample_shares) if stage.sample_shares else None
