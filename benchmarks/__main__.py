@@ -54,6 +54,7 @@ BENCHMARKS = {
     'pretraining': Benchmark('experiments', 'what the parts of pre-training are worth', 'hours'),
     'domain-adaptation': Benchmark('experiments', 'FtD++ on pairs of simulated domains', 'hours'),
     'simulation-to-real': Benchmark('experiments', 'from simulation to a real street', 'hours'),
+    'ten-drives': Benchmark('experiments', 'how right labels are on ten real drives', '5 min'),
 }  # fmt: skip
 """By name, in the order of the list."""
 

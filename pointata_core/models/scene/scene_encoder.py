@@ -63,7 +63,6 @@ class SceneEncoder(nn.Module):
             self.compare = NormedConvolution(seen, finest, 1)
             self.blend = NormedConvolution(finest, finest)
         self.merge = nn.Linear(own + config.point_width + finest + second, width)
-        self.register_buffer('edges', torch.tensor(config.heights), persistent=False)
 
     def forward(
         self, points: Tensor, features: Tensor | None, mask: Tensor | None
@@ -79,10 +78,9 @@ class SceneEncoder(nn.Module):
         height = points[..., 2] - ground_height(points, mask, grid, self.config.ground_cells)
         columns = self._columns(points, features, height, grid)
         own = relu(self.deepen(relu(self.lift(columns))))
-        bins = torch.bucketize(height.flatten(), self.edges)
-        seen = torch.cat(
-            [grid.scatter_max(own.flatten(0, 1)), grid.histogram(bins, len(self.edges) + 1)], dim=1
-        )
+        edges = torch.tensor(self.config.heights, device=points.device)
+        heights = grid.histogram(torch.bucketize(height.flatten(), edges), len(edges) + 1)
+        seen = torch.cat([grid.scatter_max(own.flatten(0, 1)), heights], dim=1)
         fine, coarse = self.unet(seen)
         return SceneFeatures(torch.cat([columns, own], dim=-1), grid, fine, coarse)
 

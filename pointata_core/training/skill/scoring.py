@@ -22,7 +22,7 @@ from pointata_core.models.point.network_output import NetworkOutput
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.training.clips.clip_batch import ClipBatch, predict, with_auxiliary
 from pointata_core.training.clips.clip_store import Clips
-from pointata_core.training.clips.preparation import Task
+from pointata_core.training.clips.preparation import Task, sensor_motions
 
 _PERIOD_NS = 100_000_000
 
@@ -223,6 +223,8 @@ def score_streams(
     dataset: ClipDataset,
     tasks: Sequence[Task],
     progress: Callable[[int, int], None] | None = None,
+    *,
+    motion: bool = False,
 ) -> tuple[SkillScore, ...]:
     """Stream every clip through a bundle as a live sensor would, and score every input point.
 
@@ -232,6 +234,7 @@ def score_streams(
             of each.
         tasks: ``points``, ``frames`` or both.
         progress: Called with clips done and their number.
+        motion: Whether the session learns the sensor's motion between frames.
 
     Returns:
         One score for each kind of recording and task.
@@ -243,12 +246,14 @@ def score_streams(
     for number, kind in enumerate(kinds):
         clip, session = dataset[number], StreamingSession(bundle)
         actions = np.full(len(clip), -1)
+        motions = sensor_motions(clip) if motion else [None] * len(clip)
         for t, cloud in enumerate(clip.points):
             features = None
             if clip.features is not None:
                 columns = clip.features[t].T
                 features = dict(zip(dataset.feature_names, columns, strict=True))
-            result = session.step(cloud, (t + 1) * _PERIOD_NS, features)
+            stamp_ns = (t + 1) * _PERIOD_NS
+            result = session.step(cloud, stamp_ns, features, transform=motions[t])
             assert not isinstance(result, Skipped)
             if 'points' in tasks:
                 assert clip.labels is not None

@@ -121,7 +121,9 @@ def _score(run: Run, training: dict[str, Any]) -> tuple[SkillScore, ...]:
         draft = _write_bundle(run.folder / 'draft', run, network, (), training)
         dataset = settings.store_recipe(data.validation, False).open()
         with run.progress('scoring') as report:
-            scores = score_streams(load_bundle(draft), dataset, settings.tasks, report)
+            scores = score_streams(
+                load_bundle(draft), dataset, settings.tasks, report, motion=settings.data.motion
+            )
     else:
         clips: Any = run.store(data.validation, training=False)
         if run.caches_prefix():
