@@ -2,7 +2,7 @@
 """How right the labels of a bundle are on ten drives that were recorded on real streets.
 
     python -m benchmarks ten-drives --data datasets/semantickitti_10drives
-    python -m benchmarks ten-drives --bundles models/default runs/mine/bundle
+    python -m benchmarks ten-drives --bundles default=models/default mine=runs/mine/bundle
 
 ``--data`` holds ``sequences/NN`` in the layout of SemanticKITTI. Every drive is streamed through
 the bundle as through the node with ``fixed_frame``, scan after scan, and once more without poses.
@@ -127,7 +127,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return round(float(np.mean(known)), 2) if known else None
 
 
-def measure(bundle: Path, data: Path, drives: Sequence[str]) -> dict[str, Any]:
+def measure(name: str, bundle: Path, data: Path, drives: Sequence[str]) -> dict[str, Any]:
     """All drives with one bundle."""
     found: dict[str, Any] = {'drives': {}}
     loaded = load_bundle(bundle)
@@ -141,7 +141,7 @@ def measure(bundle: Path, data: Path, drives: Sequence[str]) -> dict[str, Any]:
         still = score_drive(folder, StreamingSession(loaded), poses=False)
         without += still['changed']
         found['drives'][drive]['flicker_without_poses'] = _percent(*still['changed'])
-        log(f'{bundle.name} {drive}: mean IoU {found["drives"][drive]["miou"]} %')
+        log(f'{name} {drive}: mean IoU {found["drives"][drive]["miou"]} %')
     means = [one['miou'] for one in found['drives'].values()]
     found['mean'], found['worst'] = round(float(np.mean(means)), 2), min(means)
     found['pooled'] = summary(pooled) | {'flicker_without_poses': _percent(*without)}
@@ -154,7 +154,10 @@ def run_all(options: argparse.Namespace) -> None:
     drives = options.drives or sorted(p.name for p in (options.data / 'sequences').glob('*'))
     if not drives:
         raise ConfigError(f'{options.data} holds no sequences', 'Give the folder above sequences')
-    bundles = {path.name: measure(path, options.data, drives) for path in options.bundles}
+    bundles = {
+        name: measure(name, Path(path), options.data, drives)
+        for name, _, path in (text.partition('=') for text in options.bundles)
+    }
     write_results(options.output, settings_of(options, 'data', 'threads'), bundles=bundles)
 
 
@@ -162,7 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     line = CommandLine('ten-drives', __doc__, drives=['00'])
     line.add_argument('--data', type=Path, default=Path('datasets/semantickitti_10drives'))
-    line.add_argument('--bundles', nargs='+', type=Path, default=[Path('models/default')])
+    line.add_argument('--bundles', nargs='+', metavar='NAME=FOLDER',
+                      default=['default=models/default'])  # fmt: skip
     line.add_argument('--drives', nargs='+', help='some of them; all by default')
     options = line.options(arguments)
     return run_main(lambda: run_all(options), options.threads)

@@ -10,14 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.tables import adaptation, domain, pretraining, robustness, speed, summary
+from benchmarks.tables import (
+    adaptation,
+    domain,
+    pretraining,
+    robustness,
+    scenes,
+    speed,
+    summary,
+)
 from benchmarks.tables.results import Results
 
 Table = Callable[[Results], str]
 
 TABLES: dict[str, Table] = {
     name: table
-    for module in (summary, speed, robustness, adaptation, pretraining, domain)
+    for module in (summary, speed, robustness, scenes, adaptation, pretraining, domain)
     for name, table in module.TABLES.items()
 }
 """All tables by the name that documents use."""
