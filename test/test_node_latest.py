@@ -7,6 +7,7 @@ Queue, scheduler, worker, pipeline and counters are those of the node. Only the 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -175,7 +176,7 @@ def assert_fresh(simulation: Simulation) -> None:
 
 def longest_pause_s(simulation: Simulation) -> float:
     times = [one.at_s for one in simulation.published]
-    return max(later - earlier for earlier, later in zip(times, times[1:]))
+    return max(later - earlier for earlier, later in pairwise(times))
 
 
 @pytest.fixture(params=[1.0, 0.4], ids=lambda share: f'ingesting costs {share:g}')
@@ -275,5 +276,5 @@ def test_whatever_clouds_cost_predictions_are_fresh(costs_s, share, inputs, queu
     # The same bound for each input: it never waits for the queues of the others to be emptied.
     for index in range(inputs):
         times = [one.at_s for one in simulation.published if one.input == index]
-        pauses = [later - earlier for earlier, later in zip(times, times[1:])]
+        pauses = [later - earlier for earlier, later in pairwise(times)]
         assert max(pauses, default=0.0) <= 2 * inputs * (max(costs_s) + simulation.period_s) + 1.0

@@ -91,6 +91,32 @@ def test_a_signal_while_the_node_is_still_importing_is_a_clean_end_too():
         assert 'Traceback' not in node.text
 
 
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_an_idle_node_ends_although_the_signal_does_not_wake_its_executor(tmp_path, number):
+    # The signal comes just before the executor waits: nothing wakes it any more.
+    script = tmp_path / 'node.py'
+    script.write_text(
+        'import functools, sys\n'
+        'import rclpy, rclpy.signals\n'
+        'from pointata_ros.node.main import main\n'
+        'without = rclpy.signals.SignalHandlerOptions.NO\n'
+        'rclpy.init = functools.partial(rclpy.init, signal_handler_options=without)\n'
+        'sys.exit(main())\n'
+    )
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    observer = rclpy.create_node('observer', context=context)
+    try:
+        with Process(script, '--ros-args', '-p', 'autostart:=false') as node:
+            wait_until(lambda: 'perception_node' in observer.get_node_names(), 'the node')
+            time.sleep(0.5)  # it has nothing to do
+            assert node.end(number) == 0
+            assert 'Traceback' not in node.text
+    finally:
+        observer.destroy_node()
+        rclpy.shutdown(context=context)
+
+
 def test_a_wrong_parameter_ends_the_node_with_the_reason_and_code_2():
     with Process('perception_node', '--ros-args', '-p', 'max_gap:=2') as node:
         assert node.process.wait(PATIENCE_S) == 2

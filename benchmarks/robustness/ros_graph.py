@@ -138,9 +138,9 @@ class Peer:
 
 
 class Process:
-    """One of the executables of the package."""
+    """One of the executables of the package, or a script at an absolute path."""
 
-    def __init__(self, name: str, *arguments: object) -> None:
+    def __init__(self, name: str | Path, *arguments: object) -> None:
         environment = os.environ | {'PYTHONPATH': str(ROOT), 'PYTHONUNBUFFERED': '1'}
         self.process = subprocess.Popen(
             [sys.executable, str(ROOT / 'scripts' / name), *map(str, arguments)],

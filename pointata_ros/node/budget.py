@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
+from itertools import pairwise
 from statistics import fmean, median
 
 _WINDOW = 9
@@ -21,10 +22,10 @@ class IngestBudget:
     """Compares the cost of a cloud, published or ingested only, with the time between two clouds.
 
     A node that is slower than its sensor catches up only if superseded clouds cost less than the
-    sensor's period. The cost is the median of the last few clouds or that of the last one, whichever
-    is higher: when work becomes dearer, the first dear cloud shows it, and the next published one
-    shows when that is over. An unknown cost is too high. A node that was only held up for a while
-    catches up by itself; the means of many clouds show that.
+    sensor's period. The cost is the median of the last few clouds or that of the last one, the
+    higher of both: when work becomes dearer, the first dear cloud shows it, and the next published
+    one shows when that is over. An unknown cost is too high. A node that was only held up for a
+    while catches up by itself; the means of many clouds show that.
 
     :meth:`arrived` may be called from any thread; the rest belongs to the worker.
     """
@@ -86,6 +87,6 @@ class IngestBudget:
         """
         with self._lock:
             arrivals = list(self._arrivals_s)[-(window + 1) :]
-        steps = sorted(later - earlier for earlier, later in zip(arrivals, arrivals[1:]))
+        steps = sorted(later - earlier for earlier, later in pairwise(arrivals))
         trimmed = int(_TRIMMED * len(steps))
         return fmean(steps[trimmed : len(steps) - trimmed]) if steps else None

@@ -12,6 +12,8 @@ from pointata_core.errors import PointataError
 from pointata_ros.stop_flag import StopFlag
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A signal between the look at the flag and the wait of the executor may wake nothing.
+_LONGEST_WAIT_S = 0.5
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -47,7 +49,7 @@ def main(args: Sequence[str] | None = None) -> int:
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         while rclpy.ok() and not must_end.is_set():
-            executor.spin_once()
+            executor.spin_once(_LONGEST_WAIT_S)
     except ExternalShutdownException:
         pass
     except PointataError as error:
