@@ -33,6 +33,10 @@ TEXT_PARAMETERS = {
     'device': 'Device: auto, cpu, cuda or cuda:N',
     'precision': 'Type of the large products: float32 or bfloat16',
     'fixed_frame': 'Frame that stands still, for ego-motion compensation through TF',
+    'policy': 'latest (live): label the newest cloud; block (recordings): label every cloud',
+}
+NUMBER_PARAMETERS = {
+    'transform_timeout': 'Seconds that a cloud may wait for its transform',
 }
 BOOLEAN_PARAMETERS = {
     'use_sim_time': 'Take the time from /clock; with bag, the recording then provides it',
@@ -66,7 +70,10 @@ def generate_launch_description() -> LaunchDescription:
             _argument(f'input_{name}', '', f'{text}, for a camera bundle (empty: ~/input/{name})')
             for name, text in CAMERA_TOPICS.items()
         ),
-        *(_argument(name, '', text + NOT_GIVEN) for name, text in TEXT_PARAMETERS.items()),
+        *(
+            _argument(name, '', text + NOT_GIVEN)
+            for name, text in (TEXT_PARAMETERS | NUMBER_PARAMETERS).items()
+        ),
         *(
             _argument(name, '', text + NOT_GIVEN, ('', *YES_NO))
             for name, text in BOOLEAN_PARAMETERS.items()
@@ -138,6 +145,11 @@ def _nodes(context: LaunchContext, share: str) -> list[Node]:
 def _perception_node(given: dict[str, str]) -> Node:
     overrides = {
         name: ParameterValue(given[name], value_type=str) for name in TEXT_PARAMETERS if given[name]
+    }
+    overrides |= {
+        name: ParameterValue(given[name], value_type=float)
+        for name in NUMBER_PARAMETERS
+        if given[name]
     }
     overrides |= {name: given[name] == 'true' for name in BOOLEAN_PARAMETERS if given[name]}
     inputs = _listed(given['inputs'])

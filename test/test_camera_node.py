@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import threading
 from functools import partial
@@ -261,7 +260,6 @@ def test_the_mounting_comes_from_tf(bundle):
         np.testing.assert_array_equal(rig.shoot(), expected(bundle, 1))
 
 
-@pytest.mark.skipif(importlib.util.find_spec('tf2_ros') is None, reason='tf2_ros is not installed')
 def test_with_a_fixed_frame_the_motion_between_cloud_and_image_is_taken_out(bundle):
     parameters = {'fixed_frame': 'map', 'camera_extrinsics': '', 'transform_timeout': 5.0}
     with bench_with(bundle, **parameters, **PATIENT) as bench:

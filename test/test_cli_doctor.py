@@ -51,11 +51,14 @@ def test_without_ros_the_rest_still_works(answers):
     assert 'evaluate' in check.detail
 
 
-def test_missing_message_package_blocks_the_node_but_missing_tf_does_not(answers):
-    broken = {**answers, 'rclpy': '', 'vision_msgs.msg': 'gone', 'tf2_ros': 'gone'}
+def test_missing_message_package_blocks_the_node_but_what_only_tests_use_does_not(answers):
+    broken = dict.fromkeys(answers, '') | {
+        'vision_msgs.msg': 'gone',
+        'sensor_msgs_py.point_cloud2': 'gone',
+    }
     levels = {c.name: c.level for c in health.check_ros(broken)}
     assert levels['vision_msgs'] == PROBLEM
-    assert levels['tf2_ros'] == WARN
+    assert levels['sensor_msgs_py'] == WARN
 
 
 def test_dds_profile_that_does_not_exist_is_noticed(tmp_path):

@@ -42,6 +42,8 @@ ARGUMENTS = (
     'input_points',
     'use_sim_time',
     'autostart',
+    'policy',
+    'transform_timeout',
     'device',
     'bag',
     'rviz',
@@ -254,7 +256,6 @@ def test_every_recorded_cloud_is_answered_and_ctrl_c_ends_everything_with_code_z
 
 
 def test_ego_motion_is_taken_from_tf(recording: Path, parameters: Path, answers: Answers) -> None:
-    pytest.importorskip('tf2_ros', reason='tf2_ros is not installed')
     with Launch(params_file=parameters, fixed_frame='map') as launch:
         launch.wait_for('ready')
         answers.wait_for_node()

@@ -165,6 +165,42 @@ def test_impossible_transforms_are_refused_by_reason(arguments, reason):
     assert buffer.lookup('map', 'base', 0)[0, 3] == 1
 
 
+def test_a_bounded_buffer_forgets_old_poses_and_keeps_static_ones():
+    buffer = TransformBuffer(keep_ns=1_000)
+    buffer.add('base', 'lidar', 0, (0, 0, 1), (0, 0, 0, 1), static=True)
+    for stamp_ns in range(0, 100_000, 10):
+        buffer.add('map', 'base', stamp_ns, (stamp_ns, 0, 0), (0, 0, 0, 1))
+    assert len(buffer._moving['base']) < 300
+    for stamp_ns in (99_000, 99_505, 99_990):
+        assert buffer.lookup('map', 'lidar', stamp_ns)[:3, 3] == pytest.approx((stamp_ns, 0, 1))
+    with pytest.raises(TransformError, match='begins'):
+        buffer.lookup('map', 'lidar', 90_000)
+
+
+def test_clearing_leaves_what_holds_at_all_times():
+    buffer = TransformBuffer()
+    buffer.add('base', 'lidar', 0, (0, 0, 1), (0, 0, 0, 1), static=True)
+    buffer.add('map', 'base', 5, (1, 0, 0), (0, 0, 0, 1))
+    buffer.clear_moving()
+    assert buffer.missing_ns('map', 'lidar', 5) is None
+    assert buffer.lookup('base', 'lidar', 7)[2, 3] == 1
+    assert buffer.add('odom', 'base', 1, (2, 0, 0), (0, 0, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ('target', 'stamp_ns', 'missing_ns'),
+    [('map', 90, 0), ('map', 130, 30), ('odom', 130, 0), ('base', 10**9, 0), ('moon', 90, None)],
+)
+def test_how_much_of_a_chain_is_missing_follows_from_its_earliest_end(target, stamp_ns, missing_ns):
+    buffer = TransformBuffer()
+    buffer.add('base', 'lidar', 0, (0, 0, 1), (0, 0, 0, 1), static=True)
+    for parent, child, end_ns in (('map', 'odom', 100), ('odom', 'base', 200)):
+        for stamp in (0, end_ns):
+            buffer.add(parent, child, stamp, (1, 0, 0), (0, 0, 0, 1))
+    assert buffer.missing_ns(target, 'lidar', stamp_ns) == missing_ns
+    assert buffer.missing_ns('lidar', target, stamp_ns) == missing_ns
+
+
 def test_recording_with_moving_and_static_transforms(tmp_path):
     with BagWriter(tmp_path / 'bag') as writer:
         types = writer.types

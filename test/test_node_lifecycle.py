@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 
 import numpy as np
@@ -111,15 +110,6 @@ def test_a_bad_bundle_leaves_the_node_unconfigured_and_a_good_one_mends_it(
         assert bench.change('configure')
         assert bench.change('activate')
         assert len(ask(bench, START_NS)) == 600
-
-
-@pytest.mark.skipif(importlib.util.find_spec('tf2_ros') is not None, reason='tf2_ros is installed')
-def test_ego_motion_without_tf2_is_refused_with_what_to_install(untrained_bundle):
-    with Bench(bundle=str(untrained_bundle), fixed_frame='map', autostart=False) as bench:
-        assert not bench.change('configure')
-        assert bench.state() == 'unconfigured'
-        message = bench.wait_for_log('tf2_ros')
-    assert 'Install' in message
 
 
 def test_strict_parameters_names_what_nobody_gave(untrained_bundle):

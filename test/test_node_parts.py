@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
-from sensor_msgs.msg import PointCloud2
 
 from pointata_core.taxonomy import UNLABELLED
 from pointata_ros.health.diagnostics import ModelFacts, diagnostics, input_state
@@ -262,34 +260,3 @@ def test_every_skip_reason_of_the_session_is_a_drop_reason_of_the_node():
     from pointata_core.inference.time_rules import SkipReason
 
     assert {one.value for one in SkipReason} <= {one.value for one in DropReason}
-
-
-# ---------------------------------------------------------------------- tf2
-
-
-@pytest.mark.skipif(importlib.util.find_spec('tf2_ros') is None, reason='tf2_ros is not installed')
-def test_transforms_from_tf_reach_the_session(untrained_bundle):
-    from geometry_msgs.msg import TransformStamped
-    from node_harness import Bench
-    from tf2_msgs.msg import TFMessage
-
-    from benchmarks.robustness.ros_graph import RELIABLE_ALL, cloud, street
-
-    with Bench(
-        bundle=str(untrained_bundle), fixed_frame='map', policy='block', transform_timeout=5.0
-    ) as bench:
-        bench.wait_for_state('active')
-        answers = bench.collect('output/segmentation', PointCloud2)
-        tf = bench._client.node.create_publisher(TFMessage, '/tf', RELIABLE_ALL)
-        clouds = bench.publisher()
-        for frame in range(3):
-            stamped = TransformStamped()
-            message = cloud(street(frame), (frame + 1) * PERIOD_NS)
-            stamped.header.stamp = message.header.stamp
-            stamped.header.frame_id, stamped.child_frame_id = 'map', 'lidar'
-            stamped.transform.translation.x = float(frame)
-            stamped.transform.rotation.w = 1.0
-            clouds.publish(message)
-            tf.publish(TFMessage(transforms=[stamped]))
-        answers.wait_for(3)
-        assert bench.stream.pipeline._ego_motion._previous[0, 3] == pytest.approx(2.0)

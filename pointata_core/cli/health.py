@@ -38,9 +38,7 @@ _ROS_LIBRARIES = {
     'diagnostic_msgs.msg': (True, 'diagnostics'),
     'visualization_msgs.msg': (True, 'markers'),
     'std_srvs.srv': (True, 'the service load_skill'),
-    'tf2_msgs.msg': (False, 'replaying /tf'),
-    'tf2_ros': (False, 'ego-motion compensation (fixed_frame)'),
-    'tf_transformations': (False, 'ego-motion compensation (fixed_frame)'),
+    'tf2_msgs.msg': (True, 'transforms (fixed_frame, cameras)'),
     'sensor_msgs_py.point_cloud2': (False, 'a cross-check in the tests'),
 }
 # Imports run in a separate process: a library built for another Python or NumPy may crash it.

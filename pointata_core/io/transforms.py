@@ -2,8 +2,9 @@
 """Poses between frames at any recorded moment, from ``/tf`` and ``/tf_static``, without ROS.
 
 The semantics are those of tf2: between two stamps, translations are interpolated linearly and
-rotations spherically; nothing is extrapolated; a static transform holds at all times. Unlike the
-live buffer, this one keeps everything, so a whole recording can be read ahead of its frames.
+rotations spherically; nothing is extrapolated; a static transform holds at all times. By default
+the buffer keeps everything, so a whole recording can be read ahead of its frames; the node bounds
+it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pointata_core.io.bags.reader import BagReader
 from pointata_core.io.messages.message_types import TRANSFORMS
 from pointata_core.io.messages.stamps import stamp_of
 
+_FORGET_EVERY = 64
 _Pose = tuple[NDArray[np.float64], NDArray[np.float64]]  # translation, quaternion x y z w
 
 
@@ -36,10 +38,15 @@ class TransformBuffer:
     Attributes:
         refused: Reason -> transforms left out: ``not_finite``, ``not_a_rotation``, ``no_name``,
             ``own_parent``, ``other_parent`` (a frame keeps the first parent it was given).
+
+    Args:
+        keep_ns: Poses older than the newest one of their frame by more than this are forgotten;
+            ``None`` keeps everything.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keep_ns: int | None = None) -> None:
         self.refused: Counter[str] = Counter()
+        self._keep_ns = keep_ns
         self._parents: dict[str, str] = {}
         self._static: dict[str, _Pose] = {}
         self._moving: dict[str, list[tuple[int, _Pose]]] = {}
@@ -111,7 +118,30 @@ class TransformBuffer:
             entries[position] = (stamp_ns, pose)
         else:
             insort(entries, (stamp_ns, pose), key=itemgetter(0))
+            self._forget_old(entries)
         return True
+
+    def clear_moving(self) -> None:
+        """Forget all poses but the static ones, which hold at all times."""
+        self._moving.clear()
+        self._parents = {child: self._parents[child] for child in self._static}
+
+    def missing_ns(self, target: str, source: str, stamp_ns: int) -> int | None:
+        """By how much the transform between two frames ends before a moment; 0 if it does not.
+
+        Returns:
+            Nanoseconds; ``None`` if a frame is unknown or the two are not connected.
+        """
+        target, source = _bare(target), _bare(source)
+        up, down = self._ancestors(source), self._ancestors(target)
+        if up[-1] != down[-1]:
+            return None
+        ends = [
+            self._moving[frame][-1][0]
+            for frame in {*up} ^ {*down}  # above the common ancestor nothing matters
+            if frame in self._moving and frame not in self._static
+        ]
+        return max(0, stamp_ns - min(ends, default=stamp_ns))
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> NDArray[np.float64]:
         """Return the (4, 4) matrix that takes points of ``source`` into ``target`` at a moment.
@@ -136,6 +166,14 @@ class TransformBuffer:
         into_common = self._climb(up[: up.index(common)], stamp_ns)
         target_into_common = self._climb(down[: down.index(common)], stamp_ns)
         return _inverse(target_into_common) @ into_common
+
+    def _forget_old(self, entries: list[tuple[int, _Pose]]) -> None:
+        # All at once now and then: each removal moves the whole list.
+        if self._keep_ns is None or len(entries) % _FORGET_EVERY:
+            return
+        oldest_ns = entries[-1][0] - self._keep_ns
+        # The one before is needed to interpolate up to the first that stays.
+        del entries[: max(0, bisect_left(entries, oldest_ns, key=itemgetter(0)) - 1)]
 
     def _reason_against(
         self, parent: str, child: str, offset: NDArray, turn: NDArray

@@ -105,7 +105,7 @@ def diagnostics(
         snapshot: Counters and timings.
         model: Facts about the model.
         settings: Limits.
-        waiting: Clouds in the input queue.
+        waiting: Clouds that wait for their transform or for the worker.
         found: From :func:`all_findings`.
         input_name: Stands before the name of each status, if inputs have names.
         camera: What is known of the input's camera, if it has one.

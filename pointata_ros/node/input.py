@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 from rclpy.node import Node
@@ -20,6 +21,8 @@ from pointata_ros.node.input_queue import InputQueue
 from pointata_ros.node.received_cloud import ReceivedCloud
 from pointata_ros.parameters.table import NodeSettings
 from pointata_ros.qos import input_profile, overrides
+from pointata_ros.transforms.listener import TransformListener
+from pointata_ros.transforms.pending import PendingClouds
 
 
 class CloudInput:
@@ -28,22 +31,24 @@ class CloudInput:
     Args:
         node: The node that subscribes.
         topic: Where clouds come from, as the node writes it.
-        settings: Policy and queue size.
+        settings: Called for the parameters as they are now.
         receive: Called with every message, for what enters the queue.
         statistics: Where clouds are counted.
         warn: Called with a kind and a sentence; throttled by the callee.
         changed: What the queue notifies.
+        transforms: What clouds wait for; ``None`` if for nothing.
     """
 
     def __init__(
         self,
         node: Node,
         topic: str,
-        settings: NodeSettings,
+        settings: Callable[[], NodeSettings],
         receive: Callable[[PointCloud2], ReceivedCloud],
         statistics: Statistics,
         warn: Callable[[str, str], None],
         changed: threading.Condition,
+        transforms: TransformListener | None = None,
     ) -> None:
         self._node = node
         self._unresolved_topic = topic
@@ -51,22 +56,35 @@ class CloudInput:
         self._statistics = statistics
         self._warn = warn
         self._has_arrived = False
-        self.profile: QoSProfile = input_profile(settings.policy, settings.queue_size)
+        now = settings()
+        self.profile: QoSProfile = input_profile(now.policy, now.queue_size)
+        self._holds_back = now.policy == 'block'
         self.queue: InputQueue[ReceivedCloud] = InputQueue(
-            settings.policy,
-            settings.queue_size,
+            now.policy,
+            now.queue_size,
             on_overflow=lambda received: self._drop(received, DropReason.OVERFLOW),
             # ``latest`` always has room; waking for nothing costs a millisecond a cloud.
-            on_room=self._wake_executor if settings.policy == 'block' else _ignore,
+            on_room=self._make_room if self._holds_back else _ignore,
             changed=changed,
         )
-        holds_back = settings.policy == 'block'
+        self._transforms = transforms
+        self._pending: PendingClouds[ReceivedCloud] | None = None
+        if transforms is not None:
+            self._pending = PendingClouds(
+                transforms.missing_s,
+                lambda: settings().transform_timeout,
+                now.queue_size,
+                lambda: not self._holds_back or self.queue.has_room,
+                self._enqueue,
+                perf_counter,
+            )
+            transforms.call_on_change(self._pending.poll)
         self._subscription = node.create_subscription(
             PointCloud2,
             topic,
             self._receive,
             self.profile,
-            callback_group=FlowControlledGroup(lambda: not holds_back or self.queue.has_room),
+            callback_group=FlowControlledGroup(lambda: not self._holds_back or self._has_room()),
             event_callbacks=subscription_callbacks(self._meet_incompatible, self._lose),
             qos_overriding_options=overrides(),
         )
@@ -87,23 +105,50 @@ class CloudInput:
         snapshot = self._statistics.snapshot()
         return explain_loss(snapshot.stamps_ns, snapshot.lost)
 
+    @property
+    def waiting(self) -> int:
+        """Clouds that wait for their transform or for the worker."""
+        return len(self.queue) + len(self._pending or ())
+
     def discard(self, reason: DropReason) -> None:
         """Drop whatever waits."""
-        for received in self.queue.drain():
+        for received in self._not_queued() + self.queue.drain():
             self._drop(received, reason)
 
     def close(self) -> None:
         """Unsubscribe; clouds that still wait are counted as dropped."""
         self._node.destroy_subscription(self._subscription)
-        for received in self.queue.close():
+        if self._transforms is not None and self._pending is not None:
+            self._transforms.stop_calling(self._pending.poll)
+        for received in self._not_queued() + self.queue.close():
             self._drop(received, DropReason.DEACTIVATED)
 
     def _receive(self, message: PointCloud2) -> None:
         self._has_arrived = True
         self._statistics.arrived(self._node.get_clock().now().nanoseconds, stamp_of(message))
         received = self._make(message)
+        if self._pending is None:
+            self._enqueue(received)
+        else:
+            self._pending.put(received, message.header.frame_id, stamp_of(message))
+
+    def _enqueue(self, received: ReceivedCloud) -> None:
+        received.queued_s = perf_counter()
         if not self.queue.put(received):
             self._drop(received, DropReason.DEACTIVATED)
+        if self._holds_back and self._pending is not None:
+            self._wake_executor()
+
+    def _has_room(self) -> bool:
+        return self.queue.has_room and (self._pending is None or self._pending.has_room)
+
+    def _make_room(self) -> None:
+        if self._pending is not None:
+            self._pending.poll()
+        self._wake_executor()
+
+    def _not_queued(self) -> list[ReceivedCloud]:
+        return [] if self._pending is None else self._pending.drain()
 
     def _drop(self, received: ReceivedCloud, reason: DropReason) -> None:
         received.cancel()

@@ -86,7 +86,7 @@ class Monitor:
                 snapshot,
                 _facts(stream, skill, refused),
                 settings,
-                0 if stream.input is None else len(stream.input.queue),
+                0 if stream.input is None else stream.input.waiting,
                 found,
                 stream.name,
                 None if stream.pairs is None else stream.pairs.snapshot(),

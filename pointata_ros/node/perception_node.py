@@ -51,11 +51,12 @@ from pointata_ros.node.stream import Stream
 from pointata_ros.node.worker import Worker
 from pointata_ros.parameters.server import ParameterServer
 from pointata_ros.parameters.table import NodeSettings
-from pointata_ros.transforms.ego_motion import EgoMotion, NoEgoMotion
 from pointata_ros.transforms.listener import TransformListener
 from pointata_ros.transforms.static_mountings import StaticMountings
 
 _STOP_TIMEOUT_S = 10.0
+# Seconds of transforms to keep. Under block clouds may wait long in the middleware, transforms not.
+_TRANSFORMS_S = {'latest': 10.0, 'block': 600.0}
 
 
 class PerceptionNode(LifecycleNode):
@@ -114,7 +115,7 @@ class PerceptionNode(LifecycleNode):
         with ExitStack() as stack:
             if settings.fixed_frame:
                 self._transforms = TransformListener(
-                    self, settings.fixed_frame, lambda: self.settings.transform_timeout
+                    self, settings.fixed_frame, _TRANSFORMS_S[settings.policy], self._warn
                 )
                 stack.callback(self._drop_transforms)
             skill = load_skill(settings.bundle, settings.device, settings.precision)
@@ -148,7 +149,7 @@ class PerceptionNode(LifecycleNode):
                     stream.activate(
                         scheduler=scheduler,
                         publisher=publisher,
-                        ego_motion=self._ego_motion(stream),
+                        transforms=self._transforms,
                         mountings=self._transforms or self._mountings,
                         recovery=recovery,
                         inputs=len(self.streams),
@@ -224,12 +225,6 @@ class PerceptionNode(LifecycleNode):
             worker, self._worker = self._worker, None
         if worker is not None and not worker.stop(_STOP_TIMEOUT_S):
             raise RuntimeError(f'the worker is still busy after {_STOP_TIMEOUT_S:g} s')
-
-    def _ego_motion(self, stream: Stream) -> EgoMotion | NoEgoMotion:
-        # A camera network has no history that the sensor's motion could be taken out of.
-        if self._transforms is None or stream.session.takes_images:
-            return NoEgoMotion()
-        return EgoMotion(self._transforms.look_up)
 
     def _deactivate(self, stream: Stream) -> None:
         if not self._broken:  # a device that failed cannot make a new state

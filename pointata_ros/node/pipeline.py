@@ -134,7 +134,7 @@ class Pipeline:
         patience_s = settings.patience
         if patience_s < 0.0:
             patience_s = self._budget.period_s() or 0.0
-        waited_s = perf_counter() - received.arrived_s
+        waited_s = perf_counter() - received.queued_s
         return waited_s <= patience_s and self._budget.keeps_up(self._inputs)
 
     def _process(self, received: ReceivedCloud) -> None:
@@ -274,7 +274,9 @@ class Pipeline:
         if not motion.missing:
             return motion
         self._warn(
-            'transform', f'{motion.missing} (transform_policy is {settings.transform_policy})'
+            'transform',
+            f'{motion.missing} (transform_timeout is {settings.transform_timeout:g} s: raise it if '
+            f'transforms come later; transform_policy is {settings.transform_policy})',
         )
         is_used = settings.transform_policy == 'uncompensated'
         self._statistics.no_transform(used=is_used)

@@ -28,6 +28,7 @@ class ReceivedCloud:
 
     Attributes:
         arrived_s: When it arrived, on ``time.perf_counter``.
+        queued_s: When it entered the queue of the worker: later if it waited for its transform.
         decode_ms: How long decoding took.
         precomputed: What was computed before its turn, if anything was.
     """
@@ -35,7 +36,7 @@ class ReceivedCloud:
     def __init__(self, message: PointCloud2, image: ExpectedImage | None = None) -> None:
         self.message = message
         self.image = image
-        self.arrived_s = perf_counter()
+        self.arrived_s = self.queued_s = perf_counter()
         self.decode_ms = 0.0
         self.precomputed: PrecomputedFrame | None = None
         self._ahead: LazyValue[Cloud | Rejected] | None = None

@@ -80,7 +80,7 @@ class Stream:
         *,
         scheduler: Scheduler[Pipeline, ReceivedCloud],
         publisher: Executor,
-        ego_motion: EgoMotion | NoEgoMotion,
+        transforms: TransformListener | None,
         mountings: TransformListener | StaticMountings | None,
         recovery: Recovery,
         inputs: int,
@@ -91,7 +91,7 @@ class Stream:
         Args:
             scheduler: Takes the clouds that wait; shared by all inputs.
             publisher: Publishes what the worker leaves to it; shared by all inputs.
-            ego_motion: Where the sensor's motion comes from; this input's own.
+            transforms: Where the sensor's motion comes from; ``None`` if it is not wanted.
             mountings: Where the mounting of a camera comes from.
             recovery: Shared by all inputs.
             inputs: How many inputs the node has.
@@ -100,7 +100,8 @@ class Stream:
         Returns:
             What the worker runs.
         """
-        settings = self._settings()
+        # A camera network has no history that the sensor's motion could be taken out of.
+        transforms = None if self.session.takes_images else transforms
         if self.pairs is not None:
             self.camera = CameraInput(
                 self._node,
@@ -114,7 +115,7 @@ class Stream:
         self.pipeline = Pipeline(
             name=self.name,
             session=self.session,
-            ego_motion=ego_motion,
+            ego_motion=EgoMotion(transforms.look_up) if transforms else NoEgoMotion(),
             camera=self.camera or NoCamera(),
             outputs=self.outputs,
             statistics=self.statistics,
@@ -129,11 +130,12 @@ class Stream:
         self.input = CloudInput(
             self._node,
             f'{self._base}/input/points',
-            settings,
+            self._settings,
             self.pipeline.receive,
             self.statistics,
             self._warn,
             scheduler.changed,
+            transforms,
         )
         scheduler.add(self.input.queue, self.pipeline)
         return self.pipeline

@@ -199,9 +199,9 @@ class NodeSettings:
         'and taken out. Empty = no compensation and no use of TF.',
     )
     transform_timeout: float = parameter(
-        0.1,
+        0.5,
         'Time',
-        'Seconds to wait for the transform of a cloud.',
+        'Seconds that a cloud may wait for its transform. Other inputs do not wait along.',
         minimum=0.0,
         maximum=10.0,
         live=True,

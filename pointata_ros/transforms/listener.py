@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Listens to TF on a thread of its own. The node broadcasts no transform."""
+"""Listens to TF on a thread of its own. The node broadcasts no transform.
+
+The buffer is the one that evaluates recordings, so live and offline motions are the same numbers.
+"""
 
 from __future__ import annotations
 
@@ -8,51 +11,43 @@ import threading
 from collections.abc import Callable
 
 import numpy as np
-from geometry_msgs.msg import TransformStamped
-from rclpy.duration import Duration
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import (
     ExternalShutdownException,
     ShutdownException,
     SingleThreadedExecutor,
 )
 from rclpy.node import Node
-from rclpy.time import Time
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+from tf2_msgs.msg import TFMessage
 
-from pointata_core.errors import ConfigError
 from pointata_core.inference.ego_motion import Pose
+from pointata_core.io.transforms import TransformBuffer, TransformError
 from pointata_ros.transforms.ego_motion import TransformMissing
+
+_DEPTH = 100  # as tf2_ros has it
+_TICK_S = 0.02
 
 
 class TransformListener:
     """Listens to /tf and /tf_static on a node and thread of its own.
 
-    The listener of tf2_ros would spin the node it is given in a second executor, and a look-up
-    polls while it waits; neither may happen on the executor thread of the perception node.
-
     Args:
         node: Perception node; gives its namespace and context to the private one.
         fixed_frame: Frame that stands still.
-        timeout_s: Called at each look-up: seconds to wait for a transform.
-
-    Raises:
-        ConfigError: tf2_ros or tf_transformations is not installed.
+        keep_s: Seconds of transforms that are kept.
+        warn: Called with a kind and a sentence; throttled by the callee.
     """
 
-    def __init__(self, node: Node, fixed_frame: str, timeout_s: Callable[[], float]) -> None:
-        try:
-            import tf2_ros
-            from tf_transformations import quaternion_matrix
-        except ImportError as error:
-            raise ConfigError(
-                f"parameter fixed_frame is '{fixed_frame}', which needs the Python package "
-                f'{error.name}, and it is not installed',
-                'Install ros-$ROS_DISTRO-tf2-ros-py and ros-$ROS_DISTRO-tf-transformations, or '
-                'leave fixed_frame empty',
-            ) from error
-        self._errors = tf2_ros.TransformException
-        self._quaternion_matrix = quaternion_matrix
+    def __init__(
+        self, node: Node, fixed_frame: str, keep_s: float, warn: Callable[[str, str], None]
+    ) -> None:
         self._fixed_frame = fixed_frame
-        self._timeout_s = timeout_s
+        self._warn = warn
+        self._changed = threading.Condition()
+        self._buffer = TransformBuffer(round(keep_s * 1e9))
+        self._refused = 0
+        self._waiting: tuple[Callable[[], None], ...] = ()
         self._private_node = Node(
             f'{node.get_name()}_transforms',
             namespace=node.get_namespace(),
@@ -63,35 +58,56 @@ class TransformListener:
             cli_args=['--ros-args', *_remappings(node, ('/tf', '/tf_static'))],
             start_parameter_services=False,
         )
-        self._buffer = tf2_ros.Buffer()
-        self._listener = tf2_ros.TransformListener(
-            self._buffer, self._private_node, spin_thread=False
+        latched = QoSProfile(depth=_DEPTH, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+        for topic, profile, is_static in (
+            ('/tf', QoSProfile(depth=_DEPTH), False),
+            ('/tf_static', latched, True),
+        ):
+            self._private_node.create_subscription(
+                TFMessage, topic, lambda one, static=is_static: self._take(one, static), profile
+            )
+        # Who waits gives up some time, even if no transform comes any more.
+        self._private_node.create_timer(
+            _TICK_S, self._wake, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(self._private_node)
         self._thread = threading.Thread(target=self._spin, name='transforms', daemon=True)
         self._thread.start()
 
+    def call_on_change(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` on the thread of the listener after each message, and now and then."""
+        self._waiting += (callback,)
+
+    def stop_calling(self, callback: Callable[[], None]) -> None:
+        """Undo :meth:`call_on_change`."""
+        self._waiting = tuple(one for one in self._waiting if one != callback)
+
+    def missing_s(self, frame_id: str, stamp_ns: int) -> float | None:
+        """Seconds by which the known transforms end before a cloud; 0 if they do not.
+
+        Returns:
+            ``None`` if the frame is not connected to the fixed frame.
+        """
+        with self._changed:
+            missing_ns = self._buffer.missing_ns(self._fixed_frame, frame_id, stamp_ns)
+        return None if missing_ns is None else missing_ns * 1e-9
+
     def look_up(self, frame_id: str, stamp_ns: int) -> Pose:
-        """Pose of ``frame_id`` in the fixed frame at ``stamp_ns``; waits up to the timeout.
+        """Pose of ``frame_id`` in the fixed frame at ``stamp_ns``; does not wait.
 
         Raises:
             TransformMissing: There is none; the text names both frames and the reason.
         """
         try:
-            stamped = self._buffer.lookup_transform(
-                self._fixed_frame,
-                frame_id,
-                Time(nanoseconds=stamp_ns),
-                timeout=Duration(seconds=self._timeout_s()),
-            )
-        except self._errors as error:
+            with self._changed:
+                return self._buffer.lookup(self._fixed_frame, frame_id, stamp_ns)
+        except TransformError as error:
             age_s = (self._private_node.get_clock().now().nanoseconds - stamp_ns) * 1e-9
             raise TransformMissing(
                 f"no transform from '{frame_id}' to '{self._fixed_frame}' for a cloud that is "
-                f'{age_s:.3f} s old: {error}'
+                f'{age_s:.3f} s old: {error.message}'
             ) from error
-        return self._matrix(stamped)
 
     def between(
         self, target: tuple[str, int], source: tuple[str, int], timeout_s: float = 0.0
@@ -107,25 +123,17 @@ class TransformListener:
         Raises:
             TransformMissing: There is none; the text names both frames and the reason.
         """
-        wait = Duration(seconds=timeout_s)
-        try:
-            stamped = self._buffer.lookup_transform_full(
-                target[0],
-                Time(nanoseconds=target[1]),
-                source[0],
-                Time(nanoseconds=source[1]),
-                self._fixed_frame,
-                wait,
-            )
-        except self._errors as error:
-            raise TransformMissing(
-                f"no transform from '{source[0]}' to '{target[0]}': {error}"
-            ) from error
-        return self._matrix(stamped)
+        with self._changed:
+            self._changed.wait_for(lambda: self._between(target, source)[0] is not None, timeout_s)
+            matrix, reason = self._between(target, source)
+        if matrix is None:
+            raise TransformMissing(f"no transform from '{source[0]}' to '{target[0]}': {reason}")
+        return matrix
 
     def clear(self) -> None:
-        """Forget every transform: the clock jumped."""
-        self._buffer.clear()
+        """Forget every transform that is not static: the clock jumped."""
+        with self._changed:
+            self._buffer.clear_moving()
 
     def close(self) -> None:
         """Stop listening and end the thread."""
@@ -133,11 +141,32 @@ class TransformListener:
         self._thread.join(timeout=2.0)
         self._private_node.destroy_node()
 
-    def _matrix(self, stamped: TransformStamped) -> np.ndarray:
-        rotation, translation = stamped.transform.rotation, stamped.transform.translation
-        pose = self._quaternion_matrix((rotation.x, rotation.y, rotation.z, rotation.w))
-        pose[:3, 3] = translation.x, translation.y, translation.z
-        return pose
+    def _between(
+        self, target: tuple[str, int], source: tuple[str, int]
+    ) -> tuple[np.ndarray | None, str]:
+        fixed = self._fixed_frame
+        try:
+            if target[1] == source[1]:
+                return self._buffer.lookup(target[0], source[0], source[1]), ''
+            into_target = self._buffer.lookup(target[0], fixed, target[1])
+            return into_target @ self._buffer.lookup(fixed, source[0], source[1]), ''
+        except TransformError as error:
+            return None, error.message
+
+    def _take(self, message: TFMessage, static: bool) -> None:
+        with self._changed:
+            self._buffer.add_message(message, static=static)
+            self._changed.notify_all()
+            refused = self._buffer.refused.copy()
+        if refused.total() > self._refused:
+            self._refused = refused.total()
+            listed = ', '.join(f'{count} {reason}' for reason, count in sorted(refused.items()))
+            self._warn('transforms', f'transforms that cannot be used so far: {listed}')
+        self._wake()
+
+    def _wake(self) -> None:
+        for callback in self._waiting:
+            callback()
 
     def _spin(self) -> None:
         with contextlib.suppress(ExternalShutdownException, ShutdownException):

@@ -49,7 +49,7 @@ def parser() -> Parser:
         'counted) when the node is late, as on a robot.',
         'block',
     )
-    new.option('--fixed-frame FRAME', 'Remove ego motion against this frame; needs tf2_ros.', '')
+    new.option('--fixed-frame FRAME', 'Remove ego motion against this frame.', '')
     new.option('--duration SECONDS', 'Length of the simulated bag.', 12.0)
     new.option('--sensor NAME', 'Sensor of the simulated bag.', 'vlp16')
     return new
