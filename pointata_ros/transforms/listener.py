@@ -59,13 +59,9 @@ class TransformListener:
             start_parameter_services=False,
         )
         latched = QoSProfile(depth=_DEPTH, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
-        for topic, profile, is_static in (
-            ('/tf', QoSProfile(depth=_DEPTH), False),
-            ('/tf_static', latched, True),
-        ):
-            self._private_node.create_subscription(
-                TFMessage, topic, lambda one, static=is_static: self._take(one, static), profile
-            )
+        subscribe = self._private_node.create_subscription
+        subscribe(TFMessage, '/tf', self._take, QoSProfile(depth=_DEPTH))
+        subscribe(TFMessage, '/tf_static', self._take_static, latched)
         # Who waits gives up some time, even if no transform comes any more.
         self._private_node.create_timer(
             _TICK_S, self._wake, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -153,7 +149,10 @@ class TransformListener:
         except TransformError as error:
             return None, error.message
 
-    def _take(self, message: TFMessage, static: bool) -> None:
+    def _take_static(self, message: TFMessage) -> None:
+        self._take(message, static=True)
+
+    def _take(self, message: TFMessage, static: bool = False) -> None:
         with self._changed:
             self._buffer.add_message(message, static=static)
             self._changed.notify_all()
