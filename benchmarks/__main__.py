@@ -53,7 +53,7 @@ BENCHMARKS = {
     'temporal-context': Benchmark('experiments', 'whether time pays in segmentation', 'hours'),
     'pretraining': Benchmark('experiments', 'what the parts of pre-training are worth', 'hours'),
     'domain-adaptation': Benchmark('experiments', 'FtD++ on pairs of simulated domains', 'hours'),
-    'street-statistics': Benchmark('experiments', 'whether simulated streets look recorded', '2 min'),
+    'street-statistics': Benchmark('experiments', 'whether simulated streets look real', '2 min'),
     'simulation-to-real': Benchmark('experiments', 'from simulation to a real street', 'hours'),
     'ten-drives': Benchmark('experiments', 'how right labels are on ten real drives', '5 min'),
 }  # fmt: skip

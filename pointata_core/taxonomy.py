@@ -141,6 +141,12 @@ def labels_from_semantickitti(raw: np.ndarray) -> np.ndarray:
     return table[np.asarray(raw).astype(np.uint32) & 0xFFFF]
 
 
+def or_ignored(label: np.ndarray) -> np.ndarray:
+    """Labels (N,) as int64 truth: ``IGNORE`` for what is no index of ``SEGMENTATION_CLASSES``."""
+    label = np.asarray(label).astype(np.int64)
+    return np.where(label < len(SEGMENTATION_CLASSES), label, IGNORE)
+
+
 def class_id(name: str) -> int:
     """Index of a segmentation class; ``ValueError`` if there is none of that name."""
     return SEGMENTATION_CLASSES.index(name)

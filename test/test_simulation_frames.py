@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pointata_core.errors import ConfigError
-from pointata_core.simulation import SCENES, SENSORS, SensorModel, simulate
+from pointata_core.simulation import NO_CLASS, SCENES, SENSORS, SensorModel, simulate
 from pointata_core.simulation.scanning import ACTOR_RANGE, scan
 from pointata_core.simulation.solids import ShapeKind
 from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, class_id
@@ -55,11 +55,11 @@ def test_a_frame_is_what_its_sensor_can_see(scene, sensor):
     assert distance.min() > model.min_range - 1e-3
     assert distance.max() < model.max_range + 1e-3
     assert 0 <= frame.intensity.min() <= frame.intensity.max() <= 1
-    assert frame.label.max() < len(SEGMENTATION_CLASSES)
+    assert frame.label[frame.label != NO_CLASS].max() < len(SEGMENTATION_CLASSES)
     # A ring is a cone (an image row a plane): its points share one slope.
     reach = frame.points[:, 0] if model.is_camera else np.hypot(*frame.points[:, :2].T)
     np.testing.assert_allclose(
-        frame.points[:, 2] / reach, np.asarray(model.rows)[frame.ring], atol=1e-3
+        (frame.points[:, 2] - model.rise) / reach, np.asarray(model.rows)[frame.ring], atol=1e-3
     )
     np.testing.assert_allclose(frame.pose[:3, :3] @ frame.pose[:3, :3].T, np.eye(3), atol=1e-12)
 
@@ -76,7 +76,7 @@ def test_floor_lies_at_zero_and_ceiling_above_everything_else():
         z = in_map(frame)[:, 2]
         floor, ceiling = (frame.label == class_id(name) for name in ('floor', 'ceiling'))
         np.testing.assert_allclose(z[floor], 0.0, atol=5e-3)
-        assert z.min() > -0.01
+        assert z[frame.label != NO_CLASS].min() > -0.01
         if ceiling.any():
             assert z[ceiling].min() > z[~ceiling].max() - 0.15
 
@@ -167,7 +167,7 @@ def test_every_class_and_every_action_occurs():
             for frame in simulate(scene, sensor, seed, seconds, 2.0):
                 labels.update(np.unique(frame.label).tolist())
                 actions.add(frame.action)
-    assert labels == set(range(len(SEGMENTATION_CLASSES)))
+    assert labels - {NO_CLASS} == set(range(len(SEGMENTATION_CLASSES)))
     assert actions >= set(range(1, len(ACTION_CLASSES)))
 
 

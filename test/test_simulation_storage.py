@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 from pointata_core.errors import BagError, ConfigError
 from pointata_core.io.messages.message_types import make_typestore
 from pointata_core.simulation import (
+    NO_CLASS,
     ShardError,
     ShardJob,
     read_shard,
@@ -24,7 +25,7 @@ from pointata_core.simulation import (
     write_shard,
     write_shards,
 )
-from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
+from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, UNLABELLED
 
 JOB = ShardJob('indoor', 'kinect', 3, 0.4)
 
@@ -145,7 +146,8 @@ def test_a_recording_holds_clouds_transforms_and_truth(tmp_path, storage):
         rows = np.frombuffer(cloud.data.tobytes(), dtype)
         for index, axis in enumerate('xyz'):
             np.testing.assert_array_equal(rows[axis], frame.points[:, index])
-        np.testing.assert_array_equal(rows['label'], frame.label)
+        expected = np.where(frame.label == NO_CLASS, UNLABELLED, frame.label.astype(int))
+        np.testing.assert_array_equal(rows['label'], expected)
         np.testing.assert_array_equal(rows['ring'], frame.ring)
         np.testing.assert_array_equal(rows['instance'], frame.instance)
         np.testing.assert_allclose(rows['intensity'], frame.intensity * 100, rtol=1e-6)

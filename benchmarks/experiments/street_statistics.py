@@ -12,6 +12,7 @@ drives is marked. Shares are in per cent, lengths in metres, intensities in the 
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def statistics(cloud: Cloud) -> dict[str, float]:
     ground = near & (label < _GROUND)
     result |= _relief(points[ground])
     elevation = np.degrees(np.arctan2(points[:, 2], away))
-    for low, high in zip(_ELEVATIONS, _ELEVATIONS[1:]):
+    for low, high in itertools.pairwise(_ELEVATIONS):
         count = np.count_nonzero((elevation >= low) & (elevation < high))
         result[f'returns, {low}° to {high}°'] = count / 1000
     return result

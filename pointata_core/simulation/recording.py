@@ -22,9 +22,9 @@ from scipy.spatial.transform import Rotation
 from pointata_core.io.bags.writer import BagWriter
 from pointata_core.io.messages.camera_messages import cloud, header, label_info, transform
 from pointata_core.io.messages.cloud_encoding import encode_fields, xyz_columns
-from pointata_core.simulation.scanning import SimulatedFrame
+from pointata_core.simulation.scanning import NO_CLASS, SimulatedFrame
 from pointata_core.simulation.sensing.sensors import SensorModel, get_sensor
-from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
+from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, UNLABELLED
 
 POINTS_TOPIC = '/points'
 TF_TOPIC = '/tf'
@@ -82,7 +82,7 @@ def write_bag(
                 ('intensity', frame.intensity * scale),
                 ('ring', frame.ring),
                 ('instance', frame.instance),
-                ('label', frame.label.astype(np.uint32)),
+                ('label', _labels(frame.label)),
             ]
             writer.write(points_topic, cloud(types, now, sensor_frame, encode_fields(columns)), now)
             action = types['vision_msgs/msg/Classification'](
@@ -95,3 +95,8 @@ def write_bag(
             )
             writer.write(ACTION_TOPIC, action, now)
     return Path(path)
+
+
+def _labels(label: np.ndarray) -> np.ndarray:
+    """Labels of a frame as uint32; ``UNLABELLED`` for points that show no surface."""
+    return np.where(label == NO_CLASS, UNLABELLED, label.astype(np.uint32)).astype(np.uint32)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,10 +14,11 @@ from pointata_core.simulation.scenes.street import street
 from pointata_core.simulation.scenes.traffic import traffic
 from pointata_core.simulation.scenes.world import World
 from pointata_core.simulation.scenes.yard import yard
+from pointata_core.simulation.sensing.artefacts import drops, late
 from pointata_core.simulation.sensing.ray_casting import HitBuffer, cast
 from pointata_core.simulation.sensing.returns import incidence, receive
 from pointata_core.simulation.sensing.sensors import SensorModel, get_sensor
-from pointata_core.simulation.solids import Shapes, yaw_rotation
+from pointata_core.simulation.solids import Shapes, rigid, yaw_rotation
 from pointata_core.taxonomy import class_id
 
 SCENES = {'street': street, 'traffic': traffic, 'yard': yard, 'indoor': indoor}
@@ -30,7 +31,19 @@ ACTOR_POINTS = 5
 """With fewer visible points, a person has no action: it could not be recognised."""
 
 FIRST_STAMP_NS = 1_700_000_000_000_000_000
-_GROUND = -2
+NO_CLASS = 255
+"""Label of points that show no surface: mirrored light, drops of rain, dust."""
+
+_GROUND, _DROP = -2, -3
+_PANE_MIRRORS = 20.0
+_GAIN_SPREAD = 0.12  # of the logarithm, from unit to unit
+_DROP_REFLECTIVITY = 0.03
+_BLADES = 0.15  # cosine of incidence of grass seen along the ground
+_GLOSS = 2.5  # exponent of the cosine: lacquer returns light at steep incidence only
+_CAR, _TERRAIN = class_id('car'), class_id('terrain')
+_MIRRORS = np.zeros(NO_CLASS + 1)
+for _name, _share in (('road', 1), ('sidewalk', 1), ('terrain', 0.3), ('floor', 1), ('car', 4)):
+    _MIRRORS[class_id(_name)] = _share
 
 
 @dataclass(frozen=True)
@@ -41,7 +54,7 @@ class SimulatedFrame:
         points: (N, 3) float32 metres in the sensor frame: x forward, y left, z up.
         intensity: (N,) float32 in [0, 1]. (Bags are written in the scale of the real sensor.)
         ring: (N,) uint16 row of the sensor, lowest first.
-        label: (N,) uint8 index into ``SEGMENTATION_CLASSES``.
+        label: (N,) uint8 index into ``SEGMENTATION_CLASSES``, or ``NO_CLASS``.
         instance: (N,) uint16; 0 = none.
         action: Index into ``ACTION_CLASSES`` of the nearest visible person within 8 m, else 0.
         stamp_ns: Nanoseconds.
@@ -95,6 +108,7 @@ def simulate(
     world_rng, sensor_rng = np.random.default_rng(seed).spawn(2)
     world = SCENES[scene](world_rng, duration_s)
     count = max(1, round(duration_s * rate_hz))
+    model = replace(model, gain=model.gain * float(np.exp(sensor_rng.normal(0, _GAIN_SPREAD))))
     return _frames(world, model, sensor_rng, count, rate_hz)
 
 
@@ -123,7 +137,7 @@ def scan(
         rng: Draws foliage, noise and dropouts.
     """
     pose = world.ego.pose_at(t, world)
-    grid_pose = pose.copy()
+    grid_pose = pose @ rigid((0.0, 0.0, sensor.rise))
     turn = np.eye(3)
     if not sensor.is_camera:  # a spinning sensor starts its turn anywhere within one step
         turn = yaw_rotation(rng.uniform(0, 2 * np.pi / sensor.columns))
@@ -138,31 +152,42 @@ def scan(
     flat = directions.reshape(3, -1)
     in_map = (grid_pose[:3, :3].astype(np.float32) @ flat) if world.ground is not None else flat
     if world.ground is not None:
-        distance = world.ground.cast(pose[:3, 3], in_map, sensor.max_range)
+        distance = world.ground.cast(grid_pose[:3, 3], in_map, sensor.max_range)
         hits.distance.reshape(-1)[:] = distance
         hits.shape.reshape(-1)[np.isfinite(distance)] = _GROUND
+    if world.rain:
+        distance = drops(sensor, world.rain, rng)
+        met = distance < hits.distance.reshape(-1)
+        hits.distance.reshape(-1)[met] = distance[met]
+        hits.shape.reshape(-1)[met] = _DROP
     cast(shapes, sensor, directions, rng, hits)
 
     ray = np.flatnonzero(np.isfinite(hits.distance.reshape(-1)))
     distance = hits.distance.reshape(-1)[ray]
     owner = hits.shape.reshape(-1)[ray]
     label, instance, reflectivity, cosine, pane = _describe(
-        world, shapes, pose, owner, flat[:, ray], in_map[:, ray], distance, rng
+        world, shapes, grid_pose, owner, flat[:, ray], in_map[:, ray], distance, rng
     )
     if world.ground is not None:
         distance = _in_the_grass(distance, label, in_map[2, ray], world.ground.grass, rng)
     got = receive(sensor, ray, distance, reflectivity, cosine, pane, rng)
     back = np.searchsorted(ray, got.ray)
+    frame_label, frame_instance = label[back], instance[back]
+    # Only what is level or smooth mirrors: the ground, panes and the paint of vehicles.
+    mirrors = _MIRRORS[frame_label]
+    mirrors[pane[back]] = _PANE_MIRRORS
+    extra = late(sensor, got.ray, got.distance, mirrors, rng)
+    frame_label[extra > 0], frame_instance[extra > 0] = NO_CLASS, 0
     # The grid was turned by a fraction of a step: turn the points back into the sensor frame.
-    points = (turn.astype(np.float32) @ flat[:, got.ray]) * got.distance
-    frame_instance = instance[back]
+    points = (turn.astype(np.float32) @ flat[:, got.ray]) * (got.distance + extra)
+    points[2] += np.float32(sensor.rise)
     return SimulatedFrame(
         points=np.ascontiguousarray(points.T),
         intensity=got.intensity,
         ring=(got.ray // sensor.columns).astype(np.uint16),
-        label=label[back],
+        label=frame_label,
         instance=frame_instance,
-        action=_action(world, t, pose, frame_instance, label[back]),
+        action=_action(world, t, pose, frame_instance, frame_label),
         stamp_ns=FIRST_STAMP_NS + round(t * 1e9),
         pose=pose,
         moving=np.isin(frame_instance, world.moving_at(t)),
@@ -196,10 +221,14 @@ def _describe(
         at = in_map[:, ground] * distance[ground]
         x, y = at[0] + float(pose[0, 3]), at[1] + float(pose[1, 3])
         label[ground] = world.ground.class_at(x, y)
-        reflectivity[ground] = world.ground.reflectivity[label[ground]]
+        reflectivity[ground] = world.ground.reflectivity_at(x, y)
         normal = world.ground.normal(x, y)
         cosine[ground] = np.abs(np.einsum('nk,kn->n', normal, in_map[:, ground]))
-        _paint_lines(reflectivity, label, ground, x, y)
+        # Blades of grass face the sensor wherever it is.
+        cosine[ground] += _BLADES * (label[ground] == _TERRAIN) * (1 - cosine[ground])
+    cosine[label == _CAR] **= _GLOSS
+    drop = owner == _DROP
+    label[drop], reflectivity[drop] = NO_CLASS, _DROP_REFLECTIVITY
     return label, instance, reflectivity, cosine, pane
 
 
@@ -211,18 +240,9 @@ def _in_the_grass(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Ranges with rays to terrain ended by blades of grass, up to ``height`` above the soil."""
-    lawn = label == class_id('terrain')
+    lawn = label == _TERRAIN
     blade = rng.random(len(label), np.float32) ** 2 * np.float32(height)
     return distance - lawn * np.minimum(blade / np.maximum(-downward, 0.05), 0.1 * distance)
-
-
-def _paint_lines(
-    reflectivity: np.ndarray, label: np.ndarray, ground: np.ndarray, x: np.ndarray, y: np.ndarray
-) -> None:
-    """Dashes of road paint: bright, and road by class."""
-    road = label[ground] == class_id('road')
-    line = (np.mod(x, 9.0) < 3.0) & (np.mod(y + 0.06, 3.1) < 0.12) & road
-    reflectivity[ground[line]] = 0.8
 
 
 def _action(

@@ -31,7 +31,7 @@ from pointata_core.simulation import (
     read_shard,
     write_shards,
 )
-from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, class_id
+from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, class_id, or_ignored
 
 SPLITS = ('train', 'validation', 'test', 'all')
 MOVABLE_CLASSES = ('car', 'bicycle', 'person')
@@ -130,7 +130,7 @@ class ShardRecording:
         return scan, frame.action
 
     def _labels(self, frame: SimulatedFrame) -> NDArray[np.int64]:
-        label = frame.label.astype(np.int64)
+        label = or_ignored(frame.label)
         if self.labels == 'moving':
             for standing, moving in _MOVING.items():
                 rows = frame.moving & (frame.label == class_id(standing))

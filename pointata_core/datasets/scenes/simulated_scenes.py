@@ -13,14 +13,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pointata_core.datasets.protocol import Frame
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.scan_clips import ScanClips
 from pointata_core.errors import ConfigError
 from pointata_core.simulation import SimulatedFrame, simulate
-from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES
+from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, or_ignored
 
 WHOLE = ClipSampling('whole')
 
@@ -81,7 +79,7 @@ class SimulatedRecording:
             points=frame.points,
             name=f'{self.name}/{number:06d}',
             features=frame.intensity[:, None],
-            labels=frame.label.astype(np.int64),
+            labels=or_ignored(frame.label),
             sequence=self.name,
             time_s=number / self.mix.rate_hz,
             pose=frame.pose,

@@ -102,7 +102,7 @@ def _describe(
     if len(ground) and world.ground is not None:
         x, y = place[ground, 0], place[ground, 1]
         label[ground] = world.ground.class_at(x, y)
-        reflectivity[ground] = world.ground.reflectivity[label[ground]]
+        reflectivity[ground] = world.ground.reflectivity_at(x, y)
         normal[ground] = world.ground.normal(x, y)
     away = (normal * direction).sum(1) > 0
     normal[away] *= -1

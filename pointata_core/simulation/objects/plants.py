@@ -25,7 +25,7 @@ def _leaves(
         np.maximum(half, 0.05),
         rng.uniform(0, np.pi) if yaw is None else yaw,
         label=_VEGETATION,
-        reflectivity=rng.uniform(0.25, 0.5),
+        reflectivity=rng.uniform(0.2, 0.45),
         surface=Surface.LEAVES,
         detail=density,
     )
@@ -34,7 +34,7 @@ def _leaves(
 def tree(builder: ShapeBuilder, position: np.ndarray, rng: np.random.Generator) -> None:
     """A tree: broad-leaved mostly, conical or columnar at times."""
     style = rng.choice(['broad', 'cone', 'young'], p=[0.65, 0.15, 0.2])
-    bark = {'label': _TRUNK, 'reflectivity': rng.uniform(0.2, 0.4)}
+    bark = {'label': _TRUNK, 'reflectivity': rng.uniform(0.25, 0.48)}
     lean = np.append(rng.normal(0, 0.04, 2), 1.0)
     if style == 'cone':
         height, radius = rng.uniform(4, 12), rng.uniform(0.08, 0.2)
@@ -59,7 +59,9 @@ def tree(builder: ShapeBuilder, position: np.ndarray, rng: np.random.Generator) 
         rise = rng.uniform(0.2, 1.3) * spread
         tip = fork + np.array([reach * np.cos(angle), reach * np.sin(angle), rise])
         if branch < 5:
-            builder.capsule(fork - lean * rng.uniform(0, 0.6), tip, radius * 0.35, **bark)
+            # Branches are part of the crown, as in SemanticKITTI.
+            bough = {'label': _VEGETATION, 'reflectivity': bark['reflectivity']}
+            builder.capsule(fork - lean * rng.uniform(0, 0.6), tip, radius * 0.35, **bough)
         size = spread * rng.uniform(0.35, 0.6)
         half = (size, size * rng.uniform(0.7, 1.1), size * rng.uniform(0.6, 0.9))
         _leaves(builder, tip, half, rng, rng.uniform(0.6, 2.5))
@@ -96,3 +98,30 @@ def hedge(
         middle[:2] += rng.normal(0, 0.5 * ragged, 2)
         half = (length / count * 0.9, thick * (1 + rng.normal(0, ragged)), top * 0.62)
         _leaves(builder, middle, half, rng, density, yaw)
+
+
+def thicket(
+    builder: ShapeBuilder,
+    start: np.ndarray,
+    end: np.ndarray,
+    height: float,
+    rng: np.random.Generator,
+) -> None:
+    """The edge of a wood or overgrown ground: ragged leaves of all heights, and a few stems."""
+    length = float(np.linalg.norm(end - start))
+    count = max(3, int(length / (0.6 + 0.22 * height)))
+    across = np.array([start[1] - end[1], end[0] - start[0], 0.0]) / max(length, 1e-6)
+    density = rng.uniform(0.5, 3.0)
+    for share in rng.uniform(0, 1, count):
+        top = height * rng.uniform(0.35, 1.15)
+        half = (rng.uniform(0.4, 0.9) * (0.8 + 0.25 * top), rng.uniform(0.5, 1.6), top * 0.55)
+        middle = start + (end - start) * share + across * rng.normal(0, 0.4 + 0.25 * height)
+        _leaves(builder, middle + up(top * 0.45), half, rng, density * rng.uniform(0.5, 1.6))
+        low = np.array([0.9, 0.9, rng.uniform(0.15, 0.5)])  # herbs at its foot
+        place = middle + across * rng.normal(0, 1.2) + up(0.1)
+        _leaves(builder, place, low, rng, rng.uniform(1.0, 4.0))
+        if height > 3 and rng.random() < 0.3:
+            lean = np.append(rng.normal(0, 0.06, 2), 1.0)
+            wood = {'label': _TRUNK, 'reflectivity': rng.uniform(0.25, 0.45)}
+            builder.capsule(middle - up(0.2), middle + lean * top * 0.8, rng.uniform(0.05, 0.16),
+                            **wood)  # fmt: skip

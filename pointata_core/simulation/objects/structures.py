@@ -13,9 +13,10 @@ from pointata_core.taxonomy import class_id
 _BUILDING = class_id('building')
 _FENCE = class_id('fence')
 _POLE = class_id('pole')
+_STOREYS = np.array([0.15, 0.4, 0.25, 0.13, 0.07, 0.05])  # how often, from one storey on
 
 
-def _along(position: np.ndarray, yaw: float, x: float, y: float, z: float) -> np.ndarray:
+def along_frame(position: np.ndarray, yaw: float, x: float, y: float, z: float) -> np.ndarray:
     """The point (x, y, z) of a frame at ``position`` with ``yaw``."""
     c, s = np.cos(yaw), np.sin(yaw)
     return position + np.array([c * x - s * y, s * x + c * y, z])
@@ -29,6 +30,7 @@ def building(
     depth: float,
     rng: np.random.Generator,
     instance: int,
+    storeys: tuple[int, int] = (1, 5),
 ) -> None:
     """A house whose façade runs ``width`` metres along ``yaw`` and whose body lies to the left.
 
@@ -40,19 +42,21 @@ def building(
         depth: Metres behind it.
         rng: Source of randomness.
         instance: Instance id.
+        storeys: Least and most.
     """
-    storeys = int(rng.choice([1, 2, 3, 4, 5], p=[0.15, 0.4, 0.25, 0.13, 0.07]))
-    height = 2.9 * storeys + rng.uniform(0.3, 1.2)
+    weights = _STOREYS[storeys[0] - 1 : storeys[1]]
+    floors = storeys[0] + int(rng.choice(len(weights), p=weights / weights.sum()))
+    height = 2.9 * floors + rng.uniform(0.3, 1.2)
     paint = {
         'label': _BUILDING,
         'instance': instance,
-        'reflectivity': rng.uniform(0.25, 0.7),
+        'reflectivity': rng.uniform(0.2, 0.55),
     }
     windows = {'surface': Surface.WINDOWS, 'detail': rng.uniform(1.6, 3.4)}
     windows['fill'] = rng.uniform(0.25, 0.6)
 
     def place(x: float, y: float, z: float) -> np.ndarray:
-        return _along(front, yaw, x, y, z)
+        return along_frame(front, yaw, x, y, z)
 
     half = (width / 2, depth / 2, height / 2 + 0.5)
     builder.box(place(0, depth / 2, height / 2 - 0.5), half, yaw, **paint, **windows)
@@ -68,8 +72,8 @@ def building(
     for step in range(int(rng.integers(0, 4))):
         size = (0.7, 0.3 * (step + 1), 0.08)
         builder.box(place(door, 0, 0.5 - 0.16 * step), size, yaw, **paint)
-    if storeys > 1:
-        for storey in range(1, storeys):
+    if floors > 1:
+        for storey in range(1, floors):
             if rng.random() < 0.25:  # balcony with a rail
                 x, wide = rng.uniform(-0.6, 0.6) * width / 2, rng.uniform(0.8, 1.8)
                 level = 2.9 * storey
@@ -156,7 +160,7 @@ def lamp_post(
 ) -> None:
     """A street lamp, its arm pointing along the yaw ``toward``."""
     height, radius = rng.uniform(3.5, 9.0), rng.uniform(0.05, 0.11)
-    paint = {'label': _POLE, 'instance': instance, 'reflectivity': rng.uniform(0.2, 0.6)}
+    paint = {'label': _POLE, 'instance': instance, 'reflectivity': rng.uniform(0.12, 0.4)}
     builder.cylinder(foot + up(height / 2), radius, height / 2 + 0.2, 0.0, **paint)
     builder.cylinder(foot + up(0.5), radius * 1.7, 0.5, 0.0, **paint)
     reach = rng.uniform(0.2, 2.0)
@@ -172,13 +176,16 @@ def traffic_sign(
     """A sign on a pole, its plate's normal along the yaw ``facing``."""
     height = rng.uniform(2.1, 3.2)
     paint = {'label': _POLE, 'instance': instance}
-    builder.capsule(foot, foot + up(height), rng.uniform(0.025, 0.045), **paint)
+    radius = rng.uniform(0.025, 0.045)
+    builder.capsule(foot, foot + up(height), radius, reflectivity=0.25, **paint)
     for plate in range(int(rng.integers(1, 3))):
         size = (0.012, rng.uniform(0.2, 0.42), rng.uniform(0.15, 0.42))
         level = height - 0.3 - 0.62 * plate
         offset = np.array([0.05 * np.cos(facing), 0.05 * np.sin(facing), level])
-        # Retro-reflective foil: far brighter than anything else in the scene.
+        # Retro-reflective foil in front, far brighter than anything else, and bare metal behind.
         builder.box(foot + offset, size, facing, reflectivity=0.98, **paint)
+        behind = foot + offset - 0.02 * np.array([np.cos(facing), np.sin(facing), 0.0])
+        builder.box(behind, size, facing, reflectivity=0.2, **paint)
 
 
 def traffic_light(
@@ -196,5 +203,5 @@ def bollard(
 ) -> None:
     """A knee-high post."""
     height = rng.uniform(0.6, 1.1)
-    paint = {'label': _POLE, 'instance': instance, 'reflectivity': rng.uniform(0.2, 0.6)}
+    paint = {'label': _POLE, 'instance': instance, 'reflectivity': rng.uniform(0.12, 0.4)}
     builder.capsule(foot, foot + up(height), rng.uniform(0.04, 0.09), **paint)

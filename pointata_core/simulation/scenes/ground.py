@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outdoor ground: a sloping plane with gentle relief, on which kerbs raise the sidewalks.
+"""Outdoor ground: a raster of heights, on which kerbs raise the sidewalks.
 
 What the ground is made of comes from a raster of classes, so roads may curve, cross and end in
-ragged grass at no cost per ray; where it is comes from two smooth surfaces, the carriageway and the
-raised one, a kerb apart. A ray is solved against both; between the two lies the kerb's face.
+ragged grass at no cost per ray. Where it is comes from a coarser raster of heights, read between
+its nodes, and a kerb on the cells marked as raised.
+
+Rays are solved in two steps. Seen from above, each direction has a horizon: the steepest slope at
+which the ground up to some distance is seen. A ray meets the ground where the horizon first reaches
+its slope. The interval found there is then bisected along the ray itself.
 """
 
 from __future__ import annotations
@@ -12,8 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_NEWTON_STEPS = 3
-_KERB_STEPS = 5
+_AZIMUTHS = 720
+_DISTANCES = 140
+_NEAREST = 0.3  # metres, first distance of the horizon
+_BISECTIONS = 7
+_WHEELS = 1.0  # metres to the sides over which a vehicle smooths the ground
+_STEEP = 100.0  # slopes beyond it count as upright
 
 
 @dataclass(frozen=True)
@@ -26,10 +34,12 @@ class Ground:
         origin: Map x, y of the corner of cell (0, 0), metres.
         cell: Edge of a cell, metres.
         kerb: Height of the raised surface above the road, metres.
-        slope: Gradient of the base plane in x and y.
-        waves: (K, 4) relief: amplitude (metres), wave number in x and y (rad/m), phase.
+        heights: (U, V) float32 height of the carriageway surface at nodes, metres; node (0, 0) lies
+            at ``origin``. Beyond the raster the ground goes on level.
+        spacing: Metres between nodes.
         reflectivity: (C,) float32 by class.
         grass: Height of the grass on terrain, metres.
+        tone: (X, Y) uint8 per cell, factor on the reflectivity in 1/128; None for 1 everywhere.
     """
 
     classes: np.ndarray
@@ -37,25 +47,33 @@ class Ground:
     origin: tuple[float, float]
     cell: float
     kerb: float
-    slope: tuple[float, float]
-    waves: np.ndarray
+    heights: np.ndarray
+    spacing: float
     reflectivity: np.ndarray
     grass: float = 0.0
+    tone: np.ndarray | None = None
 
     def surface(self, x: np.ndarray | float, y: np.ndarray | float) -> np.ndarray:
         """Height of the carriageway surface at map x, y (arrays), metres."""
-        z = self.slope[0] * np.asarray(x) + self.slope[1] * np.asarray(y)
-        for amplitude, wave_x, wave_y, phase in self.waves:
-            z = z + amplitude * np.sin(wave_x * x + wave_y * y + phase)
-        return z
+        (h00, h01, h10, h11), u, v = self._corners(x, y)
+        low = h00 + (h01 - h00) * v
+        return low + (h10 + (h11 - h10) * v - low) * u
 
     def height(self, x: np.ndarray | float, y: np.ndarray | float) -> np.ndarray:
         """Height of what one stands on at map x, y, metres."""
-        return self.surface(x, y) + self.kerb * self.raised[self._cells(x, y)]
+        if self.kerb <= 0:
+            return self.surface(x, y)
+        return self.surface(x, y) + np.float32(self.kerb) * self.raised[self._cells(x, y)]
 
     def class_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Segmentation class at map x, y."""
         return self.classes[self._cells(x, y)]
+
+    def reflectivity_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Reflectivity at map x, y, paint on the road left out."""
+        cells = self._cells(x, y)
+        value = self.reflectivity[self.classes[cells]]
+        return value if self.tone is None else value * self.tone[cells] * np.float32(1 / 128)
 
     def _cells(self, x: np.ndarray | float, y: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         i = ((np.asarray(x) - self.origin[0]) / self.cell).astype(np.int32)
@@ -65,19 +83,38 @@ class Ground:
             np.clip(j, 0, self.classes.shape[1] - 1),
         )
 
+    def _corners(
+        self, x: np.ndarray | float, y: np.ndarray | float
+    ) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+        """Heights of the four nodes around map x, y, and where between them x, y lies (0 to 1)."""
+        rows, columns = self.heights.shape
+        u = np.clip((np.asarray(x) - self.origin[0]) * (1 / self.spacing), 0, rows - 1.001)
+        v = np.clip((np.asarray(y) - self.origin[1]) * (1 / self.spacing), 0, columns - 1.001)
+        i, j = u.astype(np.int32), v.astype(np.int32)
+        at, flat = i * columns + j, self.heights.reshape(-1)
+        nodes = tuple(flat[at + shift] for shift in (0, 1, columns, columns + 1))
+        return nodes, u - i, v - j
+
     def normal(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """(N, 3) upward unit normals of the smooth surface."""
-        dx, dy = self._gradient(x, y)
+        (h00, h01, h10, h11), u, v = self._corners(x, y)
+        dx = ((h10 - h00) * (1 - v) + (h11 - h01) * v) / self.spacing
+        dy = ((h01 - h00) * (1 - u) + (h11 - h10) * u) / self.spacing
         n = np.stack([-dx, -dy, np.ones_like(dx)], -1)
         return n / np.linalg.norm(n, axis=-1, keepdims=True)
 
-    def _gradient(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        dx = np.full_like(x, self.slope[0])
-        dy = np.full_like(x, self.slope[1])
-        for amplitude, wave_x, wave_y, phase in np.asarray(self.waves).tolist():  # keeps float32
-            slope = amplitude * np.cos(wave_x * x + wave_y * y + phase)
-            dx, dy = dx + wave_x * slope, dy + wave_y * slope
-        return dx, dy
+    def tilt(self, x: float, y: float) -> np.ndarray:
+        """(3, 3) smallest rotation that takes upright to the mean normal around map x, y."""
+        at = np.array([-_WHEELS, 0.0, _WHEELS])
+        normals = self.normal(x + np.repeat(at, 3), y + np.tile(at, 3))
+        a, b, c = normals.mean(0) / np.linalg.norm(normals.mean(0))
+        return np.array(
+            [
+                [1 - a * a / (1 + c), -a * b / (1 + c), a],
+                [-a * b / (1 + c), 1 - b * b / (1 + c), b],
+                [-a, -b, c],
+            ]
+        )
 
     def cast(self, origin: np.ndarray, directions: np.ndarray, max_range: float) -> np.ndarray:
         """Ranges at which rays from ``origin`` meet the ground.
@@ -90,75 +127,93 @@ class Ground:
         Returns:
             (N,) float32 metres, inf = miss.
         """
-        # float32 keeps millimetres over the size of a scene only if the origin is taken out first.
-        shift = Ground(
-            self.classes,
-            self.raised,
-            (self.origin[0] - origin[0], self.origin[1] - origin[1]),
-            self.cell,
-            self.kerb,
-            self.slope,
-            self._waves_from(origin),
-            self.reflectivity,
-        )
-        base = np.float32(self.slope[0] * origin[0] + self.slope[1] * origin[1] - origin[2])
-        steepest = self.slope[0] * directions[0] + self.slope[1] * directions[1]
         result = np.full(directions.shape[1], np.inf, np.float32)
-        possible = np.flatnonzero(directions[2] - steepest < -abs(base) / (3 * max_range))
-        if not len(possible):
-            return result
-        d = np.ascontiguousarray(directions[:, possible], np.float32)
-        low = shift._solve(base, d, max_range)
-        if self.kerb <= 0:
-            result[possible] = low
-            return result
-        high = shift._solve(base + np.float32(self.kerb), d, max_range)
-        result[possible] = shift._first_of_two(low, high, d)
+        radius = np.geomspace(_NEAREST, max_range, _DISTANCES, dtype=np.float32)
+        horizon = self._horizon(origin, radius)
+        level = np.maximum(np.hypot(directions[0], directions[1]), np.float32(1e-4))
+        slope = np.clip(directions[2] / level, -_STEEP, _STEEP)
+        ray = np.flatnonzero(slope < horizon[:, -1].max())
+        level, slope, d = level[ray], slope[ray], directions[:, ray].astype(np.float32)
+        column = np.rint(np.arctan2(d[1], d[0]) * (_AZIMUTHS / (2 * np.pi))).astype(np.int64)
+        column %= _AZIMUTHS
+        # One ascending list for all directions: each has its own range of keys.
+        keys = (horizon + 4 * _STEEP * np.arange(_AZIMUTHS)[:, None]).ravel()
+        first = np.searchsorted(keys, slope + 4 * _STEEP * column) - column * _DISTANCES
+        seen = np.flatnonzero(first < _DISTANCES)
+        ray, level, d, first = ray[seen], level[seen], d[:, seen], first[seen]
+        # The horizon of a neighbouring direction may be a step off: take in one step on each side.
+        near = np.where(first > 1, radius[first - 2], 0) / level
+        far = radius[np.minimum(first + 1, _DISTANCES - 1)] / level
+        far = np.minimum(far, np.where(first == 0, self._depth(origin, d), np.inf))
+        t = self._between(origin, d, near, far.astype(np.float32))
+        lost = np.flatnonzero(~np.isfinite(t))
+        if len(lost):  # the ray passes a ridge that its neighbour meets
+            t[lost] = self._march(origin, d[:, lost], radius[None] / level[lost, None])
+        result[ray] = np.where(t < max_range, t, np.float32(np.inf))
         return result
 
-    def _waves_from(self, origin: np.ndarray) -> np.ndarray:
-        waves = np.array(self.waves, float).reshape(-1, 4)
-        waves[:, 3] += waves[:, 1] * origin[0] + waves[:, 2] * origin[1]
-        waves[:, 3] %= 2 * np.pi
-        return waves.astype(np.float32)
+    def _horizon(self, origin: np.ndarray, radius: np.ndarray) -> np.ndarray:
+        """(azimuths, distances) steepest slope from ``origin`` to the ground up to a distance."""
+        azimuth = np.arange(_AZIMUTHS) * (2 * np.pi / _AZIMUTHS)
+        x = np.float32(origin[0]) + np.cos(azimuth, dtype=np.float32)[:, None] * radius
+        y = np.float32(origin[1]) + np.sin(azimuth, dtype=np.float32)[:, None] * radius
+        slope = (self.height(x, y) - origin[2]) / radius
+        return np.maximum.accumulate(np.clip(slope, -_STEEP, _STEEP), axis=1)
 
-    def _solve(self, base: float, d: np.ndarray, max_range: float) -> np.ndarray:
-        """Newton iteration from the base plane; rays that do not settle within 2 cm miss."""
-        sx, sy = np.float32(self.slope[0]), np.float32(self.slope[1])
-        fall = sx * d[0] + sy * d[1] - d[2]
-        t = np.clip(-base / np.maximum(fall, np.float32(1e-6)), 0, 2 * max_range)
-        t = t.astype(np.float32)
-        for step in range(_NEWTON_STEPS + 1):
-            x, y = t * d[0], t * d[1]
-            error = base + t * fall
-            rate = fall
-            for amplitude, wave_x, wave_y, phase in self.waves:
-                angle = wave_x * x + wave_y * y + phase
-                error = error + amplitude * np.sin(angle)
-                if step < _NEWTON_STEPS:
-                    rate = rate + amplitude * np.cos(angle) * (wave_x * d[0] + wave_y * d[1])
-            if not len(self.waves):
-                break
-            if step < _NEWTON_STEPS:
-                t = np.clip(t - error / np.maximum(rate, np.float32(1e-3)), 0, 2 * max_range)
-        settled = (np.abs(error) < 0.02) & (t > 0) & (t < max_range)
-        return np.where(settled, t, np.float32(np.inf))
+    def _depth(self, origin: np.ndarray, d: np.ndarray) -> np.ndarray:
+        """Range at which a steep ray is well below the ground under ``origin``."""
+        height = float(origin[2] - self.height(*origin[:2]))
+        return (height + 1.0) / np.maximum(-d[2], np.float32(0.1))
 
-    def _first_of_two(self, low: np.ndarray, high: np.ndarray, d: np.ndarray) -> np.ndarray:
-        """Raised surface where it is raised, road where it is not, the kerb's face in between."""
-        finite_high = np.where(np.isfinite(high), high, 0)
-        on_high = (
-            np.isfinite(high) & self.raised[self._cells(finite_high * d[0], finite_high * d[1])]
-        )
-        finite_low = np.where(np.isfinite(low), low, 0)
-        raised_low = self.raised[self._cells(finite_low * d[0], finite_low * d[1])]
-        t = np.where(on_high, high, low)
-        face = np.flatnonzero(~on_high & raised_low & np.isfinite(low) & np.isfinite(high))
-        before, behind = high[face], low[face]
-        for _ in range(_KERB_STEPS):
-            middle = (before + behind) / 2
-            inside = self.raised[self._cells(middle * d[0, face], middle * d[1, face])]
-            behind = np.where(inside, middle, behind)
-            before = np.where(inside, before, middle)
-        t[face] = behind
-        return t
+    def _above(self, origin: np.ndarray, d: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Height above the ground of points on rays."""
+        x, y = np.float32(origin[0]) + t * d[0], np.float32(origin[1]) + t * d[1]
+        return np.float32(origin[2]) + t * d[2] - self.height(x, y)
+
+    def _between(
+        self, origin: np.ndarray, d: np.ndarray, near: np.ndarray, far: np.ndarray
+    ) -> np.ndarray:
+        """Where rays pass from above to below between two ranges; inf where they do not."""
+        high, low = self._above(origin, d, near), self._above(origin, d, far)
+        met = (high >= 0) & (low <= 0)
+        for _ in range(_BISECTIONS):
+            middle = (near + far) / 2
+            above = self._above(origin, d, middle)
+            over = above > 0
+            near, high = np.where(over, middle, near), np.where(over, above, high)
+            far, low = np.where(over, far, middle), np.where(over, low, above)
+        share = high / np.maximum(high - low, np.float32(1e-9))
+        return np.where(met, near + (far - near) * share, np.float32(np.inf))
+
+    def _march(self, origin: np.ndarray, d: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """First crossing among the given ranges (N, K) of each ray; inf for none."""
+        below = self._above(origin, d[:, :, None], steps) <= 0
+        index = below.argmax(1)
+        rows = np.arange(len(index))
+        near = np.where(index > 0, steps[rows, index - 1], 0).astype(np.float32)
+        t = self._between(origin, d, near, steps[rows, index].astype(np.float32))
+        return np.where(below.any(1), t, np.float32(np.inf))
+
+
+def rolling(
+    shape: tuple[int, int],
+    origin: tuple[float, float],
+    spacing: float,
+    slope: tuple[float, float],
+    waves: np.ndarray,
+) -> np.ndarray:
+    """(U, V) float32 heights of a plane with waves on it.
+
+    Args:
+        shape: Nodes in x and y.
+        origin: Map x, y of the first node, metres.
+        spacing: Metres between nodes.
+        slope: Gradient of the plane in x and y.
+        waves: (K, 4) amplitude (metres), wave number in x and y (rad/m), phase.
+    """
+    x = origin[0] + spacing * np.arange(shape[0])[:, None]
+    y = origin[1] + spacing * np.arange(shape[1])[None, :]
+    z = slope[0] * x + slope[1] * y
+    for amplitude, wave_x, wave_y, phase in np.asarray(waves).reshape(-1, 4):
+        z = z + amplitude * np.sin(wave_x * x + wave_y * y + phase)
+    return z.astype(np.float32)

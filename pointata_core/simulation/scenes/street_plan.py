@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of a street: its centre line, its cross-section and how green and how full it is."""
+"""The plan of a street: its centre line, its cross-section and what stands beside it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
+
+from pointata_core.simulation.scenes.countries import COUNTRIES, Country, Span
 
 SIGHT = 90.0  # metres of street before the start and beyond the end of the drive
 _GREENERY, _PARKED = (0.25, 1.0), (0.02, 0.6)
@@ -38,12 +40,17 @@ class StreetPlan:
     """What is drawn once per street.
 
     Attributes:
+        country: Kind of street.
         line: Centre line.
         begin: First metre of the street along map x.
         end: Last metre.
-        half_road: Half the width of the carriageway.
+        half_road: Half the width of the carriageway, median included.
+        median: Half the width of the strip between the two directions; 0 = none.
         sidewalk: Width of the sidewalks; 0 = none.
         verge: Width of the grass strip between kerb and sidewalk; 0 = none.
+        kerb: Height of the kerb, metres; 0 = none.
+        setback: Distance of houses from the border; on the right and on the left.
+        bank: Rise of the ground beyond the border, metres; on the right and on the left.
         crossing: Map x of a crossing street, or None.
         half_crossing: Half its width.
         greenery: 0..1, share of lots and gaps that are green.
@@ -52,12 +59,17 @@ class StreetPlan:
         parking: Lateral distance of parked cars on the right and on the left.
     """
 
+    country: Country
     line: CentreLine
     begin: float
     end: float
     half_road: float
+    median: float
     sidewalk: float
     verge: float
+    kerb: float
+    setback: tuple[float, float]
+    bank: tuple[float, float]
     crossing: float | None
     half_crossing: float
     greenery: float
@@ -108,27 +120,43 @@ class City:
         )
 
 
-def _moved(value: float, old: tuple[float, float], new: tuple[float, float]) -> float:
-    return new[0] + (value - old[0]) / (old[1] - old[0]) * (new[1] - new[0])
+def _moved(value: float, old: Span, new: Span) -> float:
+    share = np.clip((value - old[0]) / (old[1] - old[0]), 0, 1)
+    return float(new[0] + share * (new[1] - new[0]))
 
 
-def draw_plan(rng: np.random.Generator, travel: float) -> StreetPlan:
-    """Draw a street for a drive of ``travel`` metres from map x = 0 on."""
+def draw_plan(rng: np.random.Generator) -> StreetPlan:
+    """Draw a street that begins before map x = 0 and ends where it is in sight from there."""
+    weights = np.array([one.weight for one in COUNTRIES.values()])
+    country = list(COUNTRIES.values())[int(rng.choice(len(weights), p=weights / weights.sum()))]
+
+    def drawn(span: Span, chance: float = 1.0) -> float:
+        value = float(rng.uniform(*span))
+        return value if rng.random() < chance else 0.0
+
     wave = 2 * np.pi / rng.uniform(140, 500)
-    half_road = rng.uniform(2.9, 6.0)
-    lane = -half_road * rng.uniform(0.0, 0.45)
+    half_road = drawn(country.half_road)
+    median = min(drawn(country.median, country.divided), half_road - 5.5)
+    median = median if median > 0.2 else 0.0
+    # Share of its own half that lies between the lane of the sensor and the middle of the road.
+    lane = -(median + (half_road - median) * drawn(country.lane))
     inset = rng.uniform(0.95, 1.15) * (rng.random() < 0.75)  # else half on the sidewalk
     return StreetPlan(
+        country=country,
         line=CentreLine(min(rng.uniform(0, 8), 0.16 / wave), wave, rng.uniform(0, 2 * np.pi)),
         begin=-SIGHT,
-        end=travel + SIGHT,
+        end=SIGHT,
         half_road=half_road,
-        sidewalk=rng.uniform(1.2, 4.0) if rng.random() < 0.9 else 0.0,
-        verge=rng.uniform(0.8, 2.2) if rng.random() < 0.3 else 0.0,
-        crossing=rng.uniform(-20, travel + 40) if rng.random() < 0.45 else None,
+        median=median,
+        sidewalk=drawn(country.sidewalk, country.walked),
+        verge=drawn(country.verge, country.verged),
+        kerb=drawn(country.kerb, country.kerbed),
+        setback=(drawn(country.setback), drawn(country.setback)),
+        bank=(drawn(country.bank, country.banked), drawn(country.bank, country.banked)),
+        crossing=rng.uniform(-20, 45) if rng.random() < country.crossed else None,
         half_crossing=rng.uniform(2.8, 4.5),
-        greenery=rng.uniform(*_GREENERY),
-        parked=rng.uniform(*_PARKED),
+        greenery=drawn(country.greenery),
+        parked=max(0.0, drawn(country.parked)),
         lane=lane,
         # Where the road is narrow, people park on the sidewalk and leave the lane free.
         parking=(max(half_road - inset, 2.3 - lane), max(half_road - inset, 2.3 + lane)),

@@ -9,7 +9,13 @@ import numpy as np
 
 from pointata_core.simulation.people.performance import Performance
 from pointata_core.simulation.scenes.ground import Ground
-from pointata_core.simulation.solids import Shapes, concatenate, rigid, rotation_from_rpy
+from pointata_core.simulation.solids import (
+    Shapes,
+    concatenate,
+    rigid,
+    rotation_from_rpy,
+    yaw_rotation,
+)
 
 MOVING_SPEED = 0.2
 """Metres per second over ground from which a vehicle or a person counts as moving."""
@@ -46,7 +52,7 @@ class Mover:
         """Shapes in the map frame at time ``t``."""
         x, y, yaw = self.place_at(t)
         position = (x, y, world.ground_height(x, y))
-        return self.shapes.moved(rigid(position, rotation_from_rpy(0, 0, yaw)))
+        return self.shapes.moved(rigid(position, world.tilt(x, y) @ yaw_rotation(yaw)))
 
     def halted(self) -> Mover:
         """The same thing, standing where its path begins."""
@@ -83,7 +89,7 @@ class EgoPath:
         pitch = self.pitch + amplitude_p * np.sin(rate_p * t)
         roll = self.roll + amplitude_r * np.sin(rate_r * t + 1.0)
         z = world.ground_height(x, y) + self.height
-        return rigid((x, y, z), rotation_from_rpy(roll, pitch, yaw))
+        return rigid((x, y, z), world.tilt(x, y) @ rotation_from_rpy(roll, pitch, yaw))
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,7 @@ class World:
         movers: Vehicles under way.
         people: Persons; each has an instance id and a script.
         ego: Path of the sensor.
+        rain: Share of the rays that meet a drop.
     """
 
     name: str
@@ -105,12 +112,17 @@ class World:
     movers: tuple[Mover, ...]
     people: tuple[Performance, ...]
     ego: EgoPath
+    rain: float = 0.0
 
     def ground_height(self, x: float, y: float) -> float:
         """Map z of the ground at map x, y."""
         return (
             0.0 if self.ground is None else float(self.ground.height(np.float64(x), np.float64(y)))
         )
+
+    def tilt(self, x: float, y: float) -> np.ndarray:
+        """(3, 3) rotation from upright to what stands on wheels on the ground at map x, y."""
+        return np.eye(3) if self.ground is None else self.ground.tilt(x, y)
 
     def shapes_at(self, t: float) -> Shapes:
         """All shapes in the map frame at time ``t``; the static ones come first."""

@@ -12,14 +12,14 @@ from pointata_core.simulation.people.performance import (
     wander,
     write_script,
 )
-from pointata_core.simulation.scenes.ground import Ground
+from pointata_core.simulation.scenes.ground import Ground, rolling
 from pointata_core.simulation.scenes.seats import place_seats
 from pointata_core.simulation.scenes.street import draw_body
 from pointata_core.simulation.scenes.world import EgoPath, World
 from pointata_core.simulation.solids import ShapeBuilder, concatenate, rigid, yaw_rotation
 from pointata_core.taxonomy import SEGMENTATION_CLASSES, class_id
 
-_CELL = 0.25
+_CELL, _SPACING = 0.25, 0.5
 _HALF = 40.0
 
 
@@ -117,15 +117,22 @@ def _ground(rng: np.random.Generator) -> Ground:
         classes[band], raised[band] = kind, kind != road
     reflectivity = np.full(len(SEGMENTATION_CLASSES), 0.3, np.float32)
     reflectivity[[road, sidewalk, terrain]] = rng.uniform(0.15, 0.45, 3)
-    waves = np.array([(rng.uniform(0, 0.05), *rng.normal(0, 0.3, 2), rng.uniform(0, 6.28))])
+    waves = np.array(
+        [
+            (rng.uniform(0, top), *rng.normal(0, 2 * np.pi / length, 2), rng.uniform(0, 6.28))
+            for top, length in ((0.3, 40), (0.08, 12), (0.03, 4))
+        ]
+    )
+    slope = (float(rng.normal(0, 0.02)), float(rng.normal(0, 0.02)))
+    nodes = int(2 * _HALF / _SPACING) + 1
     return Ground(
         classes,
         raised,
         (-_HALF, -_HALF),
         _CELL,
         float(rng.uniform(0.0, 0.12)),
-        (float(rng.normal(0, 0.01)), float(rng.normal(0, 0.01))),
-        waves,
+        rolling((nodes, nodes), (-_HALF, -_HALF), _SPACING, slope, waves),
+        _SPACING,
         reflectivity,
         grass=float(rng.uniform(0.0, 0.1)),
     )

@@ -19,6 +19,7 @@ from pointata_core.simulation.solids import ShapeKind, Shapes, Surface
 _PANE_RECESS = 0.14  # metres
 _STOREY = 2.9
 _SHARPNESS = 2.0
+_FAINT = 9.0  # signal, in thresholds, that reads as half of what a strong one does
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,11 @@ def receive(
     spread = sensor.range_noise + sensor.range_noise_quadratic * distance**2
     distance = distance + rng.standard_normal(count, np.float32) * spread
     kept &= (distance > sensor.min_range) & (distance < sensor.max_range)
-    intensity = reflectivity * (0.35 + 0.65 * cosine) * (1 - 0.3 * distance / sensor.max_range)
+    strength = signal**2 / (signal**2 + _FAINT**2)
+    # Range is corrected for, but a signal near the threshold reads as nothing.
+    intensity = reflectivity * (1 - sensor.angular * (1 - cosine)) * strength
     scatter = rng.standard_normal((2, count), np.float32)
-    intensity = intensity * (1 + 0.15 * scatter[0]) + 0.02 * scatter[1]
+    intensity = sensor.gain * intensity * (1 + 0.22 * scatter[0]) + 0.02 * scatter[1]
     return Returns(
         ray[kept],
         distance[kept].astype(np.float32),

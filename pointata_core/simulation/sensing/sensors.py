@@ -33,6 +33,10 @@ class SensorModel:
             returned every second time.
         projection: ``'spinning'`` or ``'pinhole'``.
         half_width: tan of half the horizontal field of view; pinhole only.
+        rise: Metres from the origin of the points' frame up to where the rays start.
+        angular: How much of the intensity goes with the cosine of incidence; 0 = none, as where a
+            sensor corrects for it.
+        gain: Factor on the intensity; each recording has its own around it.
         intensity_scale: What full reflectivity reads on the real sensor; frames hold 0..1 always,
             bags are written in this scale.
     """
@@ -48,6 +52,9 @@ class SensorModel:
     sensitivity: float = 60.0
     projection: str = 'spinning'
     half_width: float = 0.0
+    rise: float = 0.0
+    angular: float = 0.5
+    gain: float = 1.0
     intensity_scale: float = 1.0
 
     def __post_init__(self) -> None:
@@ -104,18 +111,30 @@ def _slopes(elevations_deg: np.ndarray) -> tuple[float, ...]:
 
 
 def _hdl64_elevations() -> np.ndarray:
-    """Two laser blocks, 1/3° apart above -8.33° and 1/2° below, as the HDL-64E manual gives them.
+    """Two laser blocks, 1/3° apart above -8.6° and 1/2° below, as the HDL-64E manual has them.
 
     No unit is built to the manual: calibration files scatter by some hundredths of a degree, and a
     network trained on perfect spacing would learn the spacing. The scatter is part of the preset.
     """
-    upper = np.linspace(2.0, -8.33, 32)
-    lower = np.linspace(-8.83, -24.8, 32)
+    upper = np.linspace(2.0, -8.6, 32)
+    lower = np.linspace(-9.2, -24.9, 32)
     scatter = np.random.default_rng(64).uniform(-0.06, 0.06, 64)
     return np.concatenate([upper, lower]) + scatter
 
 
-_HDL64 = SensorModel('hdl64', _slopes(_hdl64_elevations()), 2000, 120.0, sensitivity=75.0)
+# Calibration files of HDL-64E units (ros-drivers/velodyne, velodyne_pointcloud/params, BSD) place
+# the beams 0.11 to 0.21 m above the origin. Recorded scans (KITTI) show asphalt to 60 m, with one
+# reading at all angles up to 20 m.
+_HDL64 = SensorModel(
+    'hdl64',
+    _slopes(_hdl64_elevations()),
+    2083,
+    120.0,
+    sensitivity=130.0,
+    rise=0.19,
+    angular=0.15,
+    gain=1.15,
+)
 _SIXTEEN = _slopes(np.linspace(-15.0, 15.0, 16))
 _KINECT = SensorModel(
     'kinect',
