@@ -95,7 +95,8 @@ class EvaluationResults:
     """Everything measured on one recording. Shares lie in 0..1, times are stated by suffix.
 
     Args:
-        kind: ``'bag'`` (offline), ``'live'`` (through the node) or ``'sequence'`` (data set).
+        kind: ``'bag'`` (offline), ``'live'`` (through the node), ``'sequence'`` (data set) or
+            ``'clouds'`` (files).
         source: Path of the recording.
         topic: Topic of the clouds; empty for a data set.
         frames: Clouds in the recording.

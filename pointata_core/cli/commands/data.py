@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
-from pointata_core.cli.arguments import Parser, new_parser
+from pointata_core.cli.arguments import Parser, add_columns_option, new_parser, read_columns
 from pointata_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,9 +23,10 @@ examples:
   pointata data check utd_mhad --root datasets/UTD-MHAD
   pointata data check msr_action3d --root datasets/MSR --split train --deep
   pointata data bag night --output night_bag
-  pointata data bag kitti --root 2011_09_26_drive_0001 --output drive_bag"""
+  pointata data bag kitti --root 2011_09_26_drive_0001 --output drive_bag
+  pointata data bag clouds --root scans --rate 20 --output scans_bag"""
 
-KITTI = 'kitti'
+KITTI, CLOUDS = 'kitti', 'clouds'
 _SHOWN = 10  # names of missing or damaged files; --json has them all
 
 
@@ -36,8 +37,9 @@ def parser() -> Parser:
         'list   data sets that can be read, with licence and source\n'
         'check  count files and compare with the published numbers; exit status 1 if files '
         'are missing or damaged\n'
-        'bag    write a rosbag2 recording with a camera: KITTI scans and images (NAME kitti), or '
-        'a simulated drive (NAME day, night, rain or city_b)',
+        'bag    write a rosbag2 recording: of any folder of cloud files (NAME clouds), or with a '
+        'camera: KITTI scans and images (NAME kitti), or a simulated drive (NAME day, night, rain '
+        'or city_b)',
         _EXAMPLES,
     )
     # jsonargparse takes no second level of commands below one that is added whole.
@@ -53,6 +55,8 @@ def parser() -> Parser:
     new.option('--split SPLIT', 'Check this split only; by default all published ones.')
     new.flag('--deep', 'check: read every file instead of headers and lists only.')
     new.option('--output DIR', 'bag: folder of the recording.')
+    new.option('--rate HZ', 'bag clouds: clouds a second.', 10.0)
+    add_columns_option(new)
     new.option('--frames N', 'bag: number of frames of a simulated drive.', 20)
     return new
 
@@ -62,7 +66,7 @@ def run(arguments: Any) -> int:
     if arguments.what == 'list':
         return _list(arguments)
     needed = {'name': 'NAME', 'root': '--root'}
-    if arguments.what == 'bag' and arguments.name != KITTI:
+    if arguments.what == 'bag' and arguments.name not in (KITTI, CLOUDS):
         del needed['root']
     if arguments.what == 'bag':
         needed['output'] = '--output'
@@ -113,19 +117,32 @@ def _bag(arguments: Any) -> int:
     from pointata_core.datasets.scenes.kitti_raw import write_kitti_bag
     from pointata_core.simulation.camera.domains import DOMAINS
 
-    if arguments.name == KITTI:
+    pictures = ' with images'
+    if arguments.name == CLOUDS:
+        from pointata_core.datasets.bags.from_folder import write_cloud_bag
+
+        scans, notes = write_cloud_bag(
+            arguments.root,
+            arguments.output,
+            columns=read_columns(arguments.columns),
+            rate_hz=arguments.rate,
+        )
+        pictures = ''
+        for sentence in notes:
+            note(sentence)
+    elif arguments.name == KITTI:
         scans = write_kitti_bag(arguments.root, arguments.output)
     elif arguments.name in DOMAINS:
         scans = write_simulated_camera_bag(arguments.output, arguments.name, arguments.frames)
     else:
         raise ConfigError(
-            f"recordings with a camera are not made of '{arguments.name}'",
-            f'Choose one of {", ".join([KITTI, *DOMAINS])}',
+            f"recordings are not made of '{arguments.name}'",
+            f'Choose one of {", ".join([CLOUDS, KITTI, *DOMAINS])}',
         )
     if arguments.json:
         print_json({'path': arguments.output, 'scans': scans})
     else:
-        note(f'{arguments.output}: {scans} scans with images')
+        note(f'{arguments.output}: {scans} scans{pictures}')
     return 0
 
 

@@ -6,14 +6,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pointata_core.cli.arguments import Parser, add_model_options, new_parser
+from pointata_core.cli.arguments import (
+    Parser,
+    add_columns_option,
+    add_model_options,
+    new_parser,
+    read_columns,
+)
 from pointata_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from pointata_core.evaluation.results import EvaluationResults
 
 NAME = 'evaluate'
-SUMMARY = 'Measure a bundle on a bag or a SemanticKITTI sequence; write a report.'
+SUMMARY = 'Measure a bundle on a bag, a SemanticKITTI sequence or cloud files; write a report.'
 
 # Options that are arguments of `evaluate_bag`.
 _OF_BAGS = (
@@ -26,7 +32,8 @@ examples:
   pointata evaluate --bag ./street_bag --topic /velodyne_points --output street_report
   pointata evaluate --bag kitti00.mcap --labels-field label --label-mapping semantickitti
   pointata evaluate --bag drive_with_camera --bundle runs/night/bundle --image-topic /camera/image
-  pointata evaluate --semantickitti dataset/sequences/08 --json"""
+  pointata evaluate --semantickitti dataset/sequences/08 --json
+  pointata evaluate --clouds scans/ --rate 20"""
 
 
 def parser() -> Parser:
@@ -40,8 +47,13 @@ def parser() -> Parser:
     )
     new.option('--bag PATH', 'rosbag2 folder or file (sqlite3 or mcap).')
     new.option('--semantickitti DIR', 'Sequence (velodyne/, labels/, poses.txt), instead of a bag.')
+    new.option('--clouds DIR', 'Folder of cloud files, frames of one stream, instead of a bag.')
+    new.option('--rate HZ', 'Clouds a second of --clouds.', 10.0)
+    add_columns_option(new)
     new.option('--topic NAME', 'Topic of the clouds; needed only if the bag has several.')
-    new.option('--labels-field NAME', 'Integer field with ground-truth labels.')
+    new.option(
+        '--labels-field NAME', 'Integer field (or column of --clouds) with ground-truth labels.'
+    )
     new.option('--labels-topic NAME', 'Topic of clouds with ground truth, matched by stamp.')
     new.option('--label-mapping NAME', 'semantickitti for raw ids; by default, ids of the bundle.')
     new.option(
@@ -72,9 +84,11 @@ def run(arguments: Any) -> int:
     from pointata_core.cli.tables import print_results
     from pointata_core.evaluation.report.page import write_report
 
-    if (arguments.bag is None) == (arguments.semantickitti is None):
+    sources = (arguments.bag, arguments.semantickitti, arguments.clouds)
+    if sum(source is not None for source in sources) != 1:
         raise ConfigError(
-            'expected exactly one of --bag and --semantickitti', 'Name the recording to evaluate'
+            'expected exactly one of --bag, --semantickitti and --clouds',
+            'Name the recording to evaluate',
         )
     results = _evaluate(arguments)
     page = write_report(results, Path(arguments.output))
@@ -107,6 +121,17 @@ def _evaluate(arguments: Any) -> EvaluationResults:
 
             return evaluate_sequence(
                 arguments.semantickitti, compensate=bool(arguments.fixed_frame), **shared
+            )
+        if arguments.clouds is not None:
+            from pointata_core.evaluation.folder_evaluation import evaluate_clouds
+
+            return evaluate_clouds(
+                arguments.clouds,
+                labels_field=arguments.labels_field,
+                label_mapping=arguments.label_mapping,
+                columns=read_columns(arguments.columns),
+                rate_hz=arguments.rate,
+                **shared,
             )
         from pointata_core.evaluation.bag_evaluation import evaluate_bag
 

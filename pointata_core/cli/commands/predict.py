@@ -65,7 +65,7 @@ def parser() -> Parser:
 
 def run(arguments: Any) -> int:
     """Label, write, summarise."""
-    from pointata_core.cli.console import print_file_notes, print_json, progress
+    from pointata_core.cli.console import print_error, print_file_notes, print_json, progress
 
     if arguments.format not in FORMATS:
         raise ConfigError(
@@ -86,20 +86,23 @@ def run(arguments: Any) -> int:
         for summary in _label(files, loaded, arguments, output):
             summaries.append(summary)
             report_progress(len(summaries), len(files))
-    print_file_notes({summary['file']: summary['notes'] for summary in summaries})
+    failed = [summary for summary in summaries if 'error' in summary]
+    done = [summary for summary in summaries if 'error' not in summary]
+    print_file_notes({summary['file']: summary['notes'] for summary in done})
+    for summary in failed:
+        print_error(summary['error'], summary['fix'])
     if arguments.json:
         print_json(summaries)
-    else:
-        _print(summaries, loaded)
-    return 0
+    elif done:
+        _print(done, loaded)
+    return 1 if failed else 0
 
 
 def _files(path: Path) -> list[Path]:
-    from pointata_core.io.files.cloud_files import READABLE
     from pointata_core.io.files.folders import list_clouds
 
     if path.is_dir():
-        return list_clouds(path, READABLE)
+        return list_clouds(path)
     if not path.exists():
         raise CloudFileError(f'{path}: no such file or folder', 'Check the path')
     return [path]
@@ -121,14 +124,18 @@ def _label(
     files: Sequence[Path], loaded: LoadedBundle, arguments: Any, output: Path
 ) -> Iterator[dict[str, Any]]:
     from pointata_core.inference.frames import Skipped
-    from pointata_core.io.files.cloud_files import read_cloud
+    from pointata_core.io.files.folders import read_clouds
 
     classes = loaded.bundle.manifest.segmentation_classes
     actions = loaded.bundle.manifest.action_classes
     session = loaded.session(max_gap_s=2.0 / arguments.rate)
-    columns = read_columns(arguments.columns)
-    for number, file in enumerate(files):
-        cloud = read_cloud(file, columns=columns)
+    clouds = read_clouds(files, read_columns(arguments.columns))
+    for number, (file, cloud) in enumerate(clouds):
+        if isinstance(cloud, CloudFileError):
+            if len(files) == 1:
+                raise cloud
+            yield {'file': str(file), 'error': cloud.message, 'fix': cloud.fix}
+            continue
         if number and arguments.independent:
             session.reset()
         stamp_ns = round((number + 1) / arguments.rate * 1e9)

@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from pointata_core.datasets.scenes.semantickitti import TR_ARCHIVE
 from pointata_core.errors import BagError
 from pointata_core.io.bags.writer import BagWriter
+from pointata_core.io.files.folders import natural_order, visible
 from pointata_core.io.messages.camera_messages import camera_info, cloud, image, transform
 from pointata_core.io.messages.cloud_encoding import encode_fields, xyz_columns
 
@@ -55,7 +57,7 @@ def read_calibration(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float6
         raise BagError(
             f'{path}: found {sorted(rows)}, expected P_rect_02, R_rect_00 and Tr_velo_to_cam, '
             'or P2 and Tr',
-            'Put the calibration of the drive into one file calib.txt',
+            f'Put the calibration of the drive into one file calib.txt. {TR_ARCHIVE}',
         )
     turn, pose = np.eye(4), np.eye(4)
     if 'R_rect_00' in rows:
@@ -80,12 +82,15 @@ def write_kitti_bag(folder: str | Path, output: str | Path, storage: str = 'mcap
         ModuleNotFoundError: Pillow is not installed.
     """
     folder = Path(folder)
-    scans = sorted((folder / 'velodyne').glob('*.bin'))
+    scans = natural_order(visible((folder / 'velodyne').glob('*.bin')))
     if not scans:
         raise BagError(f'{folder}: found no velodyne/*.bin', 'Name the folder that holds velodyne/')
     images = next((folder / name for name in _IMAGES if (folder / name).is_dir()), None)
     if images is None:
-        raise BagError(f'{folder}: found neither {" nor ".join(_IMAGES)}')
+        raise BagError(
+            f'{folder}: found neither {" nor ".join(_IMAGES)}',
+            'For scans alone: pointata data bag clouds --root velodyne',
+        )
     projection, camera_from_lidar = read_calibration(folder / 'calib.txt')
     # The camera beside the first one: its offset is in the projection, and in ROS in the transform.
     camera_from_lidar[:3, 3] += np.linalg.solve(projection[:, :3], projection[:, 3])

@@ -20,6 +20,7 @@ _KINDS = {
     'bag': 'Evaluation of a recording',
     'live': 'Live run through the ROS 2 node',
     'sequence': 'Evaluation of a data set',
+    'clouds': 'Evaluation of cloud files',
 }
 
 

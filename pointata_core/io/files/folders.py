@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 from pointata_core.errors import CloudFileError
+from pointata_core.io.cloud import Cloud
+from pointata_core.io.files.cloud_files import READABLE, read_cloud
 
 # Text is a cloud only where nothing else is: times, poses and notes lie beside scans.
 _TEXT = ('.txt', '.csv', '.asc')
@@ -33,7 +35,7 @@ def natural_order(paths: Iterable[Path]) -> list[Path]:
     return sorted(found, key=lambda path: (_pieces(path.name), path.name))
 
 
-def list_clouds(folder: Path, endings: Sequence[str]) -> list[Path]:
+def list_clouds(folder: Path, endings: Sequence[str] = READABLE) -> list[Path]:
     """Cloud files of a folder in natural order, without hidden files.
 
     Args:
@@ -41,8 +43,10 @@ def list_clouds(folder: Path, endings: Sequence[str]) -> list[Path]:
         endings: Accepted endings, in lower case.
 
     Raises:
-        CloudFileError: There is none; names sub-folders that have some.
+        CloudFileError: The folder is absent, or holds none; names sub-folders that have some.
     """
+    if not folder.is_dir():
+        raise CloudFileError(f'{folder} is not a folder', 'Check the path')
     found = _clouds_of(folder, endings)
     if found:
         return natural_order(found)
@@ -55,6 +59,22 @@ def list_clouds(folder: Path, endings: Sequence[str]) -> list[Path]:
         if others
         else 'Name another folder',
     )
+
+
+def read_clouds(
+    files: Sequence[Path], columns: Sequence[str] | None = None
+) -> Iterator[tuple[Path, Cloud | CloudFileError]]:
+    """Read files one by one; a file that cannot be read gives its error, and the others follow.
+
+    Args:
+        files: In the order of the recording.
+        columns: See :func:`~pointata_core.io.files.cloud_files.read_cloud`.
+    """
+    for path in files:
+        try:
+            yield path, read_cloud(path, columns=columns)
+        except CloudFileError as error:
+            yield path, error
 
 
 def _clouds_of(folder: Path, endings: Sequence[str]) -> list[Path]:
