@@ -60,9 +60,11 @@ setup(
     long_description_content_type='text/markdown',
     author='PointATA maintainers',
     license='Apache-2.0',
-    license_files=['LICENSE'],
+    license_files=['LICENSE', 'NOTICE'],
     packages=find_packages(include=['pointata_core', 'pointata_core.*', PACKAGE, f'{PACKAGE}.*']),
-    package_data={'': ['py.typed', '*.html', '*.css', '*.js', '*.j2', '*.json', '*.yaml', '*.msg']},
+    package_data={
+        '': ['py.typed', '*.html', '*.css', '*.js', '*.j2', '*.json', '*.yaml', '*.msg', '*.npz']
+    },
     data_files=data_files(),
     entry_points={
         'console_scripts': ['pointata = pointata_core.cli.main:main'],
@@ -84,6 +86,8 @@ setup(
         'lint': ['codespell', 'mypy', 'ruff', 'types-PyYAML'],
         # shapes and images for pre-training: mesh files, ray casting, booleans; probes
         'pretrain': ['embreex>=4', 'manifold3d>=3.1', 'scikit-learn>=1.3', 'trimesh>=4.5'],
+        # meshes of vehicles, people and furniture in the simulator
+        'simulate': ['embreex>=4'],
         # LAS, LAZ and E57 files
         'survey': ['laspy[lazrs]>=2.4', 'pye57>=0.4'],
         'train': ['lightning>=2.4', 'POT>=0.9.6', 'tensorboard>=2.14'],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The solids a scene is made of: boxes, cylinders, capsules, ellipsoids and rectangles.
+"""The solids a scene is made of: boxes, cylinders, capsules, ellipsoids, rectangles and meshes.
 
 All shapes of a scene live in one structure of arrays, so that a whole frame is cast in a few NumPy
 calls. A shape is a unit solid under rotation and scale: a ray is taken into the local frame by one
@@ -27,6 +27,7 @@ class ShapeKind(IntEnum):
     CAPSULE = 2  # axis z; half = (radius, radius, half length of the straight part)
     ELLIPSOID = 3  # solid, or a cloud of leaves when it has a density
     RECTANGLE = 4  # z = 0, two-sided, possibly with gaps
+    MESH = 5  # triangles in the box |x|, |y|, |z| <= half
 
 
 class Surface(IntEnum):
@@ -37,6 +38,19 @@ class Surface(IntEnum):
     SLATS = 2  # upright slats; `detail` = pitch in metres, `fill` = share covered
     MESH = 3  # rays stop with probability `fill`: wire mesh, tinted glass
     WINDOWS = 4  # façade: panes set back behind the wall; `detail` = pitch in metres
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Triangles in the box from -1 to 1; a shape of kind ``MESH`` scales them by its half extents.
+
+    Attributes:
+        vertices: (V, 3) float32.
+        faces: (F, 3) int32; both sides of a face stop a ray.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,7 @@ class Shapes:
         surface: (P,) uint8 ``Surface``.
         detail: (P,) float32, meaning depends on the surface.
         fill: (P,) float32 in [0, 1], meaning depends on the surface.
+        mesh: (P,) objects, a ``Mesh`` where the kind is ``MESH``, else None.
     """
 
     kind: np.ndarray
@@ -66,6 +81,7 @@ class Shapes:
     surface: np.ndarray
     detail: np.ndarray
     fill: np.ndarray
+    mesh: np.ndarray
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -168,7 +184,20 @@ def capsules(
         surface=np.full(count, Surface.PLAIN, np.uint8),
         detail=np.zeros(count, np.float32),
         fill=np.ones(count, np.float32),
+        mesh=np.full(count, None, object),
     )
+
+
+def mesh_shape(
+    vertices: np.ndarray, faces: np.ndarray, *, label: int, instance: int, reflectivity: float
+) -> Shapes:
+    """One shape of kind ``MESH`` from vertices (V, 3) in metres, in the frame they are given in."""
+    low, high = vertices.min(0), vertices.max(0)
+    centre, half = (low + high) / 2, np.maximum((high - low) / 2, 1e-4)
+    mesh = Mesh(((vertices - centre) / half).astype(np.float32), faces)
+    builder = ShapeBuilder(label, instance, reflectivity)
+    builder.add(ShapeKind.MESH, centre, half, mesh=mesh)
+    return builder.build()
 
 
 class ShapeBuilder:
@@ -202,6 +231,7 @@ class ShapeBuilder:
         surface: Surface = Surface.PLAIN,
         detail: float = 0.0,
         fill: float = 1.0,
+        mesh: Mesh | None = None,
     ) -> None:
         """Add one shape; ``rotation`` is a (3, 3) matrix or a yaw in radians."""
         if not isinstance(rotation, np.ndarray):
@@ -218,6 +248,7 @@ class ShapeBuilder:
                 surface,
                 detail,
                 fill,
+                mesh,
             )
         )
 
@@ -292,6 +323,7 @@ class ShapeBuilder:
             surface=np.array(columns[7], np.uint8),
             detail=np.array(columns[8], np.float32),
             fill=np.array(columns[9], np.float32),
+            mesh=np.fromiter(columns[10], object, len(columns[10])),
         )
 
 
@@ -306,4 +338,5 @@ EMPTY = Shapes(
     surface=np.zeros(0, np.uint8),
     detail=np.zeros(0, np.float32),
     fill=np.zeros(0, np.float32),
+    mesh=np.zeros(0, object),
 )

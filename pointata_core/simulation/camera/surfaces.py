@@ -74,7 +74,9 @@ def look(
     cast(shapes.moved(np.linalg.inv(pose)), grid, directions, rng, hits)
     ray = np.flatnonzero(np.isfinite(hits.distance.reshape(-1)))
     distance, owner = hits.distance.reshape(-1)[ray], hits.shape.reshape(-1)[ray]
-    return _describe(world, shapes, pose, ray, distance, owner, in_map[:, ray].T), in_map.T
+    of_mesh = pose[:3, :3] @ hits.normals(ray)
+    found = _describe(world, shapes, pose, ray, distance, owner, in_map[:, ray].T, of_mesh.T)
+    return found, in_map.T
 
 
 def _describe(
@@ -85,6 +87,7 @@ def _describe(
     distance: np.ndarray,
     owner: np.ndarray,
     direction: np.ndarray,
+    of_mesh: np.ndarray,
 ) -> Surfaces:
     count = len(ray)
     place = pose[:3, 3] + direction.astype(np.float64) * distance[:, None]
@@ -96,7 +99,7 @@ def _describe(
     index = owner[solid]
     label[solid], instance[solid] = shapes.label[index], shapes.instance[index]
     reflectivity[solid] = shapes.reflectivity[index]
-    normal[solid], pane[solid] = _normals(shapes, index, place[solid])
+    normal[solid], pane[solid] = _normals(shapes, index, place[solid], of_mesh[solid])
     leaf[solid] = shapes.surface[index] == Surface.LEAVES
     ground = np.flatnonzero(owner == GROUND)
     if len(ground) and world.ground is not None:
@@ -111,7 +114,9 @@ def _describe(
     )
 
 
-def _normals(shapes: Shapes, index: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _normals(
+    shapes: Shapes, index: np.ndarray, place: np.ndarray, of_mesh: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Outward normals (M, 3) in the frame of the shapes, and which hits lie on glass."""
     normal, pane = np.zeros((len(index), 3)), np.zeros(len(index), bool)
     kind = shapes.kind[index]
@@ -120,6 +125,10 @@ def _normals(shapes: Shapes, index: np.ndarray, place: np.ndarray) -> tuple[np.n
         if not len(at):
             continue
         shape = index[at]
+        if each == ShapeKind.MESH:
+            normal[at] = of_mesh[at]
+            pane[at] = shapes.surface[shape] == Surface.MESH
+            continue
         rotation = shapes.rotation[shape]
         local = np.einsum('nji,nj->ni', rotation, place[at] - shapes.centre[shape])
         half = shapes.half[shape]

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cars, vans, trucks and two-wheelers, in their own frame: x forward, origin on the ground."""
+"""Cars, vans, trucks and two-wheelers, in their own frame: x forward, origin on the ground.
+
+Most are meshes of real ones (`library`); the rest are made of boxes, cylinders and capsules.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,35 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pointata_core.simulation.solids import ShapeBuilder, Shapes, Surface, rotation_from_rpy
+from pointata_core.simulation.objects.library import GLASS, draw_model, drawn_as_mesh
+from pointata_core.simulation.solids import ShapeBuilder, Shapes, rotation_from_rpy
 from pointata_core.taxonomy import class_id
 
-# Tinted glass: some light comes back, the rest goes in and meets the seats, or nothing.
-_GLASS = {'reflectivity': 0.06, 'surface': Surface.MESH, 'fill': 0.45}
 _TYRE = 0.05
 
 
-def car(rng: np.random.Generator, instance: int) -> Shapes:
-    """A passenger car, van, or truck (in falling frequency)."""
+# Black paint returns little at 905 nm, white much: the whole range occurs.
+_PAINTS = (0.06, 0.15, 0.3, 0.5, 0.7)
+_VEHICLES = {'car': 0.8, 'van': 0.11, 'truck': 0.05, 'bus': 0.04}
+
+
+def car(rng: np.random.Generator, instance: int, longest: float = 7.5) -> Shapes:
+    """A passenger car, van, truck or bus (in falling frequency).
+
+    Args:
+        rng: Source of randomness.
+        instance: Instance id.
+        longest: Metres that a mesh may be long; a parked one must leave room for its neighbours.
+    """
+    if drawn_as_mesh(rng):
+        kind = str(rng.choice(list(_VEHICLES), p=list(_VEHICLES.values())))
+        scale = rng.uniform(0.94, 1.06, 3)
+        model = draw_model(kind, rng)
+        while np.ptp(model.box[:, 0]) > longest:
+            model = draw_model('car', rng)
+        return model.shapes(class_id('car'), instance, float(rng.choice(_PAINTS)), scale)
     kind = rng.choice(['hatchback', 'sedan', 'van', 'truck'], p=[0.47, 0.36, 0.13, 0.04])
-    # Black paint returns little at 905 nm, white much: the whole range occurs.
-    builder = ShapeBuilder(class_id('car'), instance, rng.choice([0.06, 0.15, 0.3, 0.5, 0.7]))
+    builder = ShapeBuilder(class_id('car'), instance, rng.choice(_PAINTS))
     if kind == 'truck':
         _truck(builder, rng)
     elif kind == 'van':
@@ -55,7 +74,7 @@ def _passenger_car(builder: ShapeBuilder, rng: np.random.Generator, *, boot: boo
     builder.box(
         ((front + rear) / 2, 0, (belt + height) / 2),
         ((front - rear) / 2, roof, (height - belt) / 2),
-        **_GLASS,
+        **GLASS,
     )
     builder.box(((front + rear) / 2, 0, height - 0.03), ((front - rear) / 2, roof, 0.04))
     for row in (0.15, -0.75):  # seats, seen through the windows
@@ -68,7 +87,7 @@ def _passenger_car(builder: ShapeBuilder, rng: np.random.Generator, *, boot: boo
             ((low + high) / 2, 0, (belt + height) / 2),
             (np.hypot(low - high, height - belt) / 2, roof, 0.03),
             rotation_from_rpy(0, pitch, 0),
-            **_GLASS,
+            **GLASS,
         )
     bonnet = half - 0.25 - (cabin_front - 0.1)
     builder.ellipsoid((cabin_front - 0.1 + bonnet / 2, 0, belt), (bonnet * 0.6, side * 0.95, 0.11))
@@ -89,10 +108,10 @@ def _van(builder: ShapeBuilder, rng: np.random.Generator) -> None:
         (half - nose / 2 - 0.05, 0, (belt + height) / 2 - 0.05),
         (np.hypot(nose, height - belt) / 2, side - 0.06, 0.04),
         rotation_from_rpy(0, slope, 0),
-        **_GLASS,
+        **GLASS,
     )
     for sign in (1, -1):
-        builder.box((half - nose - 0.5, sign * side, height * 0.68), (0.4, 0.012, 0.26), **_GLASS)
+        builder.box((half - nose - 0.5, sign * side, height * 0.68), (0.4, 0.012, 0.26), **GLASS)
         builder.box((half - nose + 0.1, sign * (side + 0.12), belt + 0.25), (0.06, 0.11, 0.14))
     _wheels(builder, half - 0.85, -half + 0.95, side - 0.05, 0.34)
 
@@ -101,7 +120,7 @@ def _truck(builder: ShapeBuilder, rng: np.random.Generator) -> None:
     length, height = rng.uniform(6.0, 10.0), rng.uniform(2.9, 3.7)
     half, side, cab = length / 2, 1.2, rng.uniform(1.6, 2.1)
     builder.box((half - cab / 2, 0, 1.55), (cab / 2, side - 0.06, 1.1))
-    builder.box((half + 0.01, 0, 2.05), (0.02, side - 0.2, 0.4), **_GLASS)
+    builder.box((half + 0.01, 0, 2.05), (0.02, side - 0.2, 0.4), **GLASS)
     rear = -cab / 2 - 0.15
     builder.box((rear, 0, (1.0 + height) / 2), (half - cab / 2 - 0.15, side, (height - 1.0) / 2))
     builder.box((0, 0, 0.8), (half - 0.3, 0.45, 0.16))
@@ -110,6 +129,10 @@ def _truck(builder: ShapeBuilder, rng: np.random.Generator) -> None:
 
 def two_wheeler(rng: np.random.Generator, instance: int) -> Shapes:
     """A bicycle, or a motorcycle one time in four; leaning on its stand."""
+    if drawn_as_mesh(rng):
+        model = draw_model('motorcycle' if rng.random() < 0.35 else 'bicycle', rng)
+        scale = np.full(3, rng.uniform(0.92, 1.08))
+        return model.shapes(class_id('bicycle'), instance, rng.uniform(0.1, 0.6), scale)
     builder = ShapeBuilder(class_id('bicycle'), instance, rng.uniform(0.15, 0.6))
     if rng.random() < 0.25:
         _motorcycle(builder, rng)

@@ -64,7 +64,8 @@ def _traffic(site: Site, duration: float, ego_speed: float) -> tuple[Mover, ...]
     for begin, lateral, speed in starts:
         path = np.array([plan.line.at(v, lateral) for v in begin + speed * times])
         path[:, 2] += np.pi * (speed < 0)
-        movers.append(Mover(vehicles.car(rng, site.next_instance()), path, _PATH_STEP))
+        vehicle = vehicles.car(rng, site.next_instance(), longest=20.0)
+        movers.append(Mover(vehicle, path, _PATH_STEP))
     return tuple(movers)
 
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""First hits of all rays of a sensor with all shapes of a scene, in NumPy on one core.
+"""First hits of all rays of a sensor with all shapes of a scene, on one core.
 
 Shapes go from near to far. Those with a wide window (façades, cars close by) are tested one by one
 against a slice of the grid, without copying it; the many small ones (leaves, limbs, distant
 things) are flattened to (shape, ray) pairs and tested a few ten thousand at a time, which fits the
-cache. A pair whose ray already stopped before the shape begins is dropped untested.
+cache. A pair whose ray already stopped before the shape begins is dropped untested. Meshes come
+last, all together (`mesh_casting`), and only for the rays in their windows.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from pointata_core.simulation.sensing import intersections
 from pointata_core.simulation.sensing.intersections import Components
+from pointata_core.simulation.sensing.mesh_casting import cast_meshes
 from pointata_core.simulation.sensing.sensors import SensorModel
 from pointata_core.simulation.sensing.windows import Windows, windows_of
 from pointata_core.simulation.solids import ShapeKind, Shapes, Surface
@@ -22,6 +24,7 @@ from pointata_core.simulation.solids import ShapeKind, Shapes, Surface
 _WIDE = 2500  # rays; above it a Python loop costs less than gathering the parameters per pair
 _PAIRS = 40_000  # per flat batch
 _NOTHING = -1
+_SOLIDS = tuple(kind for kind in ShapeKind if kind != ShapeKind.MESH)
 
 
 @dataclass
@@ -30,6 +33,11 @@ class HitBuffer:
 
     distance: np.ndarray  # (rows, columns) float32
     shape: np.ndarray  # (rows, columns) int32, -1 = nothing or not a shape
+    normal: np.ndarray | None = None  # (3, rows * columns) float32 where a mesh was hit
+
+    def normals(self, ray: np.ndarray) -> np.ndarray:
+        """(3, M) unit normals of the faces that the flat rays ``ray`` (M,) hit; 0 off meshes."""
+        return np.zeros((3, len(ray)), np.float32) if self.normal is None else self.normal[:, ray]
 
     @classmethod
     def empty(cls, sensor: SensorModel) -> HitBuffer:
@@ -92,14 +100,42 @@ def cast(
         return hits
     table = _table(shapes)
     windows = windows_of(shapes, sensor)
+    of_mesh = shapes.kind[windows.shape] == ShapeKind.MESH
+    mesh_windows, windows = windows[of_mesh], windows[~of_mesh]
     wide = windows.rays > _WIDE
     for window in np.flatnonzero(wide):
         _cast_wide(table, windows, int(window), directions, rng, hits)
     narrow = windows[~wide]
     kinds = table.kind[narrow.shape]
-    for kind in ShapeKind:
+    for kind in _SOLIDS:
         _cast_narrow(kind, table, narrow[kinds == kind], directions, rng, hits)
+    _cast_windows_of_meshes(shapes, mesh_windows, directions, rng, hits)
     return hits
+
+
+def _cast_windows_of_meshes(
+    shapes: Shapes,
+    windows: Windows,
+    directions: np.ndarray,
+    rng: np.random.Generator,
+    hits: HitBuffer,
+) -> None:
+    if not len(windows.shape):
+        return
+    wanted = np.zeros(hits.distance.shape, bool)
+    for (low, high), (left, right), near in zip(windows.row, windows.column, windows.near):
+        part = (slice(low, high), slice(left, right))
+        wanted[part] |= hits.distance[part] > near
+    ray = np.flatnonzero(wanted)
+    limit = hits.distance.reshape(-1)[ray]
+    towards = directions.reshape(3, -1)[:, ray]
+    distance, owner, normal = cast_meshes(shapes, np.unique(windows.shape), towards, limit, rng)
+    closer = distance < limit
+    ray = ray[closer]
+    hits.distance.reshape(-1)[ray] = distance[closer]
+    hits.shape.reshape(-1)[ray] = owner[closer]
+    hits.normal = np.zeros((3, wanted.size), np.float32)
+    hits.normal[:, ray] = normal[:, closer]
 
 
 def first_hits(
@@ -120,7 +156,7 @@ def first_hits(
     away, radius = np.linalg.norm(shapes.centre, axis=1), shapes.radius
     distance = np.full(directions.shape[1], np.inf, np.float32)
     owner = np.full(directions.shape[1], _NOTHING, np.int32)
-    for kind in ShapeKind:
+    for kind in _SOLIDS:
         of_kind = np.flatnonzero(shapes.kind == kind)
         ends = max(1, _PAIRS * 50 // max(1, len(of_kind)))
         for start in range(0, len(distance), ends):
@@ -133,7 +169,10 @@ def first_hits(
             )
             ray, place = np.nonzero(near)
             _test_pairs(kind, table, ray + start, of_kind[place], directions, rng, distance, owner)
-    return distance, owner
+    meshes = np.flatnonzero(shapes.kind == ShapeKind.MESH)
+    at, of_mesh, _ = cast_meshes(shapes, meshes, directions, np.minimum(distance, limit), rng)
+    closer = at < distance
+    return np.where(closer, at, distance), np.where(closer, of_mesh, owner)
 
 
 def _test_pairs(

@@ -42,6 +42,7 @@ def incidence(
     index: np.ndarray,
     direction: np.ndarray,
     distance: np.ndarray,
+    normal: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cosine of incidence of each hit, and which hits lie on a window pane.
@@ -51,6 +52,7 @@ def incidence(
         index: (M,) shape hit by each ray.
         direction: (3, M) unit directions.
         distance: (M,) ranges, metres.
+        normal: (3, M) unit normals of hits on meshes, in the sensor frame.
         rng: Draws the attitude of leaves.
 
     Returns:
@@ -66,6 +68,10 @@ def incidence(
     for each in ShapeKind:
         at = np.flatnonzero(kind == each)
         if not len(at):
+            continue
+        if each == ShapeKind.MESH:
+            facing = np.abs((normal[:, at] * direction[:, at]).sum(0))
+            cosine[at] = np.minimum(facing, 1.0)
             continue
         shape = index[at]
         r, d = rotation[shape].T, direction[:, at]
