@@ -88,6 +88,19 @@ def read_columns(text: str | None) -> list[str] | None:
     return names
 
 
+def add_placement_options(parser: Parser) -> None:
+    """``--input-scale`` and ``--sensor-pose``."""
+    parser.option(
+        '--input-scale METRES', 'Metres per unit of the coordinates: 0.001 for millimetres.', 1.0
+    )
+    parser.option(
+        '--sensor-pose POSE',
+        '"x y z roll pitch yaw" (metres, radians): pose of a tilted sensor in a frame with x '
+        'forward and z up; an optical frame is "0 0 0 -1.5708 0 -1.5708".',
+        '',
+    )
+
+
 def settings_parser(description: str, examples: str) -> Parser:
     """A parser with ``--config`` and overrides, as all commands that train have."""
     parser = new_parser(description, examples)

@@ -18,6 +18,7 @@ import numpy as np
 
 from pointata_core.errors import BagError
 from pointata_core.evaluation import environment
+from pointata_core.evaluation.bag_transforms import BagTransforms
 from pointata_core.evaluation.ground_truth import (
     ACTION_TRUTH_TOPIC,
     LABEL_NAMES_TOPIC,
@@ -28,11 +29,13 @@ from pointata_core.evaluation.ground_truth import (
     labels_to_classes,
 )
 from pointata_core.evaluation.recorder import RunFacts
+from pointata_core.inference.placement import parse_placement
 from pointata_core.io.bags.reader import BagReader
-from pointata_core.io.cloud import Rejected
+from pointata_core.io.cloud import CloudLimits, Rejected
+from pointata_core.io.messages.byte_order import swapped_points
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 from pointata_core.io.messages.stamps import stamp_of
-from pointata_core.io.transforms import TransformBuffer, TransformError
+from pointata_core.io.transforms import TransformError
 
 if TYPE_CHECKING:
     from pointata_core.evaluation.camera_bag import BagCamera
@@ -40,7 +43,6 @@ if TYPE_CHECKING:
     from pointata_core.evaluation.runner import BundleRunner
 
 Progress = Callable[[int, int], None]
-PoseOf = Callable[[str, int], np.ndarray | None]
 DEFAULT_LABELS_FIELD = 'label'
 UNDECODABLE = 'undecodable_message'
 NO_TRANSFORM = 'no_transform'
@@ -117,6 +119,9 @@ def evaluate_bag(
     image_topic: str | None = None,
     camera_extrinsics: str = '',
     image_tolerance_s: float = 0.05,
+    input_scale: float = 1.0,
+    sensor_pose: str = '',
+    target_frame: str = '',
 ) -> EvaluationResults:
     """Answer every cloud of a bag and measure how well and how fast.
 
@@ -140,6 +145,9 @@ def evaluate_bag(
         camera_extrinsics: Pose of the LiDAR in the camera's frame (``x y z qx qy qz qw``), where
             the recording has no transform between them.
         image_tolerance_s: Largest difference between the stamps of a cloud and its image.
+        input_scale: Metres per unit of the coordinates.
+        sensor_pose: ``x y z roll pitch yaw`` of the sensor in a frame with z up.
+        target_frame: Such a frame by name: the pose comes from the recorded ``/tf``.
 
     Raises:
         BagError: The bag cannot be read, or lacks what was asked for.
@@ -147,6 +155,7 @@ def evaluate_bag(
         ConfigError: A setting is out of range.
     """
     started, path = perf_counter(), Path(bag)
+    placement = parse_placement(input_scale, sensor_pose, target_frame)
     with BagReader(path) as reader:
         plan = plan_bag(reader, topic, labels_field, labels_topic)
         # Only now: a mistyped topic should not have to wait for torch.
@@ -165,7 +174,7 @@ def evaluate_bag(
             runner,
             plan.translation(label_mapping, runner.segmentation_classes),
             read_actions(reader, plan.action_topic),
-            _read_poses(reader, path, fixed_frame),
+            BagTransforms(reader, fixed_frame, target_frame, placement),
             camera,
         )
         run.read(reader, path, progress)
@@ -181,7 +190,7 @@ def evaluate_bag(
             device=loaded.device_text,
             state_bytes=runner.session.state_bytes,
             peak_rss_bytes=environment.peak_rss_bytes(),
-            notes=(*reader.problems, *run.notes()),
+            notes=(*reader.problems, *runner.notes(), *run.notes()),
         )
     )
 
@@ -195,11 +204,11 @@ class _BagRun:
         runner: BundleRunner,
         to_ours: Callable[[np.ndarray], np.ndarray],
         actions: dict[int, str],
-        pose_of: PoseOf,
+        transforms: BagTransforms,
         camera: BagCamera | None = None,
     ) -> None:
         self.plan, self.runner, self.to_ours, self.actions = plan, runner, to_ours, actions
-        self.pose_of, self.camera = pose_of, camera
+        self.transforms, self.camera = transforms, camera
         self._waiting: deque[Any] = deque()
         self.matcher = StampMatcher()
         self.frames = 0
@@ -256,7 +265,8 @@ class _BagRun:
             self.runner.recorder.rejected[str(cloud.reason)] += 1
             return
         try:
-            pose = self.pose_of(cloud.frame_id, cloud.stamp_ns)
+            pose = self.transforms.pose(cloud.frame_id, cloud.stamp_ns)
+            placement = self.transforms.placement(cloud.frame_id, cloud.stamp_ns)
         except TransformError:
             self.runner.recorder.skipped[NO_TRANSFORM] += 1
             return
@@ -273,6 +283,8 @@ class _BagRun:
             truth=truth,
             action_truth=self.actions.get(cloud.stamp_ns),
             view=view,
+            placement=placement,
+            swapped=lambda: swapped_points(message, CloudLimits()),
         )
         if result is not None and self.plan.labels_topic:
             self._score(self.matcher.prediction(cloud.stamp_ns, result.labels))
@@ -314,20 +326,6 @@ def _undecodable(reader: BagReader, topic: str) -> dict[str, int]:
 
 def _is_truth(topic: str) -> bool:
     return topic.startswith('/ground_truth/')
-
-
-def _read_poses(reader: BagReader, path: Path, fixed_frame: str) -> PoseOf:
-    """The pose of a frame at a moment; a mistyped frame is an error now, not a skip per cloud."""
-    if not fixed_frame:
-        return lambda frame, stamp_ns: None
-    transforms = TransformBuffer.from_recording(reader)
-    if fixed_frame.removeprefix('/') not in transforms.frames:
-        raise BagError(
-            f"{path}: no transform mentions the frame '{fixed_frame}'; frames there are: "
-            f'{", ".join(transforms.frames) or "(none)"}',
-            'Name one of them with --fixed-frame, or leave it out for no compensation',
-        )
-    return lambda frame, stamp_ns: transforms.lookup(fixed_frame, frame, stamp_ns)
 
 
 def _read_label_names(reader: BagReader) -> dict[int, str]:

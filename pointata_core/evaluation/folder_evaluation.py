@@ -16,6 +16,7 @@ from pointata_core.errors import CloudFileError, ConfigError
 from pointata_core.evaluation import environment
 from pointata_core.evaluation.ground_truth import LabelTranslation, labels_to_classes
 from pointata_core.evaluation.recorder import RunFacts
+from pointata_core.inference.placement import parse_placement
 from pointata_core.io.cloud import Cloud
 from pointata_core.io.files.folders import list_clouds, read_clouds
 
@@ -37,6 +38,8 @@ def evaluate_clouds(
     precision: str = 'float32',
     max_gap_s: float = 1.0,
     progress: Callable[[int, int], None] | None = None,
+    input_scale: float = 1.0,
+    sensor_pose: str = '',
 ) -> EvaluationResults:
     """Label every cloud of a folder and measure how fast, and with labels how well.
 
@@ -54,6 +57,8 @@ def evaluate_clouds(
         precision: ``float32`` or ``bfloat16``.
         max_gap_s: A longer pause between two stamps starts a new history.
         progress: Called with (files done, files in all).
+        input_scale: Metres per unit of the coordinates.
+        sensor_pose: ``x y z roll pitch yaw`` of the sensor in a frame with z up.
 
     Raises:
         CloudFileError: The folder holds no cloud files, or a file lacks ``labels_field``.
@@ -61,6 +66,7 @@ def evaluate_clouds(
         ConfigError: A setting is out of range.
     """
     started = perf_counter()
+    placement = parse_placement(input_scale, sensor_pose)
     if not rate_hz > 0:
         raise ConfigError(f'rate_hz is {rate_hz}, expected more than 0', 'Give it in Hz')
     files = list_clouds(Path(folder))
@@ -81,9 +87,11 @@ def evaluate_clouds(
             truth = _truth(file, cloud, labels_field, to_ours) if labels_field else None
             features = {n: v for n, v in cloud.features.items() if n in runner.features}
             stamp_ns = round(number / rate_hz * 1e9)
-            runner.run(replace(cloud, features=features, stamp_ns=stamp_ns), truth=truth)
+            frame = replace(cloud, features=features, stamp_ns=stamp_ns)
+            runner.run(frame, truth=truth, placement=placement)
         if progress:
             progress(number, len(files))
+    notes.update(runner.notes())
     return runner.recorder.results(
         RunFacts(
             kind='clouds',

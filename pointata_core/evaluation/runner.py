@@ -6,7 +6,7 @@ Bag, data-set and file evaluation differ in where clouds come from; what happens
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from pointata_core.inference.camera_session import CameraResult
 from pointata_core.inference.ego_motion import PoseChain
 from pointata_core.inference.frames import CameraView, Frame, FrameResult, Skipped
 from pointata_core.inference.loading import LoadedBundle
+from pointata_core.inference.placement import UNPLACED, Placement
+from pointata_core.inference.plausibility.check import PlausibilityCheck
 from pointata_core.io.cloud import Cloud
 
 
@@ -43,6 +45,7 @@ class BundleRunner:
             manifest.segmentation_classes, manifest.action_classes, expected_frames
         )
         self._poses = PoseChain()
+        self._check = PlausibilityCheck(manifest)
 
     def run(
         self,
@@ -53,6 +56,8 @@ class BundleRunner:
         truth: np.ndarray | None = None,
         action_truth: str | None = None,
         view: CameraView | None = None,
+        placement: Placement = UNPLACED,
+        swapped: Callable[[], np.ndarray | None] | None = None,
     ) -> FrameResult | None:
         """Run one cloud and record the prediction.
 
@@ -63,10 +68,13 @@ class BundleRunner:
             truth: ``(N,)`` true labels in the classes of the bundle.
             action_truth: Name of the true action.
             view: What the camera saw, for a camera bundle.
+            placement: Unit of the points, and the pose of the sensor.
+            swapped: The same points, read with the other byte order.
 
         Returns:
             The prediction; ``None`` if the cloud's stamp forbids one.
         """
+        self._check.look(cloud.points, cloud.features, cloud.frame_id, placement, swapped)
         pending = self.session.submit(
             Frame(
                 cloud.points,
@@ -75,6 +83,7 @@ class BundleRunner:
                 cloud.frame_id,
                 self._poses.motion_to(pose),
                 view,
+                placement=placement,
             )
         )
         if isinstance(pending, Skipped):
@@ -86,7 +95,7 @@ class BundleRunner:
             self.recorder.resets[str(result.reset)] += 1
         self.recorder.add(
             cloud.stamp_ns,
-            cloud.points,
+            placement.apply(cloud.points),
             result.labels,
             action=result.action,
             timings_ms=_with_decoding(result.timings_ms, decode_ms),
@@ -95,6 +104,11 @@ class BundleRunner:
             camera=_image(result, view),
         )
         return result
+
+    def notes(self) -> list[str]:
+        """What seems to be wrong with the clouds, in words."""
+        self._check.finish()
+        return [one.text for one in self._check.reported]
 
 
 def _image(result: FrameResult, view: CameraView | None) -> CameraImage | None:

@@ -18,6 +18,7 @@ from pointata_core.errors import ConfigError
 from pointata_core.evaluation import environment
 from pointata_core.evaluation.ground_truth import labels_to_classes
 from pointata_core.evaluation.recorder import RunFacts
+from pointata_core.inference.placement import parse_placement
 from pointata_core.io.cloud import Cloud, finite_rows
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def evaluate_sequence(
     compensate: bool = False,
     max_gap_s: float = 1.0,
     progress: Callable[[int, int], None] | None = None,
+    input_scale: float = 1.0,
+    sensor_pose: str = '',
 ) -> EvaluationResults:
     """Answer every scan of a sequence and score the answers where there are labels.
 
@@ -44,6 +47,8 @@ def evaluate_sequence(
         compensate: Take ego motion out by the poses of the sequence.
         max_gap_s: A longer pause between two stamps starts a new history.
         progress: Called with (scans done, scans in all).
+        input_scale: Metres per unit of the coordinates.
+        sensor_pose: ``x y z roll pitch yaw`` of the sensor in a frame with z up.
 
     Raises:
         CloudFileError: The sequence cannot be read.
@@ -51,6 +56,7 @@ def evaluate_sequence(
         ConfigError: Compensation is asked for and there are no poses.
     """
     started = perf_counter()
+    placement = parse_placement(input_scale, sensor_pose)
     sequence = SemanticKittiSequence(folder)
     # Only now: a mistyped folder should not have to wait for torch.
     from pointata_core.evaluation.runner import BundleRunner
@@ -70,6 +76,7 @@ def evaluate_sequence(
             _cloud(scan, runner.features),
             pose=scan.pose if compensate else None,
             truth=None if scan.label is None else to_ours(scan.label),
+            placement=placement,
         )
         if progress:
             progress(number, len(sequence))
@@ -84,7 +91,7 @@ def evaluate_sequence(
             device=loaded.device_text,
             state_bytes=runner.session.state_bytes,
             peak_rss_bytes=environment.peak_rss_bytes(),
-            notes=sequence.notes,
+            notes=(*sequence.notes, *runner.notes()),
         )
     )
 

@@ -22,6 +22,8 @@ from torch.nn import functional as F
 from pointata_core.inference.background import LazyValue
 from pointata_core.inference.camera_calibration import Camera, pixels_of
 from pointata_core.inference.frames import CameraView, Frame, FrameResult, PendingResult, Skipped
+from pointata_core.inference.placement import Placement
+from pointata_core.inference.preparation import NO_RETURN_M
 from pointata_core.inference.session_base import Session
 from pointata_core.inference.time_rules import Reset, ResetReason, Skip
 from pointata_core.models.camera.image_unet import gather_pixels
@@ -94,7 +96,7 @@ class CameraSession(Session):
             return Skipped(decision.reason, frame.stamp_ns)
         reset = decision.reason if isinstance(decision, Reset) else None
         pending: PendingResult = LazyValue(
-            lambda: self._predict(points, frame.stamp_ns, frame.view, reset)
+            lambda: self._predict(points, frame.stamp_ns, frame.view, reset, frame.placement)
         )
         pending.result()
         self.frames_in_history += 1
@@ -118,12 +120,15 @@ class CameraSession(Session):
         stamp_ns: int,
         view: CameraView | None,
         reset: ResetReason | None,
+        placement: Placement,
     ) -> CameraResult:
         watch = Stopwatch(self.device)
-        kept, voxels = self._voxelise(points)
+        kept, voxels = self._voxelise(placement.apply(points), _returns(points, placement))
         visible, pixels = np.empty(0, np.int64), np.empty((0, 2), np.int64)
         if view is not None:
-            visible, pixels = self._project(points, kept, view)
+            # The mounting of the camera is that in the axes of the sensor.
+            metres = Placement(placement.scale).turned(points)
+            visible, pixels = self._project(metres, kept, view)
         features: LazyValue[Tensor] | None = None
         if view is not None and len(visible):
             features = LazyValue(lambda: self.network.image_net(self._image_tensor(view.image)))
@@ -167,11 +172,11 @@ class CameraSession(Session):
         image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
         return CameraView(image, Camera(lens), ahead)
 
-    def _voxelise(self, points: np.ndarray) -> tuple[np.ndarray, Tensor]:
+    def _voxelise(self, points: np.ndarray, returns: np.ndarray) -> tuple[np.ndarray, Tensor]:
         """Which points have a voxel, (M,), and (M, 4) int64 voxel and sample of each."""
         edge = self.bundle.manifest.preparation.voxel_m
         grid = self.network.cloud_net.grid
-        kept = np.flatnonzero(np.isfinite(points).all(axis=1))
+        kept = np.flatnonzero(returns)
         positions = points[kept].astype(np.float64) / edge
         if len(positions):
             low, high = positions.min(axis=0), positions.max(axis=0)
@@ -231,6 +236,13 @@ class CameraSession(Session):
             fused = network.fusion(image_features, cloud[rows], (pixels,))
         image, _ = network.image_heads(gather_pixels(image_features, (pixels,)), fused)
         probabilities[rows] = (probabilities[rows] + image.softmax(dim=1)) / 2
+
+
+def _returns(points: np.ndarray, placement: Placement) -> np.ndarray:
+    """Which points are finite and not (0, 0, 0), (N,)."""
+    with np.errstate(invalid='ignore', over='ignore'):
+        far = (np.abs(points) * placement.scale >= NO_RETURN_M).any(axis=1)
+    return far & np.isfinite(points).all(axis=1)
 
 
 def _propagate(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pointata_core.inference.background import LazyValue
 from pointata_core.inference.camera_calibration import Camera
+from pointata_core.inference.placement import UNPLACED, Placement
 from pointata_core.inference.time_rules import ResetReason, SkipReason
 
 if TYPE_CHECKING:
@@ -52,16 +53,18 @@ class Frame:
     """One cloud of a stream, with all that belongs to it.
 
     Attributes:
-        points: ``(N, 3)`` metres in the sensor frame; NaN, infinity and N = 0 are fine.
+        points: ``(N, 3)`` in the sensor frame; NaN, infinity and N = 0 are fine. Metres, x forward
+            and z up (REP-103), unless ``placement`` differs.
         stamp_ns: When it was taken, nanoseconds; strictly increasing in a stream.
         features: Sensor fields by name, each ``(N,)``.
         frame_id: Coordinate frame; another one starts a new history.
-        transform: ``(4, 4)`` from the sensor frame of the last frame that entered the history into
+        transform: ``(4, 4)`` in metres, from the sensor frame of the last frame that entered the history into
             this one; ``None`` for no ego-motion compensation. Networks without memory ignore it.
         view: What the camera saw at that time, for a camera bundle.
         precomputed: What :meth:`~pointata_core.inference.session_base.Session.precompute` returned
             for these points and features. The session closes it; it computes the parts again
             where they no longer fit.
+        placement: Unit of the points, and the pose of the sensor in a frame with z up.
     """
 
     points: np.ndarray
@@ -71,6 +74,7 @@ class Frame:
     transform: np.ndarray | None = None
     view: CameraView | None = None
     precomputed: PrecomputedFrame | None = None
+    placement: Placement = UNPLACED
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pointata_core.inference.background import LazyValue
+from pointata_core.inference.placement import UNPLACED, Placement
 from pointata_core.inference.preparation import FramePreparer, PreparedFrame
 from pointata_core.models.point.geometry import TokenGeometry, point_geometry, token_geometry
 from pointata_core.models.point.heads.segmentation_head import DescribedPoints
@@ -29,6 +30,7 @@ class PrecomputedFrame:
 
     Attributes:
         points: The cloud that it belongs to, as it was given.
+        placement: Of the sensor.
         origin: Of the stream when this began; ``None`` at the beginning of a history.
         preparer: What made the voxels.
         network: What described them.
@@ -42,6 +44,7 @@ class PrecomputedFrame:
     """
 
     points: np.ndarray
+    placement: Placement
     origin: np.ndarray | None
     preparer: FramePreparer
     network: PointATA
@@ -62,6 +65,7 @@ class PrecomputedFrame:
     def matches(
         self,
         points: np.ndarray,
+        placement: Placement,
         origin: np.ndarray | None,
         preparer: FramePreparer,
         network: PointATA,
@@ -69,6 +73,7 @@ class PrecomputedFrame:
         """Whether :func:`precompute` would return the same now, and nothing was cancelled."""
         return (
             self.points is points
+            and self.placement is placement
             and self.origin is origin
             and self.preparer is preparer
             and self.network is network
@@ -93,17 +98,18 @@ def precompute(
     preparer: FramePreparer,
     network: PointATA,
     device: torch.device,
+    placement: Placement = UNPLACED,
 ) -> PrecomputedFrame:
     """Find the voxels and the positions of the tokens; the other parts are left lazy."""
     watch = Stopwatch(device)
-    frame = preparer.prepare(points, features, origin)
+    frame = preparer.prepare(points, features, origin, placement)
     watch.lap('prepare')
     voxels = frame.points.unsqueeze(0).to(device)
     columns = None if frame.features is None else frame.features.unsqueeze(0).to(device)
     geometry = token_geometry(voxels, None, network.config.geometry)
     watch.lap('geometry')
     return PrecomputedFrame(
-        points, origin, preparer, network, frame, voxels, columns, geometry,
+        points, placement, origin, preparer, network, frame, voxels, columns, geometry,
         _tokens(network, voxels, columns, geometry),
         _described(network, voxels, columns, geometry),
         watch.laps,

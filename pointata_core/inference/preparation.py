@@ -16,12 +16,16 @@ import torch
 from torch import Tensor
 
 from pointata_core.bundles.preparation_config import PreparationConfig
+from pointata_core.inference.placement import UNPLACED, Placement
 from pointata_core.ops import VoxelGrid, count_voxels, segment_reduce, voxel_grid
 from pointata_core.ops.range_compression import compress_range
 
 # Occupied voxels of a surface fall with the square of the voxel size; a little more, so that the
 # second attempt nearly always fits.
 _GROWTH_MARGIN = 1.08
+
+NO_RETURN_M = 1e-3
+"""Points nearer than this are no returns: drivers write (0, 0, 0) where nothing came back."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,15 @@ class FramePreparer:
         points: np.ndarray,
         features: Mapping[str, np.ndarray] | None = None,
         origin: np.ndarray | None = None,
+        placement: Placement = UNPLACED,
     ) -> PreparedFrame:
         """Prepare one cloud.
 
         Args:
-            points: ``(N, 3)`` metres in the sensor frame, in input order; NaN and infinity allowed.
+            points: ``(N, 3)`` in the sensor frame, in input order; NaN and infinity allowed.
             features: Field name to ``(N,)``; missing ones take their default.
             origin: The stream's origin, when it has one already.
+            placement: Unit of the points, and the pose of the sensor.
 
         Raises:
             ValueError: ``points`` is not ``(N, 3)``, or a feature has another length.
@@ -71,6 +77,7 @@ class FramePreparer:
         if points.ndim != 2 or points.shape[1] != 3:
             raise ValueError(f'points have shape {points.shape}, expected (N, 3)')
         config = self.config
+        points = placement.turned(points)
         usable = self._usable(points)
         kept = points if usable is None else points[usable]
         cloud = torch.from_numpy(kept)
@@ -78,8 +85,9 @@ class FramePreparer:
         if origin is None:
             origin = np.zeros(3)
             if config.origin == 'first_frame' and len(kept):
-                origin = kept.mean(axis=0, dtype=np.float64)
-        voxels = grid.centroids - torch.as_tensor(origin, dtype=torch.float32)
+                origin = kept.mean(axis=0, dtype=np.float64) + placement.offset
+        shift = torch.as_tensor(origin - placement.offset, dtype=torch.float32)
+        voxels = grid.centroids - shift
         voxel_of_point = grid.voxel_of_point.numpy()
         if usable is not None:
             whole = np.full(len(points), -1, dtype=np.int64)
@@ -98,9 +106,10 @@ class FramePreparer:
 
     def _usable(self, points: np.ndarray) -> np.ndarray | None:
         """Return the mask of points to keep, or ``None`` when that is all of them."""
-        squared = np.einsum('ij,ij->i', points, points, dtype=np.float64)
-        low, high = self.config.min_range_m**2, self.config.max_range_m**2
-        with np.errstate(invalid='ignore'):
+        low = max(self.config.min_range_m, NO_RETURN_M) ** 2
+        high = self.config.max_range_m**2
+        with np.errstate(invalid='ignore', over='ignore'):
+            squared = np.einsum('ij,ij->i', points, points, dtype=np.float64)
             # A NaN or an infinity fails both comparisons.
             usable = (squared >= low) & (squared <= high)
         return None if usable.all() else usable

@@ -19,6 +19,7 @@ from pointata_core.errors import ConfigError
 from pointata_core.inference.background import LazyValue
 from pointata_core.inference.frames import STAGES, Frame, FrameResult, PendingResult, Skipped
 from pointata_core.inference.heads import HeadOutput, lazy_heads, lazy_result
+from pointata_core.inference.placement import UNPLACED, Placement
 from pointata_core.inference.precompute import PrecomputedFrame, precompute
 from pointata_core.inference.preparation import FramePreparer
 from pointata_core.inference.session_base import Session
@@ -72,6 +73,7 @@ class StreamingSession(Session):
         self._state = self.network.initial_state()
         self._heads: LazyValue[HeadOutput] | None = None  # of the frame before, if there was one
         self._origin: np.ndarray | None = None
+        self._placement = UNPLACED  # of the frame before
         self.frames_in_history = 0
 
     # ------------------------------------------------------------------ frames
@@ -91,6 +93,7 @@ class StreamingSession(Session):
             precomputed = self._matching(frame)
             undo.callback(precomputed.close)
             heads, laps = self._advance(precomputed, frame.transform)
+            self._placement = frame.placement
             undo.pop_all()  # the heads need it
         return lazy_result(heads, precomputed, laps, frame.stamp_ns, reset)
 
@@ -109,11 +112,14 @@ class StreamingSession(Session):
 
     @torch.inference_mode()
     def precompute(
-        self, points: np.ndarray, features: Mapping[str, np.ndarray] | None = None
+        self,
+        points: np.ndarray,
+        features: Mapping[str, np.ndarray] | None = None,
+        placement: Placement = UNPLACED,
     ) -> PrecomputedFrame:
         """Compute voxels, tokens and descriptions; see :meth:`Session.precompute`."""
         precomputed = precompute(
-            points, features, self._origin, self.preparer, self.network, self.device
+            points, features, self._origin, self.preparer, self.network, self.device, placement
         )
         if self.overlap:
             for part in precomputed.lazy_parts:
@@ -124,10 +130,12 @@ class StreamingSession(Session):
         """The precomputed frame, if it is what would be computed now, else a new one."""
         precomputed = frame.precomputed
         if precomputed is not None:
-            if precomputed.matches(frame.points, self._origin, self.preparer, self.network):
+            if precomputed.matches(
+                frame.points, frame.placement, self._origin, self.preparer, self.network
+            ):
                 return precomputed
             precomputed.close()
-        return self.precompute(frame.points, frame.features)
+        return self.precompute(frame.points, frame.features, frame.placement)
 
     def _advance(
         self, precomputed: PrecomputedFrame, transform: np.ndarray | None
@@ -139,7 +147,8 @@ class StreamingSession(Session):
         watch = Stopwatch(self.device, precomputed.laps)
         motion = None
         if transform is not None and self.frames_in_history:
-            motion = self.preparer.motion(transform, frame.origin).to(self.device)
+            seen = precomputed.placement.motion(transform, self._placement)
+            motion = self.preparer.motion(seen, frame.origin).to(self.device)
         encoded, state = self.network.encode_step(
             precomputed.voxels,
             self._state,
@@ -208,6 +217,8 @@ class StreamingSession(Session):
         tensors['frames'] = torch.tensor(self.frames_in_history)
         if self._origin is not None:
             tensors['origin'] = torch.from_numpy(self._origin.copy())
+        if self._placement is not UNPLACED:
+            tensors['pose'] = torch.from_numpy(self._placement.pose.copy())
         return tensors
 
     def restore_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -239,6 +250,8 @@ class StreamingSession(Session):
         self.frames_in_history = int(tensors['frames'])
         origin = tensors.get('origin')
         self._origin = None if origin is None else origin.numpy().copy()
+        pose = tensors.get('pose')
+        self._placement = UNPLACED if pose is None else Placement(pose=pose.numpy().copy())
 
 
 def _shape(tensor: torch.Tensor, free: int | None) -> tuple[int, ...]:

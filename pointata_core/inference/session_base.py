@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from pointata_core.inference.frames import CameraView, Frame, FrameResult, PendingResult, Skipped
+from pointata_core.inference.placement import UNPLACED, Placement
 from pointata_core.inference.time_rules import ResetReason, TimeGuard
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Session(ABC):
         *,
         transform: np.ndarray | None = None,
         view: CameraView | None = None,
+        placement: Placement = UNPLACED,
     ) -> FrameResult | Skipped:
         """Predict the labels of one frame.
 
@@ -70,6 +72,7 @@ class Session(ABC):
             frame_id: See there.
             transform: See there.
             view: See there.
+            placement: See there.
 
         Returns:
             The prediction, or :class:`Skipped` for a duplicate or out-of-order stamp.
@@ -77,7 +80,10 @@ class Session(ABC):
         Raises:
             ValueError: ``points`` is not (N, 3).
         """
-        pending = self.submit(Frame(points, stamp_ns, features, frame_id, transform, view))
+        frame = Frame(
+            points, stamp_ns, features, frame_id, transform, view, placement=placement
+        )
+        pending = self.submit(frame)
         return pending if isinstance(pending, Skipped) else pending.result()
 
     @abstractmethod
@@ -119,13 +125,17 @@ class Session(ABC):
         return False
 
     def precompute(
-        self, points: np.ndarray, features: Mapping[str, np.ndarray] | None = None
+        self,
+        points: np.ndarray,
+        features: Mapping[str, np.ndarray] | None = None,
+        placement: Placement = UNPLACED,
     ) -> PrecomputedFrame | None:
         """Compute what needs no history, before the turn of a frame; on any thread.
 
         Args:
             points: The same array that the frame will have.
             features: As the frame will have.
+            placement: The same object that the frame will have.
 
         Returns:
             For ``Frame.precomputed``; ``None`` where nothing can be computed ahead. The second

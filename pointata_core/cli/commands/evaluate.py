@@ -10,6 +10,7 @@ from pointata_core.cli.arguments import (
     Parser,
     add_columns_option,
     add_model_options,
+    add_placement_options,
     new_parser,
     read_columns,
 )
@@ -24,7 +25,7 @@ SUMMARY = 'Measure a bundle on a bag, a SemanticKITTI sequence or cloud files; w
 # Options that are arguments of `evaluate_bag`.
 _OF_BAGS = (
     *('topic', 'labels_field', 'labels_topic', 'label_mapping', 'fixed_frame', 'image_topic'),
-    'camera_extrinsics',
+    *('camera_extrinsics', 'target_frame'),
 )
 _EXAMPLES = """\
 examples:
@@ -72,6 +73,12 @@ def parser() -> Parser:
     new.option(
         '--image-tolerance SECONDS', 'Largest difference of stamps of cloud and image.', 0.05
     )
+    add_placement_options(new)
+    new.option(
+        '--target-frame FRAME',
+        'Frame with z up (base_link): the pose of the sensor comes from the recorded /tf.',
+        '',
+    )
     new.option('--max-gap SECONDS', 'A longer pause between two clouds starts a new history.', 1.0)
     new.option('--output DIR', 'Folder of results and report.', 'evaluation_output')
     add_model_options(new)
@@ -115,6 +122,8 @@ def _evaluate(arguments: Any) -> EvaluationResults:
             'precision': arguments.precision,
             'max_gap_s': arguments.max_gap,
             'progress': report_progress,
+            'input_scale': arguments.input_scale,
+            'sensor_pose': arguments.sensor_pose,
         }
         if arguments.semantickitti is not None:
             from pointata_core.evaluation.sequence_evaluation import evaluate_sequence

@@ -23,6 +23,7 @@ from pointata_core.cli.arguments import (
     Parser,
     add_columns_option,
     add_model_options,
+    add_placement_options,
     new_parser,
     read_columns,
 )
@@ -59,6 +60,7 @@ def parser() -> Parser:
     new.option('--rate HZ', 'Frame rate of the files of a folder.', 10.0)
     new.flag('--independent', 'Process each file of a folder on its own, without history.')
     add_columns_option(new)
+    add_placement_options(new)
     add_model_options(new)
     return new
 
@@ -124,11 +126,15 @@ def _label(
     files: Sequence[Path], loaded: LoadedBundle, arguments: Any, output: Path
 ) -> Iterator[dict[str, Any]]:
     from pointata_core.inference.frames import Skipped
+    from pointata_core.inference.placement import parse_placement
+    from pointata_core.inference.plausibility.check import PlausibilityCheck
     from pointata_core.io.files.folders import read_clouds
 
     classes = loaded.bundle.manifest.segmentation_classes
     actions = loaded.bundle.manifest.action_classes
     session = loaded.session(max_gap_s=2.0 / arguments.rate)
+    placement = parse_placement(arguments.input_scale, arguments.sensor_pose)
+    check = PlausibilityCheck(loaded.bundle.manifest)
     clouds = read_clouds(files, read_columns(arguments.columns))
     for number, (file, cloud) in enumerate(clouds):
         if isinstance(cloud, CloudFileError):
@@ -139,7 +145,10 @@ def _label(
         if number and arguments.independent:
             session.reset()
         stamp_ns = round((number + 1) / arguments.rate * 1e9)
-        result = session.step(cloud.points, stamp_ns, cloud.features)
+        suspicions = check.look(cloud.points, cloud.features, placement=placement)
+        if file is files[-1]:
+            suspicions += check.finish()
+        result = session.step(cloud.points, stamp_ns, cloud.features, placement=placement)
         if isinstance(result, Skipped):
             raise CloudFileError(
                 f'{file}: the frame was skipped ({result.reason})', 'Give a lower --rate'
@@ -157,7 +166,7 @@ def _label(
             'unlabelled': int((result.labels >= len(classes)).sum()),
             'shares': _shares(result.labels, classes),
             'action': None if result.action is None else actions[int(result.action.argmax())],
-            'notes': list(cloud.notes),
+            'notes': [*cloud.notes, *(one.text for one in suspicions)],
             'milliseconds': round(result.timings_ms['total'], 3),
         }
 

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the clouds of a stream have the unit, the axes and the byte order that they should."""
