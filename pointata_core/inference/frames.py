@@ -58,8 +58,9 @@ class Frame:
         stamp_ns: When it was taken, nanoseconds; strictly increasing in a stream.
         features: Sensor fields by name, each ``(N,)``.
         frame_id: Coordinate frame; another one starts a new history.
-        transform: ``(4, 4)`` in metres, from the sensor frame of the last frame that entered the history into
-            this one; ``None`` for no ego-motion compensation. Networks without memory ignore it.
+        transform: ``(4, 4)`` in metres, from the sensor frame of the last frame that entered the
+            history into this one; ``None`` for no ego-motion compensation. Networks without memory
+            ignore it.
         view: What the camera saw at that time, for a camera bundle.
         precomputed: What :meth:`~pointata_core.inference.session_base.Session.precompute` returned
             for these points and features. The session closes it; it computes the parts again

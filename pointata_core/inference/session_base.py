@@ -80,9 +80,7 @@ class Session(ABC):
         Raises:
             ValueError: ``points`` is not (N, 3).
         """
-        frame = Frame(
-            points, stamp_ns, features, frame_id, transform, view, placement=placement
-        )
+        frame = Frame(points, stamp_ns, features, frame_id, transform, view, placement=placement)
         pending = self.submit(frame)
         return pending if isinstance(pending, Skipped) else pending.result()
 

@@ -27,7 +27,8 @@ HIDDEN_CLASSES = ('ceiling',)
 
 def common_extent(clouds: Sequence[np.ndarray]) -> float:
     """Half the width, in metres, of a view that suits all ``(N, 3)`` clouds; 2 m to 60 m."""
-    ranges = [np.hypot(c[:, 0], c[:, 1]) for c in clouds if len(c)]
+    with np.errstate(invalid='ignore', over='ignore'):
+        ranges = [np.hypot(c[:, 0], c[:, 1]) for c in clouds if len(c)]
     together = np.concatenate(ranges) if ranges else np.empty(0)
     together = together[np.isfinite(together)]
     if not together.size:

@@ -28,6 +28,7 @@ _GROUND_BREADTH_M, _WALL_BREADTH_M = 2.0, 6.0
 _SEEN_SHARE = 0.04
 _TALL_ROOM_M, _LOWEST_FLOOR_M, _WIDE_ROOM_M = 3.2, 1.2, 12.0
 _NO_UP = 'networks expect z up (REP-103)'
+_REMEDY = 'Set sensor_pose (--sensor-pose) to "{}", or target_frame (--target-frame)'
 _OPTICAL_POSE = '0 0 0 -1.5708 0 -1.5708'
 
 
@@ -63,19 +64,19 @@ def _judge(ground: Plane, points: NDArray[np.float64]) -> Suspicion | None:
         return Suspicion(
             'upside_down',
             f'the ground seems to be {ground.distance:.1f} m above the sensor: it seems to hang '
-            f'upside down, and {_NO_UP}. Set sensor_pose to 0 0 0 3.1416 0 0, or target_frame',
+            f'upside down, and {_NO_UP}. {_REMEDY.format("0 0 0 3.1416 0 0")}',
         )
     if _TILT < tilt < np.pi / 2 - _TILT and ground.breadth >= _GROUND_BREADTH_M:
         return Suspicion(
             'tilted',
-            f'the ground seems to be tilted by {np.degrees(tilt):.0f} degrees: {_NO_UP}. Set '
-            f'sensor_pose to {levelling_pose(ground.normal)}, or target_frame',
+            f'the ground seems to be tilted by {np.degrees(tilt):.0f} degrees: {_NO_UP}. '
+            + _REMEDY.format(levelling_pose(ground.normal)),
         )
     if ground.breadth >= _WALL_BREADTH_M:
         return Suspicion(
             'axes',
-            f'the ground seems to lie {_where(ground)}: {_NO_UP}. Set sensor_pose to '
-            f'{levelling_pose(ground.normal)}, or target_frame',
+            f'the ground seems to lie {_where(ground)}: {_NO_UP}. '
+            + _REMEDY.format(levelling_pose(ground.normal)),
         )
     return None
 
@@ -90,8 +91,8 @@ def levelling_pose(up: NDArray[np.float64]) -> str:
 def _optical(found: str) -> Suspicion:
     return Suspicion(
         'optical_frame',
-        f'{found}: the axes seem to be those of a camera (z forward), and {_NO_UP}. Set '
-        f'sensor_pose to {_OPTICAL_POSE}, or target_frame',
+        f'{found}: the axes seem to be those of a camera (z forward), and {_NO_UP}. '
+        + _REMEDY.format(_OPTICAL_POSE),
     )
 
 

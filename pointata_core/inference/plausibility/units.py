@@ -35,12 +35,14 @@ def senseless_share(points: NDArray[np.float32]) -> float:
 
     Numbers with swapped bytes have exponents at random, so they are huge or next to nothing.
     """
-    size = np.abs(points)
+    size: NDArray[np.float32] = np.abs(points)
     with np.errstate(invalid='ignore'):
         huge = (size > _LARGEST).any(axis=1)
         tiny = (size <= _SMALLEST).all(axis=1)
-    counted = ~np.isnan(size).any(axis=1) & ~np.isinf(size).all(axis=1) & (size > 0).any(axis=1)
-    return float((huge | tiny)[counted].mean()) if counted.any() else 0.0
+        sought = (size > 0).any(axis=1)
+    counted = sought & ~np.isnan(size).any(axis=1) & ~np.isinf(size).all(axis=1)
+    total = np.count_nonzero(counted)
+    return np.count_nonzero(counted & (huge | tiny)) / total if total else 0.0
 
 
 def byte_order(
@@ -52,18 +54,31 @@ def byte_order(
         points: (N, 3) as they came.
         swapped: The same points, read with the other byte order; ``None`` where that is unknown.
     """
-    share = senseless_share(points)
-    if share < _SENSELESS_SHARE:
+    share, zeros = senseless_share(points), _zero_share(points)
+    # Small numbers of 64 bits with swapped bytes round to 0.
+    if share < _SENSELESS_SHARE and zeros < _ALL_ZERO_SHARE:
         return None
     found = f'{share:.0%} of the points have coordinates that make no sense (beyond any range)'
+    if zeros >= _ALL_ZERO_SHARE:
+        found = f'{zeros:.0%} of the points are (0, 0, 0) or next to it'
     other = swapped() if swapped is not None else None
-    if other is not None and senseless_share(other) < _TOLERATED_SHARE:
+    if other is not None and _makes_sense(other):
         return Suspicion(
             'byte_order',
-            f'{found}; in the other byte order they do: is_bigendian of the clouds seems to be '
-            'wrong. Correct it in the driver',
+            f'{found}; in the other byte order they make sense: is_bigendian of the clouds seems '
+            'to be wrong. Correct it in the driver',
         )
+    if share < _SENSELESS_SHARE:
+        return None
     return Suspicion('senseless', f'{found}: check the fields of the clouds and their byte order')
+
+
+def _makes_sense(points: NDArray[np.float32]) -> bool:
+    return senseless_share(points) < _TOLERATED_SHARE and _zero_share(points) < _ALL_ZERO_SHARE
+
+
+def _zero_share(points: NDArray[np.float32]) -> float:
+    return float((points == 0).all(axis=1).mean()) if len(points) else 0.0
 
 
 def is_return(points: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -75,7 +90,7 @@ def is_return(points: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def zero_points(points: NDArray[np.float32]) -> Suspicion | None:
     """Points at (0, 0, 0), which many drivers write where nothing came back."""
-    share = float((points == 0).all(axis=1).mean()) if len(points) else 0.0
+    share = _zero_share(points)
     if share < _ZERO_SHARE:
         return None
     text = f'{share:.0%} of the points are (0, 0, 0): no returns, which stay unlabelled'
@@ -105,7 +120,7 @@ def unit(points: NDArray[np.float32], max_range_m: float) -> tuple[Suspicion | N
     beyond = float((distance > max_range_m).mean())
     found = f'half of the points are farther than {median:.0f} m'
     if beyond >= 0.5:
-        found += f', and {beyond:.0%} are beyond the {max_range_m:g} m within which points get labels'
+        found += f', and {beyond:.0%} beyond the {max_range_m:g} m within which points get labels'
     if near > _MAP_DISTANCE_M and near > _MAP_SPREADS * spread:
         text = (
             f'{found}, around ({", ".join(f"{value:.0f}" for value in np.median(points, axis=0))}):'
@@ -119,20 +134,20 @@ def unit(points: NDArray[np.float32], max_range_m: float) -> tuple[Suspicion | N
         ordered = sorted(_UNITS, key=lambda one: abs(np.log(one * median / _TYPICAL_MEDIAN_M)))
         first, second = ordered
         text = (
-            f'{found}: the unit seems to be {_UNITS[first]}, not metres. Set input_scale to '
-            f'{first:g} (for {_UNITS[second]} {second:g})'
+            f'{found}: the unit seems to be {_UNITS[first]}, not metres. Set input_scale '
+            f'(--input-scale) to {first:g} (for {_UNITS[second]} {second:g})'
         )
         return Suspicion('unit', text), first
     if far < _NEAREST_SCENE_M:
         text = (
             f'nearly all points are within {far:.3f} m of the sensor: the unit does not seem to be '
-            'metres. Set input_scale to the metres per unit (for kilometres 1000)'
+            'metres. Set input_scale (--input-scale) to the metres per unit (for kilometres 1000)'
         )
         return Suspicion('unit', text), 1000.0
     if beyond >= _FAR_SHARE:
         text = (
-            f'{found}. Check the unit (input_scale is the metres per unit of the coordinates) and '
-            'the frame of the clouds'
+            f'{found}. Check the unit (input_scale, --input-scale: metres per unit of the '
+            'coordinates) and the frame of the clouds'
         )
         return Suspicion('range', text), 1.0
     return None, 1.0
