@@ -3,7 +3,7 @@
 
 Experiments take hours. Whatever stops one, finished runs stay, and the same command goes on with
 what is missing. Runs with other settings do not compare with those of the file, so they are
-refused.
+refused. A run whose entry has ``outdated`` (the reason) counts as missing, and is replaced.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class RunStore:
         return self._settings.get(task, {})
 
     def __contains__(self, run: Run) -> bool:
-        return run in self._runs
+        return run in self._runs and 'outdated' not in self._runs[run]
 
     def __getitem__(self, run: Run) -> dict[str, Any]:
         """What a finished run measured."""

@@ -13,6 +13,7 @@ from benchmarks.experiments.adaptation_plots import summarise, write_plots
 from benchmarks.experiments.adaptation_runs import DataSet
 from benchmarks.experiments.skill_runs import TASKS, shared_facts
 from benchmarks.run_store import ResultsError, Run, RunStore, run_missing
+from benchmarks.tables.adaptation import _name
 from pointata_core.errors import ConfigError
 
 EXPERIMENTS = [path for path in sorted(RESULTS.glob('*.json')) if '"runs"' in path.read_text()]
@@ -70,6 +71,19 @@ def test_two_processes_may_write_the_same_file(store):
 def test_a_run_is_kept_once(store):
     with pytest.raises(ConfigError, match='pointata seed 0'):
         store.add(Run('utd_mhad', 'pointata', 0), measured(99))
+
+
+def test_a_run_of_an_earlier_form_is_made_again_and_marked_until_then(tmp_path):
+    store = RunStore(tmp_path / 'adaptation.json')
+    store.add(Run('utd_mhad', 'p4transformer', 0), measured(50, outdated='no GELU'))
+    assert Run('utd_mhad', 'p4transformer', 0) not in RunStore(store.path)
+    rows = [{'method': 'p4transformer', **store[run]} for run in store]
+    assert _name('p4transformer', rows) == '`p4transformer` (again)'
+    store.add(Run('utd_mhad', 'p4transformer', 0), measured(60))
+    again = RunStore(store.path)
+    assert len(again) == 1
+    assert again[Run('utd_mhad', 'p4transformer', 0)]['correct'] == 60
+    assert _name('p4transformer', [again[run] for run in again]) == '`p4transformer`'
 
 
 def test_other_settings_are_refused_by_name_and_equal_ones_are_not(store):

@@ -70,7 +70,7 @@ def direct_convolution(layer, points, config, batch, frame, centre):
     for step in range(-reach, reach + 1):
         cloud = points[batch, min(max(frame + step, 0), points.shape[1] - 1)]
         nearby = sorted((math.dist(p, centre), p) for p in cloud.tolist())
-        nearby = [p for d, p in nearby[: config.neighbours] if d <= config.radius]
+        nearby = [p for d, p in nearby[: config.neighbours] if d < config.radius]
         columns = [
             layer.displacement.weight @ torch.tensor([*(a - b for a, b in zip(p, centre)), step])
             for p in nearby
@@ -93,6 +93,55 @@ def test_convolution_equals_going_through_all_points(radius):
             for g, centre in enumerate(geometry.centres[batch, a].tolist()):
                 slow = direct_convolution(layer, points, config, batch, frame, centre)
                 torch.testing.assert_close(fast[batch, a, g], slow, atol=1e-5, rtol=1e-5)
+
+
+def released_layer(x, weights, heads):
+    """One layer as the authors' release computes it: GELU follows the attention's projection."""
+    norm = [torch.nn.functional.layer_norm(x, x.shape[-1:], *weights['norm1']), None]
+    q, k, v = (norm[0] @ weights['qkv'].t()).chunk(3, dim=-1)
+    width = q.shape[-1] // heads
+    seen = []
+    for head in range(heads):
+        part = slice(head * width, (head + 1) * width)
+        attention = (q[..., part] @ k[..., part].transpose(1, 2) * width**-0.5).softmax(-1)
+        seen.append(attention @ v[..., part])
+    weight, bias = weights['project']
+    x = x + torch.nn.functional.gelu(torch.cat(seen, -1) @ weight.t() + bias)
+    norm[1] = torch.nn.functional.layer_norm(x, x.shape[-1:], *weights['norm2'])
+    (into, into_bias), (out, out_bias) = weights['mlp']
+    return x + torch.nn.functional.gelu(norm[1] @ into.t() + into_bias) @ out.t() + out_bias
+
+
+def weights_of(layer):
+    project = [p for name, p in layer.named_parameters() if name.startswith('project')]
+    mlp = [p for name, p in layer.named_parameters() if name.startswith('mlp')]
+    return {
+        'norm1': (layer.norm1.weight, layer.norm1.bias),
+        'norm2': (layer.norm2.weight, layer.norm2.bias),
+        'qkv': layer.query_key_value.weight,
+        'project': project,
+        'mlp': (mlp[:2], mlp[2:]),
+    }
+
+
+@pytest.mark.parametrize('relu', [False, True])
+def test_logits_are_those_of_the_released_network_with_the_same_weights(relu):
+    model = network(replace(TINY, embedding_relu=relu))
+    points = clips()
+    geometry = anchor_geometry(points, None, TINY)
+    tokens = model.convolution(points, geometry)
+    times = torch.arange(1.0, tokens.shape[1] + 1).view(1, -1, 1, 1).expand(*tokens.shape[:3], 1)
+    x = (tokens + model.position(torch.cat([geometry.centres, times], -1))).flatten(1, 2)
+    assert (x < 0).any()
+    x = x.clamp_min(0) if relu else x
+    for layer in model.layers:
+        x = released_layer(x, weights_of(layer), TINY.heads)
+    torch.testing.assert_close(model(points), model.classify(x.amax(1)), atol=1e-6, rtol=1e-6)
+
+
+def test_one_head_as_wide_as_the_tokens_has_no_projection_as_released():
+    layer = network(replace(TINY, heads=1, head_width=16)).layers[0]
+    assert not list(layer.project.parameters())
 
 
 def test_features_are_added_to_displacements_before_the_maximum():

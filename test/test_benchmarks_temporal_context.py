@@ -31,7 +31,7 @@ from pointata_core.models.point.config import GeometryConfig
 from pointata_core.models.point.geometry import frame_geometry
 from pointata_core.simulation import ShardJob
 from pointata_core.training.clips.clip_batch import ClipBatch
-from pointata_core.training.skill.scoring import SkillScore
+from pointata_core.training.skill.scorers import SkillScore
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = (

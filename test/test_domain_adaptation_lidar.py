@@ -28,7 +28,7 @@ from pointata_core.taxonomy import labels_from_semantickitti
 from pointata_core.training.domain.batches import Pairs, collate, pair_key, with_loss_points
 from pointata_core.training.domain.domains import Domains
 from pointata_core.training.domain.export import export_run
-from pointata_core.training.domain.losses import mixed_terms, source_terms
+from pointata_core.training.domain.losses import mixed_terms, modality_preserving, source_terms
 from pointata_core.training.domain.published import LossWeights, StyleConfig
 from pointata_core.training.domain.run import new_network, run_domain_adaptation
 from pointata_core.training.domain.settings import Domain, DomainAdaptationConfig, DomainSettings
@@ -165,6 +165,20 @@ def test_both_domains_weigh_alike_among_labelled_points(network):
     assert set(found) == {'image_segmentation', 'cloud_segmentation'}
     for name, value in found.items():
         assert value.item() == pytest.approx((alone[0][name] + alone[1][name]).item() / 2)
+
+
+def test_modality_preserving_is_the_mean_over_the_points_of_both_domains(network):
+    """As released: with 60 and 20 points, the mean of both domains' means is another number."""
+    batch, weights = camera_batch(60, 20), LossWeights(modality_source=0.3)
+    of_target = batch.samples == 1
+    output = network(batch)
+    # Surer predictions in the target, so that the terms of the domains are far apart.
+    output = replace(output, cloud=output.cloud * (1 + 9 * of_target.float().unsqueeze(1)))
+    found = mixed_terms(output, batch.labels, weights, of_target, (None, None))
+    joint = 0.3 * modality_preserving(output).total
+    halves = [modality_preserving(output.rows(rows)).total for rows in (~of_target, of_target)]
+    assert found['modality_source'].item() == pytest.approx(joint.item())
+    assert joint.item() != pytest.approx(0.3 * sum(halves).item() / 2, rel=1e-3)
 
 
 def test_few_labels_need_an_even_batch(domains, tmp_path):

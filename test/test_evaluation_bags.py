@@ -11,6 +11,8 @@ import pytest
 from small_bags import PERIOD_NS, START_NS, Frame, frames, room, write_bag
 
 from pointata_core.bundles.bundle import load_bundle
+from pointata_core.datasets.camera.class_maps import tasks
+from pointata_core.datasets.scenes.semantickitti_clips import classes_of
 from pointata_core.errors import BagError, ConfigError
 from pointata_core.evaluation.bag_evaluation import evaluate_bag
 from pointata_core.evaluation.ground_truth import StampMatcher, labels_by_name, labels_to_classes
@@ -180,6 +182,38 @@ def test_semantickitti_ids_become_classes_of_any_bundle():
     few = labels_to_classes('semantickitti', ('person', 'road'))(raw)
     assert few[[0, 4]].tolist() == [1, 0]
     assert (few[1:4] >= 2).all()
+
+
+@pytest.mark.parametrize('task', ['simulated_semantickitti', 'a2d2_semantickitti'])
+def test_a_bundle_of_two_domains_is_scored_in_its_own_classes(task):
+    """`nature` and `object` are no names of our taxonomy; their points count all the same."""
+    classes = tasks()[task].classes
+    translate = labels_to_classes('semantickitti', classes)
+    raw = np.array([70, 71, 80, 252, 0, (7 << 16) | 72])
+    found = [classes[i] if i < len(classes) else None for i in translate(raw)]
+    things = 'object' if 'object' in classes else 'other-objects'
+    assert found == ['nature', 'nature', things, 'car', None, 'nature']
+
+
+def test_a_bundle_of_a_label_scheme_is_scored_in_its_own_classes():
+    classes = classes_of('multi')
+    raw = np.array([10, 252, 253])
+    found = [classes[i] for i in labels_to_classes('semantickitti', classes)(raw)]
+    assert found == ['car', 'moving-car', 'moving-bicyclist']
+
+
+def test_names_of_a_recording_are_merged_as_the_task_of_the_bundle_merges_them():
+    classes = tasks()['simulated_semantickitti'].classes
+    translated = labels_by_name({1: 'trunk', 2: 'pole', 3: 'car', 4: 'person'}, classes)
+    found = translated(np.array([1, 2, 3, 4]))
+    assert [classes[i] if i < len(classes) else None for i in found] == [
+        'nature', 'object', 'car', None,
+    ]  # fmt: skip
+
+
+def test_classes_without_a_raw_id_are_refused():
+    with pytest.raises(ConfigError, match='unicorn'):
+        labels_to_classes('semantickitti', ('unicorn', 'dragon'))
 
 
 def test_labels_with_names_of_their_own_become_classes_of_the_bundle():

@@ -24,7 +24,8 @@ from pointata_core.models.point.network_output import NetworkOutput
 from pointata_core.stopwatch import Stopwatch
 from pointata_core.training.engine.run_folder import claim
 from pointata_core.training.engine.trainer import chosen_device
-from pointata_core.training.skill.scoring import SkillScore, score_clips
+from pointata_core.training.skill.scorers import SkillScore
+from pointata_core.training.skill.scoring import score_clips
 from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.stages import loss_weights, train_on_clips
 
@@ -184,7 +185,7 @@ def _scored(score: SkillScore) -> dict[str, Any]:
             'accuracy': score.metrics['accuracy'],
             'correct': score.right,
             'judged': score.total,
-            'iou': score.facts['iou'],
+            'iou': score.per_class,
             'confusion': score.confusion,
         }
     diagonal = [row[place] / sum(row) for place, row in enumerate(score.confusion) if sum(row)]

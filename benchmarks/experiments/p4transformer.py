@@ -6,11 +6,19 @@ Cloud Videos", CVPR 2021. A point 4D convolution turns the neighbourhood of ever
 several frames, into one vector; a transformer lets all anchors of the clip attend to each other;
 the maximum over anchors is classified.
 
-Three deliberate differences from the published CUDA operators, all of which make the network a
-function of the set of points rather than of their order: farthest point sampling starts at the
-point farthest from the centroid, not at the first one; of more than ``neighbours`` points within
-the radius the nearest are taken, not the first; and a frame without any point within the radius
-contributes nothing, where the public ball query would contribute the frame's first point.
+Layers, widths and order of operations are those of the authors' release: with equal weights and
+equal neighbourhoods the logits agree. What differs from the release:
+
+* Farthest point sampling starts at the point farthest from the centroid, not at the first one, and
+  does not pass over points within 3 cm of the origin. So the order of the points does not matter.
+* Of more than ``neighbours`` points within the radius the nearest are taken, not the first.
+* A frame without a point within the radius contributes nothing; the public ball query contributes
+  the frame's first point.
+* Frames beyond the end of a clip repeat its last one, as those before its beginning repeat the
+  first. The release refuses clips that would need them.
+* Padding is masked, and point features may be added, as the paper's equation has it.
+* Training: the comparison trains it as all other methods (AdamW, cosine, their augmentation), and
+  as narrow as the tiny backbone. The release uses SGD with steps and the width of ``msr_config``.
 """
 
 from __future__ import annotations
@@ -45,7 +53,8 @@ class P4TransformerConfig:
         heads: Attention heads.
         head_width: Width of one head.
         mlp_width: Hidden width of the layers' MLPs and of the classifier.
-        dropout: In attention and MLPs.
+        dropout: After the attention's projection and in MLPs.
+        embedding_relu: Clip embeddings at zero, an option of the release that is off by default.
     """
 
     classes: int
@@ -62,6 +71,7 @@ class P4TransformerConfig:
     head_width: int = 128
     mlp_width: int = 2048
     dropout: float = 0.0
+    embedding_relu: bool = False
 
     def __post_init__(self) -> None:
         for name in ('classes', 'radius', 'neighbours', 'spatial_stride', 'temporal_kernel',
@@ -143,7 +153,7 @@ def anchor_geometry(
         around_mask,
         centre_mask.repeat_interleave(times, 0),
     )
-    inside = found.distance2 <= config.radius**2
+    inside = found.distance2 < config.radius**2
     shape = (batch, len(frames))
     return AnchorGeometry(
         frames=frames,
@@ -223,10 +233,14 @@ class TransformerLayer(nn.Module):
     def __init__(self, config: P4TransformerConfig) -> None:
         super().__init__()
         width, inner = config.width, config.heads * config.head_width
-        self.heads, self.dropout = config.heads, config.dropout
+        self.heads = config.heads
         self.norm1 = nn.LayerNorm(width)
         self.query_key_value = nn.Linear(width, 3 * inner, bias=False)
-        self.project = nn.Linear(inner, width)
+        self.project: nn.Module = nn.Identity()
+        if config.heads > 1 or inner != width:
+            self.project = nn.Sequential(
+                nn.Linear(inner, width), nn.GELU(), nn.Dropout(config.dropout)
+            )
         self.norm2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(
             nn.Linear(width, config.mlp_width), nn.GELU(), nn.Dropout(config.dropout),
@@ -242,9 +256,8 @@ class TransformerLayer(nn.Module):
         """
         q, k, v = self.query_key_value(self.norm1(x)).chunk(3, dim=-1)
         q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (q, k, v))
-        dropout = self.dropout if self.training else 0.0
-        seen = F.scaled_dot_product_attention(q, k, v, mask[:, None, None], dropout)
-        x = x + F.dropout(self.project(seen.transpose(1, 2).flatten(2)), dropout)
+        seen = F.scaled_dot_product_attention(q, k, v, mask[:, None, None])
+        x = x + self.project(seen.transpose(1, 2).flatten(2))
         return x + self.mlp(self.norm2(x))
 
 
@@ -290,7 +303,9 @@ class P4Transformer(nn.Module):
         number = torch.arange(1, tokens.shape[1] + 1, device=points.device).to(tokens)
         number = number.view(1, -1, 1, 1).expand(*tokens.shape[:3], 1)
         places = torch.cat([geometry.centres.to(tokens), number], dim=-1)
-        x = F.relu(tokens + self.position(places)).flatten(1, 2)
+        x = (tokens + self.position(places)).flatten(1, 2)
+        if self.config.embedding_relu:
+            x = F.relu(x)
         present = geometry.mask.flatten(1)
         # A row of attention that may look at nothing would be NaN; its clip has no anchor at all.
         attended = present | ~present.any(dim=1, keepdim=True)

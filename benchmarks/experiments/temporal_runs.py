@@ -23,7 +23,8 @@ from pointata_core.training.clips.clip_store import ClipStore, Windows
 from pointata_core.training.engine.run_folder import claim
 from pointata_core.training.engine.trainer import chosen_device, uses_bf16
 from pointata_core.training.skill.network import build_network
-from pointata_core.training.skill.scoring import SkillScore, score_clips
+from pointata_core.training.skill.scorers import SkillScore
+from pointata_core.training.skill.scoring import score_clips
 from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.stages import loss_weights, open_clips, train_on_clips
 from pointata_core.training.skill.tuning import apply_mode, merge_and_freeze, tuning_mode

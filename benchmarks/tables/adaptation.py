@@ -54,6 +54,12 @@ def _grouped(runs: list[dict]) -> list[tuple[str, list[dict]]]:
     )
 
 
+def _name(method: str, runs: list[dict]) -> str:
+    """A method, with a mark where its runs were made with an earlier form of it."""
+    outdated = any('outdated' in run for run in runs)
+    return f'`{method}`' + (' (again)' if outdated else '')
+
+
 def _full_labels(results: Results, task: str, name: str = 'adaptation') -> list[dict]:
     return [run for run in results.runs(name, task) if run['fraction'] == 1]
 
@@ -62,7 +68,7 @@ def _actions(results: Results, task: str, windows: bool = False) -> str:
     runs = _full_labels(results, task)
     rows = []
     for name, group in _grouped(runs):
-        row = [f'`{name}`', millions(group[0]['trainable']), _by_seed(group, _correct)]
+        row = [_name(name, group), millions(group[0]['trainable']), _by_seed(group, _correct)]
         if windows:
             row.append(_by_seed(group, lambda run: f'{100 * run["clip_accuracy"]:.1f}'))
         row += [
@@ -104,7 +110,7 @@ def radhar_labels(results: Results) -> str:
             group = [run for run in mine if run['fraction'] == fraction]
             windows = _by_seed(group, lambda run: f'{100 * run["clip_accuracy"]:.1f}')
             cells.append(f'{_by_seed(group, _correct)}; {windows} %' if group else '')
-        rows.append((f'`{name}`', *cells))
+        rows.append((_name(name, mine), *cells))
     rows.sort(key=lambda row: row[0])
     header = (f'{100 * fraction:g} % of the labels' for fraction in fractions)
     return table(('method', *header), rows)

@@ -14,7 +14,7 @@ from pointata_core.cli.arguments import new_parser
 from pointata_core.errors import PointataError
 
 _MODULES = (
-    *('demo', 'evaluate', 'predict', 'simulate', 'train', 'domain_adapt', 'pretrain'),
+    *('demo', 'evaluate', 'score', 'predict', 'simulate', 'train', 'domain_adapt', 'pretrain'),
     *('pretrain_image', 'probe', 'convert', 'data', 'bundle', 'doctor'),
 )
 COMMANDS = tuple(import_module(f'pointata_core.cli.commands.{name}') for name in _MODULES)

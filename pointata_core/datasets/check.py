@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pointata_core.datasets.errors import DataError
 from pointata_core.datasets.info import DatasetInfo
@@ -60,6 +61,7 @@ def check_split(
     *,
     deep: bool = False,
     progress: Progress | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> SplitCheck:
     """Check one split.
 
@@ -69,10 +71,11 @@ def check_split(
         split: One of its splits.
         deep: Read every file rather than listings and headers.
         progress: Called with files read and about how many there are; with ``deep`` only.
+        options: Further arguments of the loader.
     """
     published = info.published.get(split, {})
     try:
-        dataset = info.open(root, split, **info.check_options)
+        dataset = info.open(root, split, **{**(options or {}), **info.check_options})
         description = dataset.describe()
         damaged = _read_all(dataset, progress) if deep else description.damaged
     except DataError as error:

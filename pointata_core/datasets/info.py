@@ -33,6 +33,9 @@ class DatasetInfo:
         citation: The paper.
         axes: Frame and unit of the points.
         library: Optional package that the loader needs; the error names it if it is missing.
+        class_mean: Classes that the mean IoU is over: ``present`` or ``all``, see
+            ``evaluation.metrics.segmentation``.
+        unscored: Classes that are no predictions: they are taken out before the largest score is.
         check_options: Options of the loader for ``pointata data check``. ``strict=False`` makes a
             loader report damaged files in ``verify`` instead of failing at the first one.
     """
@@ -50,6 +53,8 @@ class DatasetInfo:
     citation: str
     axes: str = 'metres; x right, y down, z forward'
     library: str = ''
+    class_mean: Literal['present', 'all'] = 'present'
+    unscored: tuple[str, ...] = ()
     check_options: Mapping[str, Any] = field(default_factory=dict)
 
     def open(

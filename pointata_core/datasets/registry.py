@@ -7,6 +7,7 @@ library.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -26,8 +27,15 @@ def datasets() -> dict[str, DatasetInfo]:
     return {entry['name']: _info(**entry) for entry in yaml.safe_load(text)}
 
 
-def _info(factory: str, splits: list[str], **facts: Any) -> DatasetInfo:
-    return DatasetInfo(factory=f'{__package__}.{factory}', splits=tuple(splits), **facts)
+def _info(
+    factory: str, splits: list[str], unscored: Sequence[str] = (), **facts: Any
+) -> DatasetInfo:
+    return DatasetInfo(
+        factory=f'{__package__}.{factory}',
+        splits=tuple(splits),
+        unscored=tuple(unscored),
+        **facts,
+    )
 
 
 def dataset_info(name: str) -> DatasetInfo:

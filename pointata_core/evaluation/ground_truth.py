@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from pointata_core.datasets.camera.class_maps import tasks
+from pointata_core.datasets.scenes.semantickitti_clips import SCHEMES
 from pointata_core.errors import ConfigError
 from pointata_core.io.messages.stamps import stamp_of
-from pointata_core.taxonomy import SEGMENTATION_CLASSES, UNLABELLED, labels_from_semantickitti
+from pointata_core.taxonomy import SEGMENTATION_CLASSES, SEMANTICKITTI_TO_OURS, UNLABELLED
 
 ACTION_TRUTH_TOPIC = '/ground_truth/action'
 LABEL_NAMES_TOPIC = '/ground_truth/label_info'
@@ -27,11 +29,13 @@ def labels_to_classes(name: str | None, classes: Sequence[str]) -> LabelTranslat
 
     Args:
         name: ``None`` or empty: the raw labels are already those of the bundle.
-            ``'semantickitti'``: raw SemanticKITTI ids, see ``data.taxonomy``.
+            ``'semantickitti'``: raw SemanticKITTI ids. A bundle with the classes of a task of two
+            domains or of a label scheme is scored in these classes, another one in those of our
+            taxonomy that it has.
         classes: Classes of the bundle. A class that it lacks is not scored.
 
     Raises:
-        ConfigError: The name is unknown.
+        ConfigError: The name is unknown, or no class of the bundle has ids.
     """
     if not name:
         return lambda raw: np.asarray(raw, np.int64)
@@ -41,20 +45,54 @@ def labels_to_classes(name: str | None, classes: Sequence[str]) -> LabelTranslat
             'Leave it out if the labels are class ids of the bundle',
         )
     table = np.full(UNLABELLED + 1, UNLABELLED, np.int64)
-    for ours, label in enumerate(SEGMENTATION_CLASSES):
+    for label, ids in _semantickitti_members(tuple(classes)).items():
         if label in classes:
-            table[ours] = list(classes).index(label)
-    return lambda raw: table[labels_from_semantickitti(raw)]
+            table[list(ids)] = list(classes).index(label)
+    if (table == UNLABELLED).all():
+        raise ConfigError(
+            f'no class of the bundle ({", ".join(classes)}) is one of SemanticKITTI',
+            'Leave --label-mapping out if the labels are class ids of the bundle',
+        )
+    return lambda raw: table[np.asarray(raw, np.int64) & UNLABELLED]
+
+
+def _semantickitti_members(classes: tuple[str, ...]) -> Mapping[str, tuple[int, ...]]:
+    """Raw ids of every class, in the meaning that the classes have together."""
+    for scheme in SCHEMES.values():
+        if scheme is not None and tuple(scheme) == classes:
+            return scheme
+    task = _task_of(classes, 'semantickitti')
+    if task is not None:
+        return task
+    return {
+        label: tuple(raw for raw, ours in SEMANTICKITTI_TO_OURS.items() if ours == number)
+        for number, label in enumerate(SEGMENTATION_CLASSES)
+    }
+
+
+def _task_of(classes: tuple[str, ...], labels: str) -> dict[str, tuple[int, ...]] | None:
+    """Members of the classes among some labels, if they are those of a task of two domains."""
+    return next((t.members[labels] for t in tasks().values()
+                 if t.classes == classes and labels in t.members), None)  # fmt: skip
 
 
 def labels_by_name(names: Mapping[int, str], classes: Sequence[str]) -> LabelTranslation:
     """Translate raw labels by their names in the recording; unknown ones become ``UNLABELLED``.
 
+    Names of our taxonomy also stand for the class of a task that they are merged into.
+
     Args:
         names: Name of each recorded label.
         classes: Classes of the bundle.
     """
-    table = {label: list(classes).index(name) for label, name in names.items() if name in classes}
+    merged = _task_of(tuple(classes), 'simulated') or {}
+    of_name = {SEGMENTATION_CLASSES[i]: label for label, ids in merged.items() for i in ids}
+    of_name |= {label: label for label in classes}
+    table = {
+        label: list(classes).index(of_name[name])
+        for label, name in names.items()
+        if name in of_name
+    }
 
     def translate(raw: np.ndarray) -> np.ndarray:
         known, inverse = np.unique(np.asarray(raw, np.int64), return_inverse=True)

@@ -59,6 +59,11 @@ def run(arguments: Any) -> int:
         for name, value in score.metrics.items():
             out().print(f'{name:22} {100 * value:6.2f} %')
         out().print(f'{"right / all":22} {score.right} / {score.total}')
+        if score.per_subject:
+            shares = ', '.join(f'{who}: {100 * s:.1f} %' for who, s in score.per_subject.items())
+            out().print(f'{"by subject":22} {shares}')
+    for sentence in result.training.get('data_notes', ()):
+        note(f'note: {sentence}')
     if result.bundle is None:
         note(f'{result.folder}: the results of the stages')
     else:

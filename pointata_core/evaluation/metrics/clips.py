@@ -26,6 +26,7 @@ class VideoScore:
         clips: Clips seen.
         class_accuracy: ``accuracy`` among the videos of each class seen, by class index.
         confusion: ``(C, C)`` int64 videos, rows are true classes, columns predictions.
+        right: Whether each video was recognised, by its identifier.
     """
 
     accuracy: float
@@ -35,6 +36,7 @@ class VideoScore:
     clips: int
     class_accuracy: dict[int, float]
     confusion: np.ndarray
+    right: dict[str, bool]
 
 
 class VideoScores:
@@ -104,4 +106,5 @@ class VideoScores:
             clips=self._clips,
             class_accuracy={int(c): float(right[c] / per_class[c]) for c in per_class.nonzero()[0]},
             confusion=confusion,
+            right={v: int(t.argmax()) == self._labels[v] for v, t in self._sums.items()},
         )

@@ -5,6 +5,11 @@ One matrix for the whole recording, then one division: the mean of per-frame IoU
 frames in which a class is absent. A point without ground truth does not count at all; a point with
 ground truth but *without a prediction* counts as an error: leaving points out gains nothing.
 
+One rule for the mean over classes holds everywhere, ``ClassMean``: ``present`` takes the scored
+classes that occur in the ground truth; ``all`` takes every scored class, and one without any point
+counts 0. Each data set's entry in the catalogue tells which of the two its public protocol has, and
+which classes are not scored. Recordings have ``present``.
+
 Only NumPy is needed, because evaluation must run without the training packages.
 """
 
@@ -12,8 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+
+ClassMean = Literal['present', 'all']
 
 
 @dataclass(frozen=True)
@@ -21,10 +29,10 @@ class SegmentationScore:
     """Scores of one recording; every share lies in 0..1.
 
     Args:
-        miou: Mean IoU over the classes that occur in the ground truth (and are scored). A class
-            that is only predicted has no IoU of its own; its points are errors of the classes they
+        miou: Mean IoU over classes, see the module.
+        iou: IoU by class name, for the scored classes that occur in the ground truth. A class that
+            is only predicted has no IoU of its own; its points are errors of the classes they
             belong to.
-        iou: IoU by class name, only for those classes.
         accuracy: Correctly labelled points / points with ground truth.
         points: Points with ground truth.
         unpredicted: Those of them without a prediction; they count as errors.
@@ -53,15 +61,18 @@ class ConfusionMatrix:
         self.classes = tuple(classes)
         self.counts = np.zeros((len(self.classes), len(self.classes) + 1), dtype=np.int64)
 
-    def add(self, truth: np.ndarray, predicted: np.ndarray) -> None:
+    def add(
+        self, truth: np.ndarray, predicted: np.ndarray, points: np.ndarray | None = None
+    ) -> None:
         """Count one frame.
 
         Args:
             truth: ``(N,)`` integers; anything outside ``0..C-1`` means "no ground truth".
             predicted: ``(N,)`` integers; anything outside ``0..C-1`` means "no prediction".
+            points: ``(N,)`` how many points each row stands for; one where left out.
 
         Raises:
-            ValueError: The two are not of the same length.
+            ValueError: They are not of the same length.
         """
         if truth.shape != predicted.shape or truth.ndim != 1:
             raise ValueError(
@@ -73,16 +84,20 @@ class ConfusionMatrix:
         known = (truth >= 0) & (truth < classes)
         truth, predicted = truth[known], predicted[known]
         predicted = np.where((predicted >= 0) & (predicted < classes), predicted, classes)
-        pairs = np.bincount(truth * (classes + 1) + predicted, minlength=self.counts.size)
-        self.counts += pairs.reshape(self.counts.shape)
+        weights = None if points is None else points[known]
+        pairs = np.bincount(truth * (classes + 1) + predicted, weights, self.counts.size)
+        self.counts += pairs.astype(np.int64).reshape(self.counts.shape)
 
-    def score(self, scored: Collection[str] | None = None) -> SegmentationScore | None:
+    def score(
+        self, scored: Collection[str] | None = None, mean: ClassMean = 'present'
+    ) -> SegmentationScore | None:
         """Scores of everything counted so far.
 
         Args:
             scored: Classes that have an IoU; ``None`` for all. Points of the other classes still
                 count: the class predicted there has them in its union, as in HOI4D's
                 public evaluation, and in the accuracy.
+            mean: Over which of them ``miou`` is taken.
 
         Returns:
             The scores, or ``None`` where no point of a scored class had ground truth.
@@ -104,8 +119,9 @@ class ConfusionMatrix:
         if not present:
             return None
         iou = right[present] / union[present]
+        over = len(present) if mean == 'present' else len(set(scored or self.classes))
         return SegmentationScore(
-            miou=float(iou.mean()),
+            miou=float(iou.sum() / over),
             iou={self.classes[c]: float(v) for c, v in zip(present, iou)},
             accuracy=float(right.sum() / total),
             points=total,

@@ -14,11 +14,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
+from pointata_core.datasets.info import DatasetInfo
 from pointata_core.datasets.protocol import ClipDataset
+from pointata_core.datasets.registry import dataset_info
 from pointata_core.errors import ConfigError
 from pointata_core.safe_files import write_atomically
 from pointata_core.training.clips.clip_batch import ClipBatch, collate, frame_of
@@ -65,6 +67,8 @@ class ClipStore:
         videos: ``(count,)`` recording of each clip.
         classes: Class names of each task.
         kinds: What kind of recording each clip is from; empty names where the data set has none.
+        subjects: Who is seen in each clip; empty names where that is not known.
+        info: Entry of the data set, with the rules of its score.
     """
 
     def __init__(
@@ -75,9 +79,12 @@ class ClipStore:
         videos: np.ndarray,
         classes: dict[Task, tuple[str, ...]],
         kinds: Sequence[str],
+        subjects: Sequence[str] = (),
+        info: DatasetInfo | None = None,
     ) -> None:
         self.folder, self.count, self.variants = folder, count, variants
         self.videos, self.classes, self.kinds = videos, classes, kinds
+        self.subjects, self.info = subjects, info
         self._kept: OrderedDict[Pair, dict[str, np.ndarray]] = OrderedDict()
         self._bytes = 0
 
@@ -218,13 +225,17 @@ def open_store(
     folder = Path(cache) / 'clips' / recipe.key
     folder.mkdir(parents=True, exist_ok=True)
     kinds = getattr(dataset, 'clip_kinds', ('',) * available)
+    videos = np.asarray(getattr(dataset, 'clip_recordings', np.arange(available)))[chosen]
+    recordings: Sequence[Any] = getattr(dataset, 'recordings', ())
     store = ClipStore(
         folder,
         len(chosen),
         recipe.variants,
-        np.asarray(getattr(dataset, 'clip_recordings', np.arange(available)))[chosen],
+        videos,
         {task: task_classes(dataset, task, recipe.tasks) for task in recipe.tasks},
         [kinds[index] for index in chosen],
+        [getattr(recordings[v], 'subject', None) or '' for v in videos] if recordings else (),
+        dataset_info(recipe.name),
     )
     _prepare(store, dataset, chosen, recipe, progress, processes)
     return store

@@ -43,7 +43,7 @@ class FrozenFeatures:
     ) -> None:
         self.store, self.prefix, self.auxiliary = store, prefix, auxiliary
         self.variants, self.classes = store.variants, store.classes
-        self.videos, self.kinds = store.videos, store.kinds
+        self.videos, self.kinds, self.subjects = store.videos, store.kinds, store.subjects
         shape = (len(store), store.variants)
         layouts = [_layout(store.arrays(c, v)) for c, v in np.ndindex(*shape)]
         self._layout = {

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from pointata_core.datasets.protocol import Clip
+from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.errors import ConfigError
 from pointata_core.inference.preparation import FramePreparer
 from pointata_core.models.point.config import GeometryConfig
@@ -33,6 +34,7 @@ def prepare_clip(
     classes: int = 0,
     feature_names: Sequence[str] = (),
     motion: bool = False,
+    scored: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Prepare a clip, which begins as a stream does.
 
@@ -44,6 +46,7 @@ def prepare_clip(
         classes: Number of classes of points, for the task ``points``.
         feature_names: Columns of the clip's features.
         motion: Also keep how the sensor moved between frames.
+        scored: ``(T,)`` bool, frames whose points are scored: their true classes are kept, too.
 
     Returns:
         Arrays over all voxels (``points``, ``label``, ...), over all frames (``centre_index``,
@@ -80,6 +83,8 @@ def prepare_clip(
         if 'points' in tasks:
             assert clip.labels is not None
             put('label', voxel_labels(clip.labels[t], prepared.voxel_of_point, voxels, classes))
+            if scored is not None and scored[t]:
+                put('truth', point_truth(clip.labels[t], prepared.voxel_of_point, t))
             put('interpolation_index', layout.interpolation_index[0].short().numpy())
             put('interpolation_weight', layout.interpolation_weight[0].numpy())
             put('pillars', layout.pillars[0].short().numpy().T)
@@ -112,6 +117,30 @@ def voxel_labels(
     votes = np.bincount(voxel_of_point[use] * classes + label[use], minlength=voxels * classes)
     votes = votes.reshape(voxels, classes)
     return np.where(votes.any(axis=1), votes.argmax(axis=1), IGNORE).astype(np.int16)
+
+
+def point_truth(label: np.ndarray, voxel_of_point: np.ndarray, frame: int) -> np.ndarray:
+    """True classes of the points of a frame, of which many share voxel and class.
+
+    Returns:
+        ``(R, 4)`` int32: frame, voxel (-1 for none), class, points.
+    """
+    use = label >= 0
+    pairs = np.stack([voxel_of_point[use], label[use]], axis=1).astype(np.int32)
+    rows, points = np.unique(pairs, axis=0, return_counts=True)
+    return np.column_stack([np.full(len(rows), frame), rows, points]).astype(np.int32)
+
+
+def scored_frames(clip: Clip, sampling: ClipSampling | None) -> np.ndarray:
+    """Which frames of a clip are scored ``(T,)`` bool.
+
+    All of them, as public protocols of 4D segmentation have it. Clips that end at every so many
+    frames (``causal``) score each frame once: in the clip that has seen most before it.
+    """
+    if sampling is None or sampling.window != 'causal' or clip.frames is None:
+        return np.ones(len(clip), bool)
+    newest = np.arange(len(clip)) >= len(clip) - sampling.hop
+    return newest & np.append(np.diff(clip.frames) > 0, True)
 
 
 def sensor_motions(clip: Clip) -> np.ndarray:

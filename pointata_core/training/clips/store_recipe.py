@@ -20,7 +20,7 @@ from pointata_core.errors import ConfigError
 from pointata_core.inference.preparation import FramePreparer
 from pointata_core.models.point.config import GeometryConfig
 from pointata_core.training.clips.augmentation import AugmentationConfig, augment_clip
-from pointata_core.training.clips.preparation import Task, prepare_clip
+from pointata_core.training.clips.preparation import Task, prepare_clip, scored_frames
 
 _FORMAT = 3
 
@@ -42,6 +42,7 @@ class StoreRecipe:
         options: Whatever else the loader takes.
         limit: Largest number of clips; 0 for all.
         motion: Whether the sensor's motion is kept.
+        scored: Whether the classes of all points are kept, to score them.
     """
 
     name: str
@@ -56,11 +57,14 @@ class StoreRecipe:
     options: dict[str, Any] = field(default_factory=dict)
     limit: int = 0
     motion: bool = False
+    scored: bool = False
 
     @property
     def key(self) -> str:
         """Names the folder."""
         facts = {'format': _FORMAT, **asdict(self), 'root': str(Path(self.root).resolve())}
+        if not self.scored:
+            del facts['scored']  # as before it existed
         text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -85,6 +89,7 @@ class StoreRecipe:
 
     def prepare(self, dataset: ClipDataset, index: int, variant: int) -> dict[str, np.ndarray]:
         """Read, augment and prepare one copy of a clip."""
+        sampling = getattr(dataset, 'sampling', self.sampling)
         clip = _copy(dataset, index, variant, self.sampling)
         if variant:
             seed = 0 if self.sampling is None else self.sampling.seed
@@ -98,6 +103,7 @@ class StoreRecipe:
             classes=len(dataset.classes),
             feature_names=dataset.feature_names,
             motion=self.motion,
+            scored=scored_frames(clip, sampling) if self.scored else None,
         )
 
 

@@ -13,6 +13,7 @@ where there are none. A *teacher* passes no gradient on; a *student* does.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -181,15 +182,26 @@ def mixed_terms(
     of_target: Tensor,
     class_weights: tuple[Tensor | None, Tensor | None],
 ) -> dict[str, Tensor]:
-    """Weighted terms of a batch with labelled points of both domains: the mean of both domains'.
+    """Weighted terms of a batch with labelled points of both domains.
 
-    ``of_target`` ``(N,)`` bool tells points of the target; each domain has its class weights.
+    As released: cross-entropies are the mean of both domains', MPD is the mean over all points.
+
+    Args:
+        output: Predictions on the points of both domains.
+        labels: ``(N,)`` int64.
+        weights: Weights of the terms.
+        of_target: ``(N,)`` bool, true for points of the target.
+        class_weights: ``(K,)`` of the source's and of the target's cross-entropy.
     """
+    labelled_only = replace(weights, modality_source=0.0)
     halves = [
-        source_terms(output.rows(rows), labels[rows], weights, balance)
+        source_terms(output.rows(rows), labels[rows], labelled_only, balance)
         for rows, balance in zip((~of_target, of_target), class_weights)
     ]
-    return {name: (value + halves[1][name]) / 2 for name, value in halves[0].items()}
+    terms = {name: (value + halves[1][name]) / 2 for name, value in halves[0].items()}
+    if weights.modality_source:
+        terms['modality_source'] = weights.modality_source * modality_preserving(output).total
+    return terms
 
 
 def domain_terms(

@@ -31,8 +31,8 @@ def score_network(
     """Score all three predictions, or the LiDAR's where there are no images, on a labelled split.
 
     Returns:
-        By prediction, ``miou`` (plain mean over all classes, as published: a class without any
-        points counts as 0), ``iou`` by class, and ``accuracy``; and ``points``.
+        By prediction, ``miou`` (over all classes, as published), ``iou`` by class, and
+        ``accuracy``; and ``points``.
 
     Raises:
         ConfigError: The split has no labels of these classes, or a frame leaves the grid.
@@ -47,11 +47,11 @@ def score_network(
             matrix.add(sample.labels, getattr(output, name).argmax(dim=1).cpu().numpy())
     results: dict[str, Any] = {}
     for name, matrix in counts.items():
-        score = matrix.score()
+        score = matrix.score(mean='all')
         if score is None:
             raise ConfigError(f'{frames.name}, split {frames.split}: found no labelled points')
         results[name] = {
-            'miou': sum(score.iou.values()) / len(frames.classes),
+            'miou': score.miou,
             'iou': {c: score.iou.get(c) for c in frames.classes},
             'accuracy': score.accuracy,
         }

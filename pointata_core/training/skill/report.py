@@ -15,7 +15,7 @@ import numpy as np
 
 from pointata_core.evaluation.report.page import page_style
 from pointata_core.training.skill.align import AlignResult
-from pointata_core.training.skill.scoring import SkillScore
+from pointata_core.training.skill.scorers import SkillScore
 from pointata_core.training.skill.settings import TrainingSettings
 
 _HERE = Path(__file__).parent

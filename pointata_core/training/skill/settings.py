@@ -364,6 +364,7 @@ class TrainingSettings(RunOptions):
             options=data.options,
             limit=data.limit if training else 0,
             motion=data.motion,
+            scored='points' in self.tasks and not training,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class Run:
         self.device = chosen_device(settings)
         self.watch = Stopwatch()
         self._stores: dict[tuple[str, bool], ClipStore] = {}
-        first = self.store(_splits(settings, settings.plan[0])[0])
+        first = self.store(splits_of(settings, settings.plan[0])[0])
         self.network, self.source = build_network(settings, first.classes)
 
     def store(self, split: str, training: bool = True) -> ClipStore:
@@ -124,7 +124,7 @@ def open_clips(
         return open_store(recipe, data.cache, report, data.processes)
 
 
-def _splits(settings: TrainingSettings, stage: StageSettings) -> list[str]:
+def splits_of(settings: TrainingSettings, stage: StageSettings) -> list[str]:
     """Splits that a stage reads."""
     actors = stage.actors
     named = [*actors.labelled, *actors.found] if stage.kind == 'actors' else [stage.split]
@@ -135,7 +135,7 @@ def prepare_data(run: Run) -> None:
     """Prepare the clips of all stages and of the score first: mistakes show before hours pass."""
     settings = run.settings
     for stage in settings.plan:
-        for split in _splits(settings, stage):
+        for split in splits_of(settings, stage):
             run.store(split)
     if settings.data.stream:
         settings.store_recipe(settings.data.validation, False).open()
@@ -280,7 +280,7 @@ def _actors(run: Run, stage: StageSettings, folder: Path) -> None:
         if _taken_over(network, folder):
             return
         clips = []
-        for split in _splits(settings, stage):
+        for split in splits_of(settings, stage):
             if split in stage.actors.labelled or not stage.actors.found:
                 clips += read_actor_clips(run.store(split), actor)
         for split in stage.actors.found:

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pointata_core.bundles.bundle import load_bundle, save_bundle
 from pointata_core.bundles.manifest import Manifest
+from pointata_core.datasets.registry import dataset_info
+from pointata_core.inference.session import StreamingSession
 from pointata_core.models.point.config import PRESETS, NetworkConfig, preset_config
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.safe_files import write_json
@@ -19,12 +22,16 @@ from pointata_core.taxonomy import (
     SEGMENTATION_CLASSES,
     SEGMENTATION_COLOURS,
 )
+from pointata_core.training.clips.store_recipe import task_classes
 from pointata_core.training.engine.provenance import provenance
 from pointata_core.training.engine.run_folder import RESULTS, claim
 from pointata_core.training.engine.trainer import uses_bf16
 from pointata_core.training.skill.align import AlignResult
+from pointata_core.training.skill.classes import SharedClasses
+from pointata_core.training.skill.data_check import check_data
 from pointata_core.training.skill.report import write_training_report
-from pointata_core.training.skill.scoring import SkillScore, score_clips, score_streams
+from pointata_core.training.skill.scorers import SkillScore
+from pointata_core.training.skill.scoring import score_clips
 from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.stages import (
     Reporter,
@@ -34,6 +41,7 @@ from pointata_core.training.skill.stages import (
     run_stage,
     silent,
 )
+from pointata_core.training.skill.stream_scoring import score_streams
 from pointata_core.training.skill.tuning import merge_and_freeze
 
 
@@ -83,6 +91,7 @@ def run_train(
         PointataError: Data, shapes or backbone cannot be read.
     """
     folder = claim(settings.output, settings.to_dict())
+    data_notes = check_data(settings, progress)
     run = Run(settings, folder, progress, quiet)
     prepare_data(run)
     run.watch.lap('prepare')
@@ -101,6 +110,7 @@ def run_train(
         'train_clips': len(run.store(settings.data.train)),
         'bf16': uses_bf16(settings, run.device),
         'frozen_features': run.caches_prefix(),
+        'data_notes': data_notes,
     }
     scores = _score(run, training)
     bundle = folder / 'bundle'
@@ -121,9 +131,13 @@ def _score(run: Run, training: dict[str, Any]) -> tuple[SkillScore, ...]:
         draft = _write_bundle(run.folder / 'draft', run, network, (), training)
         dataset = settings.store_recipe(data.validation, False).open()
         with run.progress('scoring') as report:
-            scores = score_streams(
-                load_bundle(draft), dataset, settings.tasks, report, motion=settings.data.motion
-            )
+            session = partial(StreamingSession, load_bundle(draft))
+            shared = {
+                task: SharedClasses.equal(task_classes(dataset, task, settings.tasks))
+                for task in settings.tasks
+            }
+            info = dataset_info(data.name)
+            scores = score_streams(session, dataset, shared, info, report, motion=data.motion)
     else:
         clips: Any = run.store(data.validation, training=False)
         if run.caches_prefix():
