@@ -45,6 +45,8 @@ BENCHMARKS = {
     'pretraining-costs': Benchmark('speed', 'parameters and FLOPs of backbones', '1 min'),
     'fuzz': Benchmark('robustness', 'whether any message breaks the decoder', '2 min'),
     'fuzz-atheris': Benchmark('robustness', 'the same, guided by coverage', '5 min'),
+    'fuzz-readers': Benchmark('robustness', 'whether any cloud file breaks a reader', '5 min'),
+    'readers': Benchmark('robustness', 'which spellings of files readers take', '3 min'),
     'soak': Benchmark('robustness', 'whether the node survives every fault', '60 min'),
     'lifecycle': Benchmark('robustness', 'whether states and restarts leave traces', '15 min'),
     'adaptation': Benchmark('experiments', 'PointATA against fine-tuning and others', 'hours'),

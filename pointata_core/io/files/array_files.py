@@ -7,6 +7,7 @@ called ``column_5`` ... unless the caller names them. For ``.bin`` see ``bin_lay
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from zipfile import ZipFile
@@ -74,8 +75,11 @@ def read_npy(path: Path, max_points: int, names: Sequence[str] | None = None) ->
     Raises:
         ValueError: Not such an array.
     """
-    # Mapping first: a shape is checked before memory is taken for it.
-    table = _table(np.load(path, mmap_mode='r', allow_pickle=False), max_points, names)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # files of Python 2 are as good
+        # Mapping first: a shape is checked before memory is taken for it.
+        array = np.load(path, mmap_mode='r', allow_pickle=False)
+    table = _table(array, max_points, names)
     return table._replace(columns={name: np.array(v) for name, v in table.columns.items()})
 
 
@@ -95,7 +99,8 @@ def read_npz(
         size = sum(entry.file_size for entry in archive.infolist())
         if size > max_bytes:
             raise ValueError(f'it unpacks to {size} bytes, at most {max_bytes} are accepted')
-    with np.load(path, allow_pickle=False) as arrays_by_name:
+    with np.load(path, allow_pickle=False) as arrays_by_name, warnings.catch_warnings():
+        warnings.simplefilter('ignore')
         arrays = {name: arrays_by_name[name] for name in arrays_by_name.files}
     if all(axis in arrays and arrays[axis].ndim == 1 for axis in 'xyz'):
         table = CloudTable({axis: arrays.pop(axis) for axis in 'xyz'}, 0)
