@@ -9,11 +9,15 @@ import numpy as np
 
 from pointata_core.simulation.people import motions
 from pointata_core.simulation.people.body import Body
-from pointata_core.simulation.people.motions import NEUTRAL, Style
+from pointata_core.simulation.people.captured import captured_pose
+from pointata_core.simulation.people.figures import Figure
+from pointata_core.simulation.people.motions import NEUTRAL, Style, smoothstep
+from pointata_core.simulation.people.poses import Pose, pose_of
 from pointata_core.simulation.solids import Shapes
 from pointata_core.taxonomy import action_id
 
 _STEP = 0.05  # seconds between path samples
+_BLEND = 0.4  # seconds
 _FROM_STANDING = (
     'stand',
     'walk',
@@ -88,16 +92,17 @@ class Performance:
         path: (K, 3) anchor x, y and yaw every 0.05 s from ``script[0].start``.
     """
 
-    body: Body
+    body: Body | Figure
     script: tuple[Segment, ...]
     path: np.ndarray
 
     def segment_at(self, t: float) -> Segment:
         """The segment under way at time ``t``."""
-        for segment in reversed(self.script):
-            if t >= segment.start:
-                return segment
-        return self.script[0]
+        return self.script[self._number_at(t)]
+
+    def _number_at(self, t: float) -> int:
+        started = [number for number, segment in enumerate(self.script) if t >= segment.start]
+        return started[-1] if started else 0
 
     def action_at(self, t: float) -> int:
         """Index of the action at time ``t``."""
@@ -111,10 +116,27 @@ class Performance:
         return row[:2], float(row[2])
 
     def shapes_at(self, t: float, ground_height: float) -> Shapes:
-        """The body's capsules in the map frame at time ``t``."""
+        """The body in the map frame at time ``t``."""
         position, yaw = self.anchor_at(t)
-        posture = self.segment_at(t).posture_at(t)
-        return self.body.shapes(posture, np.array([*position, ground_height]), yaw)
+        place = np.array([*position, ground_height])
+        if isinstance(self.body, Figure):
+            return self.body.shapes(self.pose_at(t), place, yaw)
+        return self.body.shapes(self.segment_at(t).posture_at(t), place, yaw)
+
+    def pose_at(self, t: float) -> Pose:
+        """Pose of a body with a skin at time ``t``; an action blends out of the one before."""
+        number = self._number_at(t)
+        begun = self.script[number].start
+        pose = self._pose_in(number, t)
+        if number and t < begun + _BLEND:
+            before = self._pose_in(number - 1, begun)
+            pose = before.blended(pose, smoothstep((t - begun) / _BLEND))
+        return pose
+
+    def _pose_in(self, number: int, t: float) -> Pose:
+        segment = self.script[number]
+        pose = captured_pose(segment.action, t - segment.start, segment.style, self.body.height)
+        return pose_of(segment.posture_at(t)) if pose is None else pose
 
 
 def _turns(action: str) -> bool:

@@ -13,7 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from pointata_core.simulation.objects import vehicles
+from pointata_core.simulation.objects.library import drawn_as_mesh
 from pointata_core.simulation.people.body import Body
+from pointata_core.simulation.people.figures import Figure, draw_figure
 from pointata_core.simulation.people.performance import (
     Performance,
     straight_on,
@@ -89,10 +91,12 @@ def _people(site: Site, duration: float, actors: list[np.ndarray]) -> tuple[Perf
     return tuple(people)
 
 
-def draw_body(rng: np.random.Generator, instance: int) -> Body:
+def draw_body(rng: np.random.Generator, instance: int) -> Body | Figure:
     """A person of random size: adults mostly, children at times."""
     child = rng.random() < 0.12
     height = rng.uniform(1.15, 1.5) if child else rng.normal(1.73, 0.09)
+    if drawn_as_mesh(rng):
+        return draw_figure(rng, float(height), instance)
     return Body(
         float(height), float(rng.uniform(0.85, 1.3)), instance, float(rng.uniform(0.1, 0.7))
     )
