@@ -13,11 +13,25 @@ default of the node. Examples::
 from __future__ import annotations
 
 import os
+import re
+from difflib import get_close_matches
 from typing import List  # noqa: UP035 - launch_ros of Humble knows list types by this name only
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_directory,
+)
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+)
+from launch.event_handlers import OnProcessIO
+from launch.events.process import ProcessIO
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -25,7 +39,9 @@ PACKAGE = 'pointata_ros'
 NODE = 'perception_node'
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 OUTPUTS = ('segmentation', 'segmentation_rgb', 'action', 'markers')
-YES_NO = ('true', 'false')
+YES_NO = ('true', 'false', 'True', 'False')
+# The node logs this about the first cloud of each input.
+FIRST_CLOUD = re.compile(r"first cloud on '[^']*', frame '([^']+)'")
 
 # Arguments that override one parameter of the node, if they are given.
 TEXT_PARAMETERS = {
@@ -52,7 +68,19 @@ NOT_GIVEN = ' (not given: as in params_file)'
 
 def generate_launch_description() -> LaunchDescription:
     share = get_package_share_directory(PACKAGE)
-    arguments = [
+    profile = os.path.join(share, 'config', 'dds', 'fastdds_large_clouds.xml')
+    # Default DDS settings lose full LiDAR scans; a profile of the user's own is left alone.
+    environment = [
+        SetEnvironmentVariable(name, profile)
+        for name in PROFILE_VARIABLES
+        if not any(os.environ.get(other) for other in PROFILE_VARIABLES)
+    ]
+    nodes = OpaqueFunction(function=_nodes, args=[share])
+    return LaunchDescription([*_arguments(share), *environment, nodes])
+
+
+def _arguments(share: str) -> list[DeclareLaunchArgument]:
+    return [
         _argument('namespace', '', 'Namespace of the nodes'),
         _argument(
             'params_file',
@@ -82,20 +110,11 @@ def generate_launch_description() -> LaunchDescription:
         _argument('bag_rate', '1.0', 'Speed of the recording'),
         _argument('bag_loop', 'false', 'Play the recording again and again', YES_NO),
         _argument('rviz', 'false', 'Start RViz', YES_NO),
+        _argument('rviz_frame', '', "RViz's fixed frame (not given: that of the first cloud)"),
         _argument('foxglove', 'false', 'Start foxglove_bridge', YES_NO),
         _argument('log_level', 'info', 'Log level', ('debug', 'info', 'warn', 'error', 'fatal')),
         _argument('use_respawn', 'false', 'Start the node again if it dies', YES_NO),
     ]
-    profile = os.path.join(share, 'config', 'dds', 'fastdds_large_clouds.xml')
-    # Default DDS settings lose full LiDAR scans; a profile of the user's own is left alone.
-    environment = [
-        SetEnvironmentVariable(name, profile)
-        for name in PROFILE_VARIABLES
-        if not any(os.environ.get(other) for other in PROFILE_VARIABLES)
-    ]
-    return LaunchDescription(
-        [*arguments, *environment, OpaqueFunction(function=_nodes, args=[share])]
-    )
 
 
 def _argument(name: str, default: str, description: str, choices=None) -> DeclareLaunchArgument:
@@ -107,31 +126,18 @@ def _argument(name: str, default: str, description: str, choices=None) -> Declar
     )
 
 
-def _nodes(context: LaunchContext, share: str) -> list[Node]:
+def _nodes(context: LaunchContext, share: str) -> list:
     given = context.launch_configurations
-    namespace = given['namespace']
-    nodes = [_perception_node(given)]
+    # Before anything starts: what fails later leaves the rest running.
+    _check(given)
+    perception_node = _perception_node(given)
+    actions = [*_warnings(given), perception_node]
     if given['bag']:
-        nodes.append(_replay_node(given))
-    if given['rviz'] == 'true':
-        prefix = f'/{namespace.strip("/")}' if namespace.strip('/') else ''
-        nodes.append(
-            Node(
-                package='rviz2',
-                executable='rviz2',
-                name='rviz2',
-                arguments=['-d', os.path.join(share, 'config', 'rviz', 'perception.rviz')],
-                remappings=[
-                    (f'/{NODE}/output/{output}', f'{prefix}/{NODE}/output/{output}')
-                    for output in OUTPUTS
-                ]
-                if prefix
-                else [],
-                parameters=_sim_time(given),
-            )
-        )
-    if given['foxglove'] == 'true':
-        nodes.append(
+        actions.append(_replay_node(given))
+    if _is_yes(given['rviz']):
+        actions += _rviz(context, share, perception_node)
+    if _is_yes(given['foxglove']):
+        actions.append(
             Node(
                 package='foxglove_bridge',
                 executable='foxglove_bridge',
@@ -139,7 +145,90 @@ def _nodes(context: LaunchContext, share: str) -> list[Node]:
                 parameters=_sim_time(given),
             )
         )
-    return nodes
+    return actions
+
+
+def _check(given: dict[str, str]) -> None:
+    """Refuse what is not there."""
+    if not os.path.isfile(given['params_file']):
+        raise RuntimeError(
+            f'params_file {given["params_file"]} does not exist: give the path of a parameter '
+            'file, such as a copy of config/perception.yaml of this package'
+        )
+    if given['bag'] and not os.path.exists(given['bag']):
+        raise RuntimeError(f'bag {given["bag"]} does not exist')
+    for argument, package in (('rviz', 'rviz2'), ('foxglove', 'foxglove_bridge')):
+        if not _is_yes(given[argument]):
+            continue
+        try:
+            get_package_prefix(package)
+        except PackageNotFoundError:
+            raise RuntimeError(
+                f'{argument}:=true needs the package {package}, which is not installed: '
+                f'apt install ros-$ROS_DISTRO-{package.replace("_", "-")}, or leave {argument} out'
+            ) from None
+
+
+def _warnings(given: dict[str, str]) -> list[LogInfo]:
+    """About arguments that nobody declared and whose names resemble one that was."""
+    declared = [one.name for one in _arguments('')]
+    # A launch file that includes this one has further arguments of its own.
+    similar = {
+        name: get_close_matches(name, declared, n=1, cutoff=0.75)
+        for name in given
+        if name not in declared
+    }
+    return [
+        LogInfo(msg=f'WARNING: no launch argument is called {name}; did you mean {nearest[0]}?')
+        for name, nearest in similar.items()
+        if nearest
+    ]
+
+
+def _rviz(context: LaunchContext, share: str, perception_node: Node) -> list:
+    """RViz, at once if its frame is known, else with the first cloud."""
+    given = context.launch_configurations
+    inputs = _listed(given['inputs'])
+    prefix = f'/{given["namespace"].strip("/")}'.rstrip('/')
+    own = f'{prefix}/{NODE}/{inputs[0]}' if inputs else f'{prefix}/{NODE}'
+
+    def rviz(*arguments: str) -> Node:
+        return Node(
+            package='rviz2',
+            executable='rviz2',
+            name='rviz2',
+            arguments=[
+                '-d',
+                os.path.join(share, 'config', 'rviz', 'perception.rviz'),
+                *arguments,
+            ],
+            remappings=[(f'/{NODE}/output/{one}', f'{own}/output/{one}') for one in OUTPUTS]
+            if own != f'/{NODE}'
+            else [],
+            parameters=_sim_time(given),
+        )
+
+    if given['rviz_frame']:
+        return [rviz('-f', given['rviz_frame'])]
+    if given['log_level'] not in ('debug', 'info'):
+        return [rviz()]
+    recent = ['']  # a line may come in two parts
+
+    def start(event: ProcessIO) -> Node | None:
+        recent[0] = (recent[0] + event.text.decode(errors='replace'))[-1000:]
+        found = FIRST_CLOUD.search(recent[0])
+        if found is None:
+            return None
+        recent[0] = ''
+        context.unregister_event_handler(handler)
+        return rviz('-f', found[1])
+
+    handler = OnProcessIO(target_action=perception_node, on_stdout=start, on_stderr=start)
+    return [RegisterEventHandler(handler), LogInfo(msg='RViz starts with the first cloud')]
+
+
+def _is_yes(text: str) -> bool:
+    return text.lower() == 'true'
 
 
 def _perception_node(given: dict[str, str]) -> Node:
@@ -151,7 +240,7 @@ def _perception_node(given: dict[str, str]) -> Node:
         for name in NUMBER_PARAMETERS
         if given[name]
     }
-    overrides |= {name: given[name] == 'true' for name in BOOLEAN_PARAMETERS if given[name]}
+    overrides |= {name: _is_yes(given[name]) for name in BOOLEAN_PARAMETERS if given[name]}
     inputs = _listed(given['inputs'])
     if inputs:
         overrides['inputs'] = ParameterValue(inputs, value_type=List[str])  # noqa: UP006
@@ -168,7 +257,7 @@ def _perception_node(given: dict[str, str]) -> Node:
             for pair in _remappings(name, inputs, _listed(given[f'input_{name}']))
         ],
         arguments=['--ros-args', '--log-level', given['log_level']],
-        respawn=given['use_respawn'] == 'true',
+        respawn=_is_yes(given['use_respawn']),
         respawn_delay=2.0,
         # Taking torch down at exit can last longer than launch's 5 s on a busy computer.
         sigterm_timeout='30',
@@ -197,12 +286,14 @@ def _replay_node(given: dict[str, str]) -> Node:
             'bag together with inputs needs input_points: the topics of the recording, one for '
             'each input'
         )
+    # A node that a lifecycle manager activates may take its time.
     arguments = [given['bag'], '--rate', given['bag_rate'], '--wait-for-subscribers', '1']
+    arguments += ['--timeout', 'inf']
     if not given['input_points']:
         arguments += ['--clouds-to', f'{NODE}/input/points']
-    if given['bag_loop'] == 'true':
+    if _is_yes(given['bag_loop']):
         arguments.append('--loop')
-    if given['use_sim_time'] == 'true':
+    if _is_yes(given['use_sim_time']):
         arguments.append('--clock')
     return Node(
         package=PACKAGE,
@@ -216,4 +307,4 @@ def _replay_node(given: dict[str, str]) -> Node:
 
 
 def _sim_time(given: dict[str, str]) -> list[dict[str, bool]]:
-    return [{'use_sim_time': True}] if given['use_sim_time'] == 'true' else []
+    return [{'use_sim_time': True}] if _is_yes(given['use_sim_time']) else []

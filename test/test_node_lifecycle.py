@@ -12,7 +12,7 @@ from node_harness import Bench
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
-from vision_msgs.msg import LabelInfo
+from vision_msgs.msg import Classification, LabelInfo
 
 from benchmarks.robustness.ros_graph import (
     BEST_EFFORT,
@@ -257,6 +257,45 @@ def test_a_topic_that_nobody_serves_is_explained_by_those_that_are(untrained_bun
         assert elsewhere not in told, 'a topic that is served needs no other'
 
 
+def test_results_of_another_perception_node_are_not_offered_as_input(untrained_bundle):
+    parameters = {'bundle': str(untrained_bundle), 'device': 'cpu'}
+    with Bench(**parameters) as bench:
+        bench.wait_for_state('active')
+        client = bench._client.node
+        sensor, other = f'/sensor_{client.get_name()}', f'/other_{client.get_name()}/output'
+        latched = [
+            client.create_publisher(LabelInfo, f'{other}/segmentation/label_info', LATCHED),
+            client.create_publisher(PointCloud2, f'{other}/segmentation', 10),
+            client.create_publisher(PointCloud2, f'{other}/segmentation_rgb', 10),
+            client.create_publisher(PointCloud2, sensor, 10),
+        ]
+        for one in latched:
+            wait_until(
+                lambda name=one.topic_name: bench.node.count_publishers(name), 'the publisher'
+            )
+        hint = explain_silence(bench.node, bench.topic('input/points'), input_profile('latest', 5))
+        assert sensor in hint
+        assert other not in hint
+        assert bench.topic('output') not in hint
+
+
+def test_a_sensor_that_stops_and_comes_back_is_reported(untrained_bundle):
+    parameters = {'bundle': str(untrained_bundle), 'device': 'cpu', 'diagnostics_period': 0.1}
+    with Bench(input_timeout=0.5, **parameters) as bench:
+        bench.wait_for_state('active')
+        answers = bench.collect('output/segmentation', PointCloud2)
+        publisher = bench.publisher()
+        publisher.publish(cloud(street(0), START_NS))
+        answers.wait_for(1)
+        topic = bench.topic('input/points')
+        bench.wait_for_log(f"first cloud on '{topic}', frame 'lidar', 600 points")
+        bench.wait_for_log('the input has stopped: the last cloud came')
+        status = bench.diagnostics('input')
+        assert status['message'].startswith('Timeout; the input has stopped')
+        publisher.publish(cloud(street(1), START_NS + PERIOD_NS))
+        assert 'silence: over' not in bench.wait_for_log('clouds arrive again')
+
+
 # ---------------------------------------------------------------------- failures and clocks
 
 
@@ -299,3 +338,28 @@ def test_a_clock_that_jumps_back_begins_a_new_history(untrained_bundle):
         set_clock(50)
         wait_until(lambda: resets() == 2, 'the reset by the jump')
         assert len(ask(bench, 50 * 10**9)) == 600
+
+
+def test_a_swap_names_the_classes_that_change(untrained_bundle, other_bundle):
+    with Bench(bundle=str(untrained_bundle), device='cpu') as bench:
+        bench.wait_for_state('active')
+        bench.set(bundle=str(other_bundle))
+        message = bench.load_skill().message
+        assert 'the classes of segmentation were ' in message
+        assert 'are now floor, rest' in message
+        assert 'the classes of action were ' in message and 'are now none' in message
+        assert 'classes' not in bench.load_skill().message
+
+
+def test_clouds_unlike_those_of_the_training_are_reported_once():
+    with Bench(bundle='radhar', device='cpu', diagnostics_period=0.1) as bench:
+        bench.wait_for_state('active')
+        actions = bench.collect('output/action', Classification)
+        publisher = bench.publisher()
+        for number in range(2):
+            publisher.publish(cloud(street(0, points=27_000), START_NS + number * PERIOD_NS))
+            actions.wait_for(number + 1)
+        log = bench.wait_for_log('unlike those that radhar was trained on')
+        assert 'the skill reads velocity, intensity, which the clouds do not have' in log
+        assert 'the clouds have 27000 points, and the skill distinguishes 64 places' in log
+        assert log.count('unlike those') == 1

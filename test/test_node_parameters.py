@@ -77,6 +77,18 @@ def test_every_parameter_is_described_to_ros(make_node):
         assert limits == ([] if low is None else [(low, high)])
 
 
+def test_a_mistyped_name_is_answered_with_the_nearest_one(make_node):
+    given = {'scroe_threshold': 0.5, 'colour': 1, 'use_sim_time': False, 'qos_overrides.x': 1}
+    mistyped, foreign = sorted(
+        ParameterServer(make_node(**given), lambda _: None).unknown(),
+        key=lambda text: 'docs' in text,
+    )
+    assert 'no parameter scroe_threshold' in mistyped
+    assert 'did you mean score_threshold?' in mistyped
+    assert 'no parameter colour' in foreign
+    assert 'docs/parameters.md' in foreign
+
+
 @settings(deadline=None)
 @given(st.sampled_from(BOUNDED), st.floats(0.01, 1e6))
 def test_values_beyond_a_limit_are_refused_by_name_and_range(parameter, beyond):

@@ -7,15 +7,19 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import rclpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rclpy.clock import ROSClock
+from rclpy.time import Time
 from scipy.spatial.transform import Rotation
 
 from pointata_core.taxonomy import UNLABELLED
+from pointata_ros.health.clock_guard import ClockGuard
 from pointata_ros.health.diagnostics import ModelFacts, diagnostics, input_state
 from pointata_ros.health.hints import explain_loss
 from pointata_ros.health.statistics import DropReason, Statistics
-from pointata_ros.health.throttle import Throttle
+from pointata_ros.health.throttle import BackOff, Throttle
 from pointata_ros.node.budget import IngestBudget
 from pointata_ros.node.colours import ColourTable
 from pointata_ros.node.publishers import sorted_hypotheses
@@ -41,6 +45,22 @@ def test_holes_between_stamps_are_reported_with_both_rates():
     text = explain_loss(arrived * PERIOD_NS, lost=0)
     assert 'suggest 10.0 Hz' in text
     assert 'fastdds_large_clouds.xml' in text
+
+
+@pytest.mark.parametrize('pause_s', [0.9, 6.0, 600.0])
+@pytest.mark.parametrize('before', [12, 100])
+def test_a_sensor_that_paused_has_lost_nothing(pause_s, before):
+    stamps = np.arange(before + 20) * PERIOD_NS
+    stamps[before:] += round(pause_s * 1e9)
+    for count in range(before, len(stamps) + 1):
+        assert explain_loss(stamps[:count], lost=0) == ''
+
+
+def test_what_came_before_a_pause_does_not_count():
+    holes = np.flatnonzero(np.random.default_rng(1).random(200) < 0.5) * PERIOD_NS
+    after = holes[-1] + 5_000_000_000 + np.arange(30) * PERIOD_NS
+    assert explain_loss(holes, lost=0)
+    assert explain_loss(np.concatenate([holes, after]), lost=0) == ''
 
 
 def test_a_sensor_without_a_beat_is_not_suspected():
@@ -137,6 +157,32 @@ def test_each_kind_is_throttled_on_its_own_and_says_how_much_it_held_back():
     now[0] = 5.0
     throttle('frequent', 'often')
     assert said == ['often', 'seldom', 'often (and 3 more like it)']
+
+
+def test_what_is_repeated_is_logged_at_growing_distances_until_it_changes():
+    hints = BackOff()
+    silent = [look for look in range(40) if hints(f'no cloud for {look} s')]
+    assert silent == [0, 1, 3, 7, 15, 31]
+    assert hints('another reason')
+    assert not hints('')
+    assert hints('another reason')
+
+
+def test_a_clock_that_jumps_back_again_and_again_is_described_once():
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    said = []
+    clock = ROSClock()
+    clock._set_ros_time_is_active(True)
+    guard = ClockGuard(clock, 1.0, said.append)
+    for now_s in (0.0, 0.5, -0.5, 4.5, -0.5):
+        clock.set_ros_time_override(Time(nanoseconds=1_700_000_000_000_000_000 + int(now_s * 1e9)))
+    guard.close()
+    rclpy.shutdown(context=context)
+    assert said[0] == 'the time on /clock begins'
+    assert 'jumped back by 1.000 s' in said[1]
+    assert 'jumped by +5.000 s' in said[2]
+    assert said[3:] == ['']
 
 
 # ---------------------------------------------------------------------- ego motion

@@ -124,6 +124,17 @@ def test_a_wrong_parameter_ends_the_node_with_the_reason_and_code_2():
         assert 'Traceback' not in node.text
 
 
+@pytest.mark.parametrize('text', [None, '/**: {ros__parameters: ['], ids=['missing', 'broken'])
+def test_a_parameter_file_that_cannot_be_read_ends_the_node_with_its_name(tmp_path, text):
+    path = tmp_path / 'parameters.yaml'
+    if text is not None:
+        path.write_text(text)
+    with Process('perception_node', '--ros-args', '--params-file', path) as node:
+        assert node.process.wait(PATIENCE_S) == 2
+        node.wait_for(str(path))
+        assert 'Traceback' not in node.text
+
+
 def test_playing_again_and_again_ends_cleanly_on_interrupt(tmp_path):
     path = write_bag(tmp_path / 'bag', {'/points': range(3)})
     with Process('replay', path, '--loop', '--rate', '100', '--clock') as player:

@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 venv=$PWD/.venv
 stamp=$venv/.made_from
-inputs=(requirements*.txt setup.py setup.cfg pyproject.toml interfaces/*/package.xml interfaces/*/*/*.* tools/{make_env.sh,find_python.sh,build_interfaces.py})
+inputs=(requirements*.txt setup.py setup.cfg pyproject.toml interfaces/*/package.xml interfaces/*/*/*.* tools/{make_env.sh,find_python.sh,link_package.sh,build_interfaces.py})
 wanted="$(sha256sum "${inputs[@]}" | sha256sum | cut -d' ' -f1) ${ROS_DISTRO:-pypi} $PWD"
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && [ -x "$venv/bin/python" ]; then
     exit 0
@@ -53,13 +53,7 @@ PTH
 fi
 "$venv/bin/python" tools/build_interfaces.py interfaces/vision_msgs interfaces/tf2_msgs
 
-# What an editable install leaves out, as links into the source tree, so that ROS tools find the package here.
-mkdir -p "$venv/share/pointata_ros" "$venv/share/ament_index/resource_index/packages"
-for shared in config launch models package.xml; do
-    ln -sfn "$PWD/$shared" "$venv/share/pointata_ros/$shared"
-done
-ln -sfn "$PWD/scripts" "$venv/lib/pointata_ros"
-ln -sfn "$PWD/resource/pointata_ros" "$venv/share/ament_index/resource_index/packages/pointata_ros"
+tools/link_package.sh "$venv"
 
 echo "$wanted" > "$stamp"
 say 'done: try `make demo`, or .venv/bin/pointata --help'

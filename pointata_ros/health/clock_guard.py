@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Notices that ROS time jumped: a looped bag, a restarted simulation, use_sim_time switched.
 
+What can happen again and again is described in full the first time.
+
 Message stamps are watched elsewhere (the session does it); this guard sees jumps between clouds.
 """
 
@@ -15,16 +17,19 @@ _SMALLEST_STEP_BACK = Duration(nanoseconds=-1)
 
 
 class ClockGuard:
-    """Calls ``on_jump`` with a sentence when the clock jumps back, or forward beyond ``max_gap``.
+    """Calls ``on_jump`` when the clock jumps back, or forward beyond ``max_gap``.
 
     Args:
         clock: The node's clock.
         max_gap_s: Seconds forward that count as a jump.
-        on_jump: Called on the thread that moved the clock; must not block.
+        on_jump: Called on the thread that moved the clock, with a sentence for the log, empty if
+            the like was said before; must not block.
     """
 
     def __init__(self, clock: Clock, max_gap_s: float, on_jump: Callable[[str], None]) -> None:
+        self._clock = clock
         self._on_jump = on_jump
+        self._said: set[str] = set()
         threshold = JumpThreshold(
             min_forward=Duration(seconds=max_gap_s),
             min_backward=_SMALLEST_STEP_BACK,
@@ -33,10 +38,22 @@ class ClockGuard:
         self._handle = clock.create_jump_callback(threshold, post_callback=self._jumped)
 
     def _jumped(self, jump: TimeJump) -> None:
-        if jump.clock_change == ClockChange.ROS_TIME_NO_CHANGE:
-            self._on_jump(f'ROS time jumped by {jump.delta.nanoseconds * 1e-9:+.3f} s')
+        delta_ns = jump.delta.nanoseconds
+        if jump.clock_change != ClockChange.ROS_TIME_NO_CHANGE:
+            text = f'the source of ROS time changed ({jump.clock_change.name})'
+        elif self._clock.now().nanoseconds == delta_ns:  # it stood at zero before
+            text = 'the time on /clock begins'
+        elif delta_ns < 0:
+            text = (
+                f'ROS time jumped back by {-delta_ns * 1e-9:.3f} s, as when a recording or a '
+                'simulation starts again; this is said once, later jumps are only counted'
+            )
         else:
-            self._on_jump(f'the source of ROS time changed ({jump.clock_change.name})')
+            text = f'ROS time jumped by {delta_ns * 1e-9:+.3f} s'
+        kind = text[:20]
+        is_new = kind not in self._said
+        self._said.add(kind)
+        self._on_jump(text if is_new else '')
 
     def close(self) -> None:
         """Stop watching."""

@@ -60,12 +60,17 @@ class ModelFacts:
     trouble: tuple[str, ...] = ()
 
 
+SILENCE = 'silence'
+"""Name of the finding that a sensor has stopped."""
+
+
 def all_findings(
     snapshot: Snapshot,
     settings: NodeSettings,
     busy_s: float = 0.0,
     broken: str = '',
     busy_with: str = '',
+    now_ns: int = 0,
 ) -> list[Finding]:
     """Everything that is wrong with an input and its processing now.
 
@@ -75,8 +80,13 @@ def all_findings(
         busy_s: How long the worker has been at the cloud in hand.
         broken: Why the node is about to stop, empty if it is not.
         busy_with: Name of the input whose cloud that is, if inputs have names.
+        now_ns: Time on the node's clock.
     """
     found = findings(snapshot.faults, snapshot.taken_s, settings.error_after)
+    age_s = _age_s(snapshot, now_ns)
+    if age_s is not None and age_s > settings.input_timeout:
+        text = f'the input has stopped: the last cloud came {age_s:.1f} s ago (input_timeout)'
+        found.append(Finding(SILENCE, True, text, age_s, 'clouds arrive again'))
     if busy_s > settings.stuck_after:
         whose = f' of {busy_with}' if busy_with else ''
         text = f'the worker is stuck: {busy_s:.1f} s on one cloud{whose} (stuck_after)'
@@ -148,7 +158,13 @@ def input_state(
 
 
 def _is_input(one: Finding) -> bool:
-    return one.name == Fault.REJECTED.value
+    return one.name in (Fault.REJECTED.value, SILENCE)
+
+
+def _age_s(snapshot: Snapshot, now_ns: int) -> float | None:
+    """Seconds since the last cloud; ``None`` if there was none."""
+    arrivals = snapshot.arrivals_ns
+    return max(0, now_ns - arrivals[-1]) * 1e-9 if arrivals else None
 
 
 def _worst(found: Sequence[Finding]) -> tuple[bytes, str]:
@@ -170,7 +186,7 @@ def _input_status(
     now_ns: int, snapshot: Snapshot, settings: NodeSettings, found: Sequence[Finding]
 ) -> DiagnosticStatus:
     arrivals = snapshot.arrivals_ns
-    age_s = max(0, now_ns - arrivals[-1]) * 1e-9 if arrivals else None
+    age_s = _age_s(snapshot, now_ns)
     recent = [time for time in arrivals if now_ns - time <= _RECENT_NS]
     rate_hz = None
     if len(recent) > 1 and recent[-1] > recent[0]:

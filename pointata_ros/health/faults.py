@@ -55,12 +55,14 @@ class Finding:
         is_error: False for a warning.
         text: For people.
         lasting_s: Seconds since it began.
+        over: For people, once it is over; empty = its name and that it is over.
     """
 
     name: str
     is_error: bool
     text: str
     lasting_s: float
+    over: str = ''
 
 
 class Episodes:
@@ -113,19 +115,20 @@ class FaultLog:
         info: Callable[[str], object],
     ) -> None:
         self._warning, self._error, self._info = warning, error, info
-        self._known: dict[str, bool] = {}
+        self._known: dict[str, Finding] = {}
 
     def __call__(self, found: Iterable[Finding]) -> None:
         """Report what changed since the last call."""
         found = list(found)
         for one in found:
-            if self._known.get(one.name) is one.is_error:
+            known = self._known.get(one.name)
+            if known is not None and known.is_error is one.is_error:
                 continue
             if one.is_error:
                 self._error(one.text)
-            elif one.name not in self._known:
+            elif known is None:
                 self._warning(one.text)
-        now = {one.name: one.is_error for one in found}
+        now = {one.name: one for one in found}
         for name in self._known.keys() - now.keys():
-            self._info(f'{name}: over')
+            self._info(self._known[name].over or f'{name}: over')
         self._known = now

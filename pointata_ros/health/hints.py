@@ -22,6 +22,10 @@ _LARGE_CLOUD_ADVICE = (
     f'FASTRTPS_DEFAULT_PROFILES_FILE set to {PROFILE} of this package'
 )
 _FEWEST_STAMPS = 10
+_FEWEST_HOLES = 3
+# A step so much longer than the others, and than a second, is a pause of the sensor.
+_PAUSE_PERIODS = 10.0
+_PAUSE_NS = 1e9
 _TOLERATED_LOSS = 0.2
 _PERIOD_TOLERANCE = 0.2  # in periods
 _STEADY_SHARE = 0.8
@@ -68,12 +72,22 @@ def _judge(publisher: TopicEndpointInfo, wanted: QoSProfile) -> str:
 
 
 def _no_publisher(node: Node, topic: str, unresolved: str) -> str:
+    topics = dict(node.get_topic_names_and_types())
+    # Where label tables are, there are the results of a perception node: this one or another.
+    results = tuple(
+        f'{name.removesuffix(suffix)}/'
+        for name, types in topics.items()
+        for suffix in ('/segmentation/label_info', '/action/label_info')
+        if name.endswith(suffix) and 'vision_msgs/msg/LabelInfo' in types
+    )
     others = sorted(
         name
-        for name, types in node.get_topic_names_and_types()
-        if POINT_CLOUD_TYPE in types and node.count_publishers(name) and name != topic
+        for name, types in topics.items()
+        if POINT_CLOUD_TYPE in types
+        and node.count_publishers(name)
+        and name != topic
+        and not name.startswith(results)
     )
-    others = [name for name in others if not name.startswith(node.get_fully_qualified_name() + '/')]
     if not others:
         return 'it has no publisher, and there is no other PointCloud2 topic'
     return (
@@ -88,7 +102,8 @@ def explain_loss(stamps_ns: Sequence[int], lost: int) -> str:
     A spinning sensor stamps its clouds evenly, so steps of two or more periods are holes left by
     clouds that did not arrive. The period is taken as the lower decile of all steps, which holds as
     long as a tenth of the clouds arrive beside their neighbour. Steps that are no multiples of it
-    mean a sensor without a fixed rate, for which there is no estimate.
+    mean a sensor without a fixed rate, for which there is no estimate. What came before a pause of
+    the sensor does not count, and one or two holes are no loss that goes on.
 
     Args:
         stamps_ns: Stamps of recent clouds in order of arrival.
@@ -99,16 +114,25 @@ def explain_loss(stamps_ns: Sequence[int], lost: int) -> str:
     """
     stamps = np.asarray(stamps_ns, dtype=np.int64)
     steps = stamps[1:] - stamps[:-1]
-    steps = steps[steps > 0]
+    steps = _since_pause(steps[steps > 0])
     if len(steps) < _FEWEST_STAMPS:
         return f'the middleware lost {lost} clouds; {_LARGE_CLOUD_ADVICE}' if lost else ''
     period = float(np.quantile(steps, 0.1))
     periods = steps / period
     in_step = np.abs(periods - np.round(periods)) < _PERIOD_TOLERANCE
     share = 1.0 - len(steps) / float(np.round(periods).sum())
-    if share < _TOLERATED_LOSS or in_step.mean() < _STEADY_SHARE:
+    holes = int((np.round(periods) > 1).sum())
+    if share < _TOLERATED_LOSS or in_step.mean() < _STEADY_SHARE or holes < _FEWEST_HOLES:
         return ''
     return (
         f'input comes at {1e9 / float(steps.mean()):.1f} Hz, while its stamps suggest '
         f'{1e9 / period:.1f} Hz: about {share:.0%} of the clouds are missing; {_LARGE_CLOUD_ADVICE}'
     )
+
+
+def _since_pause(steps: np.ndarray) -> np.ndarray:
+    if not len(steps):
+        return steps
+    longest = max(_PAUSE_NS, _PAUSE_PERIODS * float(np.median(steps)))
+    (pauses,) = np.nonzero(steps > longest)
+    return steps[pauses[-1] + 1 :] if len(pauses) else steps

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Logs a kind of message at most every few seconds, and how often it was held back."""
+"""Logs what happens again and again less often: every few seconds, or at growing distances."""
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 
 _PERIOD_S = 5.0
+_LONGEST_PAUSE = 128
 
 
 class Throttle:
@@ -47,3 +49,27 @@ class Throttle:
             self._last_s[kind] = now_s
             held_back = self._held_back.pop(kind, 0)
         self._log(f'{text} (and {held_back} more like it)' if held_back else text)
+
+
+class BackOff:
+    """Lets a message that is repeated at each look through after 1, 2, 4, 8, ... looks."""
+
+    def __init__(self) -> None:
+        self._gist = ''
+        self._left = self._pause = 1
+
+    def __call__(self, text: str) -> bool:
+        """Whether ``text`` is to be logged; an empty one means that all is well again.
+
+        Messages that differ in numbers only count as the same.
+        """
+        gist = re.sub(r'\d+', '', text)
+        if gist != self._gist:
+            self._gist, self._left, self._pause = gist, 1, 1
+        if not text:
+            return False
+        self._left -= 1
+        if self._left:
+            return False
+        self._left, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
+        return True

@@ -124,7 +124,13 @@ class CloudInput:
             self._drop(received, DropReason.DEACTIVATED)
 
     def _receive(self, message: PointCloud2) -> None:
-        self._has_arrived = True
+        if not self._has_arrived:
+            self._has_arrived = True
+            # The launch file reads this line: RViz needs the frame.
+            self._node.get_logger().info(
+                f"first cloud on '{self.topic}', frame '{message.header.frame_id}', "
+                f'{message.width * message.height} points'
+            )
         self._statistics.arrived(self._node.get_clock().now().nanoseconds, stamp_of(message))
         received = self._make(message)
         if self._pending is None:

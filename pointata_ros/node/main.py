@@ -23,7 +23,7 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Command line, ROS arguments included; ``None`` for that of the process.
 
     Returns:
-        Exit code: 0 after an ordinary end, 2 where a parameter is wrong.
+        Exit code: 0 after an ordinary end, 2 where a parameter or its file is wrong.
     """
     # The imports below take seconds; a signal meanwhile is an ordinary end too. An exception would
     # not do: some module being imported may catch it.
@@ -42,7 +42,12 @@ def main(args: Sequence[str] | None = None) -> int:
     for number in _SIGNALS:
         signal.signal(number, lambda *_: must_end.set())
     use_large_cloud_profile()
-    rclpy.init(args=None if args is None else list(args))
+    try:
+        rclpy.init(args=None if args is None else list(args))
+    except RuntimeError as error:
+        # A parameter file that is missing or broken, above all; the text names it.
+        print(f'perception_node: {error}', file=sys.stderr)
+        return 2
     node = None
     try:
         node = PerceptionNode()

@@ -78,11 +78,12 @@ class Monitor:
         to_log: dict[str, Finding] = {}
         for stream in streams:
             snapshot = stream.statistics.snapshot()
-            found = all_findings(snapshot, settings, busy_s, broken, busy_with)
+            now_ns = self._node.get_clock().now().nanoseconds
+            found = all_findings(snapshot, settings, busy_s, broken, busy_with, now_ns)
             to_log |= {one.name: one for one in (_of_input(stream, one) for one in found)}
             about_input = diagnostics(
                 self._node.get_fully_qualified_name(),
-                self._node.get_clock().now().nanoseconds,
+                now_ns,
                 snapshot,
                 _facts(stream, skill, refused),
                 settings,
@@ -109,7 +110,8 @@ def _of_input(stream: Stream, one: Finding) -> Finding:
     """Under the name of its input, unless it is about the worker that all of them share."""
     if one.name in WORKER_FINDINGS:
         return one
-    return replace(one, name=stream.label(one.name), text=stream.label(one.text))
+    over = one.over and stream.label(one.over)
+    return replace(one, name=stream.label(one.name), text=stream.label(one.text), over=over)
 
 
 def _facts(stream: Stream, skill: Skill, refused: str) -> ModelFacts:

@@ -94,6 +94,8 @@ class PerceptionNode(LifecycleNode):
         )
         self._broken = ''
         self._parameter_server = ParameterServer(self, self._settings_changed)
+        for text in self._parameter_server.unknown():
+            self.get_logger().warning(text)
         if self.settings.autostart:
             self._autostart_timer = self.create_timer(
                 0.0, self._autostart, clock=self._steady_clock
@@ -302,7 +304,8 @@ class PerceptionNode(LifecycleNode):
 
     def _clock_jumped(self, text: str) -> None:
         """Start afresh: what was seen and what waits belongs to another time."""
-        self._warn('clock', f'{text}: the temporal state starts afresh')
+        if text:
+            self._warn('clock', f'the temporal state starts afresh: {text}')
         if self._transforms is not None:
             self._transforms.clear()
         for stream in self.streams:

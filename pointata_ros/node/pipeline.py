@@ -18,6 +18,7 @@ from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
 from pointata_core.io.messages.stamps import stamp_of
 from pointata_ros.camera.input import CameraInput, NoCamera
 from pointata_ros.health.statistics import DropReason, Statistics
+from pointata_ros.health.suitability import unlike_training
 from pointata_ros.node.budget import IngestBudget
 from pointata_ros.node.publish_task import PublishTask
 from pointata_ros.node.publishers import Outputs
@@ -84,6 +85,7 @@ class Pipeline:
         self._has_pending = has_pending
         self._publisher = publisher
         self._state_invalid = False
+        self._is_compared = False
         # A task that another thread runs, its end, and how long the worker took for the cloud.
         self._publishing: tuple[PublishTask, LazyValue[None], float] | None = None
         self._last_published_ns: int | None = None
@@ -103,6 +105,7 @@ class Pipeline:
     def use(self, session: Session) -> None:
         """Go on with a session of another network, which may cost more or less than this one."""
         self.session = session
+        self._is_compared = False
         self._budget.forget_costs()
 
     def handle(self, received: ReceivedCloud, newer: int) -> None:
@@ -266,7 +269,19 @@ class Pipeline:
             self._statistics.rejected(str(cloud.reason))
             self._warn(f'rejected.{cloud.reason}', f'cloud rejected: {cloud}')
             return None
+        self._compare_with_training(cloud)
         return cloud
+
+    def _compare_with_training(self, cloud: Cloud) -> None:
+        """Once for each skill."""
+        if self._is_compared or not len(cloud):
+            return
+        self._is_compared = True
+        manifest = self.session.bundle.manifest
+        reason = unlike_training(manifest, cloud)
+        if reason:
+            text = f'the clouds are unlike those that {manifest.name} was trained on: {reason}'
+            self._warn('unlike_training', f'{text}. Use a bundle for this sensor')
 
     def _measure(self, cloud: Cloud, settings: NodeSettings) -> Motion | None:
         """The sensor's motion, or ``None`` if the cloud must be skipped because it is unknown."""

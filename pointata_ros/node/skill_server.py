@@ -20,6 +20,7 @@ from pointata_core.errors import ConfigError, PointataError
 from pointata_core.inference.memory import give_back_freed
 from pointata_core.inference.session_base import Session
 from pointata_core.inference.time_rules import ResetReason
+from pointata_ros.health.suitability import changes
 from pointata_ros.node.skill import Skill, load_skill, load_skill_on_cpu
 from pointata_ros.node.stream import Stream
 from pointata_ros.parameters.table import NodeSettings
@@ -158,6 +159,7 @@ class SkillServer:
             try:
                 if self.current is None:
                     raise ConfigError('the node is not configured any more')
+                before = self.current.loaded.bundle.manifest
                 self._use(skill, sessions, ResetReason.BUNDLE_CHANGED)
                 self.refused = ''
                 self.announce()
@@ -165,7 +167,8 @@ class SkillServer:
                 finish(False, f'the old skill keeps serving: {error}')
             else:
                 bundle = skill.loaded.bundle
-                finish(True, f'{bundle.manifest.name} {bundle.short_hash} serves from now on')
+                text = f'{bundle.manifest.name} {bundle.short_hash} serves from now on'
+                finish(True, '; '.join(filter(None, (text, changes(before, bundle.manifest)))))
 
         settings = self._settings()
         try:

@@ -17,6 +17,7 @@ from pointata_core.inference.time_rules import ResetReason
 from pointata_ros.camera.input import CameraInput, NoCamera
 from pointata_ros.camera.pairs import CameraPairs
 from pointata_ros.health.statistics import DropReason, Statistics
+from pointata_ros.health.throttle import BackOff
 from pointata_ros.node.input import CloudInput
 from pointata_ros.node.pipeline import Pipeline
 from pointata_ros.node.publishers import Outputs
@@ -64,6 +65,7 @@ class Stream:
         self._base = f'~/{name}' if name else '~'
         self.outputs = Outputs(node, self._base)
         self.statistics = Statistics()
+        self._hints = BackOff()
         self.pairs: CameraPairs | None = None
         if session.takes_images:
             self.pairs = CameraPairs(lambda: settings().image_tolerance)
@@ -181,7 +183,7 @@ class Stream:
     def hint(self) -> None:
         """Log a warning if something is wrong with the input."""
         text = self.input.hint() if self.input is not None else ''
-        if text:
+        if self._hints(text):
             self._warn('hint', text)
 
     def _warn(self, kind: str, text: str) -> None:

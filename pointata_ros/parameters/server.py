@@ -8,6 +8,7 @@ changes there. The second (post-set) applies what was accepted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -56,6 +57,19 @@ class ParameterServer:
         """Names of the parameters that kept their default because nobody gave a value."""
         given = values_given_at_start(self._node)
         return [parameter.name for parameter in PARAMETERS if parameter.name not in given]
+
+    def unknown(self) -> list[str]:
+        """A sentence about each parameter that was given and that the node does not have."""
+        names = [parameter.name for parameter in PARAMETERS]
+        sentences = []
+        for given in sorted(values_given_at_start(self._node)):
+            # Those of quality of service are declared with their topics.
+            if self._node.has_parameter(given) or given.startswith('qos_overrides.'):
+                continue
+            (nearest, *_) = get_close_matches(given, names, n=1, cutoff=0.6) or ['']
+            advice = f'did you mean {nearest}?' if nearest else 'docs/parameters.md lists all'
+            sentences.append(f'there is no parameter {given}, so its value has no effect: {advice}')
+        return sentences
 
     def _read(self) -> NodeSettings:
         names = [parameter.name for parameter in PARAMETERS]

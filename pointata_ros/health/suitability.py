@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a skill fits: what changes with another one, and clouds unlike those of its training.
+
+This module does not import ROS.
+"""
+
+from __future__ import annotations
+
+from pointata_core.bundles.manifest import Manifest
+from pointata_core.bundles.manifest_base import ManifestBase
+from pointata_core.io.cloud import Cloud
+
+# A scan of 120,000 points has about 20 points for each voxel of the default bundle.
+_POINTS_PER_VOXEL = 100
+
+
+def changes(old: ManifestBase, new: ManifestBase) -> str:
+    """What readers of the results must know when ``new`` replaces ``old``; may be empty."""
+    tasks = (
+        ('segmentation', old.segmentation_classes, new.segmentation_classes),
+        ('action', old.action_classes, new.action_classes),
+    )
+    return '; '.join(
+        f'the classes of {task} were {_listed(before)} and are now {_listed(after)}'
+        for task, before, after in tasks
+        if before != after
+    )
+
+
+def unlike_training(manifest: ManifestBase, cloud: Cloud) -> str:
+    """Why the skill can hardly have been trained on clouds like this one; empty if it can.
+
+    Args:
+        manifest: Of the skill.
+        cloud: A cloud with points.
+    """
+    reasons = []
+    absent = [name for name in manifest.features if name not in cloud.features]
+    if absent:
+        reasons.append(f'the skill reads {_listed(absent)}, which the clouds do not have')
+    voxels = manifest.preparation.get('max_voxels') if isinstance(manifest, Manifest) else None
+    if voxels and len(cloud) > _POINTS_PER_VOXEL * voxels:
+        reasons.append(
+            f'the clouds have {len(cloud)} points, and the skill distinguishes {voxels} places'
+        )
+    return '; '.join(reasons)
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    return ', '.join(names) or 'none'
