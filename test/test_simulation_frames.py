@@ -56,6 +56,8 @@ def test_a_frame_is_what_its_sensor_can_see(scene, sensor):
     assert distance.max() < model.max_range + 1e-3
     assert 0 <= frame.intensity.min() <= frame.intensity.max() <= 1
     assert frame.label[frame.label != NO_CLASS].max() < len(SEGMENTATION_CLASSES)
+    if model.projection == 'rosette':
+        return
     # A ring is a cone (an image row a plane): its points share one slope.
     reach = frame.points[:, 0] if model.is_camera else np.hypot(*frame.points[:, :2].T)
     np.testing.assert_allclose(

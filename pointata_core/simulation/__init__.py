@@ -2,7 +2,7 @@
 """A LiDAR simulator: drawn scenes, cast rays, true labels; our licence-free data."""
 
 from pointata_core.simulation.recording import write_bag
-from pointata_core.simulation.scanning import NO_CLASS, SCENES, SimulatedFrame, simulate
+from pointata_core.simulation.scanning import NO_CLASS, SCENES, Mount, SimulatedFrame, simulate
 from pointata_core.simulation.sensing.sensors import SENSORS, SensorModel, get_sensor
 from pointata_core.simulation.shards import (
     Shard,
@@ -15,6 +15,7 @@ from pointata_core.simulation.shards import (
 
 __all__ = [
     'NO_CLASS',
+    'Mount',
     'SCENES',
     'SENSORS',
     'SensorModel',

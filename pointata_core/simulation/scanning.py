@@ -15,7 +15,7 @@ from pointata_core.simulation.scenes.street import street
 from pointata_core.simulation.scenes.traffic import traffic
 from pointata_core.simulation.scenes.world import World
 from pointata_core.simulation.scenes.yard import yard
-from pointata_core.simulation.sensing.artefacts import drops, late
+from pointata_core.simulation.sensing.artefacts import drops, late, shadowed
 from pointata_core.simulation.sensing.mesh_casting import require_embree
 from pointata_core.simulation.sensing.ray_casting import HitBuffer, cast
 from pointata_core.simulation.sensing.returns import incidence, receive
@@ -36,6 +36,7 @@ FIRST_STAMP_NS = 1_700_000_000_000_000_000
 NO_CLASS = 255
 """Label of points that show no surface: mirrored light, drops of rain, dust."""
 
+_SECTORS = 8  # of a turn
 _GROUND, _DROP = -2, -3
 _PANE_MIRRORS = 20.0
 _GAIN_SPREAD = 0.12  # of the logarithm, from unit to unit
@@ -76,6 +77,21 @@ class SimulatedFrame:
     moving: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Mount:
+    """How a sensor is fixed to what carries it.
+
+    Attributes:
+        height: Least and largest height above the ground, metres; None = as sensor and scene have.
+        pitch_deg: Positive looks down.
+        roll_deg: 180 = upside down.
+    """
+
+    height: tuple[float, float] | None = None
+    pitch_deg: float = 0.0
+    roll_deg: float = 0.0
+
+
 def simulate(
     scene: str,
     sensor: str | SensorModel,
@@ -83,6 +99,9 @@ def simulate(
     duration_s: float,
     rate_hz: float = 10.0,
     meshes: float | None = None,
+    *,
+    mount: Mount = Mount(),
+    turning: bool = False,
 ) -> Iterator[SimulatedFrame]:
     """Draw a scene and scan it.
 
@@ -95,6 +114,9 @@ def simulate(
         meshes: Share of vehicles, people and furniture that are meshes of real ones; the others
             are boxes, cylinders and capsules. None takes three quarters, or 0 with a warning where
             embreex is not installed.
+        mount: Height and attitude of the sensor.
+        turning: Spread the rays of a turn over the time between frames. Each point is then given in
+            the sensor frame of its own instant, as by a driver without motion compensation.
 
     Yields:
         Frames in order of time, with points in order of ring and azimuth.
@@ -113,10 +135,21 @@ def simulate(
         )
     model = get_sensor(sensor)
     world_rng, sensor_rng = np.random.default_rng(seed).spawn(2)
+    heights = mount.height or model.mount
+    height = float(sensor_rng.uniform(*heights)) if heights else None
     if meshes:
         require_embree()
     with share_of_meshes(meshes):
-        world = SCENES[scene](world_rng, duration_s)
+        world = SCENES[scene](world_rng, duration_s, height)
+    ego = replace(
+        world.ego,
+        pitch=world.ego.pitch + np.radians(mount.pitch_deg),
+        roll=world.ego.roll + np.radians(mount.roll_deg),
+    )
+    carrier = None if mount.pitch_deg or mount.roll_deg else world.carrier
+    world = replace(world, ego=ego, carrier=carrier)
+    if turning and model.is_spinning:
+        model = replace(model, turn_s=1 / rate_hz)
     count = max(1, round(duration_s * rate_hz))
     model = replace(model, gain=model.gain * float(np.exp(sensor_rng.normal(0, _GAIN_SPREAD))))
     return _frames(world, model, sensor_rng, count, rate_hz)
@@ -127,6 +160,8 @@ def _frames(
 ) -> Iterator[SimulatedFrame]:
     directions = sensor.directions()
     for number in range(count):
+        if sensor.projection == 'rosette':
+            directions = sensor.directions(number)
         yield scan(world, sensor, directions, number / rate_hz, rng)
 
 
@@ -146,11 +181,52 @@ def scan(
         t: Seconds since the start.
         rng: Draws foliage, noise and dropouts.
     """
+    frame = _scan_turn(world, sensor, directions, t, rng)
+    action = _action(world, t, frame.pose, frame.instance, frame.label)
+    return replace(frame, action=action)
+
+
+def _scan_turn(
+    world: World,
+    sensor: SensorModel,
+    directions: np.ndarray,
+    t: float,
+    rng: np.random.Generator,
+) -> SimulatedFrame:
+    """The sectors of a turn one after the other, or the whole turn at once; no action yet."""
+    if not sensor.turn_s:
+        return _scan(world, sensor, directions, t, rng)
+    parts, first = [], 0
+    for number, sector in enumerate(sensor.sectors(_SECTORS)):
+        rays = directions[:, :, first : first + sector.columns]
+        first += sector.columns
+        instant = t + sensor.turn_s * ((number + 0.5) / _SECTORS - 0.5)
+        parts.append(_scan(world, sector, rays, instant, rng))
+    ring = np.concatenate([part.ring for part in parts])
+    order = np.argsort(ring, kind='stable')
+    names = ('points', 'intensity', 'label', 'instance', 'moving')
+    return SimulatedFrame(
+        **{n: np.concatenate([getattr(part, n) for part in parts])[order] for n in names},
+        ring=ring[order],
+        action=0,
+        stamp_ns=FIRST_STAMP_NS + round(t * 1e9),
+        pose=world.ego.pose_at(t, world),
+    )
+
+
+def _scan(
+    world: World,
+    sensor: SensorModel,
+    directions: np.ndarray,
+    t: float,
+    rng: np.random.Generator,
+) -> SimulatedFrame:
+    """All rays at one instant; no action yet."""
     pose = world.ego.pose_at(t, world)
     grid_pose = pose @ rigid((0.0, 0.0, sensor.rise))
     turn = np.eye(3)
-    if not sensor.is_camera:  # a spinning sensor starts its turn anywhere within one step
-        turn = yaw_rotation(rng.uniform(0, 2 * np.pi / sensor.columns))
+    if sensor.is_spinning:  # a spinning sensor starts its turn anywhere within one step
+        turn = yaw_rotation(rng.uniform(0, sensor.column_step))
         grid_pose[:3, :3] = pose[:3, :3] @ turn
     to_grid = np.linalg.inv(grid_pose)
     shapes = world.shapes_at(t)
@@ -171,6 +247,8 @@ def scan(
         hits.distance.reshape(-1)[met] = distance[met]
         hits.shape.reshape(-1)[met] = _DROP
     cast(shapes, sensor, directions, rng, hits)
+    if world.carrier is not None:
+        hits.distance.reshape(-1)[shadowed(directions, world.carrier)] = np.inf
 
     ray = np.flatnonzero(np.isfinite(hits.distance.reshape(-1)))
     distance = hits.distance.reshape(-1)[ray]
@@ -205,7 +283,7 @@ def scan(
         ring=(got.ray // sensor.columns).astype(np.uint16),
         label=frame_label,
         instance=frame_instance,
-        action=_action(world, t, pose, frame_instance, frame_label),
+        action=0,
         stamp_ns=FIRST_STAMP_NS + round(t * 1e9),
         pose=pose,
         moving=np.isin(frame_instance, world.moving_at(t)),

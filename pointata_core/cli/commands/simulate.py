@@ -30,7 +30,11 @@ def parser() -> Parser:
     )
     new.option('output PATH', 'Folder to write; must not exist.', kind=str)
     new.option('--scene NAME', 'street, traffic, yard or indoor.', 'street')
-    new.option('--sensor NAME', 'hdl64, hdl64_lite, os1_32, rs16, vlp16 or kinect.', 'vlp16')
+    new.option(
+        '--sensor NAME',
+        'Its name: hdl64, os1_64, mid360, kinect … (docs/simulation.md).',
+        'vlp16',
+    )
     new.option('--seed SEED', 'Seed of the scene.', 0)
     new.option('--duration SECONDS', 'Length of the recording.', 12.0)
     new.option('--rate HZ', 'Frames per second.', 10.0)

@@ -8,7 +8,7 @@ in its own file. A clip holds both the classes of points and the actions of fram
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from pointata_core.datasets.protocol import Frame
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.scan_clips import ScanClips
 from pointata_core.errors import ConfigError
-from pointata_core.simulation import SimulatedFrame, simulate
+from pointata_core.simulation import Mount, SimulatedFrame, simulate
 from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, or_ignored
 
 WHOLE = ClipSampling('whole')
@@ -33,6 +33,8 @@ class SceneMix:
         seeds: The first seed, and the one behind the last; each seed is one recording.
         frames: Frames of a recording.
         rate_hz: Frames per second.
+        mount: Height, pitch and roll of the sensor.
+        turning: Spread the rays of a turn over the time between frames.
 
     Raises:
         ConfigError: There is no seed or no frame.
@@ -43,6 +45,8 @@ class SceneMix:
     seeds: tuple[int, int]
     frames: int
     rate_hz: float = 10.0
+    mount: Mount = field(default_factory=Mount)
+    turning: bool = False
 
     def __post_init__(self) -> None:
         if len(self.seeds) != 2 or self.seeds[1] <= self.seeds[0] or self.frames < 1:
@@ -123,8 +127,8 @@ def simulated_scenes(
     recordings = []
     for fields in mixes[split]:
         try:
-            mix = SceneMix(**{**fields, 'seeds': tuple(fields['seeds'])})
-        except (KeyError, TypeError) as error:
+            mix = SceneMix(**{**fields, 'seeds': tuple(fields['seeds']), 'mount': _mount(fields)})
+        except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"mix '{split}': {error}", 'Give scene, sensor, seeds and frames'
             ) from error
@@ -143,4 +147,22 @@ def simulated_scenes(
 def _frames(mix: SceneMix, seed: int) -> list[SimulatedFrame]:
     """All frames of the recording that is read at the moment."""
     duration_s = mix.frames / mix.rate_hz
-    return list(simulate(mix.scene, mix.sensor, seed, duration_s, mix.rate_hz))
+    return list(
+        simulate(
+            mix.scene,
+            mix.sensor,
+            seed,
+            duration_s,
+            mix.rate_hz,
+            mount=mix.mount,
+            turning=mix.turning,
+        )
+    )
+
+
+def _mount(fields: Mapping[str, Any]) -> Mount:
+    given = dict(fields.get('mount') or {})
+    if given.get('height') is not None:
+        low, high = given['height']
+        given['height'] = (float(low), float(high))
+    return Mount(**given)

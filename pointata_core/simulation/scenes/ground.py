@@ -21,6 +21,7 @@ _DISTANCES = 140
 _NEAREST = 0.3  # metres, first distance of the horizon
 _BISECTIONS = 7
 _WHEELS = 1.0  # metres to the sides over which a vehicle smooths the ground
+_HIGHEST = 1.0  # slope above which no ground is looked for
 _STEEP = 100.0  # slopes beyond it count as upright
 
 
@@ -129,15 +130,17 @@ class Ground:
         """
         result = np.full(directions.shape[1], np.inf, np.float32)
         radius = np.geomspace(_NEAREST, max_range, _DISTANCES, dtype=np.float32)
-        horizon = self._horizon(origin, radius)
         level = np.maximum(np.hypot(directions[0], directions[1]), np.float32(1e-4))
         slope = np.clip(directions[2] / level, -_STEEP, _STEEP)
-        ray = np.flatnonzero(slope < horizon[:, -1].max())
+        ray = np.flatnonzero(slope < _HIGHEST)
         level, slope, d = level[ray], slope[ray], directions[:, ray].astype(np.float32)
         column = np.rint(np.arctan2(d[1], d[0]) * (_AZIMUTHS / (2 * np.pi))).astype(np.int64)
         column %= _AZIMUTHS
+        used = np.flatnonzero(np.bincount(column, minlength=_AZIMUTHS))
+        column = np.searchsorted(used, column)
+        horizon = self._horizon(origin, radius, used * (2 * np.pi / _AZIMUTHS))
         # One ascending list for all directions: each has its own range of keys.
-        keys = (horizon + 4 * _STEEP * np.arange(_AZIMUTHS)[:, None]).ravel()
+        keys = (horizon + 4 * _STEEP * np.arange(len(used))[:, None]).ravel()
         first = np.searchsorted(keys, slope + 4 * _STEEP * column) - column * _DISTANCES
         seen = np.flatnonzero(first < _DISTANCES)
         ray, level, d, first = ray[seen], level[seen], d[:, seen], first[seen]
@@ -152,9 +155,8 @@ class Ground:
         result[ray] = np.where(t < max_range, t, np.float32(np.inf))
         return result
 
-    def _horizon(self, origin: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    def _horizon(self, origin: np.ndarray, radius: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
         """(azimuths, distances) steepest slope from ``origin`` to the ground up to a distance."""
-        azimuth = np.arange(_AZIMUTHS) * (2 * np.pi / _AZIMUTHS)
         x = np.float32(origin[0]) + np.cos(azimuth, dtype=np.float32)[:, None] * radius
         y = np.float32(origin[1]) + np.sin(azimuth, dtype=np.float32)[:, None] * radius
         slope = (self.height(x, y) - origin[2]) / radius

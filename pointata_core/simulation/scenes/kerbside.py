@@ -54,7 +54,7 @@ def _street_furniture(site: Site, side: int) -> None:
                 spot, _ = site.point(at, side * strip)
                 structures.bollard(builder, spot, rng, site.next_instance())
     if plan.sidewalk:
-        for at in site.along(rng.uniform(25, 150)):
+        for at in site.along(rng.uniform(40, 250)):
             spot, yaw = site.point(at, side * (plan.border - 0.4))
             facing = yaw + rng.choice([0.0, np.pi / 2]) + rng.normal(0, 0.15)
             for place in range(int(rng.choice([1, 1, 2, 5]))):

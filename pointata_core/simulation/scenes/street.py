@@ -30,6 +30,7 @@ from pointata_core.simulation.scenes.world import EgoPath, Mover, World, smooth_
 from pointata_core.simulation.solids import concatenate
 
 _PATH_STEP = 0.1
+_ROBOT = 1.3  # metres; sensors mounted lower are on small robots
 
 
 def _lanes(plan: StreetPlan, rng: np.random.Generator) -> list[tuple[float, int]]:
@@ -102,6 +103,12 @@ def draw_body(rng: np.random.Generator, instance: int) -> Body | Figure:
     )
 
 
+def _roof(rng: np.random.Generator) -> tuple[float, float, float]:
+    """The roof of a car under the sensor: it blocks the lowest rays to the front and the rear."""
+    drop, length, width = rng.uniform((0.35, 0.8, 0.5), (0.7, 1.4, 0.75))
+    return float(drop), float(length), float(width)
+
+
 def street(
     rng: np.random.Generator,
     duration: float,
@@ -120,16 +127,20 @@ def street(
     pace = rng.choice([0.0, rng.uniform(0.05, 0.2), rng.uniform(0.3, 1.0)], p=[0.15, 0.2, 0.65])
     plan = draw_plan(rng)
     plan = plan if city is None else city.of(plan)
-    top = pace * plan.country.speed
+    height = rng.uniform(1.55, 2.0) if sensor_height is None else sensor_height
+    robot = height < _ROBOT
+    top = min(pace * plan.country.speed, 1.6 if robot else np.inf)
     speed = smooth_speed(rng, steps, _PATH_STEP, top * 0.6, top)
     x = np.concatenate([[0.0], np.cumsum(speed)[:-1] * _PATH_STEP])
     plan = replace(plan, end=float(x[-1]) + SIGHT)
     site = Site(rng, plan)
+    lane = plan.lane
+    if robot and plan.sidewalk > 1.6 and rng.random() < 0.7:  # on the sidewalk, off the kerb
+        lane = rng.choice([-1, 1]) * (plan.border - 0.4 * plan.sidewalk)
     sway = 0.15 * np.sin(2 * np.pi * x / rng.uniform(25, 60))
-    samples = np.array([plan.line.at(v, plan.lane + s) for v, s in zip(x, sway)])
+    samples = np.array([plan.line.at(v, lane + s) for v, s in zip(x, sway)])
     # The way goes along the x axis of the map, but the car need not look exactly along it.
     samples[:, 2] += rng.normal(0, 0.02)
-    height = rng.uniform(1.55, 2.0) if sensor_height is None else sensor_height
     line_street(site)
     line_kerbs(site)
     actors = []
@@ -159,5 +170,6 @@ def street(
             float(rng.normal(0, 0.01)),
             np.array([0.004 * rng.random(), rng.uniform(2, 7), 0.003 * rng.random(), 4.0]),
         ),
+        carrier=_roof(rng) if height > _ROBOT and rng.random() < 0.6 else None,
         rain=float(rng.choice([0.0, rng.uniform(0.001, 0.03)], p=[0.92, 0.08])),
     )

@@ -30,7 +30,7 @@ def lay_ground(rng: np.random.Generator, plan: StreetPlan) -> Ground:
     reflectivity = np.full(len(SEGMENTATION_CLASSES), 0.3, np.float32)
     reflectivity[_ROAD] = rng.uniform(0.22, 0.35)
     reflectivity[_SIDEWALK] = reflectivity[_ROAD] + rng.uniform(0.0, 0.1)
-    reflectivity[_TERRAIN] = rng.uniform(0.31, 0.47)
+    reflectivity[_TERRAIN] = rng.uniform(0.29, 0.42)
     return Ground(
         classes,
         raised,
@@ -90,6 +90,8 @@ def _pave_lots(
         run = rng.uniform(4, 22)
         green = plan.greenery
         shares = [0.15 + 0.82 * green, 0.55 - 0.53 * green, 0.3 - 0.29 * green]
+        if not plan.sidewalk:
+            shares = [0.94, 0.0, 0.06]
         paving = rng.choice([_TERRAIN, _SIDEWALK, _ROAD], p=shares)
         depth, drive, width = rng.uniform(4, 20), rng.random() < 0.6, rng.uniform(2.8, 5.0)
         rows = slice(int((at - first) / _CELL), int((at + run - first) / _CELL) + 1)
@@ -103,7 +105,9 @@ def _pave_lots(
             path = (part >= plan.half_road) & (part < plan.border + 0.3)
             path &= x[rows] - x[rows][0] < width
             raised[rows][path] = False
-            classes[rows][path & (classes[rows] == _TERRAIN)] = _SIDEWALK
+            classes[rows][path & (classes[rows] == _TERRAIN)] = (
+                _SIDEWALK if plan.sidewalk else _ROAD
+            )
 
 
 def _heights(rng: np.random.Generator, plan: StreetPlan, origin: tuple[float, float]) -> np.ndarray:

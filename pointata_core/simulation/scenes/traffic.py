@@ -20,15 +20,16 @@ _ATTEMPTS = 30
 _HALF_LANE = 2.0  # metres to the side of our way that a vehicle held up must leave free
 
 
-def traffic(rng: np.random.Generator, duration: float) -> World:
+def traffic(rng: np.random.Generator, duration: float, sensor_height: float | None = None) -> World:
     """Draw a street with a vehicle near us, and hold up about half of all, none of them on our way.
 
     Args:
         rng: Source of randomness.
         duration: Seconds of the recording.
+        sensor_height: Metres above the ground; drawn if not given.
     """
     for _ in range(_ATTEMPTS):
-        world = street(rng, duration)
+        world = street(rng, duration, sensor_height)
         if _has_traffic(world, duration / 2):
             break
     held = rng.random(len(world.movers)) < _SHARE

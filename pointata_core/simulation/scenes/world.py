@@ -104,6 +104,8 @@ class World:
         people: Persons; each has an instance id and a script.
         ego: Path of the sensor.
         rain: Share of the rays that meet a drop.
+        carrier: Roof under the sensor: metres down to it, half its length, half its width; None =
+            nothing of the carrier is in view.
     """
 
     name: str
@@ -113,6 +115,7 @@ class World:
     people: tuple[Performance, ...]
     ego: EgoPath
     rain: float = 0.0
+    carrier: tuple[float, float, float] | None = None
 
     def ground_height(self, x: float, y: float) -> float:
         """Map z of the ground at map x, y."""

@@ -33,6 +33,20 @@ def drops(sensor: SensorModel, share: float, rng: np.random.Generator) -> np.nda
     return distance
 
 
+def shadowed(directions: np.ndarray, carrier: tuple[float, float, float]) -> np.ndarray:
+    """(rays,) bool, rays that the vehicle under the sensor blocks.
+
+    Args:
+        directions: (3, rows, columns) unit directions in the frame of the sensor.
+        carrier: Metres from the sensor down to the roof, half its length, half its width.
+    """
+    drop, length, width = carrier
+    with np.errstate(divide='ignore'):
+        reach = np.float32(drop) / np.maximum(-directions[2].ravel(), 1e-6)
+    x, y = directions[0].ravel() * reach, directions[1].ravel() * reach
+    return (np.abs(x) < length) & (np.abs(y) < width)
+
+
 def late(
     sensor: SensorModel,
     ray: np.ndarray,
@@ -40,7 +54,7 @@ def late(
     mirrors: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """(M,) float32 metres by which returns come late; 0 for all but a few, and for depth cameras.
+    """(M,) float32 metres by which returns come late; 0 for most, and for depth cameras.
 
     Args:
         sensor: The sensor.
@@ -52,10 +66,13 @@ def late(
     extra = np.zeros(len(ray), np.float32)
     if sensor.is_camera or not mirrors.any():
         return extra
+    share = (sensor.azimuths[1] - sensor.azimuths[0]) / (2 * np.pi)  # of a turn
     chance = np.cumsum(mirrors, dtype=np.float64)
     row, column = np.divmod(ray, sensor.columns)
-    for seed in np.searchsorted(chance, rng.random(rng.poisson(_PATCHES)) * chance[-1], 'right'):
-        size = (len(sensor.rows) * _PATCH_ROWS, sensor.columns * _PATCH_TURN)
+    for seed in np.searchsorted(
+        chance, rng.random(rng.poisson(_PATCHES * share)) * chance[-1], 'right'
+    ):
+        size = (len(sensor.rows) * _PATCH_ROWS, sensor.columns / share * _PATCH_TURN)
         size = 0.5 + rng.exponential(size)
         turn = np.abs(column - column[seed])
         turn = np.minimum(turn, sensor.columns - turn)

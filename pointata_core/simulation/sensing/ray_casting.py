@@ -99,7 +99,7 @@ def cast(
     if not len(shapes):
         return hits
     table = _table(shapes)
-    windows = windows_of(shapes, sensor)
+    windows = windows_of(shapes, sensor, directions)
     of_mesh = shapes.kind[windows.shape] == ShapeKind.MESH
     mesh_windows, windows = windows[of_mesh], windows[~of_mesh]
     wide = windows.rays > _WIDE

@@ -154,7 +154,7 @@ def receive(
     # Range is corrected for, but a signal near the threshold reads as nothing.
     intensity = reflectivity * (1 - sensor.angular * (1 - cosine)) * strength
     scatter = rng.standard_normal((2, count), np.float32)
-    intensity = sensor.gain * intensity * (1 + 0.22 * scatter[0]) + 0.02 * scatter[1]
+    intensity = sensor.gain * intensity * (1 + 0.18 * scatter[0]) + 0.02 * scatter[1]
     return Returns(
         ray[kept],
         distance[kept].astype(np.float32),

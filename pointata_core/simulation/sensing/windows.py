@@ -63,8 +63,16 @@ def _horizontal_gap(corners: np.ndarray) -> np.ndarray:
     return np.linalg.norm(start + share[..., None] * along, axis=-1).min(1)
 
 
-def windows_of(shapes: Shapes, sensor: SensorModel) -> Windows:
-    """Windows of ``shapes``, given in the sensor frame, sorted from near to far."""
+def windows_of(
+    shapes: Shapes, sensor: SensorModel, directions: np.ndarray | None = None
+) -> Windows:
+    """Windows of ``shapes``, given in the sensor frame, sorted from near to far.
+
+    Args:
+        shapes: In the sensor frame.
+        sensor: The sensor.
+        directions: Of its rays; needed for a rosette.
+    """
     corners = _corners(shapes)
     gap = _horizontal_gap(corners)
     azimuth = np.arctan2(corners[..., 1], corners[..., 0])
@@ -86,6 +94,8 @@ def windows_of(shapes: Shapes, sensor: SensorModel) -> Windows:
 
     if sensor.is_camera:
         pieces = _camera_windows(sensor, first, last, around, slope_low, slope_high)
+    elif directions is not None and not sensor.is_spinning:
+        pieces = _rosette_windows(directions, first, last, around, slope_low, slope_high)
     else:
         pieces = _spinning_windows(sensor, first, last, around, slope_low, slope_high)
     shape, row, column = pieces
@@ -116,20 +126,55 @@ def _spinning_windows(
     slope_high: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     row = _rows(sensor, slope_low, slope_high)
-    step = 2 * np.pi / sensor.columns
-    begin = np.ceil((first + np.pi) / step - 0.5).astype(np.int64)
-    end = np.floor((last + np.pi) / step - 0.5).astype(np.int64) + 1
-    count = np.where(around, sensor.columns, np.minimum(end - begin, sensor.columns))
-    begin = np.where(around, 0, begin % sensor.columns)
-    over = np.maximum(begin + count - sensor.columns, 0)  # columns past the seam
-    index = np.arange(len(begin))
-    main = np.stack([begin, begin + count - over], 1)
-    wrapped = over > 0
-    return (
-        np.concatenate([index, index[wrapped]]),
-        np.concatenate([row, row[wrapped]]),
-        np.concatenate([main, np.stack([np.zeros_like(over), over], 1)[wrapped]]),
+    azimuth = sensor.column_azimuths()
+    column = _turned(azimuth, azimuth, first, last, around)
+    return np.tile(np.arange(len(first)), 3), np.tile(row, (3, 1)), column
+
+
+def _rosette_windows(
+    directions: np.ndarray,
+    first: np.ndarray,
+    last: np.ndarray,
+    around: np.ndarray,
+    slope_low: np.ndarray,
+    slope_high: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows hold a span of slopes, and columns a span of azimuths."""
+    level = np.maximum(np.hypot(directions[0], directions[1]), 1e-6)
+    slope = directions[2] / level
+    azimuth = np.arctan2(directions[1], directions[0])
+    pad = 1e-5 * (1 + np.abs(slope_low) + np.abs(slope_high))
+    row = np.stack(
+        [
+            np.searchsorted(slope.max(1), slope_low - pad),
+            np.searchsorted(slope.min(1), slope_high + pad, 'right'),
+        ],
+        1,
     )
+    column = _turned(azimuth.min(0), azimuth.max(0), first - 1e-5, last + 1e-5, around)
+    return np.tile(np.arange(len(first)), 3), np.tile(row, (3, 1)), column
+
+
+def _turned(
+    least: np.ndarray, most: np.ndarray, first: np.ndarray, last: np.ndarray, around: np.ndarray
+) -> np.ndarray:
+    """(3 W, 2) columns of windows, each a turn earlier, as it is, and a turn later.
+
+    Args:
+        least: (columns,) least azimuth of a column, ascending.
+        most: (columns,) largest azimuth of a column, ascending.
+        first: (W,) first azimuth of the windows, radians.
+        last: (W,) last azimuth.
+        around: (W,) bool, windows all around the sensor.
+    """
+    parts = []
+    for turn in (-2 * np.pi, 0.0, 2 * np.pi):
+        begin = np.searchsorted(most, first + turn)
+        end = np.searchsorted(least, last + turn, 'right')
+        whole = (0, len(least)) if turn == 0 else (0, 0)
+        parts.append(np.stack([np.where(around, whole[0], begin),
+                               np.where(around, whole[1], end)], 1))  # fmt: skip
+    return np.concatenate(parts)
 
 
 def _camera_windows(
