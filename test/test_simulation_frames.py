@@ -143,7 +143,7 @@ def off_the_surface(points: np.ndarray, boxes) -> np.ndarray:
 @pytest.mark.parametrize(('scene', 'name'), [('street', 'building'), ('indoor', 'wall')])
 def test_what_stands_still_stays_in_place_in_the_map_while_the_sensor_moves(scene, name):
     travelled = 0.0
-    for seed in (2, 6, 7):
+    for seed in (2, 6, 8):
         world = SCENES[scene](np.random.default_rng(seed), 4.0)
         kind = world.static.label == class_id(name)
         boxes = world.static[kind & (world.static.kind != ShapeKind.CYLINDER)]

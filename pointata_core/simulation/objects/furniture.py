@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables, chairs, cabinets, sofas, shelves, beds: boxes on legs, as most furniture is.
+"""Tables, chairs, cabinets, sofas, shelves, beds: meshes of real ones, or boxes on legs.
 
 A piece stands on the floor at ``spot`` with its long side along ``yaw`` and its back to the left of
 it (+y in its own frame), so that pieces turned to a wall stand with the back to it.
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pointata_core.simulation.objects.library import Model, draw_model, drawn_as_mesh
 from pointata_core.simulation.solids import ShapeBuilder, up, yaw_rotation
 from pointata_core.taxonomy import class_id
 
@@ -42,6 +43,52 @@ class Piece:
     ) -> None:
         """Add the piece to ``builder``."""
         self.assemble(_Bench(builder, spot, yaw, rng.uniform(0.15, 0.65)), half_x, half_y, rng)
+
+
+@dataclass(frozen=True)
+class ModelPiece:
+    """A piece of furniture that is a mesh; chairs are drawn up to a table."""
+
+    model: Model
+    scale: np.ndarray
+    at_wall: bool
+
+    def draw_size(self, rng: np.random.Generator) -> tuple[float, float]:
+        """Half extents along and across, metres."""
+        half = np.ptp(self.model.box, axis=0) * self.scale / 2
+        return float(half[0]), float(half[1])
+
+    def build(
+        self,
+        builder: ShapeBuilder,
+        spot: np.ndarray,
+        yaw: float,
+        half_x: float,
+        half_y: float,
+        rng: np.random.Generator,
+    ) -> None:
+        """Add the piece to ``builder``."""
+        turn, place = yaw_rotation(yaw), np.array([*spot, 0.0])
+        paint = rng.uniform(0.15, 0.65)
+        self.model.add_to(builder, place, turn, paint, self.scale, label=_FURNITURE)
+        if self.model.kind != 'table':
+            return
+        seat, paint = draw_model('seat', rng), rng.uniform(0.15, 0.65)
+        for side in (-1.0, 1.0):
+            for x in np.arange(-half_x + 0.4, half_x - 0.3, 0.65):
+                if rng.random() < 0.5:
+                    chair = place + turn @ np.array([x, side * (half_y + rng.uniform(0, 0.4)), 0.0])
+                    about = yaw_rotation((0.0 if side > 0 else np.pi) + rng.normal(0, 0.2))
+                    seat.add_to(builder, chair, turn @ about, paint, label=_FURNITURE)
+
+
+def draw_piece(rng: np.random.Generator) -> Piece | ModelPiece:
+    """A piece of furniture of any kind."""
+    if not drawn_as_mesh(rng):
+        return PIECES[int(rng.integers(len(PIECES)))]
+    kind = str(rng.choice(['wall', 'seat', 'table', 'street'], p=[0.5, 0.22, 0.2, 0.08]))
+    scale = rng.uniform(0.9, 1.1, 3)
+    return ModelPiece(draw_model(kind, rng), scale, kind == 'wall')
 
 
 class _Bench:
@@ -176,4 +223,4 @@ PIECES: tuple[Piece, ...] = (
     Piece((0.12, 0.22), (0.12, 0.22), False, _bin),
     Piece((0.13, 0.2), (0.13, 0.2), False, _floor_lamp),
 )
-"""All kinds of furniture."""
+"""All kinds of furniture that are made of boxes."""

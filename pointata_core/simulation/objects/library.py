@@ -128,6 +128,19 @@ class Model:
             scale: Factors along x, y and z.
         """
         builder = ShapeBuilder(label, instance)
+        self.add_to(builder, np.zeros(3), np.eye(3), paint, scale)
+        return builder.build()
+
+    def add_to(
+        self,
+        builder: ShapeBuilder,
+        position: np.ndarray,
+        rotation: np.ndarray,
+        paint: float,
+        scale: np.ndarray | tuple[float, float, float] = (1.0, 1.0, 1.0),
+        **more: Any,
+    ) -> None:
+        """Add the model to ``builder``, its origin at ``position``; as `shapes` for the rest."""
         for part in self.parts:
             look: dict[str, Any] = {
                 'paint': {'reflectivity': paint},
@@ -140,9 +153,9 @@ class Model:
                     'fill': part.cover,
                 },
             }[part.name]
+            centre = position + rotation @ (part.centre * scale)
             half = part.half * scale
-            builder.add(ShapeKind.MESH, part.centre * scale, half, mesh=part.mesh, **look)
-        return builder.build()
+            builder.add(ShapeKind.MESH, centre, half, rotation, mesh=part.mesh, **look, **more)
 
 
 @cache

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pointata_core.simulation.objects.furniture import PIECES
+from pointata_core.simulation.objects.furniture import draw_piece
 from pointata_core.simulation.people.performance import (
     EMPTY_ALONE_COMPANY,
     Performance,
@@ -215,7 +215,7 @@ def _furnish(builder: ShapeBuilder, room: _Room, free: Sequence, rng: np.random.
     area = 4 * room.half_x * room.half_y
     taken = list(free)
     for _ in range(int(rng.integers(3, 7) + area / 9)):
-        piece = PIECES[int(rng.integers(len(PIECES)))]
+        piece = draw_piece(rng)
         half_x, half_y = piece.draw_size(rng)
         wall = piece.at_wall and rng.random() < 0.9
         for _ in range(6):  # a few tries to find a place

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from pointata_core.simulation.objects import barriers, plants, structures, vehicles
+from pointata_core.simulation.objects.things import street_thing
 from pointata_core.simulation.scenes.site import Site
 from pointata_core.simulation.solids import rigid, yaw_rotation
 
@@ -60,6 +61,10 @@ def _street_furniture(site: Site, side: int) -> None:
             for place in range(int(rng.choice([1, 1, 2, 5]))):
                 pose = rigid(spot + [0.6 * place, 0, 0], yaw_rotation(facing + rng.normal(0, 0.1)))
                 site.parts.append(vehicles.two_wheeler(rng, site.next_instance()).moved(pose))
+        for at in site.along(rng.uniform(15, 60)):
+            spot, yaw = site.point(at, side * rng.choice([strip + 0.2, plan.border - 0.4]))
+            pose = rigid(spot, yaw_rotation(yaw + (np.pi if side < 0 else 0.0)))
+            site.parts.append(street_thing(rng, site.next_instance()).moved(pose))
     if plan.crossing is not None and rng.random() < 0.4:
         spot, yaw = site.point(plan.crossing + plan.half_crossing + 0.6, side * strip)
         structures.traffic_light(builder, spot, yaw, rng, site.next_instance())

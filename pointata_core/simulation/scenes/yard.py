@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from pointata_core.simulation.objects import plants, structures, vehicles
+from pointata_core.simulation.objects.things import street_thing
 from pointata_core.simulation.people.performance import (
     EMPTY_ALONE_COMPANY,
     Performance,
@@ -61,6 +62,11 @@ def yard(rng: np.random.Generator, duration: float, sensor_height: float | None 
         spot = point(rng.uniform(0, 2 * np.pi), rng.uniform(6.5, 1.2 * size))
         make = vehicles.car if rng.random() < 0.6 else vehicles.two_wheeler
         parts.append(make(rng, instance).moved(rigid(spot, yaw_rotation(rng.uniform(0, 6.28)))))
+    for _ in range(rng.poisson(3)):
+        instance += 1
+        spot = point(rng.uniform(0, 2 * np.pi), rng.uniform(6.5, 1.2 * size))
+        pose = rigid(spot, yaw_rotation(rng.uniform(0, 6.28)))
+        parts.append(street_thing(rng, instance).moved(pose))
     for _ in range(rng.poisson(2)):
         instance += 1
         spot = point(rng.uniform(0, 2 * np.pi), rng.uniform(6, size))
