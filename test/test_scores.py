@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from camera_bundle_samples import NETWORK, camera_manifest
 from dataset_samples import depth_video, write_msr_mat, write_radar_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,13 +20,16 @@ pytest.importorskip('lightning', reason='training needs the extra `train`')
 
 from pointata_core.bundles.bundle import load_bundle, save_bundle
 from pointata_core.bundles.manifest import Manifest
+from pointata_core.bundles.manifest_fields import Task
 from pointata_core.cli.main import main
 from pointata_core.datasets.actions.radhar import CLASSES
 from pointata_core.datasets.protocol import Clip
 from pointata_core.datasets.sampling import ClipSampling
+from pointata_core.datasets.scenes.semantickitti_clips import classes_of
 from pointata_core.errors import ConfigError, PointataError
 from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.inference.session import StreamingSession
+from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
 from pointata_core.models.point.network_output import NetworkOutput
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.taxonomy import IGNORE
@@ -307,6 +311,67 @@ def test_radhar_text_is_checked_trained_and_scored(tmp_path, capsys):
     assert main(['score', '--config', recipe, *bundle, *words]) == 0
     (again,) = json.loads((tmp_path / 'score/results.json').read_text())['scores']
     assert again['confusion'] == score['confusion']
+
+
+def write_colour_archive(root: Path, raw=(40, 10, 252, 70, 80)) -> Path:
+    """Two sequences whose ``calib.txt`` is that of KITTI's colour images: no ``Tr``."""
+    scenes = pytest.importorskip('scene_datasets', reason='its other files need h5py')
+    for name, scans in (('00', 4), ('08', 5)):
+        folder = scenes.write_kitti_sequence(root / 'dataset/sequences' / name, scans, raw)
+        rows = '7.188560e+02 0 6.071928e+02 0 0 7.188560e+02 1.852157e+02 0 0 0 1 0'
+        (folder / 'calib.txt').write_text(''.join(f'P{n}: {rows}\n' for n in range(4)))
+    return root
+
+
+KITTI = (
+    'data.options.sequences=["00"]', 'data.train=train', 'data.validation=all',
+    'data.sampling.hop=1',
+)  # fmt: skip
+
+
+def test_semantickitti_with_the_colour_archive_is_checked_trained_and_scored(tmp_path, capsys):
+    root = write_colour_archive(tmp_path / 'kitti')
+    recipe = str(ROOT / 'config/training/semantickitti.yaml')
+    places = [f'data.root={root}', f'data.cache={tmp_path}/cache', f'output={tmp_path}/run']
+    words = [
+        *SMALL[:-1], *places, *KITTI, f'network.backbone={write_backbone(tmp_path / "backbone")}',
+    ]  # fmt: skip
+    check = ['data', 'check', 'semantickitti', '--root', str(root), '--split', 'validation']
+    main([*check, '--deep', '--json'])
+    (split,) = json.loads(capsys.readouterr().out)['splits']
+    assert split['damaged'] == [] and split['error'] == ''
+    assert any(
+        'no line Tr' in note and 'data_odometry_calib.zip' in note for note in split['notes']
+    )
+    assert main(['train', '--config', recipe, *words, '--json']) == 0
+    (score,) = json.loads(capsys.readouterr().out)['scores']
+    # Four scans of 20 points, each scored once; the mean is over all 19 classes.
+    assert score['total'] == 80
+    assert score['metrics']['miou'] == pytest.approx(sum(score['per_class'].values()) / 19)
+    bundle = ['--bundle', f'{tmp_path}/run/bundle', '--output', f'{tmp_path}/score']
+    assert main(['score', '--config', recipe, *bundle, *words]) == 0
+    (again,) = json.loads((tmp_path / 'score/results.json').read_text())['scores']
+    assert again == score
+
+
+def test_a_bundle_of_domain_adaptation_is_scored_in_its_own_classes(tmp_path, capsys):
+    """`nature` and `object` are merged classes, and count as the others do."""
+    root, classes = write_colour_archive(tmp_path / 'kitti'), classes_of('simulated_semantickitti')
+    network = CameraLidarNetwork(len(classes), **NETWORK).eval()
+    save_bundle(
+        tmp_path / 'bundle', network, camera_manifest(tasks={'segmentation': Task(classes)})
+    )
+    words = [
+        'score', '--config', str(ROOT / 'config/training/semantickitti.yaml'),
+        '--bundle', str(tmp_path / 'bundle'), '--output', str(tmp_path / 'score'),
+        f'data.root={root}', f'data.cache={tmp_path}/cache', *KITTI,
+    ]  # fmt: skip
+    assert main(words) == 0
+    assert 'data.options.labels=simulated_semantickitti' in capsys.readouterr().err
+    (score,) = json.loads((tmp_path / 'score/results.json').read_text())['scores']
+    assert score['classes'] == list(classes)
+    assert score['per_class'].keys() == {'road', 'car', 'nature', 'object'}
+    assert score['total'] == 80
 
 
 def test_a_damaged_file_ends_a_training_before_anything_is_computed(radar, tmp_path):

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from pointata_core.datasets.camera.class_maps import tasks
-from pointata_core.datasets.scenes.semantickitti_clips import SCHEMES
+from pointata_core.datasets.scenes.semantickitti_clips import scheme_of, schemes
 from pointata_core.errors import ConfigError
 from pointata_core.io.messages.stamps import stamp_of
-from pointata_core.taxonomy import SEGMENTATION_CLASSES, SEMANTICKITTI_TO_OURS, UNLABELLED
+from pointata_core.taxonomy import SEGMENTATION_CLASSES, UNLABELLED
 
 ACTION_TRUTH_TOPIC = '/ground_truth/action'
 LABEL_NAMES_TOPIC = '/ground_truth/label_info'
@@ -29,9 +29,8 @@ def labels_to_classes(name: str | None, classes: Sequence[str]) -> LabelTranslat
 
     Args:
         name: ``None`` or empty: the raw labels are already those of the bundle.
-            ``'semantickitti'``: raw SemanticKITTI ids. A bundle with the classes of a task of two
-            domains or of a label scheme is scored in these classes, another one in those of our
-            taxonomy that it has.
+            ``'semantickitti'``: raw SemanticKITTI ids. A bundle with the classes of a label scheme,
+            such as that of two domains, is scored in its own classes.
         classes: Classes of the bundle. A class that it lacks is not scored.
 
     Raises:
@@ -44,8 +43,10 @@ def labels_to_classes(name: str | None, classes: Sequence[str]) -> LabelTranslat
             f"label mapping is '{name}', expected one of {', '.join(LABEL_MAPPINGS)}",
             'Leave it out if the labels are class ids of the bundle',
         )
+    # Other bundles than those of a scheme are scored in the classes of our taxonomy that they have.
+    members = schemes()[scheme_of(classes) or 'pointata']
     table = np.full(UNLABELLED + 1, UNLABELLED, np.int64)
-    for label, ids in _semantickitti_members(tuple(classes)).items():
+    for label, ids in members.items():
         if label in classes:
             table[list(ids)] = list(classes).index(label)
     if (table == UNLABELLED).all():
@@ -54,26 +55,6 @@ def labels_to_classes(name: str | None, classes: Sequence[str]) -> LabelTranslat
             'Leave --label-mapping out if the labels are class ids of the bundle',
         )
     return lambda raw: table[np.asarray(raw, np.int64) & UNLABELLED]
-
-
-def _semantickitti_members(classes: tuple[str, ...]) -> Mapping[str, tuple[int, ...]]:
-    """Raw ids of every class, in the meaning that the classes have together."""
-    for scheme in SCHEMES.values():
-        if scheme is not None and tuple(scheme) == classes:
-            return scheme
-    task = _task_of(classes, 'semantickitti')
-    if task is not None:
-        return task
-    return {
-        label: tuple(raw for raw, ours in SEMANTICKITTI_TO_OURS.items() if ours == number)
-        for number, label in enumerate(SEGMENTATION_CLASSES)
-    }
-
-
-def _task_of(classes: tuple[str, ...], labels: str) -> dict[str, tuple[int, ...]] | None:
-    """Members of the classes among some labels, if they are those of a task of two domains."""
-    return next((t.members[labels] for t in tasks().values()
-                 if t.classes == classes and labels in t.members), None)  # fmt: skip
 
 
 def labels_by_name(names: Mapping[int, str], classes: Sequence[str]) -> LabelTranslation:
@@ -85,7 +66,8 @@ def labels_by_name(names: Mapping[int, str], classes: Sequence[str]) -> LabelTra
         names: Name of each recorded label.
         classes: Classes of the bundle.
     """
-    merged = _task_of(tuple(classes), 'simulated') or {}
+    task = next((one for one in tasks().values() if one.classes == tuple(classes)), None)
+    merged = {} if task is None else task.members.get('simulated', {})
     of_name = {SEGMENTATION_CLASSES[i]: label for label, ids in merged.items() for i in ids}
     of_name |= {label: label for label in classes}
     table = {

@@ -168,6 +168,9 @@ def _print_list(known: Sequence[DatasetInfo]) -> None:
             value = getattr(info, title)
             text = ', '.join(value) if title == 'splits' else value
             out().print(f'  {title:9} {escape(text)}', soft_wrap=True)
+        if info.published:
+            command = f'pointata data check {info.name} --root FOLDER --deep'
+            out().print(f'  {"check":9} {command}', soft_wrap=True)
 
 
 def _print_check(info: DatasetInfo, outcomes: Sequence[SplitCheck]) -> None:

@@ -12,23 +12,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointata_core.datasets.camera.class_maps import tasks
 from pointata_core.datasets.errors import DataError, missing, require_split
 from pointata_core.datasets.protocol import Frame
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.scan_clips import CAUSAL_CLIPS, ScanClips
 from pointata_core.datasets.scenes.semantickitti import SemanticKittiSequence
 from pointata_core.errors import CloudFileError, ConfigError
-from pointata_core.taxonomy import (
-    IGNORE,
-    SEGMENTATION_CLASSES,
-    UNLABELLED,
-    labels_from_semantickitti,
-)
+from pointata_core.taxonomy import IGNORE, SEGMENTATION_CLASSES, SEMANTICKITTI_TO_OURS
 
 _TRAIN = ('00', '01', '02', '03', '04', '05', '06', '07', '09', '10')
 _VALIDATION = ('08',)
@@ -79,10 +74,30 @@ MOVING_OR_NOT = {
     'moving': tuple(raw for ids in _MOVING.values() for raw in ids),
 }
 
-SCHEMES = MappingProxyType(
-    {'single': SINGLE_SCAN, 'multi': MULTIPLE_SCANS, 'moving': MOVING_OR_NOT, 'pointata': None}
-)
-"""Label schemes: 19 classes, 25 with six moving ones, moving or not, or our own taxonomy."""
+
+@cache
+def schemes() -> dict[str, dict[str, tuple[int, ...]]]:
+    """Label schemes by name: class -> raw ids.
+
+    ``single`` (19 classes), ``multi`` (25 with six moving ones), ``moving`` (moving or not),
+    ``pointata`` (our own taxonomy), and the tasks that the data set shares with another one.
+    """
+    ours = {
+        name: tuple(raw for raw, label in SEMANTICKITTI_TO_OURS.items() if label == number)
+        for number, name in enumerate(SEGMENTATION_CLASSES)
+    }
+    own = {'single': SINGLE_SCAN, 'multi': MULTIPLE_SCANS, 'moving': MOVING_OR_NOT}
+    shared = {
+        name: task.members['semantickitti']
+        for name, task in tasks().items()
+        if 'semantickitti' in task.members
+    }
+    return {**own, 'pointata': ours, **shared}
+
+
+def scheme_of(classes: Sequence[str]) -> str | None:
+    """Name of the label scheme with exactly these classes."""
+    return next((name for name, one in schemes().items() if tuple(one) == tuple(classes)), None)
 
 
 def classes_of(scheme: str) -> tuple[str, ...]:
@@ -91,10 +106,9 @@ def classes_of(scheme: str) -> tuple[str, ...]:
     Raises:
         ConfigError: There is no such scheme.
     """
-    if scheme not in SCHEMES:
-        raise ConfigError(f"label scheme is '{scheme}'", f'Choose one of {", ".join(SCHEMES)}')
-    groups = SCHEMES[scheme]
-    return SEGMENTATION_CLASSES if groups is None else tuple(groups)
+    if scheme not in schemes():
+        raise ConfigError(f"label scheme is '{scheme}'", f'Choose one of {", ".join(schemes())}')
+    return tuple(schemes()[scheme])
 
 
 def translate(raw: NDArray, scheme: str) -> NDArray[np.int64]:
@@ -112,12 +126,8 @@ def translate(raw: NDArray, scheme: str) -> NDArray[np.int64]:
 @cache
 def _table(scheme: str) -> NDArray[np.int64]:
     """Class of every raw id, (65536,)."""
-    groups = SCHEMES[scheme]
-    if groups is None:
-        ours = labels_from_semantickitti(np.arange(1 << 16)).astype(np.int64)
-        return np.where(ours == UNLABELLED, IGNORE, ours)
     table = np.full(1 << 16, IGNORE, np.int64)
-    for number, ids in enumerate(groups.values()):
+    for number, ids in enumerate(schemes()[scheme].values()):
         table[list(ids)] = number
     return table
 
@@ -136,7 +146,7 @@ class KittiRecording:
         folder: Folder with ``velodyne``.
         name: Name of the sequence.
         split: Split that it is read for.
-        scheme: Label scheme, see ``SCHEMES``.
+        scheme: Label scheme, see :func:`schemes`.
         scans: First scan and the one after the last, to take a part of it.
 
     Raises:
@@ -223,7 +233,7 @@ def semantickitti_clips(
         split: ``train``, ``validation``, ``test`` (without labels), ``trainval``, or ``all`` for
             whatever sequences are there.
         sampling: Which scans make a clip; by default 8 that end at every scan.
-        labels: Label scheme, see ``SCHEMES``.
+        labels: Label scheme, see :func:`schemes`.
         compensate: Bring all points of a clip into the frame of its last scan by the poses.
         sequences: Only these, such as ``('00',)``.
         scans: First scan and the one after the last, of every sequence.

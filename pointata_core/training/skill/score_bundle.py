@@ -9,6 +9,7 @@ from typing import Any
 from pointata_core.bundles.preparation_config import PreparationConfig
 from pointata_core.datasets.protocol import ClipDataset
 from pointata_core.datasets.registry import dataset_info
+from pointata_core.datasets.scenes.semantickitti_clips import scheme_of
 from pointata_core.errors import ConfigError
 from pointata_core.inference.loading import LoadedBundle, open_bundle
 from pointata_core.models.point.pointata import PointATA
@@ -78,14 +79,15 @@ def score_bundle(
         ConfigError: Bundle and data set have no task or no class in common.
         DataError: The data set cannot be read.
     """
-    data = settings.data
     if split:
-        settings = replace(settings, data=replace(data, validation=split))
-    recipe = settings.store_recipe(settings.data.validation, training=False)
-    info = dataset_info(data.name)
-    notes = check_split_for(recipe, data.cache, 'data.validation', progress)
-    dataset = recipe.open()
+        settings = replace(settings, data=replace(settings.data, validation=split))
     loaded = open_bundle(bundle, device, precision)
+    settings, notes = _with_labels_of(loaded, settings)
+    data = settings.data
+    recipe = settings.store_recipe(data.validation, training=False)
+    info = dataset_info(data.name)
+    notes += check_split_for(recipe, data.cache, 'data.validation', progress)
+    dataset = recipe.open()
     shared = _shared(settings, dataset, loaded)
     notes += _notes(settings, dataset, loaded, shared)
     network = loaded.bundle.network
@@ -105,10 +107,10 @@ def score_bundle(
             )
     facts = {
         'name': data.name,
-        'split': settings.data.validation,
+        'split': data.validation,
         'sampling': None if data.sampling is None else asdict(data.sampling),
         'options': data.options,
-        **dataset.describe().counts[settings.data.validation],
+        **dataset.describe().counts[data.validation],
     }
     return BundleScore(scores, facts, loaded.facts(), tuple(notes))
 
@@ -118,6 +120,18 @@ def _runs_whole(settings: TrainingSettings, network: PointATA) -> bool:
     sampling = settings.data.sampling
     lengths_differ = sampling is not None and sampling.window == 'whole'
     return network.actor is None and not settings.data.stream and not lengths_differ
+
+
+def _with_labels_of(
+    loaded: LoadedBundle, settings: TrainingSettings
+) -> tuple[TrainingSettings, list[str]]:
+    """The recipe with the labels of the bundle, where the data set has them: its own classes."""
+    data, scheme = settings.data, scheme_of(loaded.bundle.manifest.segmentation_classes)
+    if data.name != 'semantickitti' or scheme in (None, data.options.get('labels')):
+        return settings, []
+    options = {**data.options, 'labels': scheme}
+    note = f"labels are those of the bundle's classes: data.options.labels={scheme}"
+    return replace(settings, data=replace(data, options=options)), [note]
 
 
 def _shared(
