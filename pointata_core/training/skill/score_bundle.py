@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from pointata_core.bundles.manifest import Manifest
 from pointata_core.bundles.preparation_config import PreparationConfig
 from pointata_core.datasets.protocol import ClipDataset
 from pointata_core.datasets.registry import dataset_info
@@ -90,9 +91,13 @@ def score_bundle(
     dataset = recipe.open()
     shared = _shared(settings, dataset, loaded)
     notes += _notes(settings, dataset, loaded, shared)
-    network = loaded.bundle.network
-    if isinstance(network, PointATA) and _runs_whole(settings, network):
-        preparation = PreparationConfig.from_dict(loaded.bundle.manifest.preparation)
+    network, manifest = loaded.bundle.network, loaded.bundle.manifest
+    if (
+        isinstance(network, PointATA)
+        and isinstance(manifest, Manifest)
+        and _runs_whole(settings, network)
+    ):
+        preparation = PreparationConfig.from_dict(manifest.preparation)
         recipe = replace(recipe, preparation=preparation, geometry=network.config.geometry)
         with cache_lock(data.cache), progress('preparing clips') as report:
             store = open_store(recipe, data.cache, report, data.processes)

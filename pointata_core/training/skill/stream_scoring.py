@@ -64,7 +64,7 @@ def score_streams(
             scorer = scorers[task, kind]
             if isinstance(scorer, PointScorer):
                 assert clip.labels is not None
-                for t in np.flatnonzero(scored_frames(clip, sampling)):
+                for t in np.flatnonzero(scored_frames(clip, sampling)).tolist():
                     scorer.add_points(classes.rename(results[t].labels), clip.labels[t])
             elif isinstance(scorer, FrameScorer):
                 assert clip.actions is not None
