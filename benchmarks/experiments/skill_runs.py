@@ -40,12 +40,20 @@ def read_task(file: Path, root: Path, work: Path, overrides: Sequence[str]) -> T
     return read_settings(TrainingSettings, file, [*places, *overrides])
 
 
-def shared_facts(settings: TrainingSettings) -> dict[str, Any]:
-    """What must be equal for runs to compare: settings that are no defaults, and the weights."""
+def shared_facts(settings: TrainingSettings, *, all_points: bool = True) -> dict[str, Any]:
+    """What must be equal for runs to compare: settings that are no defaults, and the weights.
+
+    Args:
+        settings: Of the runs.
+        all_points: Whether segmentation is scored on all points of all frames; earlier runs were
+            scored on the voxels of each clip's last frame.
+    """
     facts = dict(_changed(settings, TrainingSettings(), ''))
     for place in _FREE:
         facts.pop(place, None)
     facts['network.backbone'] = find_backbone(settings.network.backbone).origin
+    if 'points' in settings.tasks and not settings.data.stream and all_points:
+        facts['score'] = 'all points'
     return facts
 
 

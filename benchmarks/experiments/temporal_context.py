@@ -167,7 +167,7 @@ def run_all(arguments: argparse.Namespace) -> None:
     """Carry out what is missing."""
     bench = Bench(arguments)
     for task in arguments.tasks:
-        bench.store.require_settings(task, shared_facts(bench.settings(task)))
+        bench.store.require_settings(task, shared_facts(bench.settings(task), all_points=False))
     run_missing(bench.store, bench.matrix(), bench.carry_out, shown, only_list=arguments.list)
 
 
