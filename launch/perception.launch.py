@@ -38,7 +38,10 @@ from launch_ros.parameter_descriptions import ParameterValue
 PACKAGE = 'pointata_ros'
 NODE = 'perception_node'
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
-OUTPUTS = ('segmentation', 'segmentation_rgb', 'action', 'markers')
+OUTPUTS = (
+    *('segmentation', 'segmentation_rgb', 'static_points', 'ground', 'obstacles'),
+    *('action', 'markers'),
+)
 YES_NO = ('true', 'false', 'True', 'False')
 # The node logs this about the first cloud of each input.
 FIRST_CLOUD = re.compile(r"first cloud on '[^']*', frame '([^']+)'")
@@ -49,9 +52,12 @@ TEXT_PARAMETERS = {
     'device': 'Device: auto, cpu, cuda or cuda:N',
     'precision': 'Type of the large products: float32 or bfloat16',
     'fixed_frame': 'Frame that stands still, for ego-motion compensation through TF',
+    'sensor_pose': 'Pose of a tilted sensor in a frame with z up: "x y z roll pitch yaw"',
+    'target_frame': 'Such a frame by name; the pose comes from TF',
     'policy': 'latest (live): label the newest cloud; block (recordings): label every cloud',
 }
 NUMBER_PARAMETERS = {
+    'input_scale': 'Metres per unit of the coordinates: 0.001 for millimetres',
     'transform_timeout': 'Seconds that a cloud may wait for its transform',
 }
 BOOLEAN_PARAMETERS = {

@@ -7,6 +7,7 @@ own names, so a model trained on other classes does not need this module.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -79,6 +80,27 @@ ACTION_COLOURS: tuple[tuple[int, int, int], ...] = (
 )
 """RGB, 0..255, one per action."""
 
+GROUND_NAMES = frozenset(
+    {
+        *('road', 'sidewalk', 'terrain', 'floor'),
+        *('ground', 'other_ground', 'parking', 'lane_marking', 'road_marking', 'pavement', 'curb'),
+        *('grass', 'gravel', 'soil', 'path', 'street', 'drivable_surface', 'driveable_surface'),
+        *('other_flat', 'flat', 'ramp'),
+    }
+)
+"""Usual names of classes that a robot stands on, in lower case with underscores."""
+
+MOVING_NAMES = frozenset(
+    {
+        *('car', 'bicycle', 'person'),
+        *('people', 'human', 'pedestrian', 'rider', 'bicyclist', 'cyclist', 'motorcyclist'),
+        *('vehicle', 'other_vehicle', 'truck', 'bus', 'van', 'trailer', 'train', 'on_rails'),
+        *('motorcycle', 'motorbike', 'construction_vehicle', 'forklift', 'robot', 'animal'),
+        *('hand', 'moving_car', 'moving_person', 'moving_truck', 'moving_bus'),
+    }
+)
+"""Usual names of classes of people and vehicles, which may move, in the same form."""
+
 UNLABELLED = 65535
 """Label of a point without prediction or ground truth, in uint16 results, clouds and recordings."""
 
@@ -145,6 +167,12 @@ def or_ignored(label: np.ndarray) -> np.ndarray:
     """Labels (N,) as int64 truth: ``IGNORE`` for what is no index of ``SEGMENTATION_CLASSES``."""
     label = np.asarray(label).astype(np.int64)
     return np.where(label < len(SEGMENTATION_CLASSES), label, IGNORE)
+
+
+def classes_among(classes: Sequence[str], names: Collection[str]) -> list[int]:
+    """Ids of the classes whose names are among ``names``, whatever their case and separators."""
+    plain = [name.lower().replace('-', '_').replace(' ', '_') for name in classes]
+    return [index for index, name in enumerate(plain) if name in names]
 
 
 def class_id(name: str) -> int:

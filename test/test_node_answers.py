@@ -79,7 +79,7 @@ def test_each_answer_has_the_header_shape_and_order_of_its_cloud(bench, stamps):
 
 @pytest.mark.parametrize(
     'points',
-    [np.empty((0, 3), np.float32), np.full((5, 3), np.nan, np.float32), np.zeros((1, 3))],
+    [np.empty((0, 3), np.float32), np.full((5, 3), np.nan, np.float32), np.ones((1, 3))],
     ids=['no points', 'only NaN', 'one point'],
 )
 def test_a_cloud_with_next_to_nothing_in_it_is_answered_too(bench, stamps, points):

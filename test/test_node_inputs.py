@@ -41,7 +41,10 @@ from pointata_ros.transforms.ego_motion import EgoMotion, TransformMissing
 pytestmark = pytest.mark.ros
 OK, WARN, ERROR = range(3)
 INPUTS = ['front', 'rear']
-RESULTS = {'segmentation', 'segmentation_rgb', 'action', 'markers'}
+RESULTS = {
+    *('segmentation', 'segmentation_rgb', 'static_points', 'ground', 'obstacles'),
+    *('action', 'markers'),
+}
 
 
 @pytest.fixture(scope='module')

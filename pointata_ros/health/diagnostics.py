@@ -22,6 +22,8 @@ from pointata_ros.parameters.table import NodeSettings
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 WORKER_FINDINGS = ('stuck', 'device')
 """Names of the findings that are about the worker, so about all inputs at once."""
+IMPLAUSIBLE = 'implausible'
+"""Begins the names of findings about the unit, axes and fields of the clouds."""
 _RECENT_NS = 10_000_000_000
 
 
@@ -87,6 +89,10 @@ def all_findings(
     if age_s is not None and age_s > settings.input_timeout:
         text = f'the input has stopped: the last cloud came {age_s:.1f} s ago (input_timeout)'
         found.append(Finding(SILENCE, True, text, age_s, 'clouds arrive again'))
+    found += [
+        Finding(f'{IMPLAUSIBLE}.{kind}', False, text, 0.0)
+        for kind, text in snapshot.suspicions.items()
+    ]
     if busy_s > settings.stuck_after:
         whose = f' of {busy_with}' if busy_with else ''
         text = f'the worker is stuck: {busy_s:.1f} s on one cloud{whose} (stuck_after)'
@@ -158,7 +164,7 @@ def input_state(
 
 
 def _is_input(one: Finding) -> bool:
-    return one.name in (Fault.REJECTED.value, SILENCE)
+    return one.name in (Fault.REJECTED.value, SILENCE) or one.name.startswith(IMPLAUSIBLE)
 
 
 def _age_s(snapshot: Snapshot, now_ns: int) -> float | None:
@@ -179,7 +185,11 @@ def _worst(found: Sequence[Finding]) -> tuple[bytes, str]:
 
 
 def _durations(found: Sequence[Finding]) -> dict[str, float]:
-    return {f'fault_s.{one.name}': one.lasting_s for one in found}
+    return {
+        f'fault_s.{one.name}': one.lasting_s
+        for one in found
+        if not one.name.startswith(IMPLAUSIBLE)
+    }
 
 
 def _input_status(

@@ -73,6 +73,7 @@ class Snapshot:
         uncompensated: Clouds that went on without their ego motion.
         taken_s: When this was taken, steady clock.
         faults: What is wrong at the moment.
+        suspicions: What seems to be wrong with the clouds, by kind.
     """
 
     received: int = 0
@@ -92,6 +93,7 @@ class Snapshot:
     uncompensated: int = 0
     taken_s: float = 0.0
     faults: Mapping[Fault, Episode] = field(default_factory=dict)
+    suspicions: Mapping[str, str] = field(default_factory=dict)
 
 
 class Statistics:
@@ -112,6 +114,7 @@ class Statistics:
         self._arrivals: deque[int] = deque(maxlen=_WINDOW)
         self._stamps: deque[int] = deque(maxlen=_WINDOW)
         self._last_error = ''
+        self._suspicions: dict[str, str] = {}
 
     def arrived(self, now_ns: int, stamp_ns: int) -> None:
         """A cloud reached the node at ``now_ns`` on the node's clock."""
@@ -170,6 +173,16 @@ class Statistics:
         with self._lock:
             self._last_error = text
 
+    def suspect(self, kind: str, text: str) -> None:
+        """The clouds seem to have a wrong unit, axes or the like; until the next activation."""
+        with self._lock:
+            self._suspicions[kind] = text
+
+    def forget_suspicions(self) -> None:
+        """The clouds are looked at anew."""
+        with self._lock:
+            self._suspicions.clear()
+
     def forget_rates(self) -> None:
         """Drop arrival times and stamps: the clock jumped, so they compare to nothing."""
         with self._lock:
@@ -202,4 +215,5 @@ class Statistics:
                 last_error=self._last_error,
                 taken_s=(now_s := self._now_s()),
                 faults=self._episodes.current(now_s),
+                suspicions=dict(self._suspicions),
             )

@@ -38,6 +38,7 @@ from pointata_core.inference.time_rules import ResetReason
 from pointata_ros.camera.input import check_camera_settings
 from pointata_ros.health.clock_guard import ClockGuard
 from pointata_ros.health.throttle import Throttle
+from pointata_ros.node.filtered_clouds import check_class_names
 from pointata_ros.node.lifecycle import Broken, transition
 from pointata_ros.node.monitor import Monitor
 from pointata_ros.node.pipeline import Pipeline
@@ -49,6 +50,7 @@ from pointata_ros.node.skill_server import SkillServer
 from pointata_ros.node.startup_log import startup_text
 from pointata_ros.node.stream import Stream
 from pointata_ros.node.worker import Worker
+from pointata_ros.parameters.poses import placements_in
 from pointata_ros.parameters.server import ParameterServer
 from pointata_ros.parameters.table import NodeSettings
 from pointata_ros.transforms.listener import TransformListener
@@ -115,12 +117,16 @@ class PerceptionNode(LifecycleNode):
         self._refuse_missing_parameters(settings)
         choose_threads(settings.num_threads)
         with ExitStack() as stack:
-            if settings.fixed_frame:
+            if settings.fixed_frame or settings.target_frame:
                 self._transforms = TransformListener(
-                    self, settings.fixed_frame, _TRANSFORMS_S[settings.policy], self._warn
+                    self,
+                    settings.fixed_frame or settings.target_frame,
+                    _TRANSFORMS_S[settings.policy],
+                    self._warn,
                 )
                 stack.callback(self._drop_transforms)
             skill = load_skill(settings.bundle, settings.device, settings.precision)
+            check_class_names(settings, skill.loaded.bundle.manifest.segmentation_classes)
             if skill.loaded.takes_images:
                 self._prepare_camera(settings, stack)
             stack.callback(self._drop_streams)
@@ -145,13 +151,15 @@ class PerceptionNode(LifecycleNode):
             stack.callback(publisher.shutdown)
             recovery = Recovery(len(self.streams))
             pipelines = []
-            for stream in self.streams:
+            placements = placements_in(vars(settings))
+            for stream, placement in zip(self.streams, placements, strict=True):
                 stack.callback(self._deactivate, stream)
                 pipelines.append(
                     stream.activate(
                         scheduler=scheduler,
                         publisher=publisher,
                         transforms=self._transforms,
+                        placement=placement,
                         mountings=self._transforms or self._mountings,
                         recovery=recovery,
                         inputs=len(self.streams),

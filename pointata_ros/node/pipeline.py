@@ -12,6 +12,7 @@ from sensor_msgs.msg import PointCloud2
 
 from pointata_core.inference.background import LazyValue
 from pointata_core.inference.frames import CameraView, Frame, PendingResult, Skipped
+from pointata_core.inference.placement import Placement
 from pointata_core.inference.session_base import Session
 from pointata_core.inference.time_rules import ResetReason
 from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
@@ -24,8 +25,15 @@ from pointata_ros.node.publish_task import PublishTask
 from pointata_ros.node.publishers import Outputs
 from pointata_ros.node.received_cloud import ReceivedCloud
 from pointata_ros.node.recovery import Recovery, drop_reason
+from pointata_ros.node.suspicions import Suspicions
 from pointata_ros.parameters.table import NodeSettings
-from pointata_ros.transforms.ego_motion import EgoMotion, Motion, NoEgoMotion
+from pointata_ros.transforms.ego_motion import (
+    EgoMotion,
+    Motion,
+    NoEgoMotion,
+    TransformMissing,
+)
+from pointata_ros.transforms.sensor_placement import SensorPlacement
 
 # Stamps of a steady sensor jitter; without slack, max_rate at half the sensor's rate would often
 # skip two clouds instead of one.
@@ -51,6 +59,8 @@ class Pipeline:
         inputs: How many inputs share the worker, and with it the time for superseded clouds.
         has_pending: Whether another cloud waits: then ``publisher`` publishes this one.
         publisher: A thread of the node that publishes in order.
+        placement: How the points enter the network.
+        suspicions: Look at the first clouds; ``None`` for no check.
     """
 
     def __init__(
@@ -69,6 +79,8 @@ class Pipeline:
         inputs: int,
         has_pending: Callable[[], bool],
         publisher: Executor,
+        placement: SensorPlacement | None = None,
+        suspicions: Suspicions | None = None,
     ) -> None:
         self.name = name
         self.session = session
@@ -84,6 +96,10 @@ class Pipeline:
         self._inputs = inputs
         self._has_pending = has_pending
         self._publisher = publisher
+        self._placement = placement or SensorPlacement()
+        self._suspicions = suspicions
+        if suspicions is not None:
+            suspicions.begin(session.bundle.manifest)
         self._state_invalid = False
         self._is_compared = False
         # A task that another thread runs, its end, and how long the worker took for the cloud.
@@ -99,7 +115,7 @@ class Pipeline:
         session, settings = self.session, self._settings()
         # Most clouds above a limited rate are not published.
         if session.can_precompute and not settings.max_rate:
-            received.start(session, _limits(settings))
+            received.start(session, _limits(settings), self._placement)
         return received
 
     def use(self, session: Session) -> None:
@@ -107,6 +123,8 @@ class Pipeline:
         self.session = session
         self._is_compared = False
         self._budget.forget_costs()
+        if self._suspicions is not None:
+            self._suspicions.begin(session.bundle.manifest)
 
     def handle(self, received: ReceivedCloud, newer: int) -> None:
         """Label a cloud and publish it, or count why not.
@@ -195,11 +213,14 @@ class Pipeline:
         """Take a cloud through the blocks; ``None`` if it was dropped."""
         decoded = perf_counter()
         motion = self._measure(cloud, settings)
-        if motion is None:
+        placement = None if motion is None else self._place(cloud, settings)
+        if motion is None or placement is None:
             received.cancel()
             return None
+        if self._suspicions is not None:
+            self._suspicions.look(received.message, cloud, placement, _limits(settings))
         laps_ms = {'decode': received.decode_ms, 'transform': 1e3 * (perf_counter() - decoded)}
-        pending = self._submit(received, cloud, motion)
+        pending = self._submit(received, cloud, motion, placement)
         try:
             self.finish_pending()
         except Exception as error:
@@ -226,10 +247,10 @@ class Pipeline:
         )
 
     def _submit(
-        self, received: ReceivedCloud, cloud: Cloud, motion: Motion
+        self, received: ReceivedCloud, cloud: Cloud, motion: Motion, placement: Placement
     ) -> PendingResult | Skipped:
         view = self._camera.view(received.image, cloud)
-        pending = self.session.submit(_frame(received, cloud, motion, view))
+        pending = self.session.submit(_frame(received, cloud, motion, placement, view))
         if not isinstance(pending, Skipped):
             self._camera.count(pending)
         return pending
@@ -300,6 +321,16 @@ class Pipeline:
         self._statistics.dropped(DropReason.NO_TRANSFORM)
         return None
 
+    def _place(self, cloud: Cloud, settings: NodeSettings) -> Placement | None:
+        """How the points enter, or ``None`` if the cloud must be skipped for want of it."""
+        try:
+            return self._placement.of(cloud.frame_id, cloud.stamp_ns)
+        except TransformMissing as error:
+            self._warn('placement', f'{error} (target_frame is {settings.target_frame})')
+        self._statistics.no_transform(used=False)
+        self._statistics.dropped(DropReason.NO_TRANSFORM)
+        return None
+
     def _ingest_only(
         self,
         received: ReceivedCloud,
@@ -309,15 +340,16 @@ class Pipeline:
         began: float,
     ) -> None:
         """Let a cloud that will not be published enter the temporal state, if there is time."""
-        motion = None
+        motion = placement = None
         if not self._can_ingest(settings):
             self._statistics.dropped(reason)
         else:
             motion = self._measure(cloud, settings)
-        if motion is None:
+            placement = None if motion is None else self._place(cloud, settings)
+        if motion is None or placement is None:
             received.cancel()
             return
-        skipped = self.session.ingest(_frame(received, cloud, motion))
+        skipped = self.session.ingest(_frame(received, cloud, motion, placement))
         if skipped is not None:
             self._statistics.dropped(DropReason(skipped.reason.value))
             return
@@ -336,7 +368,11 @@ class Pipeline:
 
 
 def _frame(
-    received: ReceivedCloud, cloud: Cloud, motion: Motion, view: CameraView | None = None
+    received: ReceivedCloud,
+    cloud: Cloud,
+    motion: Motion,
+    placement: Placement,
+    view: CameraView | None = None,
 ) -> Frame:
     return Frame(
         cloud.points,
@@ -346,6 +382,7 @@ def _frame(
         motion.transform,
         view,
         received.precomputed,
+        placement,
     )
 
 

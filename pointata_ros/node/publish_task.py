@@ -67,7 +67,7 @@ class PublishTask:
         ready = perf_counter()
         header, settings = self.received.message.header, self.settings
         labels = _above_threshold(result, settings.score_threshold)
-        self.outputs.publish(header, self.cloud, result, labels, settings)
+        self.outputs.publish(self.received.message, self.cloud, result, labels, settings)
         published = perf_counter()
         stages = {stage: ms for stage, ms in result.timings_ms.items() if stage != 'total'}
         worked_ms = {**self.laps_ms, **stages, 'publish': 1e3 * (published - ready)}

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -17,9 +17,12 @@ from visualization_msgs.msg import MarkerArray
 
 from pointata_core.bundles.manifest_base import ManifestBase
 from pointata_core.inference.frames import FrameResult
-from pointata_core.io.cloud import Cloud
+from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
 from pointata_core.io.messages.cloud_encoding import encode_fields, fill_message, xyz_columns
+from pointata_core.io.messages.point_cloud2 import decode_columns
+from pointata_core.taxonomy import UNLABELLED
 from pointata_ros.node.colours import ColourTable
+from pointata_ros.node.filtered_clouds import FILTERED, ClassFilter, filtered_message
 from pointata_ros.node.markers import action_markers, removal
 from pointata_ros.parameters.table import NodeSettings
 from pointata_ros.qos import latched_profile, output_profile, overrides
@@ -27,6 +30,7 @@ from pointata_ros.qos import latched_profile, output_profile, overrides
 _TOPICS = {
     'segmentation': ('output/segmentation', PointCloud2),
     'segmentation_rgb': ('output/segmentation_rgb', PointCloud2),
+    **{name: (f'output/{name}', PointCloud2) for name in FILTERED},
     'action': ('output/action', Classification),
     'markers': ('output/markers', MarkerArray),
     'timings': ('debug/timings', DiagnosticArray),
@@ -66,6 +70,8 @@ class Outputs:
                 )
             stack.pop_all()
         self._colours = ColourTable(())
+        self._filter = ClassFilter()
+        self._absent: set[str] = set()
         self._actions: tuple[str, ...] = ()
         self._has_segmentation = False
 
@@ -74,19 +80,20 @@ class Outputs:
         """Resolved names of the result topics."""
         return [publisher.topic_name for publisher in self._publishers.values()]
 
-    def announce(self, manifest: ManifestBase, threshold: float) -> None:
+    def announce(self, manifest: ManifestBase, settings: NodeSettings) -> None:
         """Publish the label tables of a bundle; what follows is read with them."""
         classes = manifest.segmentation_classes
         self._has_segmentation = bool(classes)
         self._actions = manifest.action_classes
         colours = manifest.tasks['segmentation'].colours if classes else ()
         self._colours = ColourTable(classes, colours)
-        self._publish_labels('segmentation', classes, threshold)
+        self._filter = ClassFilter(classes, settings)
+        self._publish_labels('segmentation', classes, settings.score_threshold)
         self._publish_labels('action', self._actions, 0.0)
 
     def publish(
         self,
-        header: Header,
+        message: PointCloud2,
         cloud: Cloud,
         result: FrameResult,
         labels: np.ndarray,
@@ -95,21 +102,32 @@ class Outputs:
         """Publish all that the settings ask for and the bundle predicts.
 
         Args:
-            header: Of the input message; the outputs have the same.
-            cloud: The cloud.
+            message: The input; the outputs have the same header.
+            cloud: The same, decoded.
             result: Its prediction.
             labels: (N,) uint16, those of the prediction after the score threshold.
             settings: Parameters.
         """
+        header = message.header
         if self._has_segmentation:
             if settings.publish_segmentation and self._has_subscribers('segmentation'):
                 self._publishers['segmentation'].publish(
-                    segmentation_message(header, cloud, labels, result.probabilities)
+                    segmentation_message(
+                        header,
+                        cloud,
+                        _as_type(labels, settings.class_id_type),
+                        result.probabilities,
+                        self._kept(message, settings.keep_fields),
+                    )
                 )
             if settings.publish_rgb and self._has_subscribers('segmentation_rgb'):
                 self._publishers['segmentation_rgb'].publish(
                     rgb_message(header, cloud, labels, self._colours)
                 )
+            for name in FILTERED:
+                if self._has_subscribers(name):
+                    mask = self._filter.mask(name, cloud, labels)
+                    self._publishers[name].publish(filtered_message(message, mask))
         if result.action is not None:
             hypotheses = sorted_hypotheses(result.action, self._actions)
             if settings.publish_action:
@@ -146,6 +164,28 @@ class Outputs:
         for publisher in (*self._publishers.values(), *self._label_publishers.values()):
             self._node.destroy_publisher(publisher)
 
+    def _kept(self, message: PointCloud2, names: Sequence[str]) -> list[tuple[str, np.ndarray]]:
+        """Fields of the input that the labelled cloud repeats."""
+        if not names or not message.width * message.height:
+            return []
+        limits = CloudLimits(max_points=message.width * message.height)
+        columns = decode_columns(message, names, limits=limits)
+        if isinstance(columns, Rejected):
+            self._report_absent(f'keep_fields has no effect: {columns}')
+            return []
+        if len(columns) < len(names):
+            fields = ', '.join(field.name for field in message.fields)
+            self._report_absent(
+                f'keep_fields are {", ".join(names)}; the clouds have {fields}, so only '
+                f'{", ".join(columns) or "none"} can be kept'
+            )
+        return list(columns.items())
+
+    def _report_absent(self, text: str) -> None:
+        if text not in self._absent:
+            self._absent.add(text)
+            self._node.get_logger().warning(f'{self._name}: {text}')
+
     def _has_subscribers(self, key: str) -> bool:
         return self._publishers[key].get_subscription_count() > 0
 
@@ -159,10 +199,23 @@ class Outputs:
 
 
 def segmentation_message(
-    header: Header, cloud: Cloud, labels: np.ndarray, probabilities: np.ndarray
+    header: Header,
+    cloud: Cloud,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    kept: Sequence[tuple[str, np.ndarray]] = (),
 ) -> PointCloud2:
-    """The labelled cloud: x, y, z as they came, ``class_id`` (uint16), ``probability``."""
-    return _cloud_message(header, cloud, [('class_id', labels), ('probability', probabilities)])
+    """The labelled cloud: x, y, z as they came, ``class_id``, ``probability``, and kept fields."""
+    own = [('class_id', labels), ('probability', probabilities)]
+    return _cloud_message(header, cloud, [*own, *kept])
+
+
+def _as_type(labels: np.ndarray, name: str) -> np.ndarray:
+    """Labels (N,) uint16 as the parameter ``class_id_type`` wants them."""
+    if name == 'uint16':
+        return labels
+    unlabelled = np.iinfo(np.uint8).max
+    return np.where(labels == UNLABELLED, unlabelled, labels).astype(np.uint8)
 
 
 def rgb_message(

@@ -7,6 +7,7 @@ a cloud arrives, they are done when the worker has finished the cloud before it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from time import perf_counter
 
 from sensor_msgs.msg import PointCloud2
@@ -17,6 +18,8 @@ from pointata_core.inference.session_base import Session
 from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
 from pointata_core.io.messages.point_cloud2 import decode
 from pointata_ros.camera.pairs import ExpectedImage
+from pointata_ros.transforms.ego_motion import TransformMissing
+from pointata_ros.transforms.sensor_placement import SensorPlacement
 
 
 class ReceivedCloud:
@@ -43,19 +46,30 @@ class ReceivedCloud:
         self._session: Session | None = None
         self._is_cancelled = False
 
-    def start(self, session: Session, limits: CloudLimits) -> None:
+    def start(
+        self,
+        session: Session,
+        limits: CloudLimits,
+        placement: SensorPlacement | None = None,
+    ) -> None:
         """Decode and precompute in the background; returns at once."""
 
         def begin() -> Cloud | Rejected:
             cloud = self._decode(session, limits)
             if not isinstance(cloud, Rejected) and not self._is_cancelled:
-                self.precomputed = session.precompute(cloud.points, cloud.features)
-                if self._is_cancelled and self.precomputed is not None:
-                    self.precomputed.cancel()
+                # A transform that comes later places the cloud in its turn.
+                with suppress(TransformMissing):
+                    self._precompute(session, cloud, placement or SensorPlacement())
             return cloud
 
         self._session = session
         self._ahead = submit(begin)
+
+    def _precompute(self, session: Session, cloud: Cloud, placement: SensorPlacement) -> None:
+        placed = placement.of(cloud.frame_id, cloud.stamp_ns)
+        self.precomputed = session.precompute(cloud.points, cloud.features, placed)
+        if self._is_cancelled and self.precomputed is not None:
+            self.precomputed.cancel()
 
     def decode(self, session: Session, limits: CloudLimits) -> Cloud | Rejected:
         """The cloud, with the fields that ``session`` reads; on the worker."""

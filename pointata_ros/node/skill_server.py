@@ -21,6 +21,7 @@ from pointata_core.inference.memory import give_back_freed
 from pointata_core.inference.session_base import Session
 from pointata_core.inference.time_rules import ResetReason
 from pointata_ros.health.suitability import changes
+from pointata_ros.node.filtered_clouds import check_class_names
 from pointata_ros.node.skill import Skill, load_skill, load_skill_on_cpu
 from pointata_ros.node.stream import Stream
 from pointata_ros.parameters.table import NodeSettings
@@ -83,7 +84,7 @@ class SkillServer:
         if self.current is not None:
             manifest = self.current.loaded.bundle.manifest
             for stream in self._streams():
-                stream.outputs.announce(manifest, self._settings().score_threshold)
+                stream.outputs.announce(manifest, self._settings())
 
     def move_to_cpu(self, reason: str) -> None:
         """Read the current bundle again and go on with it on the CPU. On the worker.
@@ -173,6 +174,7 @@ class SkillServer:
         settings = self._settings()
         try:
             skill = load_skill(settings.bundle, settings.device, settings.precision)
+            check_class_names(settings, skill.loaded.bundle.manifest.segmentation_classes)
             self._refuse_other_kind(skill)
             sessions = self._sessions(skill)
         except Exception as error:

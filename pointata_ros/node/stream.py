@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 
 from rclpy.node import Node
 
+from pointata_core.inference.placement import Placement
 from pointata_core.inference.session_base import Session
 from pointata_core.inference.time_rules import ResetReason
 from pointata_ros.camera.input import CameraInput, NoCamera
@@ -24,9 +25,11 @@ from pointata_ros.node.publishers import Outputs
 from pointata_ros.node.received_cloud import ReceivedCloud
 from pointata_ros.node.recovery import Recovery
 from pointata_ros.node.scheduler import Scheduler
+from pointata_ros.node.suspicions import Suspicions
 from pointata_ros.parameters.table import NodeSettings
 from pointata_ros.transforms.ego_motion import EgoMotion, NoEgoMotion
 from pointata_ros.transforms.listener import TransformListener
+from pointata_ros.transforms.sensor_placement import SensorPlacement
 from pointata_ros.transforms.static_mountings import StaticMountings
 
 
@@ -83,6 +86,7 @@ class Stream:
         scheduler: Scheduler[Pipeline, ReceivedCloud],
         publisher: Executor,
         transforms: TransformListener | None,
+        placement: Placement,
         mountings: TransformListener | StaticMountings | None,
         recovery: Recovery,
         inputs: int,
@@ -93,7 +97,8 @@ class Stream:
         Args:
             scheduler: Takes the clouds that wait; shared by all inputs.
             publisher: Publishes what the worker leaves to it; shared by all inputs.
-            transforms: Where the sensor's motion comes from; ``None`` if it is not wanted.
+            transforms: Where the sensor's motion and pose come from; ``None`` if neither is wanted.
+            placement: How the points enter the network, but for what the transforms give.
             mountings: Where the mounting of a camera comes from.
             recovery: Shared by all inputs.
             inputs: How many inputs the node has.
@@ -103,7 +108,11 @@ class Stream:
             What the worker runs.
         """
         # A camera network has no history that the sensor's motion could be taken out of.
-        transforms = None if self.session.takes_images else transforms
+        settings = self._settings()
+        has_motion = bool(settings.fixed_frame) and not self.session.takes_images
+        placed = SensorPlacement(placement, settings.target_frame, transforms)
+        if not has_motion and not settings.target_frame:
+            transforms = None
         if self.pairs is not None:
             self.camera = CameraInput(
                 self._node,
@@ -117,7 +126,9 @@ class Stream:
         self.pipeline = Pipeline(
             name=self.name,
             session=self.session,
-            ego_motion=EgoMotion(transforms.look_up) if transforms else NoEgoMotion(),
+            ego_motion=EgoMotion(transforms.look_up)
+            if transforms and has_motion
+            else NoEgoMotion(),
             camera=self.camera or NoCamera(),
             outputs=self.outputs,
             statistics=self.statistics,
@@ -128,6 +139,8 @@ class Stream:
             inputs=inputs,
             has_pending=scheduler.has_pending,
             publisher=publisher,
+            placement=placed,
+            suspicions=Suspicions(self.statistics, self._log),
         )
         self.input = CloudInput(
             self._node,
@@ -185,6 +198,9 @@ class Stream:
         text = self.input.hint() if self.input is not None else ''
         if self._hints(text):
             self._warn('hint', text)
+
+    def _log(self, text: str) -> None:
+        self._node.get_logger().info(self.label(text))
 
     def _warn(self, kind: str, text: str) -> None:
         # A kind for each input, or the frequent warning of one would silence the rare one of

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which names inputs may have: they become parts of topic names.
+"""Which names inputs may have, as parts of topic names, and which fields outputs may repeat.
 
 This module does not import ROS.
 """
@@ -43,4 +43,19 @@ def refuse_names(names: Sequence[str]) -> str:
             )
         if name in names[:index]:
             return f'{name!r} stands there twice. Give each input a name of its own'
+    return ''
+
+
+def refuse_fields(names: Sequence[str]) -> str:
+    """Why these cannot be fields to repeat and what to do about it; empty if they can be.
+
+    Args:
+        names: In the order in which they were given.
+    """
+    own = {'x', 'y', 'z', 'class_id', 'probability'}
+    for index, name in enumerate(names):
+        if not name or name in own:
+            return f'{name!r} is a field that the output has anyway. Leave it out'
+        if name in names[:index]:
+            return f'{name!r} stands there twice. Give each field once'
     return ''

@@ -19,19 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pointata_core.errors import ConfigError
-from pointata_core.inference.camera_calibration import parse_pose
-from pointata_ros.parameters.input_names import LEGAL_NAMES, refuse_names
+from pointata_ros.parameters.input_names import LEGAL_NAMES, refuse_fields, refuse_names
+from pointata_ros.parameters.poses import placements_in, refuse_pose, refuse_sensor_poses
 from pointata_ros.parameters.rules import Parameter, Value, parameter, refuse
-
-
-def refuse_pose(text: str) -> str:
-    """Why a text is no pose, empty if it is one or is empty."""
-    try:
-        if text:
-            parse_pose(text)
-    except ConfigError as error:
-        return error.message
-    return ''
 
 
 @dataclass(frozen=True)
@@ -120,6 +110,30 @@ class NodeSettings:
         'A cloud with more points than this is rejected.',
         minimum=1,
         maximum=100_000_000,
+    )
+    input_scale: float = parameter(
+        1.0,
+        'Input',
+        'Metres per unit of the coordinates: 0.001 for millimetres. Results have the coordinates '
+        'of the input.',
+        minimum=1e-6,
+        maximum=1e6,
+    )
+    sensor_pose: str = parameter(
+        '',
+        'Input',
+        'Pose of the sensor in a frame with x forward and z up (REP-103), "x y z roll pitch yaw" '
+        '(metres, radians). Upside down: "0 0 0 3.1416 0 0"; optical frame of a camera: '
+        '"0 0 0 -1.5708 0 -1.5708". One for all inputs, or one for each with semicolons between. '
+        'Empty = z points up.',
+        rule='x y z roll pitch yaw, or several with semicolons between, or empty',
+        refuse=refuse_sensor_poses,
+    )
+    target_frame: str = parameter(
+        '',
+        'Input',
+        'Such a frame by name (base_link), instead of sensor_pose: the pose of the sensor comes '
+        'from TF, for each cloud. Results keep the frame of the input. Empty = no use of TF.',
     )
     hint_after: float = parameter(
         5.0,
@@ -215,6 +229,33 @@ class NodeSettings:
     )
     publish_segmentation: bool = parameter(
         True, 'Output', 'Publish the labelled cloud on ~/output/segmentation.', live=True
+    )
+    keep_fields: tuple[str, ...] = parameter(
+        (),
+        'Output',
+        'Fields of the input that ~/output/segmentation repeats, such as intensity, ring and time; '
+        'name and type are those of the input.',
+        rule='names of fields, each once',
+        refuse=refuse_fields,
+    )
+    class_id_type: str = parameter(
+        'uint16',
+        'Output',
+        'Type of the field class_id: uint16 (65535 = unlabelled), or uint8 as in Autoware (255 = '
+        'unlabelled).',
+        choices=('uint16', 'uint8'),
+    )
+    ground_classes: tuple[str, ...] = parameter(
+        (),
+        'Output',
+        'Classes that make up ~/output/ground, and that ~/output/obstacles lacks. Empty = those '
+        'with the usual names (road, floor, ...).',
+    )
+    moving_classes: tuple[str, ...] = parameter(
+        (),
+        'Output',
+        'Classes that ~/output/static_points lacks. Empty = people and vehicles, by the usual '
+        'names (person, car, ...).',
     )
     publish_rgb: bool = parameter(
         True,
@@ -334,6 +375,11 @@ def refusal(values: Mapping[str, Value]) -> str:
     for name, value in values.items():
         if name in _BY_NAME and (reason := refuse(_BY_NAME[name], value)):
             return reason
+    if 'sensor_pose' in values:
+        try:
+            placements_in(values)
+        except ConfigError as error:
+            return error.message
     warn_rate, error_rate = values.get('warn_rate'), values.get('error_rate')
     if not isinstance(warn_rate, float) or not isinstance(error_rate, float):
         return ''

@@ -25,19 +25,25 @@ What is accepted, where the message definition leaves it open:
 
 from __future__ import annotations
 
-import itertools
-import operator
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointata_core.io.cloud import Cloud, CloudLimits, Rejected, RejectReason, finite_rows
-from pointata_core.io.messages.point_fields import DATATYPES, as_feature, find_name
-
-_NANOSECONDS = 1_000_000_000
+from pointata_core.io.messages.cloud_layout import (
+    Field,
+    Layout,
+    Refusal,
+    check_bounds,
+    column,
+    find,
+    listing,
+    read_layout,
+    refuse,
+)
+from pointata_core.io.messages.point_fields import DATATYPES, as_feature
 
 
 def decode(
@@ -55,20 +61,20 @@ def decode(
         limits: Caps, and the scale of integer coordinates.
     """
     try:
-        layout = _read_layout(msg, limits)
+        layout = read_layout(msg, limits)
         if not layout.point_count:
             return _empty_cloud(layout)
         xyz = _coordinate_fields(layout)
-        features = {name: _find(layout, name) for name in wanted_features}
+        features = {name: find(layout, name) for name in wanted_features}
         found = {name: used for name, used in features.items() if used is not None}
-        _check_bounds(layout, xyz, found.values())
-    except _Refusal as refusal:
+        check_bounds(layout, xyz, found.values())
+    except Refusal as refusal:
         return refusal.rejected
     points = _read_points(layout, xyz, limits)
     return Cloud(
         points=points,
         features={
-            name: as_feature(name, _column(layout, used).ravel(), used.name)
+            name: as_feature(name, column(layout, used).ravel(), used.name)
             for name, used in found.items()
         },
         finite=finite_rows(points),
@@ -94,252 +100,112 @@ def decode_labels(
         limits: Caps.
     """
     try:
-        layout = _read_layout(msg, limits)
+        layout = read_layout(msg, limits)
         if not layout.point_count:
             return np.empty(0, dtype=np.int64)
         used = layout.unique(field)
         if used is None:
-            _refuse(RejectReason.MISSING_FIELD, f'no field {field!r} among {_listing(layout)}')
-        _check_bounds(layout, (), (used,))
-        values = _column(layout, used).ravel()
+            refuse(RejectReason.MISSING_FIELD, f'no field {field!r} among {listing(layout)}')
+        check_bounds(layout, (), (used,))
+        values = column(layout, used).ravel()
         if values.dtype.kind == 'f':
             with np.errstate(invalid='ignore'):  # signalling NaNs
                 whole = (np.abs(values) < 2**53) & (np.trunc(values) == values)
             if not whole.all():
-                _refuse(
+                refuse(
                     RejectReason.NOT_INTEGRAL,
                     f'field {field!r} holds {values[~whole][0]!r} at point {np.argmin(whole)}',
                 )
-    except _Refusal as refusal:
+    except Refusal as refusal:
         return refusal.rejected
     return values.astype(np.int64)
 
 
-class _Refusal(Exception):
-    """Leaves the checks early; never leaves this module."""
+def decode_columns(
+    msg: Any,
+    names: Sequence[str],
+    *,
+    limits: CloudLimits = CloudLimits(),  # noqa: B008 - frozen
+) -> dict[str, NDArray] | Rejected:
+    """Read fields as they are, in the order of ``names``.
 
-    def __init__(self, reason: RejectReason, detail: str) -> None:
-        super().__init__(detail)
-        self.rejected = Rejected(reason, detail)
+    Args:
+        msg: As for ``decode``; the order of points is the same.
+        names: Canonical names (``point_fields.FEATURE_ALIASES``) or plain field names.
+        limits: Caps.
 
-
-def _refuse(reason: RejectReason, detail: str) -> NoReturn:
-    raise _Refusal(reason, detail)
-
-
-@dataclass(frozen=True)
-class _Field:
-    """One PointField, as plain numbers."""
-
-    name: str
-    offset: int
-    datatype: int
-    count: int
-
-    @property
-    def end(self) -> int:
-        return self.offset + DATATYPES[self.datatype].itemsize * self.count
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """The header of a message, checked for type and size but not yet against its data."""
-
-    width: int
-    height: int
-    point_step: int
-    row_step: int
-    big_endian: bool
-    fields: tuple[_Field, ...]
-    data: NDArray[np.uint8]
-    stamp_ns: int
-    frame_id: str
-
-    @property
-    def point_count(self) -> int:
-        return self.width * self.height
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(field.name for field in self.fields)
-
-    def unique(self, name: str) -> _Field | None:
-        """Return the field called ``name``; two of them are refused."""
-        hits = [field for field in self.fields if field.name == name]
-        if len(hits) > 1:
-            _refuse(RejectReason.DUPLICATE_FIELD, f'{len(hits)} fields are called {name!r}')
-        return hits[0] if hits else None
-
-
-def _read_layout(msg: Any, limits: CloudLimits) -> _Layout:
-    """Take everything out of the message, refusing wrong types, stamps and sizes."""
+    Returns:
+        The message's own name of each field -> (N,) in its own type and the byte order of this
+        machine. Names that the message lacks, and fields of several elements, are left out.
+    """
     try:
-        width, height = _natural(msg, 'width'), _natural(msg, 'height')
-        point_step, row_step = _natural(msg, 'point_step'), _natural(msg, 'row_step')
-        stamp_ns, frame_id = _read_header(msg.header)
-        data = _byte_view(msg.data)
-        if len(msg.fields) > limits.max_fields:
-            _refuse(
-                RejectReason.TOO_MANY_FIELDS,
-                f'{len(msg.fields)} fields, at most {limits.max_fields} are accepted',
-            )
-        fields = tuple(_read_field(field) for field in msg.fields)
-        big_endian = bool(msg.is_bigendian)
-    except (AttributeError, TypeError, ValueError, OverflowError) as error:
-        _refuse(RejectReason.NOT_A_CLOUD, str(error))
-    if width * height > limits.max_points:
-        _refuse(
-            RejectReason.TOO_MANY_POINTS,
-            f'{width} x {height} = {width * height} points, at most {limits.max_points} '
-            'are accepted',
-        )
-    for name, size in (('data', len(data)), ('point_step', point_step), ('row_step', row_step)):
-        if size > limits.max_bytes:
-            _refuse(
-                RejectReason.TOO_MANY_BYTES,
-                f'{name} is {size} bytes, at most {limits.max_bytes} are accepted',
-            )
-    if width * height == 0 and len(data):
-        _refuse(
-            RejectReason.DATA_WITHOUT_POINTS,
-            f'width {width} x height {height} = 0 points, but {len(data)} bytes of data',
-        )
-    if height == 1 or len(data) == width * height * point_step:
-        row_step = width * point_step
-    return _Layout(
-        width, height, point_step, row_step, big_endian, fields, data, stamp_ns, frame_id
-    )
+        layout = read_layout(msg, limits)
+        if not layout.point_count:
+            return {}
+        found = [used for used in (find(layout, name) for name in names) if used is not None]
+        single = {used.name: used for used in found if used.count == 1}
+        check_bounds(layout, (), single.values())
+    except Refusal as refusal:
+        return refusal.rejected
+    columns = {name: column(layout, used).ravel() for name, used in single.items()}
+    return {name: values.astype(values.dtype.newbyteorder('=')) for name, values in columns.items()}
 
 
-def _natural(holder: Any, name: str) -> int:
-    """Return an attribute as an unbounded integer >= 0."""
-    value = operator.index(getattr(holder, name))
-    if value < 0:
-        raise ValueError(f'{name} is {value}, expected 0 or more')
-    return value
+def point_records(
+    msg: Any,
+    *,
+    limits: CloudLimits = CloudLimits(),  # noqa: B008 - frozen
+) -> NDArray[np.uint8]:
+    """The bytes of each point, (N, point_step), of a message that ``decode`` has accepted.
+
+    Args:
+        msg: As for ``decode``; the order of points is the same.
+        limits: Caps.
+
+    Raises:
+        ValueError: The message cannot be read.
+    """
+    try:
+        layout = read_layout(msg, limits)
+    except Refusal as refusal:
+        raise ValueError(str(refusal.rejected)) from refusal
+    if not layout.point_count:
+        return np.empty((0, layout.point_step), np.uint8)
+    row_bytes = layout.width * layout.point_step
+    needed = (layout.height - 1) * layout.row_step + row_bytes
+    # The last point may end after its last needed field.
+    data = np.pad(layout.data, (0, max(0, needed - len(layout.data))))
+    steps = (layout.row_step, layout.point_step, 1)
+    shape = (layout.height, layout.width, layout.point_step)
+    records = np.lib.stride_tricks.as_strided(data[:needed], shape, steps, writeable=False)
+    return records.reshape(layout.point_count, layout.point_step)
 
 
-def _read_header(header: Any) -> tuple[int, str]:
-    """Return (stamp in nanoseconds, frame_id)."""
-    seconds = operator.index(header.stamp.sec)
-    nanoseconds = operator.index(header.stamp.nanosec)
-    if seconds < 0 or not 0 <= nanoseconds < _NANOSECONDS:
-        _refuse(RejectReason.BAD_STAMP, f'sec {seconds}, nanosec {nanoseconds}')
-    if not isinstance(header.frame_id, str):
-        raise TypeError(f'frame_id is a {type(header.frame_id).__name__}, expected str')
-    return seconds * _NANOSECONDS + nanoseconds, header.frame_id
-
-
-def _byte_view(data: Any) -> NDArray[np.uint8]:
-    """View any buffer of single bytes (bytes, array('B'), ndarray, memoryview) as (size,) uint8."""
-    view = memoryview(data)
-    if view.itemsize != 1 or not view.c_contiguous:
-        raise TypeError(f'data has items of {view.itemsize} bytes, expected contiguous bytes')
-    # np.frombuffer refuses empty buffers.
-    return np.frombuffer(view, dtype=np.uint8) if view.nbytes else np.empty(0, dtype=np.uint8)
-
-
-def _read_field(field: Any) -> _Field:
-    if not isinstance(field.name, str):
-        raise TypeError(f'the name of a field is a {type(field.name).__name__}, expected str')
-    return _Field(
-        field.name, _natural(field, 'offset'), _natural(field, 'datatype'), _natural(field, 'count')
-    )
-
-
-def _find(layout: _Layout, feature: str) -> _Field | None:
-    name = find_name(feature, layout.names)
-    return None if name is None else layout.unique(name)
-
-
-def _coordinate_fields(layout: _Layout) -> list[_Field]:
+def _coordinate_fields(layout: Layout) -> list[Field]:
     """Return the fields of x, y, z, or the single field ``xyz``."""
-    separate = {axis: _find(layout, axis) for axis in 'xyz'}
+    separate = {axis: find(layout, axis) for axis in 'xyz'}
     missing = [axis for axis, used in separate.items() if used is None]
     if not missing:
         return [used for used in separate.values() if used is not None]
-    joint = _find(layout, 'xyz')
+    joint = find(layout, 'xyz')
     if joint is not None:
         return [joint]
-    _refuse(RejectReason.MISSING_FIELD, f'no field {missing[0]!r} among {_listing(layout)}')
+    refuse(RejectReason.MISSING_FIELD, f'no field {missing[0]!r} among {listing(layout)}')
 
 
-def _check_bounds(layout: _Layout, xyz: Collection[_Field], others: Collection[_Field]) -> None:
-    """Refuse unless every byte of every needed field exists and belongs to it alone."""
-    elements_of_xyz = 3 if len(xyz) == 1 else 1
-    for used, expected in [*((f, elements_of_xyz) for f in xyz), *((f, 1) for f in others)]:
-        if used.datatype not in DATATYPES:
-            _refuse(
-                RejectReason.UNKNOWN_DATATYPE, f'field {used.name!r} has datatype {used.datatype}'
-            )
-        if used.count != expected:
-            _refuse(
-                RejectReason.BAD_COUNT,
-                f'field {used.name!r} has count {used.count}, expected {expected}',
-            )
-    used_fields = list(dict.fromkeys([*xyz, *others]))
-    if layout.point_step == 0:
-        _refuse(RejectReason.BAD_POINT_STEP, f'point_step is 0 for {layout.point_count} points')
-    for used in used_fields:
-        if used.end > layout.point_step:
-            _refuse(
-                RejectReason.FIELD_OUTSIDE_POINT,
-                f'field {used.name!r} ends at byte {used.end}, point_step is {layout.point_step}',
-            )
-    by_offset = sorted(used_fields, key=lambda used: used.offset)
-    for before, after in itertools.pairwise(by_offset):
-        if before.end > after.offset:
-            _refuse(
-                RejectReason.OVERLAPPING_FIELDS,
-                f'field {before.name!r} ends at byte {before.end}, '
-                f'{after.name!r} begins at {after.offset}',
-            )
-    row_bytes = layout.width * layout.point_step
-    if layout.row_step < row_bytes:
-        _refuse(
-            RejectReason.BAD_ROW_STEP,
-            f'row_step is {layout.row_step}, width x point_step is {row_bytes}',
-        )
-    last_point = (layout.height - 1) * layout.row_step + row_bytes - layout.point_step
-    needed = last_point + by_offset[-1].end
-    if len(layout.data) < needed:
-        _refuse(
-            RejectReason.TRUNCATED_DATA,
-            f'{len(layout.data)} bytes of data, {layout.width} x {layout.height} points need '
-            f'{needed}',
-        )
-
-
-def _column(layout: _Layout, used: _Field, element: int = 0) -> NDArray:
-    """Copy one element of a field into (height, width), still in the byte order of the message.
-
-    The copy moves opaque items of the field's size: NumPy has a tight loop for those at any
-    alignment, while unaligned numbers go through a buffered conversion, four times slower.
-    """
-    dtype = DATATYPES[used.datatype].newbyteorder('>' if layout.big_endian else '<')
-    in_place = np.ndarray(
-        (layout.height, layout.width),
-        f'V{dtype.itemsize}',
-        layout.data,
-        used.offset + element * dtype.itemsize,
-        (layout.row_step, layout.point_step),
-    )
-    return in_place.copy(order='C').view(dtype)
-
-
-def _read_points(layout: _Layout, xyz: Sequence[_Field], limits: CloudLimits) -> NDArray:
+def _read_points(layout: Layout, xyz: Sequence[Field], limits: CloudLimits) -> NDArray:
     """Copy the coordinates into (N, 3) float32 metres; an axis at a time keeps inner loops long."""
     sources = [(xyz[0], 0), (xyz[0], 1), (xyz[0], 2)] if len(xyz) == 1 else [(f, 0) for f in xyz]
     points = np.empty((layout.height, layout.width, 3), dtype=np.float32)
     with np.errstate(over='ignore', invalid='ignore'):  # float64 beyond float32 becomes inf
         for axis, (used, element) in enumerate(sources):
-            points[..., axis] = _column(layout, used, element)
+            points[..., axis] = column(layout, used, element)
             if DATATYPES[used.datatype].kind in 'iu' and limits.integer_scale_m != 1.0:
                 points[..., axis] *= limits.integer_scale_m
     return points.reshape(layout.point_count, 3)
 
 
-def _empty_cloud(layout: _Layout) -> Cloud:
+def _empty_cloud(layout: Layout) -> Cloud:
     return Cloud(
         points=np.empty((0, 3), dtype=np.float32),
         features={},
@@ -350,7 +216,3 @@ def _empty_cloud(layout: _Layout) -> Cloud:
         frame_id=layout.frame_id,
         fields=layout.names,
     )
-
-
-def _listing(layout: _Layout) -> str:
-    return ', '.join(layout.names) or '(none)'
