@@ -103,7 +103,7 @@ class Simulation:
                 ego_motion=NoEgoMotion(),
                 camera=NoCamera(),
                 outputs=SimpleNamespace(
-                    publish=lambda header, *_, index=index: self._publish(index, header),
+                    publish=lambda message, *_, index=index: self._publish(index, message.header),
                     publish_timings=lambda *_: None,
                 ),
                 statistics=self.statistics,
