@@ -34,5 +34,9 @@ class BagError(PointataError):
     """A recording cannot be read, or lacks the topic or field asked for."""
 
 
+class OutputError(PointataError, OSError):
+    """A result cannot be written: no room, no permission, no such folder."""
+
+
 class CloudFileError(PointataError):
     """A point-cloud file cannot be read."""

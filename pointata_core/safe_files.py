@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -12,9 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pointata_core.errors import BundleError
+from pointata_core.errors import BundleError, OutputError
 
 _RESTORE = 'Copy the bundle again from where it was made'
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_FOLDER = {errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}
+_OF_DISK = {errno.EIO, errno.ENXIO, errno.ESTALE}
 
 
 def read_bounded(path: Path, limit: int, expected_size: int | None = None) -> bytes:
@@ -69,6 +74,41 @@ def _read_all(handle: int, size: int, path: Path) -> bytes:
     return data
 
 
+def output_error(path: str | Path, error: OSError) -> OutputError | None:
+    """Describe a fault of the system in writing a file; None for an error of another kind."""
+    if isinstance(error, OutputError):
+        return error
+    fix = 'Choose another folder for the output'
+    if error.errno in _NO_ROOM or (error.errno is None and 'requested and' in str(error)):
+        fix = 'Make room on that disk, or choose a folder on another one'
+    elif error.errno in _NO_PERMISSION:
+        fix = 'Choose a folder in which you may write'
+    elif error.errno not in _NO_FOLDER | _OF_DISK:
+        return None
+    return OutputError(f'{path} cannot be written ({error.strerror or error})', fix)
+
+
+def make_output_folder(path: str | Path) -> Path:
+    """Make a folder for results, and make sure before the work that files can be written there.
+
+    Raises:
+        OutputError: It is a file, cannot be made, or takes no files.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b'0')
+            file.flush()
+    except OSError as error:
+        if folder.is_file():
+            raise OutputError(
+                f'{folder} is a file, expected a folder for the output', 'Name another folder'
+            ) from error
+        raise output_error(folder, error) or error from error
+    return folder
+
+
 def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     """Write a file beside its final place, flush it to the disk, then move it there.
 
@@ -78,7 +118,17 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) 
         path: Final place; missing folders are made.
         content: The bytes, or a function that writes them to the stream it is given. The stream's
             ``name`` is the path of the temporary file.
+
+    Raises:
+        OutputError: The system does not let it be written; nothing is left of it.
     """
+    try:
+        _write_beside(path, content)
+    except OSError as error:
+        raise output_error(path, error) or error from error
+
+
+def _write_beside(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', dir=path.parent)
     os.close(handle)

@@ -424,7 +424,7 @@ POINTER = (
     [
         (POINTER, 'git lfs pull'),
         (b'/annex/objects/SHA256E-s1234--0123.mcap\n', 'git annex get'),
-        (b'<!DOCTYPE html><html><body>Sign in</body></html>', 'download'),
+        (b'<!DOCTYPE html><html><body>Sign in</body></html>', 'Download'),
     ],
 )
 def test_stand_in_for_a_file_is_called_what_it_is(tmp_path, name, content, fix):
@@ -441,7 +441,7 @@ def test_split_that_was_not_fetched_is_named_beside_those_that_were(tmp_path):
     edit(bag, lambda info: info['relative_file_paths'].append('bag_1.mcap'))
     numbers, (problem,) = read(bag)
     assert numbers == [0, 1, 2]
-    assert 'bag_1.mcap is a Git LFS pointer' in problem
+    assert 'bag_1.mcap cannot be read: it is a Git LFS pointer' in problem
 
 
 @pytest.mark.parametrize(

@@ -334,3 +334,35 @@ def test_a_stopped_run_ends_with_the_weights_of_one_that_was_not(
 def test_batches_of_other_processes_are_those_of_this_one(tmp_path) -> None:
     here, there = run(tmp_path / 'here'), run(tmp_path / 'there', workers=1)
     assert here.seen == there.seen
+
+
+def test_broken_last_checkpoint_gives_way_to_the_one_before(tmp_path, caplog) -> None:
+    whole = run(tmp_path / 'whole', every=3)
+    run(tmp_path / 'parts', Stop(10, RuntimeError), every=3)
+    (tmp_path / 'parts' / CHECKPOINT).write_bytes(b'')
+    resumed = run(tmp_path / 'parts', every=3)
+    assert resumed.seen == whole.seen[6:]
+    assert f'{CHECKPOINT} cannot be read (0 bytes' in caplog.text
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_run_whose_checkpoints_are_all_broken_names_them_and_what_to_do(tmp_path) -> None:
+    run(tmp_path / 'parts', Stop(10, RuntimeError), every=3)
+    for path in (tmp_path / 'parts').glob('*.ckpt'):
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ConfigError, match=CHECKPOINT) as caught:
+        run(tmp_path / 'parts', every=3)
+    assert 'Delete' in caught.value.fix
+
+
+def test_paths_in_another_spelling_are_the_same_settings(tmp_path, monkeypatch) -> None:
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'other').mkdir()
+    monkeypatch.chdir(tmp_path)
+    claim('run', {'data': {'root': 'data'}, 'output': 'run', 'rate': 1})
+    monkeypatch.chdir(tmp_path / 'other')
+    for root in ('../data', f'{tmp_path}/data/', f'{tmp_path}/other/../data'):
+        claim('../run', {'data': {'root': root}, 'output': '../run', 'rate': 1.0})
+    with pytest.raises(ConfigError, match=r'data\.root'):
+        claim('../run', {'data': {'root': '.'}, 'rate': 1})

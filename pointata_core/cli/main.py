@@ -12,6 +12,7 @@ from typing import Any
 import pointata_core
 from pointata_core.cli.arguments import new_parser
 from pointata_core.errors import PointataError
+from pointata_core.safe_files import output_error
 
 _MODULES = (
     *('demo', 'evaluate', 'score', 'predict', 'simulate', 'train', 'domain_adapt', 'pretrain'),
@@ -80,6 +81,12 @@ def _run(module: Any, arguments: Any) -> int:
     except Exception as error:
         if arguments.debug:
             raise
+        fault = None
+        if isinstance(error, OSError) and error.filename is not None:
+            fault = output_error(error.filename, error)
+        if fault is not None:
+            print_error(fault.message, fault.fix)
+            return BAD_INPUT
         print_error(
             f'unexpected {type(error).__name__}: {error}',
             'This is a defect; run again with --debug and report the traceback',

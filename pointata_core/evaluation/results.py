@@ -19,6 +19,7 @@ import numpy as np
 from pointata_core.evaluation.metrics.actions import ActionScore
 from pointata_core.evaluation.metrics.latency import LatencySummary
 from pointata_core.evaluation.metrics.segmentation import SegmentationScore
+from pointata_core.safe_files import write_atomically
 
 FORMAT = 1
 
@@ -177,7 +178,7 @@ class EvaluationResults:
 
     def write_json(self, path: Path) -> None:
         """Write ``to_json`` to a file."""
-        Path(path).write_text(self.to_json(), encoding='utf-8')
+        write_atomically(Path(path), self.to_json().encode())
 
 
 def _plain(value: Any) -> Any:

@@ -106,9 +106,10 @@ class BundleRunner:
         return result
 
     def notes(self) -> list[str]:
-        """What seems to be wrong with the clouds, in words."""
+        """What seems to be wrong with the clouds or with their stamps, in words."""
         self._check.finish()
-        return [one.text for one in self._check.reported]
+        trouble = self.session.trouble()
+        return [one.text for one in self._check.reported] + ([trouble] if trouble else [])
 
 
 def _image(result: FrameResult, view: CameraView | None) -> CameraImage | None:

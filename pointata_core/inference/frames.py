@@ -85,7 +85,8 @@ class FrameResult:
     Attributes:
         labels: ``(N,)`` uint16 class ids in input order; ``UNLABELLED`` without a prediction.
         probabilities: ``(N,)`` float32 of the label; 0 where unlabelled.
-        action: ``(A,)`` float32 probabilities; ``None`` without an action head.
+        action: ``(A,)`` float32 probabilities; ``None`` without an action head, and
+            of a frame in which no point can be used.
         timings_ms: Wall time by stage, see ``STAGES``.
         stamp_ns: The frame's stamp.
         reset: Why the history was dropped before this frame, if it was.

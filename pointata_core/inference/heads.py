@@ -90,7 +90,7 @@ def lazy_result(
         watch = Stopwatch(device, {**laps, 'network': laps['network'] + found.ms})
         labels, probabilities, non_finite = _propagate(found.output, frame.voxel_of_point)
         action = None
-        if found.output.action is not None:
+        if found.output.action is not None and len(frame.points):
             action = found.output.action[0].float().softmax(-1).cpu().numpy()
         watch.lap('propagate')
         return FrameResult(

@@ -146,6 +146,10 @@ class Session(ABC):
         """Histories dropped so far, by reason."""
         return self.guard.resets
 
+    def trouble(self, fewest: int = 2) -> str:
+        """Why the history does not grow, and the remedy; see :meth:`TimeGuard.trouble`."""
+        return self.guard.trouble(fewest)
+
     @property
     def state_bytes(self) -> int:
         """Bytes that this stream keeps between frames."""

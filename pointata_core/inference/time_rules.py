@@ -22,7 +22,7 @@ back. Between two resets the accepted stamps strictly increase.
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import asdict, dataclass
 from enum import Enum
 from operator import index
@@ -50,6 +50,30 @@ class SkipReason(str, Enum):
     OUT_OF_ORDER = 'out_of_order'
 
     __str__ = str.__str__
+
+
+_SET_STAMP = 'Let the driver set header.stamp to the time of measurement'
+_TROUBLES: dict[SkipReason | ResetReason, tuple[str, str]] = {
+    SkipReason.DUPLICATE_STAMP: ('clouds have the stamp of the one before', _SET_STAMP),
+    SkipReason.OUT_OF_ORDER: (
+        'stamps do not increase',
+        f'{_SET_STAMP}, and let one publisher alone use the topic',
+    ),
+    ResetReason.BACKWARD_JUMP: (
+        'stamps jump back again and again',
+        'Check whether two publishers use the topic, and give each sensor a topic of its own',
+    ),
+    ResetReason.GAP: (
+        'the pause between two stamps is longer than the limit of {:g} s',
+        'Raise the limit (max_gap, --max-gap) above the period of the sensor, and check that '
+        'header.stamp is in seconds and nanoseconds',
+    ),
+    ResetReason.FRAME_CHANGED: (
+        'header.frame_id changes again and again',
+        'Give each sensor a topic of its own, or one frame_id to all clouds of a topic',
+    ),
+}
+_RECENT = 30
 
 
 @dataclass(frozen=True)
@@ -148,6 +172,8 @@ class TimeGuard:
         self.accepted = 0
         self.skipped: Counter[SkipReason] = Counter()
         self.resets: Counter[ResetReason] = Counter()
+        # None for a cloud that continued the one before.
+        self._recent: deque[SkipReason | ResetReason | None] = deque(maxlen=_RECENT)
         self._state = TimeState()
 
     def check(self, stamp_ns: int, frame_id: str = '') -> Decision:
@@ -162,9 +188,14 @@ class TimeGuard:
         self.seen += 1
         if isinstance(decision, Skip):
             self.skipped[decision.reason] += 1
+            self._recent.append(decision.reason)
             return decision
         if isinstance(decision, Reset) and self._state.pending is None:
             self.resets[decision.reason] += 1
+        if isinstance(decision, Accept) and self._state.stamp_ns is not None:
+            self._recent.append(None)
+        elif isinstance(decision, Reset) and decision.reason in _TROUBLES:
+            self._recent.append(decision.reason)
         self.accepted += 1
         self._state = TimeState(stamp_ns, frame_id)
         return decision
@@ -174,6 +205,24 @@ class TimeGuard:
         reason = ResetReason(reason)
         self.resets[reason] += 1
         self._state = TimeState(pending=reason)
+
+    def trouble(self, fewest: int = 2) -> str:
+        """Why the history of this stream does not grow, and the remedy; '' where it does.
+
+        Args:
+            fewest: Clouds after the first one that must have been seen.
+        """
+        recent = list(self._recent)
+        if len(recent) < fewest or 10 * recent.count(None) >= len(recent):
+            return ''
+        reason, count = Counter(one for one in recent if one is not None).most_common(1)[0]
+        what, remedy = _TROUBLES[reason]
+        if reason == SkipReason.DUPLICATE_STAMP and not self._state.stamp_ns:
+            what = 'all stamps in the headers are zero'
+        return (
+            f'the history does not grow: {count} of the last {len(recent)} clouds did not continue '
+            f'the stream ({reason}), because {what.format(self.max_gap_ns * 1e-9)}. {remedy}'
+        )
 
     def save(self) -> TimeState:
         """What the next decision depends on; counters are not part of it."""

@@ -20,6 +20,7 @@ from pointata_ros.parameters.table import NodeSettings
 from pointata_ros.qos import small_profile
 
 _LAST_WORDS_S = 0.5
+_FEWEST_CLOUDS = 5
 
 
 class Monitor:
@@ -80,6 +81,9 @@ class Monitor:
             snapshot = stream.statistics.snapshot()
             now_ns = self._node.get_clock().now().nanoseconds
             found = all_findings(snapshot, settings, busy_s, broken, busy_with, now_ns)
+            trouble = stream.session.trouble(_FEWEST_CLOUDS)
+            if trouble:
+                found.append(Finding('history', False, trouble, 0.0))
             to_log |= {one.name: one for one in (_of_input(stream, one) for one in found)}
             about_input = diagnostics(
                 self._node.get_fully_qualified_name(),

@@ -15,6 +15,7 @@ from pointata_core.cli.arguments import (
     read_columns,
 )
 from pointata_core.errors import ConfigError
+from pointata_core.safe_files import make_output_folder
 
 if TYPE_CHECKING:
     from pointata_core.evaluation.results import EvaluationResults
@@ -97,6 +98,7 @@ def run(arguments: Any) -> int:
             'expected exactly one of --bag, --semantickitti and --clouds',
             'Name the recording to evaluate',
         )
+    make_output_folder(arguments.output)
     results = _evaluate(arguments)
     page = write_report(results, Path(arguments.output))
     if arguments.json:

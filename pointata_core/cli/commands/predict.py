@@ -28,6 +28,7 @@ from pointata_core.cli.arguments import (
     read_columns,
 )
 from pointata_core.errors import CloudFileError, ConfigError
+from pointata_core.safe_files import make_output_folder, write_atomically
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,11 +79,10 @@ def run(arguments: Any) -> int:
         raise ConfigError(f'--rate is {arguments.rate}, expected more than 0', 'Give it in Hz')
     files = _files(Path(arguments.path))
     _check_names(files)
+    output = make_output_folder(arguments.output)
     from pointata_core.inference.loading import open_bundle
 
     loaded = open_bundle(arguments.bundle, arguments.device, arguments.precision)
-    output = Path(arguments.output)
-    output.mkdir(parents=True, exist_ok=True)
     summaries = []
     with progress('labelling', show=not arguments.json) as report_progress:
         for summary in _label(files, loaded, arguments, output):
@@ -192,10 +192,11 @@ def _write(
     predictions = {'class_id': labels, 'probability': probabilities}
     colours = colours_of_labels(labels, classes)
     if path.suffix == '.label':
-        path.write_bytes(labels.astype('<u4').tobytes())
+        write_atomically(path, labels.astype('<u4').tobytes())
     elif path.suffix == '.npz':
-        names = np.array(classes)
-        np.savez(path, points=points, labels=labels, probabilities=probabilities, classes=names)
+        arrays: dict[str, np.ndarray] = {'points': points, 'labels': labels}
+        arrays |= {'probabilities': probabilities, 'classes': np.array(classes)}
+        write_atomically(path, lambda stream: np.savez(stream, **arrays))  # type: ignore[arg-type]
     elif path.suffix == '.ply':
         channels = dict(zip(('red', 'green', 'blue'), colours.T, strict=True))
         write_cloud(path, points, {**channels, **predictions})

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pointata_core.evaluation.results import EvaluationResults, Snapshot
+from pointata_core.safe_files import make_output_folder, write_atomically
 
 _HERE = Path(__file__).parent
 _KINDS = {
@@ -52,10 +53,10 @@ class Image:
 
     def write(self, directory: Path) -> None:
         """Write the image, and its dark variant, into a folder."""
-        (directory / self.name).write_bytes(self.png)
+        write_atomically(directory / self.name, self.png)
         if self.dark:
             name = Path(self.name)
-            (directory / f'{name.stem}_dark{name.suffix}').write_bytes(self.dark)
+            write_atomically(directory / f'{name.stem}_dark{name.suffix}', self.dark)
 
 
 def write_report(results: EvaluationResults, directory: str | Path) -> Path:
@@ -68,8 +69,7 @@ def write_report(results: EvaluationResults, directory: str | Path) -> Path:
     Returns:
         Path of ``report.html``.
     """
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    directory = make_output_folder(directory)
     for name in ('cloud', 'truth', 'camera'):
         for old in directory.glob(f'{name}_*.png'):
             old.unlink()
@@ -85,7 +85,7 @@ def write_report(results: EvaluationResults, directory: str | Path) -> Path:
             image.write(directory)
     results.write_json(directory / 'results.json')
     page = directory / 'report.html'
-    page.write_text(_render(results, clouds, truths, overlays, charts), encoding='utf-8')
+    write_atomically(page, _render(results, clouds, truths, overlays, charts).encode())
     return page
 
 

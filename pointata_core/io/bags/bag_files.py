@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from pointata_core.errors import BagError
-from pointata_core.io.stand_ins import describe_stand_in
+from pointata_core.io.files.kinds import foreign_kind
 
 SUFFIXES = ('.mcap', '.db3', '.bag')
 COMPRESSIONS = ('.zstd', '.zst')
@@ -73,14 +73,21 @@ def find_files(path: Path) -> BagFiles:
         return _files_in(path)
     if storage_of(path):
         return BagFiles([path])
-    stand_in = describe_stand_in(path)
     raise BagError(
-        *stand_in
-        or (
-            f'{path} is not a bag: expected a folder or a file ending in {_endings()}',
-            'Give the folder with metadata.yaml or the recorded file itself',
-        )
+        f'{path} is not a bag: expected a folder or a file ending in {_endings()}',
+        'Give the folder with metadata.yaml or the recorded file itself',
     )
+
+
+def refuse_foreign(file: Path) -> None:
+    """Refuse a file whose first bytes are those of a pointer, a web page or an archive.
+
+    Raises:
+        BagError: Names what it is and what to do.
+    """
+    foreign = foreign_kind(file)
+    if foreign is not None and not (is_compressed(file) and 'Zstandard' in foreign.what):
+        raise BagError(f'{file} cannot be read: {foreign.what}', foreign.fix)
 
 
 def _files_in(folder: Path) -> BagFiles:

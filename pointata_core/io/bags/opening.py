@@ -12,12 +12,11 @@ from typing import NamedTuple
 import zstandard
 
 from pointata_core.errors import BagError
-from pointata_core.io.bags.bag_files import find_files, is_compressed, storage_of
+from pointata_core.io.bags.bag_files import find_files, is_compressed, refuse_foreign, storage_of
 from pointata_core.io.bags.mcap_source import IndexedMcap, ScannedMcap
 from pointata_core.io.bags.rosbags_source import RosbagsSource, ScannedRos1
 from pointata_core.io.bags.sources import IndexedSource, ScannedSource, Source, reason_of
 from pointata_core.io.bags.sqlite_source import ScannedSqlite, has_log
-from pointata_core.io.stand_ins import describe_stand_in
 
 _PIECE_BYTES = 1 << 20
 _HEAD_BYTES = 32
@@ -70,9 +69,7 @@ class OpenedBag:
         fixes = {}
         for file in found.files:
             try:
-                stand_in = describe_stand_in(file)
-                if stand_in is not None:
-                    raise BagError(*stand_in)
+                refuse_foreign(file)
                 source = self._open_file(file)
             except Exception as error:
                 message, fix = _explain(file, error)

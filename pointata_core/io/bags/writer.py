@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,8 +19,9 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from pointata_core.errors import BagError
+from pointata_core.errors import BagError, OutputError
 from pointata_core.io.messages.message_types import make_typestore
+from pointata_core.safe_files import output_error
 
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 
@@ -55,7 +59,8 @@ class BagWriter:
         self._writer: Writer | None = Writer(
             self.path, version=_VERSION, storage_plugin=STORAGES[storage]
         )
-        self._writer.open()
+        with self._naming_faults():
+            self._writer.open()
 
     def __enter__(self) -> BagWriter:
         """Return the writer itself."""
@@ -69,7 +74,8 @@ class BagWriter:
         """Write the index and ``metadata.yaml``; harmless when repeated."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.close()
+            with self._naming_faults():
+                writer.close()
 
     def add_topic(
         self,
@@ -121,7 +127,20 @@ class BagWriter:
         """Append a serialised message (CDR) to a topic declared before."""
         if topic not in self._topics:
             raise BagError(f'topic {topic} of {self.path} is not declared', 'Call add_topic first')
-        self._open_writer().write(self._topics[topic], stamp_ns, data)
+        with self._naming_faults():
+            self._open_writer().write(self._topics[topic], stamp_ns, data)
+
+    @contextmanager
+    def _naming_faults(self) -> Iterator[None]:
+        """Turn a fault of the system into an error that names the recording."""
+        try:
+            yield
+        except OSError as error:
+            raise output_error(self.path, error) or error from error
+        except sqlite3.OperationalError as error:
+            raise OutputError(
+                f'{self.path} cannot be written ({error})', 'Make room on that disk'
+            ) from error
 
     def _open_writer(self) -> Writer:
         if self._writer is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointata_core.errors import CloudFileError
+from pointata_core.errors import CloudFileError, OutputError
 from pointata_core.io.cloud import Cloud, CloudLimits, finite_rows
 from pointata_core.io.files import text_files
 from pointata_core.io.files.array_files import read_bin, read_npy, read_npz, write_npy
@@ -134,6 +134,8 @@ def write_cloud(
         raise CloudFileError(f'{path}: cannot be written (no such folder)', 'Check the folder')
     try:
         write_atomically(path, lambda stream: write(Path(stream.name), whole))
+    except OutputError as error:
+        raise CloudFileError(error.message, error.fix) from error
     except (ValueError, KeyError, OSError) as error:
         raise CloudFileError(f'{path}: cannot be written ({error})', 'Check the folder') from error
 

@@ -2,13 +2,15 @@
 """The folder of a run, the same for every kind of training.
 
 * ``settings.yaml``: what the run began with; started again with other values it is refused;
-* ``last.ckpt``: state after the last checkpoint, and ``logs/``: one attempt for each start;
+* ``last.ckpt``: state after the last checkpoint, ``previous.ckpt`` after the one before;
+* ``logs/``: one attempt for each start;
 * ``results.json``: outcome, once the run is complete.
 """
 
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +20,13 @@ from pointata_core.errors import ConfigError
 from pointata_core.training.engine.settings import plain, write_yaml
 
 SETTINGS, CHECKPOINT, RESULTS = 'settings.yaml', 'last.ckpt', 'results.json'
+PREVIOUS = 'previous.ckpt'
 
 FREE = frozenset({'output', 'cache', 'device', 'workers', 'processes', 'checkpoint_steps'})
 """Settings that do not change what is learned; they may change while a run goes on."""
+
+_PATHS = frozenset({'root', 'backbone', 'image_weights', 'shapes', 'source', 'bundle'})
+"""Settings that may be paths."""
 
 
 def claim(
@@ -42,7 +48,7 @@ def claim(
     folder, now = Path(folder), plain(dict(settings))
     path = folder / SETTINGS
     if not path.is_file():
-        write_yaml(now, path)
+        write_yaml(_with_whole_paths(now), path)
         return folder
     before = _filled(read_claim(folder), plain(dict(defaults or {})))
     other = list(differences(before, now))
@@ -75,8 +81,27 @@ def differences(before: Any, now: Any, name: str = '') -> Iterator[str]:
             if key not in FREE:
                 field = f'{name}.{key}' if name else str(key)
                 yield from differences(before.get(key), now.get(key), field)
-    elif before != now:
+    elif before != now and not _is_one_path(name, before, now):
         yield f'{name} is {before!r}, now {now!r}'
+
+
+def _is_one_path(name: str, before: Any, now: Any) -> bool:
+    """Whether two values are the same file or folder in another spelling."""
+    if name.rpartition('.')[2] not in _PATHS or not all(isinstance(v, str) for v in (before, now)):
+        return False
+    one, other = (Path(value).expanduser() for value in (before, now))
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+def _with_whole_paths(values: Any, name: str = '') -> Any:
+    """Paths as seen from everywhere, so that a run goes on from another working directory."""
+    if isinstance(values, dict):
+        return {key: _with_whole_paths(item, key) for key, item in values.items()}
+    if isinstance(values, list):
+        return [_with_whole_paths(item, name) for item in values]
+    if name in _PATHS and isinstance(values, str) and Path(values).expanduser().exists():
+        return os.path.abspath(Path(values).expanduser())
+    return values
 
 
 def _filled(values: Any, defaults: Any) -> Any:

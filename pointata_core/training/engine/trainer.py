@@ -7,6 +7,7 @@ step, so a run that was stopped and goes on ends with the weights of one that wa
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import warnings
@@ -24,8 +25,10 @@ from pointata_core.errors import ConfigError
 from pointata_core.models.linear import has_fast_bfloat16
 from pointata_core.safe_files import write_atomically
 from pointata_core.training.engine.options import RunOptions
-from pointata_core.training.engine.run_folder import CHECKPOINT
+from pointata_core.training.engine.run_folder import CHECKPOINT, PREVIOUS
 from pointata_core.training.engine.sampler import StepSampler
+
+log = logging.getLogger(__name__)
 
 
 def chosen_device(options: RunOptions) -> torch.device:
@@ -130,7 +133,7 @@ def train(
         KeyboardInterrupt: The run was stopped before its last step.
     """
     trainer = make_trainer(data, folder, steps=steps, clip=clip, callbacks=callbacks, quiet=quiet)
-    last = folder / CHECKPOINT
+    checkpoint = newest_checkpoint(folder)
     try:
         with warnings.catch_warnings():
             # Frozen parts evaluate on purpose; batches are made in this process on purpose.
@@ -143,7 +146,7 @@ def train(
             # A run that ended at a checkpoint has an epoch of no batches before it goes on.
             warnings.filterwarnings('ignore', message='.*Total length of .* is zero')
             warnings.filterwarnings('ignore', message='.*ended before the epoch ended')
-            trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as error:
         if not trainer.interrupted:
             raise
@@ -152,6 +155,35 @@ def train(
     if trainer.interrupted or trainer.global_step < steps:
         raise KeyboardInterrupt
     return trainer
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The last checkpoint that can be read, with a warning where that is the one before the last.
+
+    Returns:
+        None where there is no checkpoint.
+
+    Raises:
+        ConfigError: None of those that are there can be read.
+    """
+    broken = []
+    for path in (folder / CHECKPOINT, folder / PREVIOUS):
+        if not path.is_file():
+            continue
+        try:
+            torch.load(path, map_location='cpu', weights_only=True, mmap=True)
+        except Exception as error:  # damaged bytes raise anything
+            found = f'{path.stat().st_size} bytes, {type(error).__name__}'
+            broken.append(f'{path} cannot be read ({found})')
+        else:
+            if broken:
+                log.warning('%s; the run goes on from %s', broken[0], path)
+            return path
+    if broken:
+        raise ConfigError(
+            '; '.join(broken), f'Delete it to begin again at step 0: rm {folder}/*.ckpt'
+        )
+    return None
 
 
 def make_trainer(
@@ -209,6 +241,22 @@ class LastCheckpoint(Callback):
     ) -> None:
         """Write; processes beside the first take part in collecting the state."""
         if trainer.is_global_zero:
-            write_atomically(self.path, lambda stream: trainer.save_checkpoint(stream.name))
+            if self.path.is_file():
+                # A second name for the file that the next step replaces.
+                spare = self.path.with_name(f'.{PREVIOUS}')
+                spare.unlink(missing_ok=True)
+                os.link(self.path, spare)
+                os.replace(spare, self.path.with_name(PREVIOUS))
+            write_atomically(self.path, lambda stream: _save(trainer, stream.name))
         else:
             trainer.save_checkpoint(self.path)
+
+
+def _save(trainer: lightning.Trainer, path: str) -> None:
+    try:
+        trainer.save_checkpoint(path)
+    except RuntimeError as error:
+        # torch reports a full disk in this way.
+        if 'write' not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, f'torch: {str(error).splitlines()[0]}', path) from error

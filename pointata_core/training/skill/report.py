@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pointata_core.evaluation.report.page import page_style
+from pointata_core.safe_files import write_atomically
 from pointata_core.training.skill.align import AlignResult
 from pointata_core.training.skill.scorers import SkillScore
 from pointata_core.training.skill.settings import TrainingSettings
@@ -62,7 +63,7 @@ def write_training_report(
         settings=(folder / 'settings.yaml').read_text(encoding='utf-8'),
     )
     path = folder / 'report.html'
-    path.write_text(page, encoding='utf-8')
+    write_atomically(path, page.encode())
     return path
 
 
