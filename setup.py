@@ -83,6 +83,8 @@ setup(
             'mkdocs-material',
             'mkdocstrings-python',
         ],
+        # clouds that point_cloud_transport compressed by draco
+        'draco': ['DracoPy>=1.5'],
         'lint': ['codespell', 'mypy', 'ruff', 'types-PyYAML'],
         # shapes and images for pre-training: mesh files, ray casting, booleans; probes
         'pretrain': ['embreex>=4', 'manifold3d>=3.1', 'scikit-learn>=1.3', 'trimesh>=4.5'],

@@ -29,10 +29,13 @@ from pointata_core.evaluation.ground_truth import (
     labels_to_classes,
 )
 from pointata_core.evaluation.recorder import RunFacts
-from pointata_core.inference.placement import parse_placement
-from pointata_core.io.bags.reader import BagReader
-from pointata_core.io.cloud import CloudLimits, Rejected
+from pointata_core.inference.placement import OPTICAL, UNPLACED, parse_placement
+from pointata_core.io.bags.depth_topics import find_depth_topic, read_intrinsics
+from pointata_core.io.bags.reader import BagReader, TopicInfo
+from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
 from pointata_core.io.messages.byte_order import swapped_points
+from pointata_core.io.messages.cloud_conversion import CLOUD_TYPES, Intrinsics, to_point_cloud
+from pointata_core.io.messages.message_types import IMAGE, POINT_CLOUD
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 from pointata_core.io.messages.stamps import stamp_of
 from pointata_core.io.transforms import TransformError
@@ -59,6 +62,8 @@ class BagPlan:
         labels_topic: Topic of clouds that carry the ground truth; ``None`` = the clouds themselves.
         action_topic: Topic of true actions, if the bag has one.
         label_names: Names of the true labels, where the bag tells them and nothing else was asked.
+        cloud_type: Type of the messages on ``cloud_topic``.
+        intrinsics: Of the camera, where these are depth images.
     """
 
     cloud_topic: str
@@ -67,6 +72,15 @@ class BagPlan:
     labels_topic: str | None = None
     action_topic: str | None = None
     label_names: dict[int, str] | None = None
+    cloud_type: str = POINT_CLOUD
+    intrinsics: Intrinsics | None = None
+
+    def decode(self, message: Any, features: Sequence[str]) -> tuple[Any, Cloud | Rejected]:
+        """The message as a PointCloud2, and its cloud."""
+        converted = to_point_cloud(message, self.cloud_type, self.intrinsics)
+        if isinstance(converted, Rejected):
+            return message, converted
+        return converted, decode(converted, wanted_features=features)
 
     def translation(self, mapping: str | None, classes: Sequence[str]) -> LabelTranslation:
         """Function from raw labels to those of the bundle."""
@@ -87,9 +101,16 @@ def plan_bag(
         BagError: No cloud topic, several of them without a choice, or a named one is absent.
     """
     if topic is None:
-        sensors = [t.name for t in bag.point_topics() if t.count and not _is_truth(t.name)]
+        sensors = [t.name for t in bag.point_topics(CLOUD_TYPES) if _is_sensor(t)]
         topic = sensors[0] if len(sensors) == 1 else None
-    cloud_topic = bag.topic(bag.select_point_topic(topic))
+        if not sensors:
+            topic = find_depth_topic(bag)
+    intrinsics = None
+    if topic is not None and bag.topic(topic).type == IMAGE:
+        cloud_topic = bag.topic(topic)
+        intrinsics = read_intrinsics(bag, cloud_topic.name)
+    else:
+        cloud_topic = bag.topic(bag.select_point_topic(topic, CLOUD_TYPES))
     if labels_topic is not None:
         labels_topic = bag.select_point_topic(labels_topic)
         labels_field = labels_field or DEFAULT_LABELS_FIELD
@@ -100,7 +121,16 @@ def plan_bag(
         # Simulated recordings say what their labels mean; nothing has to be asked for then.
         names = _read_label_names(bag)
         labels_field = DEFAULT_LABELS_FIELD
-    return BagPlan(cloud_topic.name, cloud_topic.count, labels_field, labels_topic, action, names)
+    return BagPlan(
+        cloud_topic.name,
+        cloud_topic.count,
+        labels_field,
+        labels_topic,
+        action,
+        names,
+        cloud_topic.type,
+        intrinsics,
+    )
 
 
 def evaluate_bag(
@@ -158,6 +188,8 @@ def evaluate_bag(
     placement = parse_placement(input_scale, sensor_pose, target_frame)
     with BagReader(path) as reader:
         plan = plan_bag(reader, topic, labels_field, labels_topic)
+        if placement is UNPLACED and plan.intrinsics is not None:
+            placement = OPTICAL
         # Only now: a mistyped topic should not have to wait for torch.
         from pointata_core.evaluation.runner import BundleRunner
         from pointata_core.inference.loading import open_bundle
@@ -259,7 +291,7 @@ class _BagRun:
     def _answer(self, message: Any, path: Path) -> None:
         self.frames += 1
         start = perf_counter()
-        cloud = decode(message, wanted_features=self.runner.features)
+        message, cloud = self.plan.decode(message, self.runner.features)
         decode_ms = 1e3 * (perf_counter() - start)
         if isinstance(cloud, Rejected):
             self.runner.recorder.rejected[str(cloud.reason)] += 1
@@ -324,8 +356,8 @@ def _undecodable(reader: BagReader, topic: str) -> dict[str, int]:
     return {UNDECODABLE: reader.skipped[topic]} if reader.skipped[topic] else {}
 
 
-def _is_truth(topic: str) -> bool:
-    return topic.startswith('/ground_truth/')
+def _is_sensor(topic: TopicInfo) -> bool:
+    return topic.count > 0 and not topic.name.startswith('/ground_truth/')
 
 
 def _read_label_names(reader: BagReader) -> dict[int, str]:

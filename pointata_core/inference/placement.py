@@ -71,6 +71,9 @@ class Placement:
 UNPLACED = Placement()
 """Of a sensor whose points are in metres with z up."""
 
+OPTICAL = Placement(1.0, np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]]))
+"""Of a camera whose points have its optical axes: x right, y down, z forward."""
+
 
 def parse_placement(scale: float = 1.0, pose: str = '', target_frame: str = '') -> Placement:
     """A placement from settings.

@@ -107,9 +107,9 @@ class BagReader:
         """Seconds between the first and the last message."""
         return (self.end_ns - self.start_ns) * 1e-9
 
-    def point_topics(self) -> list[TopicInfo]:
-        """Return the topics of type PointCloud2."""
-        return [topic for topic in self.topics if topic.type == POINT_CLOUD]
+    def point_topics(self, types: Sequence[str] = (POINT_CLOUD,)) -> list[TopicInfo]:
+        """Return the topics of type PointCloud2, or of other types."""
+        return [topic for topic in self.topics if topic.type in types]
 
     def topic(self, name: str) -> TopicInfo:
         """Return one topic; the leading slash may be missing.
@@ -127,11 +127,14 @@ class BagReader:
             f'Did you mean {close[0]}?' if close else 'Choose one of these topics',
         )
 
-    def select_point_topic(self, name: str | None = None) -> str:
+    def select_point_topic(
+        self, name: str | None = None, types: Sequence[str] = (POINT_CLOUD,)
+    ) -> str:
         """Return the topic to read clouds from.
 
         Args:
-            name: A topic; None picks the only PointCloud2 topic that has messages.
+            name: A topic; None picks the only topic of these types that has messages.
+            types: Of messages that hold a cloud.
 
         Raises:
             BagError: The topic does not exist, holds something else or nothing; or ``name`` is
@@ -139,10 +142,11 @@ class BagReader:
         """
         if name is not None:
             topic = self.topic(name)
-            if topic.type != POINT_CLOUD:
+            if topic.type not in types:
                 raise BagError(
-                    f'topic {topic.name} of {self.path} holds {topic.type}, expected {POINT_CLOUD}',
-                    f'Choose one of: {_listing(self.point_topics())}',
+                    f'topic {topic.name} of {self.path} holds {topic.type}, expected '
+                    + ' or '.join(types),
+                    f'Choose one of: {_listing(self.point_topics(types))}',
                 )
             if not topic.count:
                 raise BagError(
@@ -150,7 +154,7 @@ class BagReader:
                     f'Choose one of: {_listing(self.topics)}',
                 )
             return topic.name
-        choices = [topic for topic in self.point_topics() if topic.count]
+        choices = [topic for topic in self.point_topics(types) if topic.count]
         if len(choices) == 1:
             return choices[0].name
         if not choices:

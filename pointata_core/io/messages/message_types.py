@@ -18,6 +18,15 @@ from rosbags.typesys.store import Typestore
 POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
 TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 
+IMAGE = 'sensor_msgs/msg/Image'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+COMPRESSED_CLOUD = 'point_cloud_interfaces/msg/CompressedPointCloud2'
+LIVOX_CLOUDS = (
+    'livox_ros_driver2/msg/CustomMsg',
+    'livox_ros_driver/msg/CustomMsg',
+    'livox_interfaces/msg/CustomMsg',
+)
+
 # The same definitions as in the folder `interfaces`, from which the ROS packages are built.
 DEFINITIONS = {
     TRANSFORMS: 'geometry_msgs/TransformStamped[] transforms',
@@ -26,6 +35,24 @@ DEFINITIONS = {
     'vision_msgs/msg/VisionClass': 'uint16 class_id\nstring class_name',
     'vision_msgs/msg/LabelInfo': (
         'std_msgs/Header header\nVisionClass[] class_map\nfloat32 threshold'
+    ),
+}
+
+_LIVOX_POINT = (
+    'uint32 offset_time\nfloat32 x\nfloat32 y\nfloat32 z\nuint8 reflectivity\nuint8 tag\nuint8 line'
+)
+_LIVOX_CLOUD = (
+    'std_msgs/Header header\nuint64 timebase\nuint32 point_num\nuint8 lidar_id\n'
+    'uint8[3] rsvd\nCustomPoint[] points'
+)
+# Of drivers and plugins whose clouds are read; old sqlite3 files do not hold definitions.
+_FOREIGN_DEFINITIONS = {
+    **{name.replace('CustomMsg', 'CustomPoint'): _LIVOX_POINT for name in LIVOX_CLOUDS},
+    **dict.fromkeys(LIVOX_CLOUDS, _LIVOX_CLOUD),
+    COMPRESSED_CLOUD: (
+        'std_msgs/Header header\nuint32 height\nuint32 width\nsensor_msgs/PointField[] fields\n'
+        'bool is_bigendian\nuint32 point_step\nuint32 row_step\nuint8[] compressed_data\n'
+        'bool is_dense\nstring format'
     ),
 }
 
@@ -46,7 +73,7 @@ def ros2_name(name: str) -> str:
 def _known_types(ros1: bool) -> dict:
     """Parsed definitions of the standard types and of ours; not to be changed."""
     types: dict = {}
-    for name, text in DEFINITIONS.items():
+    for name, text in {**DEFINITIONS, **_FOREIGN_DEFINITIONS}.items():
         types.update(get_types_from_msg(text, name))
     standard = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
     return {**types, **standard.fielddefs}
