@@ -264,9 +264,9 @@ def derive(
             continue
         weight = area * mine
         bright = float(np.average(model.brightness[model.material], weights=weight + 1e-12))
-        cover = float(np.average(model.cover[model.material], weights=weight + 1e-12))
         pieces.append((corner, triangle))
-        rows.append({'part': name, 'brightness': round(bright, 2), 'cover': round(cover, 2)})
+        row = {'part': name, 'brightness': round(bright, 2)}
+        rows.append(row | {'cover': choice['wire'] if name == 'wire' else 1.0})
     lift = min(float(corner[:, 2].min()) for corner, _ in pieces)
     pieces = [(corner - [0.0, 0.0, lift], triangle) for corner, triangle in pieces]
     return {'parts': rows}, pieces

@@ -24,8 +24,8 @@ from pointata_core.simulation.solids import Mesh, ShapeBuilder, ShapeKind, Shape
 
 FILE = Path(__file__).with_name('meshes.npz')
 
-# Tinted glass: some light comes back, the rest goes in and meets the seats, or nothing.
-GLASS: dict[str, Any] = {'reflectivity': 0.06, 'surface': Surface.MESH, 'fill': 0.45}
+# Tinted glass: little light comes back, the rest goes in and meets the seats, or nothing.
+GLASS: dict[str, Any] = {'reflectivity': 0.06, 'surface': Surface.MESH, 'fill': 0.25}
 
 MESHES = 0.75
 """Share of vehicles, people and pieces of furniture that are meshes unless a caller says else."""

@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""First hits of rays with the meshes of a scene, through Embree.
+"""First hits of rays with a mesh, through Embree.
 
-The triangles of all meshes go into one scene, built anew for each frame: people and vehicles move,
-and building a hundred thousand triangles takes less time than casting at them.
+Each mesh is prepared once, in its own box from -1 to 1; rays are taken into that box. Only bodies
+with a skin, which are other meshes in every frame, are prepared anew.
 """
 
 from __future__ import annotations
 
 import importlib.util
+from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from pointata_core.errors import ConfigError
-from pointata_core.simulation.solids import Shapes, Surface
+from pointata_core.simulation.solids import Mesh, Shapes, Surface
 
 _PANES = 6  # a ray passes at most this many panes of glass
 _BEHIND = np.float32(0.004)  # metres behind a pane at which a ray that passed it goes on
+_prepared: WeakKeyDictionary[Mesh, Any] = WeakKeyDictionary()
 
 
 def require_embree() -> None:
@@ -27,79 +31,81 @@ def require_embree() -> None:
         )
 
 
-def cast_meshes(
+def cast_mesh(
     shapes: Shapes,
-    index: np.ndarray,
+    index: int,
     directions: np.ndarray,
     limit: np.ndarray,
     rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Find the first mesh that each ray from the origin meets.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find where each ray from the origin meets one mesh.
 
     Args:
         shapes: Shapes in the frame of the rays.
-        index: (K,) those of kind ``MESH`` that take part.
+        index: One of kind ``MESH``.
         directions: (3, N) float32 unit directions.
         limit: (N,) metres; what lies farther away is not of interest.
         rng: Draws which rays pass glass and wire (``Surface.MESH``).
 
     Returns:
-        (N,) float32 metres, inf for none; (N,) int32 index into ``shapes``, -1 for none; (3, N)
-        float32 unit normal of the face, either side.
+        (N,) float32 metres, inf for none; (3, N) float32 unit normal of the face, either side.
 
     Raises:
-        ConfigError: There are meshes, and embreex is not installed.
+        ConfigError: embreex is not installed.
     """
     count = directions.shape[1]
     distance = np.full(count, np.inf, np.float32)
-    owner = np.full(count, -1, np.int32)
     normal = np.zeros((3, count), np.float32)
-    if not len(index) or not count:
-        return distance, owner, normal
-    scene, of_face = _scene(shapes, index)
-    ray = np.arange(count)
-    start = np.zeros(count, np.float32)
+    scene = _scene(shapes.mesh[index])
+    # A linear map keeps the range along a ray, in units of its direction.
+    into = (shapes.rotation[index] / shapes.half[index]).astype(np.float32)
+    origin = -shapes.centre[index].astype(np.float32) @ into
+    porous = shapes.surface[index] == Surface.MESH
+    ray, start = np.arange(count), np.zeros(count, np.float32)
+    towards = np.ascontiguousarray(directions.T @ into, np.float32)
     for _ in range(_PANES):
-        towards = np.ascontiguousarray(directions[:, ray].T, np.float32)
         found = scene.run(
-            towards * start[ray, None],
+            origin + towards * start[ray, None],
             towards,
             dists=(limit[ray] - start[ray]).astype(np.float32),
             output=True,
         )
-        hit = found['primID'] >= 0
-        ray, met = ray[hit], of_face[found['primID'][hit]]
-        at = start[ray] + found['tfar'][hit]
-        porous = shapes.surface[met] == Surface.MESH
-        passes = porous & (rng.random(len(met), np.float32) > shapes.fill[met])
+        hit = np.flatnonzero(found['primID'] >= 0)
+        ray, towards, at = ray[hit], towards[hit], start[ray[hit]] + found['tfar'][hit]
+        across = into @ found['Ng'][hit].T
+        across /= np.maximum(np.linalg.norm(across, axis=0), 1e-12)
+        if not porous:
+            distance[ray], normal[:, ray] = at, across
+            break
+        passes = rng.random(len(ray), np.float32) > shapes.fill[index]
         stops = ~passes
-        distance[ray[stops]], owner[ray[stops]] = at[stops], met[stops]
-        across = found['Ng'][hit][stops].T
-        normal[:, ray[stops]] = across / np.maximum(np.linalg.norm(across, axis=0), 1e-12)
-        ray, at = ray[passes], at[passes]
+        distance[ray[stops]], normal[:, ray[stops]] = at[stops], across[:, stops]
+        ray, towards = ray[passes], towards[passes]
         if not len(ray):
             break
-        start[ray] = at + _BEHIND
-    return distance, owner, normal
+        start[ray] = at[passes] + _BEHIND
+    return distance, normal
 
 
-def _scene(shapes: Shapes, index: np.ndarray) -> tuple:
-    """An Embree scene of the meshes, and (F,) the shape of each of its faces."""
-    require_embree()
-    from embreex import rtcore_scene
-    from embreex.mesh_construction import TriangleMesh
+def _scene(mesh: Mesh) -> Any:
+    """An Embree scene of the mesh."""
+    if mesh not in _prepared:
+        require_embree()
+        from embreex import rtcore_scene
+        from embreex.mesh_construction import TriangleMesh
 
-    vertices, faces, first = [], [], 0
-    for each in index:
-        mesh = shapes.mesh[each]
-        turn = (shapes.rotation[each] * shapes.half[each]).astype(np.float32)
-        vertices.append(mesh.vertices @ turn.T + shapes.centre[each].astype(np.float32))
-        faces.append(mesh.faces + first)
-        first += len(mesh.vertices)
-    scene = rtcore_scene.EmbreeScene()
-    TriangleMesh(
-        scene,
-        np.ascontiguousarray(np.concatenate(vertices), np.float32),
-        np.ascontiguousarray(np.concatenate(faces), np.int32),
-    )
-    return scene, np.repeat(index, [len(part) for part in faces]).astype(np.int32)
+        scene = rtcore_scene.EmbreeScene(_device())
+        TriangleMesh(
+            scene,
+            np.ascontiguousarray(mesh.vertices, np.float32),
+            np.ascontiguousarray(mesh.faces, np.int32),
+        )
+        _prepared[mesh] = scene
+    return _prepared[mesh]
+
+
+@cache
+def _device() -> Any:
+    from embreex import rtcore
+
+    return rtcore.EmbreeDevice()

@@ -5,7 +5,7 @@ Shapes go from near to far. Those with a wide window (façades, cars close by) a
 against a slice of the grid, without copying it; the many small ones (leaves, limbs, distant
 things) are flattened to (shape, ray) pairs and tested a few ten thousand at a time, which fits the
 cache. A pair whose ray already stopped before the shape begins is dropped untested. Meshes come
-last, all together (`mesh_casting`), and only for the rays in their windows.
+last, one by one (`mesh_casting`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from pointata_core.simulation.sensing import intersections
 from pointata_core.simulation.sensing.intersections import Components
-from pointata_core.simulation.sensing.mesh_casting import cast_meshes
+from pointata_core.simulation.sensing.mesh_casting import cast_mesh
 from pointata_core.simulation.sensing.sensors import SensorModel
 from pointata_core.simulation.sensing.windows import Windows, windows_of
 from pointata_core.simulation.solids import ShapeKind, Shapes, Surface
@@ -122,20 +122,20 @@ def _cast_windows_of_meshes(
 ) -> None:
     if not len(windows.shape):
         return
-    wanted = np.zeros(hits.distance.shape, bool)
-    for (low, high), (left, right), near in zip(windows.row, windows.column, windows.near):
-        part = (slice(low, high), slice(left, right))
-        wanted[part] |= hits.distance[part] > near
-    ray = np.flatnonzero(wanted)
-    limit = hits.distance.reshape(-1)[ray]
-    towards = directions.reshape(3, -1)[:, ray]
-    distance, owner, normal = cast_meshes(shapes, np.unique(windows.shape), towards, limit, rng)
-    closer = distance < limit
-    ray = ray[closer]
-    hits.distance.reshape(-1)[ray] = distance[closer]
-    hits.shape.reshape(-1)[ray] = owner[closer]
-    hits.normal = np.zeros((3, wanted.size), np.float32)
-    hits.normal[:, ray] = normal[:, closer]
+    columns = hits.distance.shape[1]
+    flat, distance, owner = directions.reshape(3, -1), hits.distance.reshape(-1), hits.shape
+    normal = hits.normal = np.zeros((3, len(distance)), np.float32)
+    rays = np.arange(len(distance)).reshape(-1, columns)
+    for window, shape in enumerate(windows.shape):
+        ray = rays[slice(*windows.row[window]), slice(*windows.column[window])].reshape(-1)
+        ray = ray[distance[ray] > windows.near[window]]
+        if not len(ray):
+            continue
+        t, across = cast_mesh(shapes, int(shape), flat[:, ray], distance[ray], rng)
+        closer = t < distance[ray]
+        ray = ray[closer]
+        distance[ray], normal[:, ray] = t[closer], across[:, closer]
+        owner.reshape(-1)[ray] = shape
 
 
 def first_hits(
@@ -169,10 +169,16 @@ def first_hits(
             )
             ray, place = np.nonzero(near)
             _test_pairs(kind, table, ray + start, of_kind[place], directions, rng, distance, owner)
-    meshes = np.flatnonzero(shapes.kind == ShapeKind.MESH)
-    at, of_mesh, _ = cast_meshes(shapes, meshes, directions, np.minimum(distance, limit), rng)
-    closer = at < distance
-    return np.where(closer, at, distance), np.where(closer, of_mesh, owner)
+    for shape in np.flatnonzero(shapes.kind == ShapeKind.MESH):
+        along = directions.T @ shapes.centre[shape].astype(np.float32)
+        near = along**2 >= away[shape] ** 2 - radius[shape] ** 2 - 1e-4
+        near &= (along > -radius[shape]) & (away[shape] - radius[shape] < limit)
+        ray = np.flatnonzero(near)
+        if len(ray):
+            t, _ = cast_mesh(shapes, int(shape), directions[:, ray], distance[ray], rng)
+            closer = t < distance[ray]
+            distance[ray[closer]], owner[ray[closer]] = t[closer], shape
+    return distance, owner
 
 
 def _test_pairs(
