@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pointata_core.errors import ConfigError
+from pointata_core.models.linear import set_precision
 from pointata_core.models.point.config import GeometryConfig, NetworkConfig
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.models.scene.birds_eye import cell_centres, grid_position, place
@@ -234,3 +235,17 @@ def test_frames_without_points_have_a_ground():
     mask = torch.zeros(2, 5, dtype=torch.bool)
     grid = place(nothing, mask, SMALL)
     assert torch.equal(ground_height(nothing, mask, grid, 4), torch.zeros(2, 5))
+
+
+# ---------------------------------------------------------------------- precision
+
+
+def test_in_bfloat16_logits_are_nearly_the_same_and_float32_comes_back_to_the_bit():
+    made, given = network(), clips()
+    exact = streamed(made, given, True)[-1]
+    set_precision(made, 'bfloat16')
+    reduced = streamed(made, given, True)[-1]
+    set_precision(made, 'float32')
+    assert torch.equal(streamed(made, given, True)[-1], exact)
+    assert reduced.dtype == torch.float32
+    assert 0 < (reduced - exact).abs().max() < 0.03 * exact.abs().max()

@@ -20,7 +20,15 @@ Precision = Literal['float32', 'bfloat16']
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
-class Linear(nn.Linear):
+class Reducible(nn.Module):
+    """A module that can take its products in another type."""
+
+    def reduce(self, dtype: torch.dtype) -> None:
+        """Take products in ``dtype`` from now on; float32 undoes it."""
+        raise NotImplementedError
+
+
+class Linear(nn.Linear, Reducible):
     """A linear layer that can take its product in bfloat16; same parameters, same names."""
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
@@ -64,7 +72,7 @@ def has_fast_bfloat16(device: torch.device) -> bool:
 
 
 def set_precision(network: nn.Module, precision: str) -> None:
-    """Choose in what type every :class:`Linear` of a network takes its products.
+    """Choose in what type every :class:`Reducible` part of a network takes its products.
 
     For inference: gradients of products in bfloat16 would not reach the weights.
 
@@ -76,5 +84,5 @@ def set_precision(network: nn.Module, precision: str) -> None:
             f"precision '{precision}' is unknown", f'Choose one of {", ".join(PRECISIONS)}'
         )
     for module in network.modules():
-        if isinstance(module, Linear):
+        if isinstance(module, Reducible):
             module.reduce(getattr(torch, precision))

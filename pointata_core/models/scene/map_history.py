@@ -94,6 +94,9 @@ def clip_maps(maps: Tensor, motion: Tensor | None, config: SceneConfig) -> list[
             older = torch.cat([whole[:, :1], whole[:, : frames - 1]], dim=1)
             whole = motion @ older
         if lag in config.lags:
+            if lag >= frames:  # before the first frame of all
+                found.append(torch.zeros_like(maps.flatten(0, 1)))
+                continue
             before = F.pad(maps, [0, 0] * 3 + [lag, 0])[:, :frames]
             found.append(moved_map(before.flatten(0, 1), whole.flatten(0, 1), config))
     return found

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pointata_core.models.activation import relu
+from pointata_core.models.linear import Reducible
 
 
 class NormedConvolution(nn.Module):
@@ -36,8 +37,8 @@ class NormedConvolution(nn.Module):
         # Folding costs a pass over the weights, which are far fewer than the values of an image.
         assert norm.running_var is not None and norm.running_mean is not None
         scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-        weight = layer.weight * scale.view(-1, 1, 1, 1)
-        bias = norm.bias - norm.running_mean * scale
+        weight = (layer.weight * scale.view(-1, 1, 1, 1)).to(image.dtype)
+        bias = (norm.bias - norm.running_mean * scale).to(image.dtype)
         return F.conv2d(image, weight, bias, layer.stride, layer.padding)
 
 
@@ -52,7 +53,7 @@ class _Residual(nn.Module):
         return relu(self.second(relu(self.first(x))) + x)
 
 
-class BirdsEyeUNet(nn.Module):
+class BirdsEyeUNet(Reducible):
     """Image to image at the same resolution, with context from all of it.
 
     Args:
@@ -62,6 +63,7 @@ class BirdsEyeUNet(nn.Module):
 
     def __init__(self, inputs: int, widths: Sequence[int]) -> None:
         super().__init__()
+        self._dtype = torch.float32
         self.enter = NormedConvolution(inputs, widths[0], 1)
         self.fine = NormedConvolution(widths[0], widths[0])
         self.down = nn.ModuleList(
@@ -70,6 +72,10 @@ class BirdsEyeUNet(nn.Module):
         self.blocks = nn.ModuleList(_Residual(width) for width in widths[1:])
         self.up = nn.ModuleList(NormedConvolution(deep, wide, 1) for wide, deep in pairwise(widths))
         self.merge = nn.ModuleList(NormedConvolution(width, width) for width in widths[:-1])
+
+    def reduce(self, dtype: torch.dtype) -> None:
+        """Compute in ``dtype`` from now on, without gradients; float32 undoes it."""
+        self._dtype = dtype
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Run the network.
@@ -80,6 +86,9 @@ class BirdsEyeUNet(nn.Module):
         Returns:
             The finest level ``(F, widths[0], S, S)`` and the next, ``(F, widths[1], S/2, S/2)``.
         """
+        outside = image.dtype
+        if self._dtype != torch.float32:
+            image = image.to(self._dtype)
         x = relu(self.enter(image))
         x = relu(self.fine(x) + x)
         levels = [x]
@@ -92,4 +101,4 @@ class BirdsEyeUNet(nn.Module):
             x = relu(raised + levels[level])
             x = relu(self.merge[level](x) + x)
             outputs.append(x)
-        return outputs[-1], outputs[-2]
+        return outputs[-1].to(outside), outputs[-2].to(outside)
