@@ -3,6 +3,7 @@
 
     python -m benchmarks ten-drives --data datasets/semantickitti_10drives
     python -m benchmarks ten-drives --bundles default=models/default mine=runs/mine/bundle
+    python -m benchmarks ten-drives --pictures runs/pictures    # last scans, drawn
 
 ``--data`` holds ``sequences/NN`` in the layout of SemanticKITTI. Every drive is streamed through
 the bundle as through the node with ``fixed_frame``, scan after scan, and once more without poses.
@@ -27,7 +28,12 @@ from pointata_core.datasets.scenes.semantickitti import SemanticKittiSequence
 from pointata_core.errors import ConfigError
 from pointata_core.inference.frames import Skipped
 from pointata_core.inference.session import StreamingSession
-from pointata_core.taxonomy import SEGMENTATION_CLASSES, UNLABELLED, labels_from_semantickitti
+from pointata_core.taxonomy import (
+    SEGMENTATION_CLASSES,
+    SEGMENTATION_COLOURS,
+    UNLABELLED,
+    labels_from_semantickitti,
+)
 
 CLASSES = SEGMENTATION_CLASSES[:11]
 """Those that live outdoors: the truth holds no others."""
@@ -149,11 +155,52 @@ def measure(name: str, bundle: Path, data: Path, drives: Sequence[str]) -> dict[
     return found
 
 
+def draw(path: Path, points: NDArray, labels: NDArray, truth: NDArray, reach_m: float = 40) -> None:
+    """Draw a scan from above, as labelled and as it is; points without a label are grey."""
+    import matplotlib.pyplot as plt
+
+    colours = np.full((UNLABELLED + 1, 3), 200, np.uint8)
+    colours[: len(SEGMENTATION_COLOURS)] = SEGMENTATION_COLOURS
+    figure, panels = plt.subplots(1, 2, figsize=(12, 6.2))
+    order = points[:, 2].argsort()
+    for axes, values, title in zip(panels, (labels, truth), ('labels', 'truth'), strict=True):
+        axes.scatter(*points[order, :2].T, c=colours[values[order]] / 255, s=0.4, linewidths=0)
+        axes.set(xlim=(-reach_m, reach_m), ylim=(-reach_m, reach_m), aspect='equal', title=title)
+        axes.set_axis_off()
+    names = [plt.Line2D([], [], marker='o', ls='', color=np.divide(c, 255), label=name)
+             for name, c in zip(CLASSES, SEGMENTATION_COLOURS, strict=False)]  # fmt: skip
+    figure.legend(handles=names, loc='lower center', ncols=len(names), frameon=False, fontsize=8)
+    figure.subplots_adjust(0.01, 0.06, 0.99, 0.95, 0.01)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_all(bundle: Path, data: Path, drives: Sequence[str], folder: Path) -> None:
+    """Draw the last scan of every drive."""
+    loaded = load_bundle(bundle)
+    for drive in drives:
+        session, sequence = (
+            StreamingSession(loaded),
+            SemanticKittiSequence(data / 'sequences' / drive),
+        )
+        for number, scan in enumerate(sequence):
+            result = session.step(scan.points, (number + 1) * 10**8, {'intensity': scan.intensity})
+        assert not isinstance(result, Skipped) and scan.label is not None
+        truth = labels_from_semantickitti(scan.label)
+        draw(folder / f'{drive}.png', scan.points, result.labels, truth)
+
+
 def run_all(options: argparse.Namespace) -> None:
     """Measure all bundles and write the results."""
     drives = options.drives or sorted(p.name for p in (options.data / 'sequences').glob('*'))
     if not drives:
         raise ConfigError(f'{options.data} holds no sequences', 'Give the folder above sequences')
+    if options.pictures is not None:
+        draw_all(
+            Path(options.bundles[0].rpartition('=')[2]), options.data, drives, options.pictures
+        )
+        return
     bundles = {
         name: measure(name, Path(path), options.data, drives)
         for name, _, path in (text.partition('=') for text in options.bundles)
@@ -168,5 +215,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line.add_argument('--bundles', nargs='+', metavar='NAME=FOLDER',
                       default=['default=models/default'])  # fmt: skip
     line.add_argument('--drives', nargs='+', help='some of them; all by default')
+    line.add_argument('--pictures', type=Path, metavar='DIR', help='draw scans and stop')
     options = line.options(arguments)
     return run_main(lambda: run_all(options), options.threads)
