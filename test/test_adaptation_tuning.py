@@ -11,6 +11,7 @@ from small_training import BACKBONE, GEOMETRY
 
 from pointata_core.errors import ConfigError
 from pointata_core.models.point.backbone import Attention
+from pointata_core.models.point.clip_tubes import clip_parents, clip_steps
 from pointata_core.models.point.config import NetworkConfig
 from pointata_core.models.point.geometry import frame_geometry
 from pointata_core.models.point.pointata import PointATA
@@ -299,14 +300,13 @@ def test_the_way_along_tubes_reaches_a_frame_farther_back() -> None:
 
 def test_the_way_along_tubes_is_that_of_the_points() -> None:
     torch.manual_seed(0)
-    network = PointATA(CONFIG).eval()
     shape = clip()[:1, :1]
     there = shape + torch.linspace(0, 0.2, 5).view(1, 5, 1, 1)
     seen = []
     for points in (there, there.flip(1)):
         geometry = frame_geometry(points.flatten(0, 1), None, GEOMETRY)
-        steps = network._clip_steps(geometry, None, network._clip_parents(geometry, None, 1, 5))
-        seen.append(steps)
+        parents = clip_parents(geometry, None, 1, GEOMETRY.tube_radius)
+        seen.append(clip_steps(geometry, None, parents))
     first, later = seen[0][0], seen[0][1:]
     assert not first.any(), 'tubes begin in the first frame'
     torch.testing.assert_close(later[..., :3], torch.full_like(later[..., :3], 0.05))

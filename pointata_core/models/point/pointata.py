@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pointata_core.models.point.align_embedder import EarlierFrame
+from pointata_core.models.point.clip_tubes import clip_parents, clip_steps
 from pointata_core.models.point.frame_passes import (
     describe_frames,
     describe_points,
@@ -142,7 +143,7 @@ class PointATA(NetworkParts):
             patches = self._embed_clips(points, features, mask, motion, geometry)
         else:
             patches = prefix[:, 1:]
-        parents = self._clip_parents(geometry, motion, batch, frames)
+        parents = clip_parents(geometry, motion, batch, self.config.geometry.tube_radius)
         chain = clip_ancestors(parents, self.config.adapter_kernel - 1)
 
         def past(block: int, latents: Tensor) -> list[Tensor]:
@@ -159,7 +160,7 @@ class PointATA(NetworkParts):
             maps = remembered(fine, present).unflatten(0, (batch, frames))
             earlier = clip_maps(maps, motion, self.config.scene)
         logits, actor = segment(self, flat, flat_mask, described, taps, auxiliary, earlier)
-        steps = self._clip_steps(geometry, motion, parents) if auxiliary is None else auxiliary
+        steps = clip_steps(geometry, motion, parents) if auxiliary is None else auxiliary
         descriptors = describe_frames(self, taps, geometry, actor, steps)
         action = None
         if descriptors is not None and self.action_head is not None:
@@ -231,31 +232,6 @@ class PointATA(NetworkParts):
             )
         return self.embed(points.flatten(0, 1), _fold(features), geometry, previous)
 
-    def _clip_parents(
-        self, geometry: FrameGeometry, motion: Tensor | None, batch: int, frames: int
-    ) -> Tensor:
-        clip = geometry.unfold(batch)
-        before = moved_points(shift_frames(clip.centres, 1), motion)
-        mask = clip.token_mask
-        before_mask = shift_frames(mask, 1, False)
-        parents = tube_parents(
-            clip.centres.flatten(0, 1),
-            mask.flatten(0, 1),
-            before.flatten(0, 1),
-            before_mask.flatten(0, 1),
-            self.config.geometry.tube_radius,
-        )
-        present, present_before = mask.any(-1), before_mask.any(-1)
-        slots = parent_slots(parents, present.flatten(), present_before.flatten())
-        return slots.unflatten(0, (batch, frames))
-
-    def _clip_steps(
-        self, geometry: FrameGeometry, motion: Tensor | None, parents: Tensor
-    ) -> Tensor:
-        centres = geometry.unfold(len(parents)).centres
-        before = moved_points(shift_frames(centres, 1), motion)
-        return tube_steps(geometry.centres, before.flatten(0, 1), parents.flatten(0, 1))
-
     def predict_from_positions(
         self,
         geometry: FrameGeometry,
@@ -282,8 +258,8 @@ class PointATA(NetworkParts):
         mask = geometry.token_mask
         frames = len(mask) // batch
         if auxiliary is None:
-            parents = self._clip_parents(geometry, motion, batch, frames)
-            auxiliary = self._clip_steps(geometry, motion, parents)
+            parents = clip_parents(geometry, motion, batch, self.config.geometry.tube_radius)
+            auxiliary = clip_steps(geometry, motion, parents)
         positions = token_positions(geometry, auxiliary)
         return self.action_head.predict_from_positions(
             positions, mask, mask.any(1).view(batch, frames)

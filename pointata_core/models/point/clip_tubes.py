@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tubes of whole clips: what each token of every frame continues, and how far it came."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from pointata_core.models.point.geometry import FrameGeometry, tube_parents
+from pointata_core.models.point.patch_motion import moved_points
+from pointata_core.models.point.tubes import parent_slots, shift_frames, tube_steps
+
+
+def clip_parents(
+    geometry: FrameGeometry, motion: Tensor | None, batch: int, radius: float
+) -> Tensor:
+    """Slot of the frame before that every slot continues, ``(B, T, 1 + G)``; ``-1`` for none.
+
+    Args:
+        geometry: Of the ``B * T`` frames.
+        motion: ``(B, T, 4, 4)`` taking the frame before into each frame; ``None`` at rest.
+        batch: B.
+        radius: Beyond this distance a tube begins anew.
+    """
+    clip = geometry.unfold(batch)
+    before = moved_points(shift_frames(clip.centres, 1), motion)
+    mask = clip.token_mask
+    before_mask = shift_frames(mask, 1, False)
+    parents = tube_parents(
+        clip.centres.flatten(0, 1),
+        mask.flatten(0, 1),
+        before.flatten(0, 1),
+        before_mask.flatten(0, 1),
+        radius,
+    )
+    slots = parent_slots(parents, mask.any(-1).flatten(), before_mask.any(-1).flatten())
+    return slots.unflatten(0, (batch, -1))
+
+
+def clip_steps(geometry: FrameGeometry, motion: Tensor | None, parents: Tensor) -> Tensor:
+    """How far each token came along its tube, ``(B * T, G, 4)``, see :func:`tube_steps`.
+
+    Args:
+        geometry: Of the ``B * T`` frames.
+        motion: See :func:`clip_parents`.
+        parents: From :func:`clip_parents`.
+    """
+    centres = geometry.unfold(len(parents)).centres
+    before = moved_points(shift_frames(centres, 1), motion)
+    return tube_steps(geometry.centres, before.flatten(0, 1), parents.flatten(0, 1))
