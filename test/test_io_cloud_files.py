@@ -312,7 +312,7 @@ def test_malformed_ply_says_what_is_wrong(tmp_path, content, words):
 
 
 def test_bin_holds_kitti_columns_unless_told_otherwise(tmp_path):
-    rows = np.arange(20, dtype='<f4')
+    rows = np.arange(20, dtype='<f4') / 8
     kitti, nuscenes = tmp_path / 'scan.bin', tmp_path / 'scan.pcd.bin'
     kitti.write_bytes(rows.tobytes())
     nuscenes.write_bytes(rows.tobytes())
@@ -321,7 +321,7 @@ def test_bin_holds_kitti_columns_unless_told_otherwise(tmp_path):
     np.testing.assert_array_equal(cloud.features['intensity'], rows.reshape(5, 4)[:, 3])
     named = read_cloud(kitti, columns=('z', 'y', 'x', 'time', 'ring'))
     np.testing.assert_array_equal(named.points, rows.reshape(4, 5)[:, [2, 1, 0]])
-    assert named.features['time'].tolist() == [0, 5, 10, 15]
+    assert named.features['time'].tolist() == [0, 0.625, 1.25, 1.875]
     by_name = read_cloud(nuscenes)
     np.testing.assert_array_equal(by_name.features['ring'], rows.reshape(4, 5)[:, 4])
 
