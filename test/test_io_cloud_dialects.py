@@ -201,6 +201,9 @@ def test_missing_values_of_every_c_library_are_missing(tmp_path, word):
         ('a.txt', '//X Y Z Intensity\n1.5 -2 3 7\n4 5.25 -6 8\n', 'X Y Z Intensity'),
         ('a.csv', 'x,y,z,intensity\n1.5,-2,3,7\n4,5.25,-6,\n', 'x y z intensity'),
         ('a.csv', '"x";"y";"z"\r\n1,5;-2;3\r\n4;5,25;-6\r\n', 'x y z'),
+        ('a.csv', ',x,y,z\n0,1.5,-2,3\n1,4,5.25,-6\n', 'column_1 x y z'),  # pandas
+        ('a.txt', '"x" "y" "z"\n"1" 1.5 -2 3\n"2" 4 5.25 -6\n', 'index x y z'),  # R
+        ('a.txt', 'X Y Z\n1.5 -2 3 7\n4 5.25 -6 8\n', 'X Y Z column_4'),
         ('a.pts', '2\n1.5 -2 3 7 1 2 3\n4 5.25 -6 8 1 2 3\n', 'x y z intensity red green blue'),
         ('a.asc', '# made by hand\n1.5\t-2\t3\n\n4\t5.25\t-6', 'x y z'),
         ('a.txt', '1.5,-2,3,0,0,7\n4,5.25,-6,0,0,8', 'x y z column_4 column_5 column_6'),
@@ -215,6 +218,7 @@ def test_text_clouds(tmp_path, name, content, fields):
 def test_text_that_is_no_cloud_is_named_by_its_line(tmp_path):
     assert 'line 1' in message_of(written(tmp_path, 'a.txt', 'classes of the scene\nroad\n'))
     assert 'line 2' in message_of(written(tmp_path, 'a.xyz', '1 2 3\n1 2\n'))
+    assert '4 columns are named' in message_of(written(tmp_path, 'a.csv', 'x,y,z,i\n1,2,3\n'))
     cloud = read_cloud(written(tmp_path, 'a.pts', '3\n1.5 -2 3\n4 5.25 -6\n'))
     assert 'announces 3 points, 2 follow' in cloud.notes[0]
 
@@ -268,6 +272,13 @@ def test_real_scans_keep_the_columns_of_their_name(data_root):
             assert find_layout(values[:count], KITTI_COLUMNS) == KITTI_COLUMNS
         without = np.ascontiguousarray(values.reshape(-1, 4)[:60000, :3]).ravel()
         assert find_layout(without, KITTI_COLUMNS) == KITTI_COLUMNS[:3]
+
+
+def test_bytes_behind_the_points_of_a_binary_pcd_are_padding(tmp_path):
+    content = PCD.replace('ascii', 'binary').encode().split(b'1.5')[0] + POINTS.tobytes()
+    cloud = read_cloud(written(tmp_path, 'cloud.pcd', content + bytes(4096)))
+    np.testing.assert_array_equal(cloud.points, POINTS)
+    assert not cloud.notes  # PCL writes whole pages
 
 
 def test_arrays_in_other_shapes(tmp_path):

@@ -23,8 +23,10 @@ from pointata_core.io.files.bin_layout import (
 )
 from pointata_core.io.files.tables import CloudTable
 
-_CLOUD_NAMES = ('points', 'xyz', 'pcloud_points', 'cloud', 'pointcloud', 'point_cloud', 'pts', 'pc',
-                'coords', 'coord', 'data', 'arr_0')  # fmt: skip
+_CLOUD_NAMES = (
+    *('points', 'xyz', 'positions', 'position', 'pcloud_points', 'cloud', 'pointcloud'),
+    *('point_cloud', 'pts', 'pc', 'coords', 'coord', 'data', 'arr_0'),
+)
 _MOST_COLUMNS = 64
 
 

@@ -96,10 +96,6 @@ def _choose(header: PcdHeader, held: int, what: str, max_points: int) -> tuple[i
         notes.append(
             f'POINTS is {counts[0]}, but WIDTH x HEIGHT is {counts[1]}; {width * height} are read'
         )
-    if held > width * height:
-        notes.append(
-            f'{held - width * height} points more than announced follow; they are left out'
-        )
     return width, height, notes
 
 
@@ -111,6 +107,8 @@ def _read_ascii(body: bytes, header: PcdHeader, max_points: int) -> CloudTable:
         header, len(lines), f'{len(lines)} lines follow DATA', max_points
     )
     count = width * height
+    if len(lines) > count:
+        notes.append(f'{len(lines) - count} lines more than announced follow; they are left out')
     words = b' '.join(lines[:count]).split()
     named = [field for field in written if field.names]
     has_marks = b',' in body or b';' in body

@@ -62,14 +62,13 @@ def read_text(path: Path, max_points: int, names: Sequence[str] | None = None) -
         columns = names or found or ('x', 'y', 'z')
         return CloudTable({name: np.empty(0) for name in columns}, 0, 1, tuple(notes))
     rows = _rows(body)
-    columns = list(names or found or _guess(path.suffix.lower(), len(rows[0])))
+    ending = path.suffix.lower()
+    columns = list(names or _name_all(found, rows) or _guess(ending, len(rows[0])))
     if len(columns) != len(rows[0]):
-        if names or found is None:
-            raise ValueError(
-                f'line {body[0][0]} holds {len(rows[0])} numbers, {len(columns)} columns are named '
-                f'({" ".join(columns)})'
-            )
-        columns = list(_guess(path.suffix.lower(), len(rows[0])))
+        raise ValueError(
+            f'line {body[0][0]} holds {len(rows[0])} numbers, {len(columns)} columns are named '
+            f'({" ".join(columns)})'
+        )
     table = np.array(rows)
     values = {}
     for index, name in enumerate(columns):
@@ -85,10 +84,12 @@ def _header(lines: list[bytes]) -> tuple[list[str] | None, int]:
         if not text:
             continue
         is_comment = text.startswith((b'#', b'//'))
-        words = [word.strip(b' "\'') for word in re.split(rb'[\s,;]+', text.lstrip(b'#/ \t'))]
+        words = _header_words(text)
         if _NUMBER_LIKE.match(words[0]) and not is_comment:
             return names, index
-        folded = [word.decode('utf-8', 'replace').strip('"') for word in words if word]
+        folded = [
+            word.decode('utf-8', 'replace') or f'column_{at}' for at, word in enumerate(words, 1)
+        ]
         if {'x', 'y', 'z'} <= {word.lower() for word in folded}:
             names = folded
         elif not is_comment and names is None and b'nan' not in text.lower():
@@ -96,6 +97,26 @@ def _header(lines: list[bytes]) -> tuple[list[str] | None, int]:
         elif not is_comment:
             return names, index
     return names, min(len(lines), 64)
+
+
+def _header_words(text: bytes) -> list[bytes]:
+    """Names of a header; between commas or semicolons they may be empty, as pandas writes them."""
+    text = text.lstrip(b'#/ \t') if text.startswith((b'#', b'//')) else text
+    mark = next((mark for mark in (b';', b',') if mark in text), None)
+    return [word.strip(b' \t"\'') for word in text.split(mark)]
+
+
+def _name_all(found: list[str] | None, rows: list[list[bytes]]) -> list[str] | None:
+    """Names of a header that has one for each column, or lacks that of a running number."""
+    if found is None or len(found) >= len(rows[0]):
+        return found
+    if len(found) + 1 == len(rows[0]):
+        first = [row[0].strip(b'"') for row in rows]
+        if any(first == [b'%d' % (at + start) for at in range(len(rows))] for start in (0, 1)):
+            return ['index', *found]
+    if [name.lower() for name in found[:3]] == ['x', 'y', 'z']:
+        return [*found, *(f'column_{at}' for at in range(len(found) + 1, len(rows[0]) + 1))]
+    return found
 
 
 def _rows(body: list[tuple[int, bytes]]) -> list[list[bytes]]:
