@@ -79,6 +79,15 @@ def test_damaged_files_are_refused(tmp_path, ending):
             read_cloud(path)
 
 
+def test_numbers_of_records_that_cannot_be_true_are_not_believed(tmp_path):
+    path = write_las(tmp_path / 'cloud.las')
+    content = bytearray(path.read_bytes())
+    content[100:104] = b'\xff\xff\xff\xff'
+    path.write_bytes(content)
+    with pytest.raises(CloudFileError, match='announces 4294967295 records'):
+        read_cloud(path)
+
+
 @pytest.mark.parametrize(('ending', 'library'), [('.las', 'laspy'), ('.e57', 'pye57')])
 def test_the_extra_is_named_where_the_library_is_absent(tmp_path, monkeypatch, ending, library):
     monkeypatch.setitem(sys.modules, library, None)

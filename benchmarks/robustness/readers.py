@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.command_line import CommandLine, run_main, settings_of, write_results
 from benchmarks.robustness.spellings import Spelling, spellings
 
-_LONGEST_S = 300
+_LONGEST_S = 60
 
 
 def _ours(path: Path) -> Any:

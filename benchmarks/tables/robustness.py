@@ -101,5 +101,51 @@ def lifecycle(results: Results) -> str:
     return table(('what', 'value'), rows)
 
 
-TABLES = {'fuzz': fuzz, 'soak': soak, 'soak-recovery': soak_recovery, 'lifecycle': lifecycle}
+def fuzz_readers(results: Results) -> str:
+    """Cloud files of every dialect, whole and damaged."""
+    found = results('fuzz_readers')
+    outcomes = found['outcomes']
+    rows = [
+        (
+            f'{outcomes["whole"]:,}',
+            f'{outcomes["damaged, read"]:,}',
+            f'{outcomes["damaged, refused"]:,}',
+            len(found['broken_promises']),
+            f'{found["seconds"]:.0f} s',
+        )
+    ]
+    header = ('whole, all read', 'damaged, read', 'damaged, refused', 'broken promises', 'time')
+    return table(header, rows)
+
+
+def readers(results: Results) -> str:
+    """What our readers of cloud files take next to those of other programs."""
+    spellings = results('readers')['spellings']
+    names = list(dict.fromkeys(name for row in spellings for name in row['outcomes']))
+    rows = [
+        (row['format'], row['what'], *(row['outcomes'].get(name, '') for name in names))
+        for row in spellings
+    ]
+    total = [
+        (
+            '',
+            'all',
+            *(
+                f'{sum(row["outcomes"].get(name) == "yes" for row in spellings)} of '
+                f'{sum(name in row["outcomes"] for row in spellings)}'
+                for name in names
+            ),
+        )
+    ]
+    return table(('format', 'spelling', *names), [*rows, *total])
+
+
+TABLES = {
+    'fuzz': fuzz,
+    'fuzz-readers': fuzz_readers,
+    'readers': readers,
+    'soak': soak,
+    'soak-recovery': soak_recovery,
+    'lifecycle': lifecycle,
+}
 """By the name that documents use."""

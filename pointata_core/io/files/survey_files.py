@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from pointata_core.io.files.tables import CloudTable
 
+_DENSEST = 100  # points in a byte of LAZ, far more than any
+_LAS_HEADER = 375  # of version 1.4, the longest
 EXTRA = "Install the extra: pip install 'pointata_ros[survey]'"
 
 
@@ -28,9 +31,10 @@ def read_las(path: Path, max_points: int) -> CloudTable:
         import laspy
     except ModuleNotFoundError as error:
         raise MissingLibrary('LAS files are read by laspy, which is not installed') from error
+    _check_records(path)
     try:
         with laspy.open(path) as file:
-            _check_count(file.header.point_count, max_points)
+            _check_count(file.header.point_count, min(max_points, _DENSEST * path.stat().st_size))
             points = file.read()
     except laspy.errors.LaspyException as error:
         if 'backend' in str(error).lower():
@@ -78,6 +82,20 @@ def read_e57(path: Path, max_points: int) -> CloudTable:
         columns['intensity'] = np.concatenate([scan['intensity'] for scan in scans])
     notes = () if len(scans) == 1 else (f'its {len(scans)} scans are read as one cloud',)
     return CloudTable(columns, len(columns['x']), 1, notes)
+
+
+def _check_records(path: Path) -> None:
+    """Refuse numbers of records that the file cannot hold; laspy would try to read them all."""
+    size = path.stat().st_size
+    with path.open('rb') as file:
+        head = file.read(_LAS_HEADER)
+    if len(head) < 227 or head[:4] != b'LASF':
+        raise ValueError('it does not begin as a LAS file does')
+    records, later = struct.unpack_from('<I', head, 100)[0], 0
+    if head[25] >= 4 and len(head) == _LAS_HEADER:
+        later = struct.unpack_from('<I', head, 243)[0]
+    if 54 * records + 60 * later > size:
+        raise ValueError(f'it announces {records + later} records in a file of {size} bytes')
 
 
 def _check_count(count: int, max_points: int) -> None:
