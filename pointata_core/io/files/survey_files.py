@@ -33,7 +33,8 @@ def read_las(path: Path, max_points: int) -> CloudTable:
         raise MissingLibrary('LAS files are read by laspy, which is not installed') from error
     _check_records(path)
     try:
-        with laspy.open(path) as file:
+        # The parallel decompressor never ends on some damaged files.
+        with laspy.open(path, laz_backend=laspy.LazBackend.Lazrs) as file:
             _check_count(file.header.point_count, min(max_points, _DENSEST * path.stat().st_size))
             points = file.read()
     except laspy.errors.LaspyException as error:
