@@ -22,6 +22,8 @@ from pointata_core.simulation.scenes.street import draw_body
 from pointata_core.simulation.solids import ShapeKind
 from pointata_core.taxonomy import ACTION_CLASSES, class_id
 
+pytest.importorskip('embreex', reason='the extra `simulate`')
+
 T = Pose(np.broadcast_to(np.eye(3), (len(BONES), 3, 3)).copy(), np.zeros(3))
 PHENOTYPES = len(read()['manifest']['phenotypes'])
 

@@ -29,6 +29,8 @@ from pointata_core.simulation.solids import (
 )
 from pointata_core.taxonomy import class_id
 
+pytest.importorskip('embreex', reason='the extra `simulate`')
+
 ROOT = Path(__file__).resolve().parents[1]
 SPINNING = SensorModel('small', tuple(np.tan(np.linspace(-0.5, 0.5, 24))), 120, 60.0)
 _CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float32)

@@ -15,6 +15,8 @@ from pointata_core.simulation.scenes.street import street
 from pointata_core.simulation.solids import ShapeBuilder, ShapeKind, Shapes
 from pointata_core.taxonomy import class_id
 
+pytest.importorskip('embreex', reason='the extra `simulate`')
+
 PERSON, BICYCLE, FURNITURE = (class_id(n) for n in ('person', 'bicycle', 'furniture'))
 
 
@@ -29,9 +31,10 @@ def corners(shapes: Shapes) -> np.ndarray:
 
 @pytest.mark.parametrize('seed', range(12))
 def test_riders_sit_on_the_saddle_with_hands_in_front(seed):
-    shapes = rider(np.random.default_rng(seed), 5)
+    shapes = rider(np.random.default_rng(seed), 5, 6)
     assert set(shapes.label) == {PERSON, BICYCLE}
-    assert set(shapes.instance) == {5}
+    assert set(shapes.instance[shapes.label == PERSON]) == {6}
+    assert set(shapes.instance[shapes.label == BICYCLE]) == {5}
     person, vehicle = (
         corners(shapes[shapes.label == PERSON]),
         corners(shapes[shapes.label == BICYCLE]),
@@ -85,6 +88,10 @@ def test_streets_and_rooms_hold_meshes():
         rooms = [indoor(np.random.default_rng(seed), 1.0) for seed in range(3)]
     riding = [m for world in worlds for m in world.movers if BICYCLE in m.shapes.label]
     assert riding, 'nobody rides in six streets'
+    world = next(w for w in worlds if any(mover is riding[0] for mover in w.movers))
+    speed = np.linalg.norm(riding[0].place_at(0.3)[:2] - riding[0].place_at(0.1)[:2]) / 0.2
+    if speed > 0.5:  # the rider moves as the vehicle does
+        assert set(riding[0].instances) <= set(world.moving_at(0.2))
     assert any(np.any(w.static.label == FURNITURE) for w in worlds)
     for room in rooms:
         furniture = room.static[room.static.label == FURNITURE]

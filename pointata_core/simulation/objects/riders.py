@@ -17,19 +17,20 @@ _SADDLE = {'bicycle': (0.85, 0.14), 'motorcycle': (0.66, 0.12)}
 _SEAT = 0.12  # metres around the pelvis that rest on the saddle
 
 
-def rider(rng: np.random.Generator, instance: int) -> Shapes:
-    """A vehicle of two wheels and its rider, x forward; both have one instance.
+def rider(rng: np.random.Generator, instance: int, of_rider: int) -> Shapes:
+    """A vehicle of two wheels and its rider, x forward.
 
     Args:
         rng: Source of randomness.
-        instance: Instance id.
+        instance: Instance id of the vehicle.
+        of_rider: Instance id of the rider.
     """
     kind = 'motorcycle' if rng.random() < 0.45 else 'bicycle'
     model = draw_model(kind, rng)
     scale = np.full(3, rng.uniform(0.94, 1.06))
     vehicle = model.shapes(class_id('bicycle'), instance, rng.uniform(0.1, 0.6), scale)
     length, _, height = np.ptp(model.box, axis=0) * scale
-    figure = draw_figure(rng, float(rng.normal(1.73, 0.08)), instance)
+    figure = draw_figure(rng, float(rng.normal(1.73, 0.08)), of_rider)
     lean = rng.uniform(8, 35)
     pedal = rng.uniform(-1, 1) * (25 if kind == 'bicycle' else 4)
     pose = pose_of(

@@ -28,7 +28,7 @@ from pointata_core.simulation.scenes.roadside import line_street
 from pointata_core.simulation.scenes.site import Site
 from pointata_core.simulation.scenes.street_plan import SIGHT, City, StreetPlan, draw_plan
 from pointata_core.simulation.scenes.world import EgoPath, Mover, World, smooth_speed
-from pointata_core.simulation.solids import Shapes, concatenate
+from pointata_core.simulation.solids import concatenate
 
 _PATH_STEP = 0.1
 _ROBOT = 1.3  # metres; sensors mounted lower are on small robots
@@ -52,10 +52,6 @@ def _lanes(plan: StreetPlan, rng: np.random.Generator) -> list[tuple[float, int]
     return lanes
 
 
-def _in_lane(rng: np.random.Generator, instance: int) -> Shapes:
-    return vehicles.car(rng, instance, longest=20.0)
-
-
 def _traffic(site: Site, duration: float, ego_speed: float) -> tuple[Mover, ...]:
     """Vehicles under way: with us at about our speed, others against us."""
     rng, plan = site.rng, site.plan
@@ -73,8 +69,12 @@ def _traffic(site: Site, duration: float, ego_speed: float) -> tuple[Mover, ...]
     for begin, lateral, speed in starts:
         path = np.array([plan.line.at(v, lateral) for v in begin + speed * times])
         path[:, 2] += np.pi * (speed < 0)
-        make = rider if rng.random() < _RIDERS and drawn_as_mesh(rng) else _in_lane
-        movers.append(Mover(make(rng, site.next_instance()), path, _PATH_STEP))
+        instance = site.next_instance()
+        if rng.random() < _RIDERS and drawn_as_mesh(rng):
+            vehicle = rider(rng, instance, site.next_instance())
+        else:
+            vehicle = vehicles.car(rng, instance, longest=20.0)
+        movers.append(Mover(vehicle, path, _PATH_STEP))
     return tuple(movers)
 
 

@@ -42,6 +42,11 @@ class Mover:
         """Its instance id."""
         return int(self.shapes.instance[0])
 
+    @property
+    def instances(self) -> list[int]:
+        """Its instance id, and that of its rider."""
+        return np.unique(self.shapes.instance).tolist()
+
     def place_at(self, t: float) -> np.ndarray:
         """(3,) map x, y and yaw at time ``t``."""
         exact = np.clip(t / self.step, 0, len(self.path) - 1.001)
@@ -141,7 +146,11 @@ class World:
 
         A person that waves on the spot does not move; the sensor's own motion plays no part.
         """
-        places = [(mover.instance, lambda at, m=mover: m.place_at(at)[:2]) for mover in self.movers]
+        places = [
+            (instance, lambda at, m=mover: m.place_at(at)[:2])
+            for mover in self.movers
+            for instance in mover.instances
+        ]
         places += [(one.body.instance, lambda at, p=one: p.anchor_at(at)[0]) for one in self.people]
         least = MOVING_SPEED * 2 * _INSTANT
         return [
