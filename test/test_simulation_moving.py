@@ -61,7 +61,7 @@ def test_points_of_a_frame_say_whether_their_instance_moves():
         for instance in np.unique(frame.instance[frame.moving]):
             own = frame.instance == instance
             assert frame.moving[own].all()
-            assert set(frame.label[own]) <= {class_id('car'), class_id('person')}
+            assert set(frame.label[own]) <= {class_id(n) for n in ('car', 'bicycle', 'person')}
             worlds += 1
         assert not frame.moving[frame.instance == 0].any()
     assert worlds > 3

@@ -40,7 +40,7 @@ MOVABLE_CLASSES = ('car', 'bicycle', 'person')
 _MOVING = {'car': 'moving-car', 'person': 'moving-person'}
 MOVING_OR_STANDING_CLASSES = (*SEGMENTATION_CLASSES, *_MOVING.values())
 """Cars and persons that move are classes of their own, the plain names are for standing ones; as in
-SemanticKITTI's task of several scans. Bicycles of the simulator stand."""
+SemanticKITTI's task of several scans. A bicycle under way stays ``bicycle``; its rider moves."""
 
 Labels = Literal['semantic', 'moving']
 
