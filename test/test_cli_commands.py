@@ -248,3 +248,17 @@ def test_bundle_tells_what_it_holds_and_refuses_a_damaged_one(untrained_bundle, 
         (broken / file.name).write_bytes(data)
     assert main(['bundle', str(broken)]) == 1
     assert 'problem' in capsys.readouterr().out
+
+
+def test_predict_names_what_seems_wrong_and_takes_the_unit(untrained_bundle, tmp_path, capsys):
+    scan = tmp_path / 'scan.npy'
+    np.save(scan, room(0, 800) * np.float32(1024))
+    options = ['predict', str(scan), '--bundle', str(untrained_bundle), '--json', '--output']
+    assert main([*options, str(tmp_path / 'as_it_is')]) == 0
+    (summary,) = json.loads(capsys.readouterr().out)
+    assert summary['unlabelled'] == 800
+    assert any('--input-scale' in note for note in summary['notes'])
+    assert main([*options, str(tmp_path / 'scaled'), '--input-scale', '0.0009765625']) == 0
+    (summary,) = json.loads(capsys.readouterr().out)
+    assert (summary['unlabelled'], summary['notes']) == (0, [])
+    np.testing.assert_array_equal(read_cloud(summary['output']).points, np.load(scan))
