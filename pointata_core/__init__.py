@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pointata_core.inference.camera_session import CameraSession
     from pointata_core.inference.frames import CameraView, Frame, FrameResult, Skipped
     from pointata_core.inference.loading import LoadedBundle, open_bundle
+    from pointata_core.inference.placement import Placement
     from pointata_core.inference.session import StreamingSession
     from pointata_core.io.bags.reader import BagReader, read_bag
     from pointata_core.io.bags.writer import BagWriter
@@ -100,6 +101,7 @@ __all__ = [
     'NetworkConfig',
     'OtddConfig',
     'OtddLoss',
+    'Placement',
     'PointATA',
     'PointataError',
     'PretrainingSettings',
@@ -150,6 +152,7 @@ _NAMES = {
     'pointata_core.inference.camera_session': 'CameraSession',
     'pointata_core.inference.frames': 'CameraView Frame FrameResult Skipped',
     'pointata_core.inference.loading': 'LoadedBundle open_bundle',
+    'pointata_core.inference.placement': 'Placement',
     'pointata_core.inference.session': 'StreamingSession',
     'pointata_core.io.bags.reader': 'BagReader read_bag',
     'pointata_core.io.bags.writer': 'BagWriter',
