@@ -17,6 +17,7 @@ from benchmarks.tables import (
     robustness,
     scenes,
     speed,
+    streets,
     summary,
 )
 from benchmarks.tables.results import Results
@@ -25,7 +26,7 @@ Table = Callable[[Results], str]
 
 TABLES: dict[str, Table] = {
     name: table
-    for module in (summary, speed, robustness, scenes, adaptation, pretraining, domain)
+    for module in (summary, speed, robustness, scenes, streets, adaptation, pretraining, domain)
     for name, table in module.TABLES.items()
 }
 """All tables by the name that documents use."""

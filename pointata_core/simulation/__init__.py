@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A LiDAR simulator: drawn scenes, cast rays, true labels; our licence-free data."""
 
+from pointata_core.simulation.hits import NO_CLASS
 from pointata_core.simulation.recording import write_bag
-from pointata_core.simulation.scanning import NO_CLASS, SCENES, Mount, SimulatedFrame, simulate
+from pointata_core.simulation.scanning import SCENES, Mount, SimulatedFrame, simulate
 from pointata_core.simulation.sensing.sensors import SENSORS, SensorModel, get_sensor
 from pointata_core.simulation.shards import (
     Shard,

@@ -22,7 +22,8 @@ from scipy.spatial.transform import Rotation
 from pointata_core.io.bags.writer import BagWriter
 from pointata_core.io.messages.camera_messages import cloud, header, label_info, transform
 from pointata_core.io.messages.cloud_encoding import encode_fields, xyz_columns
-from pointata_core.simulation.scanning import NO_CLASS, SimulatedFrame
+from pointata_core.simulation.hits import NO_CLASS
+from pointata_core.simulation.scanning import SimulatedFrame
 from pointata_core.simulation.sensing.sensors import SensorModel, get_sensor
 from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, UNLABELLED
 

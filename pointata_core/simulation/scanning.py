@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pointata_core.errors import ConfigError
+from pointata_core.simulation.hits import DROP, GROUND, NO_CLASS, describe, in_the_grass
 from pointata_core.simulation.objects.library import share_of_meshes
 from pointata_core.simulation.scenes.indoor import indoor
 from pointata_core.simulation.scenes.street import street
@@ -18,9 +19,9 @@ from pointata_core.simulation.scenes.yard import yard
 from pointata_core.simulation.sensing.artefacts import drops, late, shadowed
 from pointata_core.simulation.sensing.mesh_casting import require_embree
 from pointata_core.simulation.sensing.ray_casting import HitBuffer, cast
-from pointata_core.simulation.sensing.returns import incidence, receive
+from pointata_core.simulation.sensing.returns import receive
 from pointata_core.simulation.sensing.sensors import SensorModel, get_sensor
-from pointata_core.simulation.solids import Shapes, rigid, yaw_rotation
+from pointata_core.simulation.solids import rigid, yaw_rotation
 from pointata_core.taxonomy import class_id
 
 SCENES = {'street': street, 'traffic': traffic, 'yard': yard, 'indoor': indoor}
@@ -33,17 +34,9 @@ ACTOR_POINTS = 5
 """With fewer visible points, a person has no action: it could not be recognised."""
 
 FIRST_STAMP_NS = 1_700_000_000_000_000_000
-NO_CLASS = 255
-"""Label of points that show no surface: mirrored light, drops of rain, dust."""
-
 _SECTORS = 8  # of a turn
-_GROUND, _DROP = -2, -3
 _PANE_MIRRORS = 20.0
 _GAIN_SPREAD = 0.12  # of the logarithm, from unit to unit
-_DROP_REFLECTIVITY = 0.03
-_BLADES = 0.15  # cosine of incidence of grass seen along the ground
-_GLOSS = 2.5  # exponent of the cosine: lacquer returns light at steep incidence only
-_CAR, _TERRAIN = class_id('car'), class_id('terrain')
 _MIRRORS = np.zeros(NO_CLASS + 1)
 for _name, _share in (('road', 1), ('sidewalk', 1), ('terrain', 0.3), ('floor', 1), ('car', 4)):
     _MIRRORS[class_id(_name)] = _share
@@ -240,12 +233,12 @@ def _scan(
     if world.ground is not None:
         distance = world.ground.cast(grid_pose[:3, 3], in_map, sensor.max_range)
         hits.distance.reshape(-1)[:] = distance
-        hits.shape.reshape(-1)[np.isfinite(distance)] = _GROUND
+        hits.shape.reshape(-1)[np.isfinite(distance)] = GROUND
     if world.rain:
         distance = drops(sensor, world.rain, rng)
         met = distance < hits.distance.reshape(-1)
         hits.distance.reshape(-1)[met] = distance[met]
-        hits.shape.reshape(-1)[met] = _DROP
+        hits.shape.reshape(-1)[met] = DROP
     cast(shapes, sensor, directions, rng, hits)
     if world.carrier is not None:
         hits.distance.reshape(-1)[shadowed(directions, world.carrier)] = np.inf
@@ -253,7 +246,7 @@ def _scan(
     ray = np.flatnonzero(np.isfinite(hits.distance.reshape(-1)))
     distance = hits.distance.reshape(-1)[ray]
     owner = hits.shape.reshape(-1)[ray]
-    label, instance, reflectivity, cosine, pane = _describe(
+    label, instance, reflectivity, cosine, pane = describe(
         world,
         shapes,
         grid_pose,
@@ -265,7 +258,7 @@ def _scan(
         rng,
     )
     if world.ground is not None:
-        distance = _in_the_grass(distance, label, in_map[2, ray], world.ground.grass, rng)
+        distance = in_the_grass(distance, label, in_map[2, ray], world.ground.grass, rng)
     got = receive(sensor, ray, distance, reflectivity, cosine, pane, rng)
     back = np.searchsorted(ray, got.ray)
     frame_label, frame_instance = label[back], instance[back]
@@ -288,60 +281,6 @@ def _scan(
         pose=pose,
         moving=np.isin(frame_instance, world.moving_at(t)),
     )
-
-
-def _describe(
-    world: World,
-    shapes: Shapes,
-    pose: np.ndarray,
-    owner: np.ndarray,
-    direction: np.ndarray,
-    in_map: np.ndarray,
-    distance: np.ndarray,
-    normal: np.ndarray,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, ...]:
-    """Label, instance, reflectivity, cosine of incidence and glass for each hit."""
-    label = np.zeros(len(owner), np.uint8)
-    instance = np.zeros(len(owner), np.uint16)
-    reflectivity = np.zeros(len(owner), np.float32)
-    cosine = np.ones(len(owner), np.float32)
-    pane = np.zeros(len(owner), bool)
-    solid = np.flatnonzero(owner >= 0)
-    index = owner[solid]
-    label[solid] = shapes.label[index]
-    instance[solid] = shapes.instance[index]
-    reflectivity[solid] = shapes.reflectivity[index]
-    cosine[solid], pane[solid] = incidence(
-        shapes, index, direction[:, solid], distance[solid], normal[:, solid], rng
-    )
-    ground = np.flatnonzero(owner == _GROUND)
-    if len(ground) and world.ground is not None:
-        at = in_map[:, ground] * distance[ground]
-        x, y = at[0] + float(pose[0, 3]), at[1] + float(pose[1, 3])
-        label[ground] = world.ground.class_at(x, y)
-        reflectivity[ground] = world.ground.reflectivity_at(x, y)
-        normal = world.ground.normal(x, y)
-        cosine[ground] = np.abs(np.einsum('nk,kn->n', normal, in_map[:, ground]))
-        # Blades of grass face the sensor wherever it is.
-        cosine[ground] += _BLADES * (label[ground] == _TERRAIN) * (1 - cosine[ground])
-    cosine[label == _CAR] **= _GLOSS
-    drop = owner == _DROP
-    label[drop], reflectivity[drop] = NO_CLASS, _DROP_REFLECTIVITY
-    return label, instance, reflectivity, cosine, pane
-
-
-def _in_the_grass(
-    distance: np.ndarray,
-    label: np.ndarray,
-    downward: np.ndarray,
-    height: float,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Ranges with rays to terrain ended by blades of grass, up to ``height`` above the soil."""
-    lawn = label == _TERRAIN
-    blade = rng.random(len(label), np.float32) ** 2 * np.float32(height)
-    return distance - lawn * np.minimum(blade / np.maximum(-downward, 0.05), 0.1 * distance)
 
 
 def _action(

@@ -133,7 +133,7 @@ def street(
     pace = rng.choice([0.0, rng.uniform(0.05, 0.2), rng.uniform(0.3, 1.0)], p=[0.15, 0.2, 0.65])
     plan = draw_plan(rng)
     plan = plan if city is None else city.of(plan)
-    height = rng.uniform(1.55, 2.0) if sensor_height is None else sensor_height
+    height = rng.uniform(1.55, 1.95) if sensor_height is None else sensor_height
     robot = height < _ROBOT
     top = min(pace * plan.country.speed, 1.6 if robot else np.inf)
     speed = smooth_speed(rng, steps, _PATH_STEP, top * 0.6, top)

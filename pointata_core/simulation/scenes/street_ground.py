@@ -89,7 +89,7 @@ def _pave_lots(
     while at < plan.end:
         run = rng.uniform(4, 22)
         green = plan.greenery
-        shares = [0.15 + 0.82 * green, 0.55 - 0.53 * green, 0.3 - 0.29 * green]
+        shares = [0.05 + 0.8 * green, 0.65 - 0.53 * green, 0.3 - 0.27 * green]
         if not plan.sidewalk:
             shares = [0.94, 0.0, 0.06]
         paving = rng.choice([_TERRAIN, _SIDEWALK, _ROAD], p=shares)

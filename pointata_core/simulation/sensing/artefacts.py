@@ -72,8 +72,8 @@ def late(
     for seed in np.searchsorted(
         chance, rng.random(rng.poisson(_PATCHES * share)) * chance[-1], 'right'
     ):
-        size = (len(sensor.rows) * _PATCH_ROWS, sensor.columns / share * _PATCH_TURN)
-        size = 0.5 + rng.exponential(size)
+        mean = (len(sensor.rows) * _PATCH_ROWS, sensor.columns / share * _PATCH_TURN)
+        size = 0.5 + rng.exponential(mean)
         turn = np.abs(column - column[seed])
         turn = np.minimum(turn, sensor.columns - turn)
         patch = ((row - row[seed]) / size[0]) ** 2 + (turn / size[1]) ** 2 < 1

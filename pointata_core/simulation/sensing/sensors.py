@@ -165,7 +165,7 @@ _HDL64 = SensorModel(
     rise=0.19,
     angular=0.15,
     gain=1.15,
-    mount=(1.55, 2.0),
+    mount=(1.55, 1.9),
 )
 _KINECT = SensorModel(
     'kinect',
