@@ -194,7 +194,6 @@ def test_what_rosdep_knows_of_the_requirements_is_declared() -> None:
     runtime = {element.text for element in root.iter('exec_depend')}
     tests = {element.text for element in root.iter('test_depend')}
     assert runtime >= {
-        'python3-plyfile-pip',
         'python3-pytorch-pip',
         'python3-rich',
         'python3-rosbags-pip',
