@@ -436,11 +436,11 @@ def test_a_skill_is_swapped_for_all_inputs_at_once_and_no_cloud_is_lost(
     serving = []
     for stream in bench.node.streams:
         # Which bundles serve at the moment of each cloud, as its worker sees it.
-        def process(received, original=stream.pipeline.process):
+        def handle(received, newer, original=stream.pipeline.handle):
             serving.append(tuple(one.pipeline.session.bundle for one in bench.node.streams))
-            original(received)
+            original(received, newer)
 
-        stream.pipeline.process = process
+        stream.pipeline.handle = handle
     over = threading.Event()
 
     def play() -> None:

@@ -16,18 +16,18 @@ class FeatureSpec:
     """How one sensor field enters the network.
 
     Attributes:
-        form: ``value`` for ``(value - offset) / scale``, the mean of each voxel; ``rank`` for the
-            rank of this mean among the voxels of the frame, from -1 to 1. Ranks make sensors alike
-            whose intensities have no common unit.
         offset: Subtracted first.
         scale: Divided by then.
         default: Value where the sensor does not deliver the field.
+        form: ``value`` for ``(value - offset) / scale``, the mean of each voxel; ``rank`` for the
+            rank of this mean among the voxels of the frame, from -1 to 1. Ranks make sensors alike
+            whose intensities have no common unit.
     """
 
-    form: Literal['value', 'rank'] = 'value'
     offset: float = 0.0
     scale: float = 1.0
     default: float = 0.0
+    form: Literal['value', 'rank'] = 'value'
 
 
 @dataclass(frozen=True)
