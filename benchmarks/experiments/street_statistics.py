@@ -65,7 +65,7 @@ def statistics(cloud: Cloud) -> dict[str, float]:
         known = inside & (label < len(_OUTDOORS))
         result[f'points, {low}–{high} m'] = 100 * inside.mean()
         for index, name in enumerate(_OUTDOORS):
-            share = np.count_nonzero(known & (label == index)) / max(1, np.count_nonzero(known))
+            share = float((known & (label == index)).sum()) / max(1, int(known.sum()))
             result[f'share of {name}, {low}–{high} m'] = 100 * share
         result[f'upright cells, {low}–{high} m'] = 100 * _upright(points[inside])
     near = away < 40

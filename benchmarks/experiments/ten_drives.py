@@ -167,7 +167,8 @@ def draw(path: Path, points: NDArray, labels: NDArray, truth: NDArray, reach_m: 
         axes.scatter(*points[order, :2].T, c=colours[values[order]] / 255, s=0.4, linewidths=0)
         axes.set(xlim=(-reach_m, reach_m), ylim=(-reach_m, reach_m), aspect='equal', title=title)
         axes.set_axis_off()
-    names = [plt.Line2D([], [], marker='o', ls='', color=np.divide(c, 255), label=name)
+    names = [plt.Line2D([], [], marker='o', ls='', label=name,
+                         color=(c[0] / 255, c[1] / 255, c[2] / 255))
              for name, c in zip(CLASSES, SEGMENTATION_COLOURS, strict=False)]  # fmt: skip
     figure.legend(handles=names, loc='lower center', ncols=len(names), frameon=False, fontsize=8)
     figure.subplots_adjust(0.01, 0.06, 0.99, 0.95, 0.01)

@@ -12,6 +12,7 @@ import random
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -259,7 +260,8 @@ def _array(rng: random.Random, points: np.ndarray, _: dict) -> tuple[str, bytes]
         return 'cloud.bin', np.nan_to_num(rows, nan=np.nan).astype('<f4').tobytes()
     buffer = io.BytesIO()
     if kind == 'npz':
-        np.savez(buffer, **{rng.choice(('points', 'xyz', 'arr_0')): rows})
+        arrays: dict[str, Any] = {rng.choice(('points', 'xyz', 'arr_0')): rows}
+        np.savez(buffer, **arrays)
         return 'cloud.npz', buffer.getvalue()
     if kind == 'structured':
         named = np.zeros(len(rows), [('x', 'f4'), ('y', 'f8'), ('z', 'f4'), ('ring', 'u2')])

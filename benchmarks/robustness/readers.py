@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def _pyntcloud(path: Path) -> Any:
 def _trimesh(path: Path) -> Any:
     import trimesh
 
-    return trimesh.load(path, process=False).vertices
+    return cast(Any, trimesh.load(path, process=False)).vertices
 
 
 def _meshlab(path: Path) -> Any:

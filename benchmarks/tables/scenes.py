@@ -3,31 +3,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from benchmarks.tables.markdown import table
 from benchmarks.tables.results import Results
 
 
 def ten_drives(results: Results) -> str:
     """Ten recorded drives, all of them together."""
-    rows = []
-    for name, one in results('ten_drives')['bundles'].items():
-        pooled = one['pooled']
-        rows.append(
-            (
-                f'`{name}`',
-                _figure(one['mean']),
-                _figure(one['worst']),
-                _figure(pooled['accuracy']),
-                *(_figure(value) for value in pooled['car_recall'].values()),
-                _figure(pooled['ghost_ground']),
-                f'{_figure(pooled["flicker"])} / {_figure(pooled["flicker_without_poses"])}',
-            )
-        )
-    names = (
-        'bundle (%)', 'mean of drives', 'worst drive', 'points right', 'cars 0–10 m', '10–20 m',
-        '20–40 m', 'ground as obstacle', 'flicker with / without poses',
-    )  # fmt: skip
-    return table(names, rows)
+    bundles = results('ten_drives')['bundles'].values()
+    figures: dict[str, Callable[[dict], float | None]] = {
+        'mean IoU, mean of the drives': lambda one: one['mean'],
+        'mean IoU, worst drive': lambda one: one['worst'],
+        'points right': lambda one: one['pooled']['accuracy'],
+        'points of cars found, 0–10 m': lambda one: one['pooled']['car_recall']['0-10 m'],
+        'the same, 10–20 m': lambda one: one['pooled']['car_recall']['10-20 m'],
+        'the same, 20–40 m': lambda one: one['pooled']['car_recall']['20-40 m'],
+        'ground as obstacle': lambda one: one['pooled']['ghost_ground'],
+        'flicker': lambda one: one['pooled']['flicker'],
+        'flicker without poses': lambda one: one['pooled']['flicker_without_poses'],
+    }
+    rows = [(name, *(_figure(of(one)) for one in bundles)) for name, of in figures.items()]
+    return table(('%', *(f'`{name}`' for name in results('ten_drives')['bundles'])), rows)
 
 
 def ten_drives_each(results: Results) -> str:

@@ -66,7 +66,7 @@ class OpenedBag:
         self.latched = found.latched
         self.sources: list[Source] = []
         self._open = ExitStack()
-        fixes = {}
+        fixes: dict[str, None] = {}  # in order, each once
         for file in found.files:
             try:
                 refuse_foreign(file)

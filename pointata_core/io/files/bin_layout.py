@@ -80,7 +80,7 @@ def _cost(values: NDArray[np.float32], count: int) -> float | None:
         return None
     if count > 3 and (rows[:, 3] < 0).mean() > 0.01:
         return None
-    if not rows.any(axis=0)[:3].any():
+    if not rows[:, :3].any():
         return None
     return float(np.log(rows.std(axis=0) + 1e-3).mean())
 

@@ -90,7 +90,7 @@ def _read_binary(body: bytes, header: PlyHeader) -> dict[str, NDArray]:
         offset = _walk(body, element, header.order, offset)[0]
     points, names = header.points, _scalars(header.points)
     if not points.has_lists:
-        dtype = points.dtype.newbyteorder(header.order)
+        dtype = _ordered(points.dtype, header.order)
         if points.size * dtype.itemsize > len(body) - offset:
             raise _short(points, f'{len(body) - offset} bytes', points.size * dtype.itemsize)
         rows = (
@@ -101,10 +101,15 @@ def _read_binary(body: bytes, header: PlyHeader) -> dict[str, NDArray]:
     columns = {}
     view = np.frombuffer(body, np.uint8)
     for name, index in names.items():
-        dtype = points.properties[index].dtype.newbyteorder(header.order)
+        dtype = _ordered(points.properties[index].dtype, header.order)
         gathered = view[offsets[:, index, None] + np.arange(dtype.itemsize)]
         columns[name] = np.ascontiguousarray(gathered).view(dtype).ravel()
     return columns
+
+
+def _ordered(dtype: np.dtype, order: str) -> np.dtype:
+    """The type in the byte order of the file, ``<`` or ``>``."""
+    return dtype.newbyteorder(order)  # type: ignore[arg-type]  # its stub lists every name
 
 
 def _walk(body: bytes, element: PlyElement, order: str, offset: int) -> tuple[int, NDArray]:
@@ -119,7 +124,7 @@ def _walk(body: bytes, element: PlyElement, order: str, offset: int) -> tuple[in
             raise _short(element, f'{len(body) - offset} bytes', end - offset)
         return end, np.empty((0, 0), np.int64)
     kinds = [
-        (prop.dtype.itemsize, None if prop.count is None else prop.count.newbyteorder(order))
+        (prop.dtype.itemsize, None if prop.count is None else _ordered(prop.count, order))
         for prop in element.properties
     ]
     if element.size * sum(size if kind is None else kind.itemsize for size, kind in kinds) > len(

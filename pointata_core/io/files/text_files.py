@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pointata_core.io.files.number_text import read_column, read_words, split_row, without_mark
 from pointata_core.io.files.tables import CloudTable
@@ -70,7 +71,7 @@ def read_text(path: Path, max_points: int, names: Sequence[str] | None = None) -
             f'({" ".join(columns)})'
         )
     table = np.array(rows)
-    values = {}
+    values: dict[str, NDArray] = {}
     for index, name in enumerate(columns):
         values.setdefault(name, read_column(table[:, index], np.dtype(np.float64)))
     return CloudTable(values, len(table), 1, tuple(notes))
