@@ -225,7 +225,9 @@ def test_simulated_bag_can_be_evaluated(untrained_bundle, tmp_path, capsys):
     words = ['--bag', tmp_path / 'street', '--bundle', untrained_bundle, '--output', tmp_path / 'o']
     assert main(['evaluate', *map(str, words), '--json']) == 0
     results = json.loads(capsys.readouterr().out)
-    assert results['points'] == made['points'] == results['segmentation']['points']
+    assert results['points'] == made['points']
+    # Light mirrored by glass or water, and rain, have no class.
+    assert 0.85 * made['points'] < results['segmentation']['points'] <= made['points']
     assert results['action']['frames'] == 3
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,8 +99,13 @@ def run(arguments: Any) -> int:
             'expected exactly one of --bag, --semantickitti and --clouds',
             'Name the recording to evaluate',
         )
-    make_output_folder(arguments.output)
-    results = _evaluate(arguments)
+    output = make_output_folder(arguments.output)
+    try:
+        results = _evaluate(arguments)
+    except BaseException:
+        with suppress(OSError):  # a folder that holds something stays
+            output.rmdir()
+        raise
     page = write_report(results, Path(arguments.output))
     if arguments.json:
         print(results.to_json(), end='')

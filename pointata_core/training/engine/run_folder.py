@@ -99,7 +99,7 @@ def _with_whole_paths(values: Any, name: str = '') -> Any:
         return {key: _with_whole_paths(item, key) for key, item in values.items()}
     if isinstance(values, list):
         return [_with_whole_paths(item, name) for item in values]
-    if name in _PATHS and isinstance(values, str) and Path(values).expanduser().exists():
+    if name in _PATHS and values and isinstance(values, str) and Path(values).expanduser().exists():
         return os.path.abspath(Path(values).expanduser())
     return values
 
