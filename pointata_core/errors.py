@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors a person can act on.
 
-Every error raised for bad input says what was found, what was expected and what to do. The command
+Every error raised for bad input names what was found, what was expected and what to do. The command
 line prints the message and the fix and exits with code 2; only ``--debug`` shows a traceback.
 """
 

@@ -2,7 +2,7 @@
 """Policy ``latest`` on a virtual clock: predictions stay fresh whatever a cloud costs.
 
 Queue, scheduler, worker, pipeline and counters are those of the node. Only the network is simulated
-(a session whose frames take as long as the test says), and time passes only while it computes.
+(a session whose frames take a given time), and time passes only while it computes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a bundle over a recorded bag, exactly as the live node would in ``block`` policy.
 
-The same decoder, the same session, the same order: what this says about a recording is what the
-robot will answer. Nothing is dropped for lack of time, so two runs give the same labels.
+Decoder, session and order are those of the node, so its labels of a recording are those that the
+robot will publish. Nothing is dropped for lack of time, so two runs give the same labels.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def evaluate_bag(
         bundle: Folder of the bundle; ``None`` = the default bundle.
         labels_field: Integer field with ground-truth labels.
         labels_topic: Topic of clouds with ground truth, matched by stamp (field ``label`` unless
-            ``labels_field`` says otherwise).
+            ``labels_field`` names them).
         label_mapping: How raw labels become those of the bundle, see
             ``ground_truth.labels_to_classes``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.

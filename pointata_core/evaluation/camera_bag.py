@@ -48,7 +48,7 @@ class CameraPlan:
         image_topic: Images.
         info_topic: Their calibration.
         compressed: Whether they are compressed.
-        rectified: Whether they are rectified: the name of the topic says so (``image_rect``).
+        rectified: Whether they are rectified, by the name of the topic (``image_rect``).
     """
 
     image_topic: str

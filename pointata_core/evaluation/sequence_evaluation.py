@@ -97,7 +97,7 @@ def evaluate_sequence(
 
 
 def _cloud(scan: SemanticKittiScan, features: tuple[str, ...]) -> Cloud:
-    """A scan as the decoder would hand it over, with the features that the bundle wants."""
+    """A scan as the decoder returns clouds, with the features that the bundle wants."""
     return Cloud(
         points=scan.points,
         features={'intensity': scan.intensity} if 'intensity' in features else {},

@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def compress_range(points: Tensor, knee: float) -> Tensor:
-    """Map points ``(..., 3)`` about the origin; the same unit as the input.
+    """Map points ``(..., D)`` of space or a plane about the origin; the same unit as the input.
 
     Args:
         points: Coordinates with the sensor at the origin.

@@ -23,13 +23,13 @@ class ClockGuard:
         clock: The node's clock.
         max_gap_s: Seconds forward that count as a jump.
         on_jump: Called on the thread that moved the clock, with a sentence for the log, empty if
-            the like was said before; must not block.
+            the like was logged before; must not block.
     """
 
     def __init__(self, clock: Clock, max_gap_s: float, on_jump: Callable[[str], None]) -> None:
         self._clock = clock
         self._on_jump = on_jump
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
         threshold = JumpThreshold(
             min_forward=Duration(seconds=max_gap_s),
             min_backward=_SMALLEST_STEP_BACK,
@@ -39,20 +39,21 @@ class ClockGuard:
 
     def _jumped(self, jump: TimeJump) -> None:
         delta_ns = jump.delta.nanoseconds
+        seconds = delta_ns * 1e-9
         if jump.clock_change != ClockChange.ROS_TIME_NO_CHANGE:
-            text = f'the source of ROS time changed ({jump.clock_change.name})'
+            kind, text = 'source', f'the source of ROS time changed ({jump.clock_change.name})'
         elif self._clock.now().nanoseconds == delta_ns:  # it stood at zero before
-            text = 'the time on /clock begins'
+            kind, text = 'begin', 'the time on /clock begins'
         elif delta_ns < 0:
+            kind = 'back'
             text = (
-                f'ROS time jumped back by {-delta_ns * 1e-9:.3f} s, as when a recording or a '
-                'simulation starts again; this is said once, later jumps are only counted'
+                f'ROS time jumped back by {-seconds:.3f} s, as when a recording or a simulation '
+                'starts again; later jumps are counted and not logged'
             )
         else:
-            text = f'ROS time jumped by {delta_ns * 1e-9:+.3f} s'
-        kind = text[:20]
-        is_new = kind not in self._said
-        self._said.add(kind)
+            kind, text = 'forward', f'ROS time jumped by {seconds:+.3f} s'
+        is_new = kind not in self._logged
+        self._logged.add(kind)
         self._on_jump(text if is_new else '')
 
     def close(self) -> None:

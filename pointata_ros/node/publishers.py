@@ -211,7 +211,7 @@ def segmentation_message(
 
 
 def _as_type(labels: np.ndarray, name: str) -> np.ndarray:
-    """Labels (N,) uint16 as the parameter ``class_id_type`` wants them."""
+    """Labels (N,) uint16 in the type that ``class_id_type`` names."""
     if name == 'uint16':
         return labels
     unlabelled = np.iinfo(np.uint8).max

@@ -89,7 +89,7 @@ class ParameterServer:
 
 
 def _plain(value: Any) -> Any:
-    """A value of rclpy as the table knows it."""
+    """A value of rclpy as the table holds it."""
     return tuple(value) if isinstance(value, list) else value
 
 

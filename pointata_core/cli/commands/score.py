@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pointata_core.cli.arguments import (
@@ -45,10 +44,11 @@ def parser() -> Parser:
 def run(arguments: Any) -> int:
     """Score, print, write."""
     from pointata_core.cli.console import note, out, print_json, progress
-    from pointata_core.safe_files import write_json
+    from pointata_core.safe_files import make_output_folder, write_json
     from pointata_core.training.skill.score_bundle import score_bundle
     from pointata_core.training.skill.settings import TrainingSettings
 
+    folder = make_output_folder(arguments.output)
     result = score_bundle(
         read_arguments(TrainingSettings, arguments),
         arguments.bundle,
@@ -57,8 +57,6 @@ def run(arguments: Any) -> int:
         arguments.precision,
         progress,
     )
-    folder = Path(arguments.output)
-    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / 'results.json', result.to_dict())
     if arguments.json:
         print_json(result.to_dict())

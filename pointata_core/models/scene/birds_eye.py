@@ -8,12 +8,13 @@ depth image of a room both fill the grid.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log1p
 
 import torch
 from torch import Tensor
 
 from pointata_core.models.scene.config import SceneConfig
+from pointata_core.ops import segment_reduce
+from pointata_core.ops.range_compression import compress_range
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,7 @@ class GridPoints:
 
     Attributes:
         position: ``(F, N, 2)`` continuous, in cells from the corner of the grid.
-        cell: ``(F * N,)`` number of the cell in the row of all cells of all frames; padding is in
-            an extra last one.
+        cell: ``(F * N,)`` number of the cell in the row of all cells of all frames; -1 for padding.
         frames: F.
         side: Cells along each side.
     """
@@ -37,11 +37,9 @@ class GridPoints:
         """Largest values ``(F, C, S, S)`` of the cells; zero in empty ones.
 
         Args:
-            values: ``(F * N, C)``, not negative.
+            values: ``(F * N, C)``.
         """
-        grid = values.new_zeros(self.frames * self.side**2 + 1, values.shape[1])
-        index = self.cell.unsqueeze(1).expand_as(values)
-        return self._image(grid.scatter_reduce(0, index, values, 'amax'))
+        return self._image(segment_reduce(values, self.cell, self._cells, 'max'))
 
     def histogram(self, bins: Tensor, count: int) -> Tensor:
         """Points in each bin of each cell, as ``log1p``, ``(F, bins, S, S)``.
@@ -50,12 +48,9 @@ class GridPoints:
             bins: ``(F * N,)`` bin of every point.
             count: Number of bins.
         """
-        grid = torch.zeros(
-            (self.frames * self.side**2 + 1) * count, dtype=torch.float32, device=bins.device
-        )
-        ones = torch.ones_like(bins, dtype=torch.float32)
-        grid = grid.index_add(0, self.cell * count + bins, ones)
-        return self._image(grid.log1p_().view(-1, count))
+        key = (self.cell * count + bins)[self.cell >= 0]
+        points = torch.bincount(key, minlength=self._cells * count).to(torch.float32)
+        return self._image(points.log1p_().view(-1, count))
 
     def gather(self, image: Tensor) -> Tensor:
         """Values at the points ``(F, N, C)``, linear between the centres of the cells.
@@ -70,8 +65,12 @@ class GridPoints:
         )
         return found.squeeze(2).transpose(1, 2)
 
+    @property
+    def _cells(self) -> int:
+        return self.frames * self.side**2
+
     def _image(self, grid: Tensor) -> Tensor:
-        cells = grid[:-1].view(self.frames, self.side, self.side, grid.shape[1])
+        cells = grid.view(self.frames, self.side, self.side, grid.shape[1])
         # Channels stay last in memory, as the convolutions like them.
         return cells.permute(0, 3, 1, 2)
 
@@ -91,23 +90,19 @@ def place(points: Tensor, mask: Tensor | None, config: SceneConfig) -> GridPoint
     first = torch.arange(frames, device=points.device).unsqueeze(1) * config.cells**2
     cell = first + row * config.cells + column
     if mask is not None:
-        cell = torch.where(mask, cell, frames * config.cells**2)
+        cell = torch.where(mask, cell, -1)
     return GridPoints(position, cell.flatten(), frames, config.cells)
 
 
 def cell_centres(config: SceneConfig, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Centres of the cells ``(S * S, 2)``, x fastest, in normalised units."""
-    border = config.knee * log1p(config.reach / config.knee)
     axis = (torch.arange(config.cells, device=device, dtype=dtype) + 0.5) / config.cells * 2 - 1
     y, x = torch.meshgrid(axis, axis, indexing='ij')
-    compressed = torch.stack([x, y], dim=-1).view(-1, 2) * border
+    compressed = torch.stack([x, y], dim=-1).view(-1, 2) * config.border
     ratio = torch.linalg.vector_norm(compressed, dim=-1, keepdim=True) / config.knee
     return compressed * (torch.expm1(ratio) / ratio.clamp_min(1e-6))
 
 
 def grid_position(plane: Tensor, config: SceneConfig) -> Tensor:
     """Position on the grid, in cells from its corner, of points ``(..., 2)`` of the plane."""
-    ratio = torch.linalg.vector_norm(plane, dim=-1, keepdim=True) / config.knee
-    scale = torch.where(ratio > 1e-6, torch.log1p(ratio) / ratio.clamp_min(1e-6), 1.0)
-    border = config.knee * log1p(config.reach / config.knee)
-    return (plane * scale / border + 1.0) * (config.cells / 2)
+    return (compress_range(plane, config.knee) / config.border + 1.0) * (config.cells / 2)

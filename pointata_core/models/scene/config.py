@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log1p
 
 from pointata_core.errors import ConfigError
 
@@ -56,3 +57,8 @@ class SceneConfig:
         ):
             if not holds:
                 raise ConfigError(f'scene.{name} is {getattr(self, name)!r}, expected {expected}')
+
+    @property
+    def border(self) -> float:
+        """Distance of the grid's border from the sensor, in compressed units."""
+        return self.knee * log1p(self.reach / self.knee)

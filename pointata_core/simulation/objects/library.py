@@ -28,7 +28,7 @@ FILE = Path(__file__).with_name('meshes.npz')
 GLASS: dict[str, Any] = {'reflectivity': 0.06, 'surface': Surface.MESH, 'fill': 0.25}
 
 MESHES = 0.75
-"""Share of vehicles, people and pieces of furniture that are meshes unless a caller says else."""
+"""Share of vehicles, people and pieces of furniture that are meshes by default."""
 
 _share: ContextVar[float | None] = ContextVar('share', default=None)
 

@@ -105,7 +105,7 @@ def tuning_mode(name: str) -> TuningMode:
 def apply_mode(
     network: PointATA, mode: TuningMode, *, train_embedder: bool = False, lora_rank: int = 8
 ) -> None:
-    """Choose what gradients reach; adds the low-rank updates if the mode wants them.
+    """Choose what gradients reach; adds the low-rank updates if the mode has them.
 
     Args:
         network: As built for this mode.
