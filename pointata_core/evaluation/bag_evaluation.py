@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pointata_core.errors import BagError
-from pointata_core.evaluation import environment
 from pointata_core.evaluation.bag_transforms import BagTransforms
 from pointata_core.evaluation.ground_truth import (
     ACTION_TRUTH_TOPIC,
@@ -28,7 +27,6 @@ from pointata_core.evaluation.ground_truth import (
     labels_by_name,
     labels_to_classes,
 )
-from pointata_core.evaluation.recorder import RunFacts
 from pointata_core.inference.placement import OPTICAL, UNPLACED, parse_placement
 from pointata_core.io.bags.depth_topics import find_depth_topic, read_intrinsics
 from pointata_core.io.bags.reader import BagReader, TopicInfo
@@ -211,20 +209,10 @@ def evaluate_bag(
         )
         run.read(reader, path, progress)
         runner.recorder.rejected.update(_undecodable(reader, plan.cloud_topic))
-    return runner.recorder.results(
-        RunFacts(
-            kind='bag',
-            source=str(path),
-            topic=plan.cloud_topic,
-            frames=run.frames + reader.skipped[plan.cloud_topic],
-            wall_s=perf_counter() - started,
-            bundle=loaded.facts(),
-            device=loaded.device_text,
-            state_bytes=runner.session.state_bytes,
-            peak_rss_bytes=environment.peak_rss_bytes(),
-            notes=(*reader.problems, *runner.notes(), *run.notes()),
-        )
-    )
+    notes = (*reader.problems, *runner.notes(), *run.notes())
+    frames = run.frames + reader.skipped[plan.cloud_topic]
+    wall_s = perf_counter() - started
+    return runner.results('bag', path, frames, wall_s, notes, plan.cloud_topic)
 
 
 class _BagRun:

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pointata_core.errors import CloudFileError, ConfigError
-from pointata_core.evaluation import environment
 from pointata_core.evaluation.ground_truth import LabelTranslation, labels_to_classes
-from pointata_core.evaluation.recorder import RunFacts
 from pointata_core.inference.placement import parse_placement
 from pointata_core.io.cloud import Cloud
 from pointata_core.io.files.folders import list_clouds, read_clouds
@@ -92,20 +90,8 @@ def evaluate_clouds(
         if progress:
             progress(number, len(files))
     notes.update(runner.notes())
-    return runner.recorder.results(
-        RunFacts(
-            kind='clouds',
-            source=str(folder),
-            topic='',
-            frames=len(files),
-            wall_s=perf_counter() - started,
-            bundle=loaded.facts(),
-            device=loaded.device_text,
-            state_bytes=runner.session.state_bytes,
-            peak_rss_bytes=environment.peak_rss_bytes(),
-            notes=[f'{text} ({n} files)' if n > 1 else text for text, n in notes.items()],
-        )
-    )
+    counted = [f'{text} ({n} files)' if n > 1 else text for text, n in notes.items()]
+    return runner.results('clouds', folder, len(files), perf_counter() - started, counted)
 
 
 def _truth(file: Path, cloud: Cloud, field: str, to_ours: LabelTranslation) -> np.ndarray:

@@ -6,12 +6,14 @@ Bag, data-set and file evaluation differ in where clouds come from; what happens
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from pointata_core.evaluation.recorder import RunRecorder
-from pointata_core.evaluation.results import CameraImage
+from pointata_core.evaluation.environment import peak_rss_bytes
+from pointata_core.evaluation.recorder import RunFacts, RunRecorder
+from pointata_core.evaluation.results import CameraImage, EvaluationResults
 from pointata_core.inference.camera_session import CameraResult
 from pointata_core.inference.ego_motion import PoseChain
 from pointata_core.inference.frames import CameraView, Frame, FrameResult, Skipped
@@ -46,6 +48,7 @@ class BundleRunner:
         )
         self._poses = PoseChain()
         self._check = PlausibilityCheck(manifest)
+        self._loaded = loaded
 
     def run(
         self,
@@ -104,6 +107,35 @@ class BundleRunner:
             camera=_image(result, view),
         )
         return result
+
+    def results(
+        self,
+        kind: str,
+        source: str | Path,
+        frames: int,
+        wall_s: float,
+        notes: Sequence[str],
+        topic: str = '',
+    ) -> EvaluationResults:
+        """Everything that was recorded, with the facts of bundle and process.
+
+        Each argument is the field of the same name of
+        :class:`~pointata_core.evaluation.results.EvaluationResults`; `wall_s` in seconds.
+        """
+        return self.recorder.results(
+            RunFacts(
+                kind=kind,
+                source=str(source),
+                topic=topic,
+                frames=frames,
+                wall_s=wall_s,
+                bundle=self._loaded.facts(),
+                device=self._loaded.device_text,
+                state_bytes=self.session.state_bytes,
+                peak_rss_bytes=peak_rss_bytes(),
+                notes=notes,
+            )
+        )
 
     def notes(self) -> list[str]:
         """What seems to be wrong with the clouds or with their stamps, in words."""

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING
 
 from pointata_core.datasets.scenes.semantickitti import SemanticKittiScan, SemanticKittiSequence
 from pointata_core.errors import ConfigError
-from pointata_core.evaluation import environment
 from pointata_core.evaluation.ground_truth import labels_to_classes
-from pointata_core.evaluation.recorder import RunFacts
 from pointata_core.inference.placement import parse_placement
 from pointata_core.io.cloud import Cloud, finite_rows
 
@@ -80,20 +78,8 @@ def evaluate_sequence(
         )
         if progress:
             progress(number, len(sequence))
-    return runner.recorder.results(
-        RunFacts(
-            kind='sequence',
-            source=str(folder),
-            topic='',
-            frames=len(sequence),
-            wall_s=perf_counter() - started,
-            bundle=loaded.facts(),
-            device=loaded.device_text,
-            state_bytes=runner.session.state_bytes,
-            peak_rss_bytes=environment.peak_rss_bytes(),
-            notes=(*sequence.notes, *runner.notes()),
-        )
-    )
+    notes = (*sequence.notes, *runner.notes())
+    return runner.results('sequence', folder, len(sequence), perf_counter() - started, notes)
 
 
 def _cloud(scan: SemanticKittiScan, features: tuple[str, ...]) -> Cloud:
