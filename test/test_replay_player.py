@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import threading
 
+import numpy as np
 import pytest
 import rclpy
 from geometry_msgs.msg import TransformStamped
@@ -13,8 +14,9 @@ from rclpy.node import Node
 from rclpy.qos import QoSReliabilityPolicy
 from rclpy.serialization import serialize_message
 from rosbags.rosbag1 import Writer as Ros1Writer
+from rosbags.typesys import get_types_from_msg
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import CameraInfo, PointCloud2
 from tf2_msgs.msg import TFMessage
 
 from benchmarks.robustness.ros_graph import (
@@ -121,13 +123,53 @@ def test_the_only_cloud_topic_can_be_sent_elsewhere(tmp_path, open_player):
         open_player(two, clouds_to='/node/input')
 
 
-def test_a_ros1_recording_is_refused_with_how_to_convert_it(tmp_path, open_player):
+def test_a_ros1_recording_is_played_in_the_messages_of_ros2(tmp_path, open_player, listen):
     path = tmp_path / 'old.bag'
+    cloud = ROS1.types['sensor_msgs/msg/PointCloud2']
+    header = ROS1.types['std_msgs/msg/Header']
+    time = ROS1.types['builtin_interfaces/msg/Time'](sec=START_NS // 10**9, nanosec=5)
+    field = ROS1.types['sensor_msgs/msg/PointField'](name='x', offset=0, datatype=7, count=1)
+    data = np.arange(8, dtype=np.uint8)
+    info = ROS1.types['sensor_msgs/msg/CameraInfo']
+    unset = np.zeros(12)
+    region = ROS1.types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
     with Ros1Writer(path) as writer:
-        text = writer.add_connection('/text', 'std_msgs/msg/String', typestore=ROS1)
-        writer.write(text, START_NS, b'\2\0\0\0hi')
-    with pytest.raises(BagError, match='rosbags-convert'):
-        open_player(path)
+        points = writer.add_connection('/points', cloud.__msgtype__, typestore=ROS1)
+        cameras = writer.add_connection('/camera_info', info.__msgtype__, typestore=ROS1)
+        message = cloud(header(7, time, 'lidar'), 1, 2, [field], False, 4, 8, data, True)
+        writer.write(points, START_NS, ROS1.serialize_ros1(message, cloud.__msgtype__))
+        message = info(
+            header(8, time, 'camera'), 4, 6, 'plumb_bob', unset[:5], unset[:9] + 2.0, unset[:9],
+            unset, 0, 0, region,
+        )  # fmt: skip
+        writer.write(cameras, START_NS, ROS1.serialize_ros1(message, info.__msgtype__))
+        writer.write(points, START_NS + 1, b'cut')
+    player = open_player(path)
+    clouds, infos = listen('/points', PointCloud2), listen('/camera_info', CameraInfo)
+    assert player.wait_for_subscribers(1, 30.0)
+    wait_until(player._publishers['/camera_info'].get_subscription_count, 'the subscription')
+    report = player.play()
+    assert (report.published, report.skipped) == ({'/points': 1, '/camera_info': 1}, {'/points': 1})
+    (played,) = clouds.wait_for(1)
+    assert (played.header.frame_id, played.header.stamp.nanosec) == ('lidar', 5)
+    assert (played.width, played.fields[0].name, played.data.tolist()) == (2, 'x', list(range(8)))
+    (played,) = infos.wait_for(1)
+    assert (played.height, played.width, played.k.tolist()) == (4, 6, [2.0] * 9)
+    assert any('not converted to ROS 2' in problem for problem in player.problems)
+
+
+def test_a_ros1_type_whose_fields_differ_in_ros2_is_named_and_not_played(tmp_path, open_player):
+    path = tmp_path / 'old.bag'
+    name = 'nav_msgs/msg/Goals'  # a header and poses in ROS 2
+    store = type(ROS1)()
+    store.register({**ROS1.fielddefs, **get_types_from_msg('float64 x', name)})
+    with Ros1Writer(path) as writer:
+        goals = writer.add_connection('/goals', name, typestore=store)
+        writer.write(goals, START_NS, b'12345678')
+    player = open_player(path)
+    report = player.play()
+    assert (report.published, report.skipped) == ({}, {'/goals': 1})
+    assert any('/goals is not played' in problem for problem in player.problems)
 
 
 @pytest.mark.skipif(

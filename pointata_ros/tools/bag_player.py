@@ -2,7 +2,7 @@
 """Plays a recording into ROS at the pace at which it was recorded.
 
 Messages are published as the bytes that were recorded: nothing is decoded on the way, so a
-2 MB cloud costs what the middleware needs and no more.
+2 MB cloud costs what the middleware needs and no more. Messages of ROS 1 are converted.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 
-from pointata_core.errors import BagError
 from pointata_core.io.bags.reader import BagReader, TopicInfo
 from pointata_ros.stop_flag import StopFlag
 
@@ -62,7 +62,8 @@ class PlayReport:
 
     Attributes:
         published: Messages by the topic they were published under.
-        skipped: Messages of topics whose message package is not installed, by recorded topic.
+        skipped: Messages that were not played, by recorded topic: their package is not installed,
+            or they cannot be converted from ROS 1.
         duration_s: Wall time.
         behind_s: Longest delay of a message behind its due time.
         finished: False if the player was stopped before the end.
@@ -79,7 +80,7 @@ class BagPlayer:
     """One recording, opened and ready to play; use as a context manager.
 
     Args:
-        path: A rosbag2 folder, or one of its ``.mcap`` or ``.db3`` files.
+        path: A recording, as for :class:`~pointata_core.io.bags.reader.BagReader`.
         node: The node that publishes.
         options: How to play.
         stopping: Stops the player once set, as :meth:`stop` does; one of its own by default.
@@ -99,7 +100,6 @@ class BagPlayer:
         self._options = options
         self._stopping = stopping or StopFlag()
         self._reader = BagReader(path)
-        _refuse_ros1(self._reader)
         names = options.topics or [topic.name for topic in self._reader.topics]
         self._topics = [self._reader.topic(name) for name in names]
         self._names = dict(options.remap)
@@ -107,6 +107,7 @@ class BagPlayer:
             self._names[self._reader.select_point_topic()] = options.clouds_to
         self._publishers: dict[str, Publisher] = {}
         self._skipped: Counter[str] = Counter()
+        self._fitting: dict[str, bool] = {}
         for topic in self._topics:
             self._advertise(topic)
         self._clock = node.create_publisher(Clock, '/clock', 10) if options.clock else None
@@ -123,6 +124,11 @@ class BagPlayer:
         missing = sorted({one.type for one in self._topics if one.name not in self._publishers})
         return [
             *(f'{name} is not installed: its topics are not played' for name in missing),
+            *(
+                f'{topic} is not played: the installed message has other fields than that of ROS 1'
+                for topic, fits in self._fitting.items()
+                if not fits
+            ),
             *self._reader.problems,
         ]
 
@@ -183,12 +189,30 @@ class BagPlayer:
             if self._stopping.is_set():
                 break
             publisher = self._publishers.get(topic)
-            if publisher is None:
+            message = self._reader.to_cdr(topic, data) if publisher is not None else None
+            if publisher is None or message is None or not self._fits(topic, message):
                 self._skipped[topic] += 1
                 continue
-            publisher.publish(bytes(data))
+            publisher.publish(message)
             published[publisher.topic_name] += 1
         return behind_s
+
+    def _fits(self, topic: str, message: bytes) -> bool:
+        """Whether the installed type reads all of a message; judged by the first of a topic.
+
+        A package may have other fields in ROS 2 than in ROS 1, and subscribers would read nonsense.
+        """
+        if not self._reader.is_ros1(topic):
+            return True
+        if topic not in self._fitting:
+            kind = self._publishers[topic].msg_type
+            try:
+                again = serialize_message(deserialize_message(message, kind))
+            except Exception:  # the C extension raises several kinds
+                again = b''
+            # Bytes between fields are undefined.
+            self._fitting[topic] = len(again) == len(message)
+        return self._fitting[topic]
 
     def _wait_until(self, due_s: float, stamp_ns: int) -> float:
         """Sleep, ticking the clock; returns the delay in seconds."""
@@ -229,21 +253,6 @@ class BagPlayer:
                 history=QoSHistoryPolicy.KEEP_ALL, reliability=QoSReliabilityPolicy.RELIABLE
             )
         return QoSProfile(depth=self._options.depth, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-
-
-def _refuse_ros1(reader: BagReader) -> None:
-    if not any(reader.is_ros1(topic.name) for topic in reader.topics):
-        return
-    path = reader.path
-    reader.close()
-    if path.suffix == '.bag':
-        fix = f'Convert it: rosbags-convert --src {path} --dst {path.with_suffix("")}_ros2'
-    else:
-        fix = 'Play it in ROS 1, bridge it (ros1_bridge) and record it with `ros2 bag record`'
-    raise BagError(
-        f'{path} holds ROS 1 messages, which cannot be published in ROS 2',
-        f'{fix}; `pointata evaluate --bag` reads it as it is',
-    )
 
 
 def _message_class(name: str) -> type | None:

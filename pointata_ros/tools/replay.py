@@ -39,11 +39,11 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     result = argparse.ArgumentParser(
         prog='replay',
-        description='Play a recording (rosbag2 in sqlite3 or mcap) at recorded pace.',
+        description='Play a recording (rosbag2 in sqlite3 or mcap, ROS 1 bag) at recorded pace.',
         epilog='ROS arguments go after --ros-args, as with any node.',
     )
     add = result.add_argument
-    add('bag', help='rosbag2 folder, .mcap or .db3 file')
+    add('bag', help='rosbag2 folder, .mcap, .db3 or .bag file')
     add('--topics', nargs='+', default=(), metavar='TOPIC', help='play only these topics')
     add(
         '--remap',

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import zstandard
 
@@ -18,8 +18,7 @@ from pointata_core.io.bags.rosbags_source import RosbagsSource, ScannedRos1
 from pointata_core.io.bags.sources import IndexedSource, ScannedSource, Source, reason_of
 from pointata_core.io.bags.sqlite_source import ScannedSqlite, has_log
 
-_PIECE_BYTES = 1 << 20
-_HEAD_BYTES = 32
+_PIECE_BYTES = 1 << 12  # a piece may unpack to 30,000 times its size
 
 
 class _Storage(NamedTuple):
@@ -106,19 +105,9 @@ class OpenedBag:
         """Decompress a file into a temporary folder, as far as it goes."""
         folder = self._open.enter_context(TemporaryDirectory(prefix='pointata_bag_'))
         unpacked = Path(folder, file.stem)
-        announced = zstandard.CONTENTSIZE_UNKNOWN
         try:
-            with (
-                file.open('rb') as packed,
-                zstandard.ZstdDecompressor().stream_reader(
-                    packed, read_across_frames=True
-                ) as reader,
-                unpacked.open('wb') as out,
-            ):
-                announced = zstandard.get_frame_parameters(packed.read(_HEAD_BYTES)).content_size
-                packed.seek(0)
-                while piece := reader.read(_PIECE_BYTES):
-                    out.write(piece)
+            with file.open('rb') as packed, unpacked.open('wb') as out:
+                is_whole = _decompress(packed, out)
         except zstandard.ZstdError as error:
             self.problems.append(f'{file}: its compression is damaged ({reason_of(error)})')
         except OSError as error:
@@ -126,10 +115,25 @@ class OpenedBag:
                 f'{file} cannot be unpacked into {folder} ({error.strerror or error})',
                 'Set TMPDIR to a folder with enough room, or unpack it yourself with `zstd -d`',
             ) from error
-        size = unpacked.stat().st_size
-        if announced != zstandard.CONTENTSIZE_UNKNOWN and size < announced:
-            self.problems.append(f'{file} is cut: {size} of {announced} bytes can be unpacked')
+        else:
+            if not is_whole:
+                size = unpacked.stat().st_size
+                self.problems.append(f'{file} is cut: only {size} bytes can be unpacked')
         return unpacked
+
+
+def _decompress(packed: BinaryIO, out: BinaryIO) -> bool:
+    """Unpack frame after frame; returns whether the last one is complete."""
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    is_begun = False
+    while piece := packed.read(_PIECE_BYTES):
+        while piece:
+            if frame.eof:
+                frame = zstandard.ZstdDecompressor().decompressobj()
+            out.write(frame.decompress(piece))
+            piece = frame.unused_data
+            is_begun = True
+    return frame.eof or not is_begun
 
 
 def _explain(file: Path, error: Exception) -> tuple[str, str]:

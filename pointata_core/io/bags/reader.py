@@ -20,6 +20,7 @@ from rosbags.typesys.store import Typestore
 from pointata_core.errors import BagError
 from pointata_core.io.bags.merging import ZSTD_MAGIC, in_order, unpack_message
 from pointata_core.io.bags.opening import OpenedBag
+from pointata_core.io.bags.ros1_conversion import Ros1Converter
 from pointata_core.io.bags.sources import Channel, Source, reason_of
 from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
 from pointata_core.io.messages.message_types import POINT_CLOUD, make_typestore
@@ -68,6 +69,7 @@ class BagReader:
         self._bag = OpenedBag(self.path)
         channels = [channel for source in self._bag.sources for channel in source.channels]
         self._stores: dict[bool, Typestore] = {}
+        self._converter: Ros1Converter | None = None
         problems = list(self._bag.problems)
         for ros1 in sorted({channel.encoding == 'ros1' for channel in channels}):
             self._stores[ros1], unparsed = make_typestore(
@@ -183,7 +185,8 @@ class BagReader:
     def raw_messages(self, topics: Sequence[str] | None = None) -> Iterator[tuple[str, int, bytes]]:
         """Yield (topic, time of recording in nanoseconds, serialised message).
 
-        For ROS 2 recordings these are the bytes that ``rclpy.serialization`` takes.
+        For ROS 2 recordings these are the bytes that ``rclpy.serialization`` takes, for those of
+        ROS 1 see ``to_cdr``.
 
         Raises:
             BagError: A topic does not exist.
@@ -191,6 +194,22 @@ class BagReader:
         if topics is None:
             return self._merged({topic.name for topic in self.topics})
         return self._merged({self.topic(name).name for name in topics})
+
+    def to_cdr(self, topic: str, raw: bytes) -> bytes | None:
+        """Return a raw message as ROS 2 serialises it; those of ROS 1 are converted.
+
+        Returns:
+            ``None`` if it cannot be converted, which is counted in ``skipped``.
+        """
+        if not self.is_ros1(topic):
+            return bytes(raw)
+        if self._converter is None:
+            self._converter = Ros1Converter(self._stores[True])
+        try:
+            return self._converter.convert(raw, self.topic(topic).type)
+        except Exception as error:
+            self._skip(topic, f'a message is not converted to ROS 2 (first: {reason_of(error)})')
+            return None
 
     def _deserialised(
         self, records: Iterator[tuple[str, int, bytes]]
