@@ -43,7 +43,12 @@ class CommandLine(argparse.ArgumentParser):
         self._stem, self._quick = name.replace('-', '_'), quick
         if device:
             self.add_argument('--device', default=device, help='cpu, cuda or cuda:N')
-        self.add_argument('--threads', type=int, default=1, help='of an operation on the CPU')
+        self.add_argument(
+            '--threads',
+            type=int,
+            default=1,
+            help='of an operation on the CPU; 0: as each process chooses',
+        )
         self.add_argument('--output', type=Path, default=RESULTS / f'{self._stem}.json',
                           metavar='FILE')  # fmt: skip
         self.add_argument('--quick', action='store_true', help='smallest sizes: does it work?')
@@ -81,17 +86,19 @@ def run_main(work: Callable[[], int | None], threads: int = 1) -> int:
 
     Args:
         work: Returns the exit status, or nothing.
-        threads: Of an operation on the CPU.
+        threads: Of an operation on the CPU, here and in processes started here; 0 leaves the
+            choice to each, which is how a robot runs the node.
 
     Returns:
         The exit status: 2 after an error that the user can mend. SIGTERM ends the process as
         Ctrl-C does, so that what is open is closed.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    os.environ['OMP_NUM_THREADS'] = str(threads)
-    import torch
+    if threads:
+        os.environ['OMP_NUM_THREADS'] = str(threads)
+        import torch
 
-    torch.set_num_threads(threads)
+        torch.set_num_threads(threads)
     for name in ('lightning.pytorch', 'lightning.fabric'):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings('ignore', module='lightning')

@@ -274,5 +274,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line.add_argument('--publisher-kills', type=int, default=20)
     line.add_argument('--points', type=int, default=600, help='points per cloud')
     line.add_argument('--bundle', type=Path, default=ROOT / 'models/default')
+    line.set_defaults(threads=0)
     options = line.options(arguments)
     return run_main(lambda: run(options), options.threads)

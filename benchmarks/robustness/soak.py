@@ -128,5 +128,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line.add_argument('--faults', nargs='*', choices=names, default=names, help='default: all')
     line.add_argument('--seed', type=int, default=0)
     line.add_argument('--bundle', type=Path, default=ROOT / 'models/default')
+    line.set_defaults(threads=0)
     options = line.options(arguments)
     return run_main(lambda: run(options), options.threads)

@@ -274,6 +274,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line.add_argument('--tree', type=Path, default=ROOT, help='checkout to measure')
     line.add_argument('--label', default='', help='name of the run; default: bag and rate')
     line.add_argument('--feed', action='store_true', help=argparse.SUPPRESS)
+    line.set_defaults(threads=0)
     options = line.options(arguments)
     if options.feed:
         feed(options.bag, options.rate, 60.0 * options.minutes)
