@@ -26,7 +26,7 @@ ROS_PACKAGES = re.compile(
 # Which rooms a room may use besides itself. `base` is what lies directly in pointata_core.
 _BELOW_TRAINING = {
     'base', 'ops', 'models', 'transport', 'io', 'simulation', 'shapes', 'datasets', 'bundles',
-    'inference', 'evaluation',
+    'inference', 'evaluation', 'tracking',
 }  # fmt: skip
 ARROWS: dict[str, set[str]] = {
     'base': set(),
@@ -38,8 +38,9 @@ ARROWS: dict[str, set[str]] = {
     'simulation': {'base', 'io'},
     'datasets': {'base', 'ops', 'io', 'simulation'},
     'bundles': {'base', 'models'},
-    'inference': {'base', 'ops', 'models', 'bundles'},
-    'evaluation': {'base', 'ops', 'models', 'io', 'datasets', 'bundles', 'inference'},
+    'tracking': {'base'},
+    'inference': {'base', 'ops', 'models', 'bundles', 'tracking'},
+    'evaluation': {'base', 'ops', 'models', 'io', 'datasets', 'bundles', 'inference', 'tracking'},
     'training': _BELOW_TRAINING,
     'cli': _BELOW_TRAINING | {'training'},
 }

@@ -233,3 +233,18 @@ def test_a_sensor_that_cannot_be_is_refused():
         SensorModel('x', (0.0, 0.1), 100, 50.0, projection='fisheye')
     with pytest.raises(ConfigError, match='min_range'):
         SensorModel('x', (0.0, 0.1), 100, 0.5)
+
+
+def test_a_frame_tells_where_everybody_is_and_what_they_do():
+    frames = list(simulate('crowd', 'vlp16', 5, 1.0))
+    assert len({person.instance for person in frames[0].people}) == len(frames[0].people) > 1
+    for frame in frames:
+        points = in_map(frame)
+        for person in frame.people:
+            mine = points[(frame.instance == person.instance) & (frame.label == class_id('person'))]
+            assert len(mine) == person.points
+            assert 0 < person.action < len(ACTION_CLASSES)
+            if len(mine) >= 20:
+                middle = (mine[:, :2].min(0) + mine[:, :2].max(0)) / 2
+                assert np.linalg.norm(middle - person.place[:2]) < 1.2
+                assert mine[:, 2].min() > person.place[2] - 0.1

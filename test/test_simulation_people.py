@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointata_core.simulation.people.body import Body, Joint, mirrored
+from pointata_core.simulation.people.mingling import mingle
 from pointata_core.simulation.people.motions import NEUTRAL, draw_style, motion
 from pointata_core.simulation.people.performance import Performance, wander, write_script
 from pointata_core.taxonomy import ACTION_CLASSES
@@ -122,3 +123,23 @@ def test_one_wanders_near_the_centre_and_walking_moves():
             np.testing.assert_allclose(here, there, atol=0.02)
     travelled = np.linalg.norm(np.diff(path[:, :2], axis=0), axis=1).sum()
     assert travelled > 5.0
+
+
+def test_people_of_a_crowd_cross_and_never_walk_through_each_other_or_the_sensor():
+    hidden = 0
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        scripts = [write_script(12.0, rng, performing=False) for _ in range(7)]
+        people = [
+            Performance(BODY, tuple(script), path)
+            for script, path in zip(scripts, mingle(scripts, rng))
+        ]
+        for t in np.arange(0, 12, 0.1):
+            places = np.stack([person.anchor_at(t)[0] for person in people])
+            apart = np.linalg.norm(places[:, None] - places[None], axis=2) + 9 * np.eye(7)
+            assert apart.min() > 0.3
+            away = np.linalg.norm(places, axis=1)
+            assert away.min() > 0.4
+            bearing = np.sort(np.arctan2(places[:, 1], places[:, 0]))
+            hidden += int((np.diff(bearing) < 0.03).sum())
+    assert hidden > 100  # one behind the other, seen from the sensor

@@ -15,7 +15,7 @@ from pointata_core.simulation.scenes.indoor import indoor
 from pointata_core.simulation.scenes.street import street
 from pointata_core.simulation.scenes.traffic import traffic
 from pointata_core.simulation.scenes.world import World
-from pointata_core.simulation.scenes.yard import yard
+from pointata_core.simulation.scenes.yard import crowd, yard
 from pointata_core.simulation.sensing.artefacts import drops, late, shadowed
 from pointata_core.simulation.sensing.mesh_casting import require_embree
 from pointata_core.simulation.sensing.ray_casting import HitBuffer, cast
@@ -24,7 +24,7 @@ from pointata_core.simulation.sensing.sensors import SensorModel, get_sensor
 from pointata_core.simulation.solids import rigid, yaw_rotation
 from pointata_core.taxonomy import class_id
 
-SCENES = {'street': street, 'traffic': traffic, 'yard': yard, 'indoor': indoor}
+SCENES = {'street': street, 'traffic': traffic, 'yard': yard, 'crowd': crowd, 'indoor': indoor}
 """The kinds of scenes by name."""
 
 ACTOR_RANGE = 8.0
@@ -43,6 +43,23 @@ for _name, _share in (('road', 1), ('sidewalk', 1), ('terrain', 0.3), ('floor', 
 
 
 @dataclass(frozen=True)
+class PersonTruth:
+    """Somebody in the scene, seen or not.
+
+    Attributes:
+        instance: Of the person's points.
+        place: x, y, z in metres in the map, on the ground below the person.
+        action: Index into ``ACTION_CLASSES``.
+        points: Points of the person in the scan.
+    """
+
+    instance: int
+    place: tuple[float, float, float]
+    action: int
+    points: int
+
+
+@dataclass(frozen=True)
 class SimulatedFrame:
     """One scan with its truth.
 
@@ -57,6 +74,7 @@ class SimulatedFrame:
         pose: (4, 4) float64 sensor -> map.
         moving: (N,) bool, whether the point's vehicle or person moves over ground at that instant;
             ``None`` where that was not kept.
+        people: Everybody in the scene; empty where that was not kept.
     """
 
     points: np.ndarray
@@ -68,6 +86,7 @@ class SimulatedFrame:
     stamp_ns: int
     pose: np.ndarray
     moving: np.ndarray | None = None
+    people: tuple[PersonTruth, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,7 +118,7 @@ def simulate(
     """Draw a scene and scan it.
 
     Args:
-        scene: ``'street'``, ``'traffic'``, ``'yard'`` or ``'indoor'``.
+        scene: ``'street'``, ``'traffic'``, ``'yard'``, ``'crowd'`` or ``'indoor'``.
         sensor: Name of a preset, or a model.
         seed: Same arguments and seed, same frames, bit for bit.
         duration_s: Seconds; ``round(duration_s * rate_hz)`` frames, at least one.
@@ -175,8 +194,8 @@ def scan(
         rng: Draws foliage, noise and dropouts.
     """
     frame = _scan_turn(world, sensor, directions, t, rng)
-    action = _action(world, t, frame.pose, frame.instance, frame.label)
-    return replace(frame, action=action)
+    people = _people(world, t, frame.instance, frame.label)
+    return replace(frame, people=people, action=_action(people, frame.pose))
 
 
 def _scan_turn(
@@ -283,16 +302,25 @@ def _scan(
     )
 
 
-def _action(
-    world: World, t: float, pose: np.ndarray, instance: np.ndarray, label: np.ndarray
-) -> int:
+def _people(
+    world: World, t: float, instance: np.ndarray, label: np.ndarray
+) -> tuple[PersonTruth, ...]:
+    mine = instance[label == class_id('person')]
+    found = []
+    for performer in world.people:
+        (x, y), _ = performer.anchor_at(t)
+        own = performer.body.instance
+        place = (float(x), float(y), world.ground_height(x, y))
+        seen = int(np.count_nonzero(mine == own))
+        found.append(PersonTruth(own, place, performer.action_at(t), seen))
+    return tuple(found)
+
+
+def _action(people: tuple[PersonTruth, ...], pose: np.ndarray) -> int:
     """Action of the nearest person within reach of whom enough is seen."""
     best, nearest = 0, ACTOR_RANGE
-    person = label == class_id('person')
-    for performer in world.people:
-        position, _ = performer.anchor_at(t)
-        distance = float(np.linalg.norm(position - pose[:2, 3]))
-        seen = np.count_nonzero(person & (instance == performer.body.instance))
-        if distance < nearest and seen >= ACTOR_POINTS:
-            best, nearest = performer.action_at(t), distance
+    for person in people:
+        distance = float(np.linalg.norm(np.array(person.place[:2]) - pose[:2, 3]))
+        if distance < nearest and person.points >= ACTOR_POINTS:
+            best, nearest = person.action, distance
     return best

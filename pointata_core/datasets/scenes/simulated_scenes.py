@@ -28,7 +28,7 @@ class SceneMix:
     """Some scenes of one kind before one sensor.
 
     Args:
-        scene: ``street``, ``traffic``, ``yard`` or ``indoor``.
+        scene: ``street``, ``traffic``, ``yard``, ``crowd`` or ``indoor``.
         sensor: Name of a sensor preset.
         seeds: The first seed, and the one behind the last; each seed is one recording.
         frames: Frames of a recording.

@@ -16,7 +16,9 @@ from pointata_core.simulation.people.poses import Pose, pose_of
 from pointata_core.simulation.solids import Shapes
 from pointata_core.taxonomy import action_id
 
-_STEP = 0.05  # seconds between path samples
+STEP = 0.05
+"""Seconds between two places of a path."""
+
 _BLEND = 0.4  # seconds
 _FROM_STANDING = (
     'stand',
@@ -110,7 +112,7 @@ class Performance:
 
     def anchor_at(self, t: float) -> tuple[np.ndarray, float]:
         """(x, y) and yaw at time ``t``."""
-        exact = np.clip((t - self.script[0].start) / _STEP, 0, len(self.path) - 1.001)
+        exact = np.clip((t - self.script[0].start) / STEP, 0, len(self.path) - 1.001)
         index = int(exact)
         row = self.path[index] + (exact - index) * (self.path[index + 1] - self.path[index])
         return row[:2], float(row[2])
@@ -150,13 +152,13 @@ def wander(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """A path that stays around ``centre``: straight inside ``radius``, turning back outside."""
-    steps = int(np.ceil((script[-1].end - script[0].start) / _STEP)) + 2
+    steps = int(np.ceil((script[-1].end - script[0].start) / STEP)) + 2
     position = centre + rng.uniform(-0.4, 0.4, 2) * radius
     yaw, wish = rng.uniform(-np.pi, np.pi), rng.uniform(-np.pi, np.pi)
     path = np.empty((steps, 3))
     segment, index = script[0], 0
     for step in range(steps):
-        now = script[0].start + step * _STEP
+        now = script[0].start + step * STEP
         while index + 1 < len(script) and now >= script[index + 1].start:
             index += 1
             wish = rng.uniform(-np.pi, np.pi)
@@ -168,12 +170,12 @@ def wander(
         if _turns(segment.action):
             turn = (wish - yaw + np.pi) % (2 * np.pi) - np.pi
             rate = 2.8 if segment.style.speed else 0.9
-            yaw += np.clip(turn, -rate * _STEP, rate * _STEP)
+            yaw += np.clip(turn, -rate * STEP, rate * STEP)
         speed = segment.style.speed * min(1.0, (now - segment.start) / 0.4)
         if np.linalg.norm(away) > radius:  # slow down rather than run into the furniture
             heading_out = float(np.dot(away, [np.cos(yaw), np.sin(yaw)])) > 0
             speed *= 0.0 if heading_out else 0.5
-        position = position + speed * _STEP * np.array([np.cos(yaw), np.sin(yaw)])
+        position = position + speed * STEP * np.array([np.cos(yaw), np.sin(yaw)])
     return path
 
 
@@ -181,13 +183,13 @@ def straight_on(
     script: list[Segment], start: np.ndarray, yaw: float, rng: np.random.Generator
 ) -> np.ndarray:
     """A path along ``yaw`` from ``start``: a passer-by on a sidewalk."""
-    steps = int(np.ceil((script[-1].end - script[0].start) / _STEP)) + 2
-    times = script[0].start + _STEP * np.arange(steps)
+    steps = int(np.ceil((script[-1].end - script[0].start) / STEP)) + 2
+    times = script[0].start + STEP * np.arange(steps)
     speed = np.zeros(steps)
     for segment in script:
         inside = (times >= segment.start) & (times < segment.end)
         speed[inside] = segment.style.speed
-    travelled = np.concatenate([[0.0], np.cumsum(speed)[:-1] * _STEP])
+    travelled = np.concatenate([[0.0], np.cumsum(speed)[:-1] * STEP])
     sway = 0.08 * np.sin(0.5 * times + rng.uniform(0, 6.28))
     direction = np.array([np.cos(yaw), np.sin(yaw)])
     across = np.array([-direction[1], direction[0]])

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pointata_core.simulation.objects import plants, structures, vehicles
 from pointata_core.simulation.objects.things import street_thing
+from pointata_core.simulation.people.mingling import mingle
 from pointata_core.simulation.people.performance import (
     EMPTY_ALONE_COMPANY,
     Performance,
@@ -22,16 +25,35 @@ from pointata_core.taxonomy import SEGMENTATION_CLASSES, class_id
 
 _CELL, _SPACING = 0.25, 0.5
 _HALF = 40.0
+_CROWD = 12
+
+_Gathering = Callable[[np.random.Generator, float, int], tuple[list[Performance], float]]
+"""From randomness, seconds and the last instance id to people and where the sensor looks."""
 
 
 def yard(rng: np.random.Generator, duration: float, sensor_height: float | None = None) -> World:
-    """Draw a yard.
+    """Draw a yard with nobody, one or two people.
 
     Args:
         rng: Source of randomness.
         duration: Seconds of the recording.
         sensor_height: Metres above the ground; drawn if not given.
     """
+    return _yard(rng, duration, sensor_height, 'yard', _few)
+
+
+def crowd(rng: np.random.Generator, duration: float, sensor_height: float | None = None) -> World:
+    """Draw a yard with up to twelve people who cross each other's ways; arguments as `yard`."""
+    return _yard(rng, duration, sensor_height, 'crowd', _many)
+
+
+def _yard(
+    rng: np.random.Generator,
+    duration: float,
+    sensor_height: float | None,
+    name: str,
+    gather: _Gathering,
+) -> World:
     ground = _ground(rng)
     builder, parts = ShapeBuilder(), []
     instance = 0
@@ -72,16 +94,7 @@ def yard(rng: np.random.Generator, duration: float, sensor_height: float | None 
         spot = point(rng.uniform(0, 2 * np.pi), rng.uniform(6, size))
         structures.lamp_post(builder, spot, rng.uniform(0, 6.28), rng, instance)
 
-    people = []
-    facing = 0.0
-    for person in range(int(rng.choice([0, 1, 2], p=EMPTY_ALONE_COMPANY))):
-        instance += 1
-        angle, distance = rng.uniform(-0.9, 0.9), rng.uniform(2.6, 5.5) + 4.5 * person
-        facing = facing if person else angle + rng.normal(0, 0.12)
-        centre = point(angle, distance)[:2]
-        script = write_script(duration, rng)
-        path = wander(script, centre, rng.uniform(0.7, 1.6), rng)
-        people.append(Performance(draw_body(rng, instance), tuple(script), path))
+    people, facing = gather(rng, duration, instance)
     place_seats(builder, people, ground, class_id('furniture'), rng)
 
     steps = int(duration / 0.1) + 3
@@ -92,7 +105,7 @@ def yard(rng: np.random.Generator, duration: float, sensor_height: float | None 
     samples = np.stack([travel, np.zeros(steps), heading], 1)
     height = rng.uniform(0.4, 1.6) if sensor_height is None else sensor_height
     return World(
-        name='yard',
+        name=name,
         static=concatenate([builder.build(), *parts]),
         ground=ground,
         movers=(),
@@ -106,6 +119,34 @@ def yard(rng: np.random.Generator, duration: float, sensor_height: float | None 
             np.array([0.006 * rng.random(), 5.0, 0.004 * rng.random(), 3.0]),
         ),
     )
+
+
+def _few(
+    rng: np.random.Generator, duration: float, instance: int
+) -> tuple[list[Performance], float]:
+    people = []
+    facing = 0.0
+    for person in range(int(rng.choice([0, 1, 2], p=EMPTY_ALONE_COMPANY))):
+        instance += 1
+        angle, distance = rng.uniform(-0.9, 0.9), rng.uniform(2.6, 5.5) + 4.5 * person
+        facing = facing if person else angle + rng.normal(0, 0.12)
+        centre = distance * np.array([np.cos(angle), np.sin(angle)])
+        script = write_script(duration, rng)
+        path = wander(script, centre, rng.uniform(0.7, 1.6), rng)
+        people.append(Performance(draw_body(rng, instance), tuple(script), path))
+    return people, facing
+
+
+def _many(
+    rng: np.random.Generator, duration: float, instance: int
+) -> tuple[list[Performance], float]:
+    count = int(rng.integers(1, _CROWD + 1))
+    scripts = [write_script(duration, rng, performing=rng.random() < 0.5) for _ in range(count)]
+    people = [
+        Performance(draw_body(rng, instance + 1 + number), tuple(script), path)
+        for number, (script, path) in enumerate(zip(scripts, mingle(scripts, rng)))
+    ]
+    return people, 0.0
 
 
 def _ground(rng: np.random.Generator) -> Ground:
