@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import io
 import zlib
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
 from small_bags import PERIOD_NS, START_NS, Frame, cloud_message, header, room, write_bag
 
 from pointata_core.errors import BagError
@@ -20,19 +24,20 @@ from pointata_core.io.bags.reader import BagReader
 from pointata_core.io.bags.writer import BagWriter
 from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
 from pointata_core.io.messages.camera_messages import camera_info
-from pointata_core.io.messages.cloud_conversion import (
-    CLOUD_TYPES,
-    Intrinsics,
-    to_point_cloud,
-)
+from pointata_core.io.messages.cloud_conversion import CLOUD_TYPES, to_point_cloud
+from pointata_core.io.messages.depth_image import Intrinsics
+from pointata_core.io.messages.livox_cloud import read_livox
 from pointata_core.io.messages.message_types import (
     COMPRESSED_CLOUD,
+    COMPRESSED_IMAGE,
     IMAGE,
     LIVOX_CLOUDS,
     POINT_CLOUD,
     make_typestore,
 )
 from pointata_core.io.messages.point_cloud2 import decode
+from pointata_core.io.messages.rvl import decode_rvl
+from pointata_core.io.messages.stamps import stamp_of
 
 TYPES = make_typestore()[0].types
 COUNT = 3
@@ -176,6 +181,121 @@ def test_noise_in_compressed_clouds_never_raises(data, form):
     assert isinstance(found if isinstance(found, Rejected) else decode(found), (Rejected, Cloud))
 
 
+# --- Livox from bytes ----------------------------------------------------------------------------
+
+
+@given(
+    count=st.integers(0, 5),
+    frame_id=st.text(st.characters(exclude_characters='\0', exclude_categories=['Cs']), max_size=9),
+    ros1=st.booleans(),
+)
+def test_livox_bytes_are_read_as_rosbags_reads_them(count, frame_id, ros1):
+    kind = LIVOX_CLOUDS[0]
+    store = make_typestore(ros1=ros1)[0]
+    message = livox(Frame(room(0, count), START_NS + 7, frame_id=frame_id), kind)
+    if ros1:
+        stamp = store.types['builtin_interfaces/msg/Time'](START_NS // 10**9, 7)
+        message.header = store.types['std_msgs/msg/Header'](3, stamp, frame_id)
+    write = store.serialize_ros1 if ros1 else store.serialize_cdr
+    read = read_livox(bytes(write(message, kind)), ros1=ros1)
+    assert (read.width, read.header.frame_id, stamp_of(read)) == (count, frame_id, START_NS + 7)
+    for name, values in read.points.items():
+        assert values.tolist() == [getattr(point, name) for point in message.points]
+
+
+@given(data=st.binary(max_size=120), ros1=st.booleans())
+@example(data=b'\0', ros1=False)
+def test_noise_is_no_livox_message(data, ros1):
+    try:
+        assert read_livox(data, ros1=ros1).width >= 0
+    except ValueError as error:
+        assert str(error)
+
+
+# --- compressed depth ----------------------------------------------------------------------------
+
+
+def pack_rvl(pixels: np.ndarray) -> bytes:
+    """Written after the description in Wilson's paper."""
+    nibbles: list[int] = []
+
+    def put(value: int) -> None:
+        while value >= 8:
+            nibbles.append(8 | value & 7)
+            value >>= 3
+        nibbles.append(value)
+
+    values, previous, at = pixels.ravel().tolist(), 0, 0
+    while at < len(values):
+        zeros = next((n for n, v in enumerate(values[at:]) if v), len(values) - at)
+        at += zeros
+        run = next((n for n, v in enumerate(values[at:]) if not v), len(values) - at)
+        put(zeros)
+        put(run)
+        for value in values[at : at + run]:
+            put(2 * (value - previous) if value >= previous else 2 * (previous - value) - 1)
+            previous = value
+        at += run
+    nibbles += [0] * (-len(nibbles) % 8)
+    words = [
+        int(''.join(f'{n:x}' for n in nibbles[i : i + 8]), 16) for i in range(0, len(nibbles), 8)
+    ]
+    return np.array([pixels.shape[1], pixels.shape[0], *words], '<u4').tobytes()
+
+
+@given(
+    pixels=arrays(
+        np.uint16, st.tuples(st.integers(1, 6), st.integers(1, 6)),
+        elements=st.sampled_from([0, 0, 1, 999, 1000, 65535]),
+    )
+)  # fmt: skip
+def test_rvl_gives_the_pixels_back(pixels):
+    np.testing.assert_array_equal(decode_rvl(pack_rvl(pixels), 36), pixels)
+
+
+@given(data=st.binary(max_size=60), width=st.integers(0, 9), height=st.integers(0, 9))
+def test_noise_is_no_rvl_image(data, width, height):
+    try:
+        found = decode_rvl(np.array([width, height], '<u4').tobytes() + data, 64)
+        assert found.shape == (height, width)
+    except ValueError as error:
+        assert str(error)
+
+
+def compressed_depth(one: Frame, pixels: np.ndarray, form: str, parameters=(0.0, 0.0)):
+    if 'rvl' in form:
+        packed = pack_rvl(pixels)
+    else:
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, 'PNG')
+        packed = stream.getvalue()
+    head = np.array([0], '<i4').tobytes() + np.array(parameters, '<f4').tobytes()
+    data = np.frombuffer(head + packed, np.uint8)
+    return TYPES[COMPRESSED_IMAGE](header=header(TYPES, one), format=form, data=data)
+
+
+@pytest.mark.parametrize('form', ['compressedDepth', 'compressedDepth png', 'compressedDepth rvl'])
+def test_compressed_depth_is_the_image_before_compression(form):
+    values = np.random.default_rng(0).integers(400, 6000, (24, 32)).astype(np.uint16)
+    values[3, :5] = 0
+    message = compressed_depth(frame(0), values, f'16UC1; {form}')
+    plain = cloud_of(depth_image(frame(0), values, '16UC1'), IMAGE, CAMERA)
+    found = cloud_of(message, COMPRESSED_IMAGE, CAMERA)
+    np.testing.assert_array_equal(found.points, plain.points)
+    # Metres are stored as a / depth + b, rounded.
+    inverse = np.where(values, 1e4 / np.maximum(values * 1e-3, 1e-9) + 1, 0).astype(np.uint16)
+    message = compressed_depth(frame(0), inverse, f'32FC1; {form}', (1e4, 1.0))
+    found = cloud_of(message, COMPRESSED_IMAGE, CAMERA)
+    np.testing.assert_allclose(found.points, plain.points, rtol=2e-3)
+
+
+def test_image_of_another_size_than_its_calibration_is_rejected():
+    message = depth_image(frame(0), np.ones((24, 32), np.uint16), '16UC1')
+    found = to_point_cloud(message, IMAGE, replace(CAMERA, width=64, height=48))
+    assert isinstance(found, Rejected)
+    assert '64 x 48' in found.detail
+
+
 # --- recordings ----------------------------------------------------------------------------------
 
 
@@ -204,13 +324,17 @@ def test_recording_of_other_clouds_is_labelled_as_one_of_point_clouds(
             reader.select_point_topic()
 
 
-def depth_bag(path, *, with_info: bool = True, focal: float = 60.0):
+def depth_bag(path, *, with_info: bool = True, focal: float = 60.0, packed: bool = False):
     with BagWriter(path) as writer:
         matrix = np.array([[focal, 0, 15.5], [0, focal, 11.5], [0, 0, 1]])
         for index in range(COUNT):
             one = Frame(room(0), START_NS + index * PERIOD_NS, frame_id='optical')
             values = np.full((24, 32), 2000 + 10 * index, np.uint16)
-            writer.write('/camera/depth/image', depth_image(one, values, '16UC1'), one.stamp_ns)
+            topic, message = '/camera/depth/image', depth_image(one, values, '16UC1')
+            if packed:
+                topic += '/compressedDepth'
+                message = compressed_depth(one, values, '16UC1; compressedDepth rvl')
+            writer.write(topic, message, one.stamp_ns)
             if with_info:
                 info = camera_info(writer.types, one.stamp_ns, 'optical', matrix, (24, 32))
                 writer.write('/camera/depth/camera_info', info, one.stamp_ns)
@@ -222,6 +346,9 @@ def test_recording_of_depth_images_is_labelled(untrained_bundle, tmp_path):
     assert results.topic == '/camera/depth/image'
     assert results.frames_predicted == COUNT
     assert results.labels_per_cloud['median'] == 24 * 32
+    packed = evaluate_bag(depth_bag(tmp_path / 'packed', packed=True), bundle=untrained_bundle)
+    assert packed.topic == '/camera/depth/image/compressedDepth'
+    assert packed.labels_sha256 == results.labels_sha256
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,9 @@ from pointata_core.io.bags.depth_topics import find_depth_topic, read_intrinsics
 from pointata_core.io.bags.reader import BagReader, TopicInfo
 from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
 from pointata_core.io.messages.byte_order import swapped_points
-from pointata_core.io.messages.cloud_conversion import CLOUD_TYPES, Intrinsics, to_point_cloud
-from pointata_core.io.messages.message_types import IMAGE, POINT_CLOUD
+from pointata_core.io.messages.cloud_conversion import CLOUD_TYPES, to_point_cloud
+from pointata_core.io.messages.depth_image import Intrinsics
+from pointata_core.io.messages.message_types import DEPTH_TYPES, POINT_CLOUD
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 from pointata_core.io.messages.stamps import stamp_of
 from pointata_core.io.transforms import TransformError
@@ -104,7 +105,7 @@ def plan_bag(
         if not sensors:
             topic = find_depth_topic(bag)
     intrinsics = None
-    if topic is not None and bag.topic(topic).type == IMAGE:
+    if topic is not None and bag.topic(topic).type in DEPTH_TYPES:
         cloud_topic = bag.topic(topic)
         intrinsics = read_intrinsics(bag, cloud_topic.name)
     else:

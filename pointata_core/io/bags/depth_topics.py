@@ -3,18 +3,26 @@
 
 from __future__ import annotations
 
-import math
-
 from pointata_core.errors import BagError
 from pointata_core.io.bags.reader import BagReader
-from pointata_core.io.messages.cloud_conversion import Intrinsics
-from pointata_core.io.messages.message_types import CAMERA_INFO, IMAGE
+from pointata_core.io.messages.depth_image import Intrinsics, intrinsics_of
+from pointata_core.io.messages.message_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE
+
+_COMPRESSED = 'compressedDepth'
 
 
 def find_depth_topic(reader: BagReader) -> str | None:
-    """Return the only topic of images with messages whose name contains ``depth``, if there is."""
-    found = [t.name for t in reader.point_topics((IMAGE,)) if t.count and 'depth' in t.name]
-    return found[0] if len(found) == 1 else None
+    """Return the only topic of images with messages whose name contains ``depth``, if there is.
+
+    Images that are not compressed come first: a recording may hold both.
+    """
+    images = [t for t in reader.point_topics((IMAGE,)) if 'depth' in t.name]
+    compressed = [t for t in reader.point_topics((COMPRESSED_IMAGE,)) if _COMPRESSED in t.name]
+    for topics in (images, compressed):
+        found = [topic.name for topic in topics if topic.count]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
 
 
 def read_intrinsics(reader: BagReader, topic: str) -> Intrinsics:
@@ -24,7 +32,7 @@ def read_intrinsics(reader: BagReader, topic: str) -> Intrinsics:
         BagError: There is none, there are several to choose from, or it has no focal length.
     """
     infos = [t.name for t in reader.point_topics((CAMERA_INFO,)) if t.count]
-    namespace = topic.rpartition('/')[0]
+    namespace = topic.removesuffix(f'/{_COMPRESSED}').rpartition('/')[0]
     own = f'{namespace}/camera_info'
     if own not in infos:
         if len(infos) != 1:
@@ -35,13 +43,11 @@ def read_intrinsics(reader: BagReader, topic: str) -> Intrinsics:
             )
         own = infos[0]
     for _, _, message in reader.messages([own]):
-        # k in ROS 2, K in ROS 1.
-        matrix = [float(value) for value in (message.k if hasattr(message, 'k') else message.K)]
-        if not (math.isfinite(sum(matrix)) and matrix[0] > 0 and matrix[4] > 0):
+        try:
+            return intrinsics_of(message)
+        except ValueError as error:
             raise BagError(
-                f'{reader.path}: {own} has the focal lengths {matrix[0]:g} and {matrix[4]:g}, '
-                'expected more than 0',
+                f'{reader.path}: {own}: {error}',
                 'Calibrate the camera; drivers publish zeros without a calibration',
-            )
-        return Intrinsics(matrix[0], matrix[4], matrix[2], matrix[5])
+            ) from error
     raise BagError(f'{reader.path}: no message on {own} can be read', 'Record it again')

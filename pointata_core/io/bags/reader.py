@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,13 @@ from pointata_core.io.bags.opening import OpenedBag
 from pointata_core.io.bags.ros1_conversion import Ros1Converter
 from pointata_core.io.bags.sources import Channel, Source, reason_of
 from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
-from pointata_core.io.messages.message_types import POINT_CLOUD, make_typestore
+from pointata_core.io.messages.livox_cloud import read_livox
+from pointata_core.io.messages.message_types import (
+    LIVOX_CLOUDS,
+    POINT_CLOUD,
+    has_usual_fields,
+    make_typestore,
+)
 from pointata_core.io.messages.point_cloud2 import decode
 
 
@@ -215,12 +222,12 @@ class BagReader:
         self, records: Iterator[tuple[str, int, bytes]]
     ) -> Iterator[tuple[str, int, Any]]:
         types = {topic.name: topic.type for topic in self.topics}
+        read: dict[str, Callable[[bytes], Any]] = {}
         for topic, stamp_ns, raw in records:
-            ros1 = self.is_ros1(topic)
-            store = self._stores[ros1]
+            if topic not in read:
+                read[topic] = self._deserialiser(topic, types[topic])
             try:
-                read = store.deserialize_ros1 if ros1 else store.deserialize_cdr
-                message = read(raw, types[topic])
+                message = read[topic](raw)
             except Exception as error:
                 self._skip(
                     topic,
@@ -229,6 +236,14 @@ class BagReader:
                 )
                 continue
             yield topic, stamp_ns, message
+
+    def _deserialiser(self, topic: str, type_name: str) -> Callable[[bytes], Any]:
+        ros1 = self.is_ros1(topic)
+        store = self._stores[ros1]
+        if type_name in LIVOX_CLOUDS and has_usual_fields(store, type_name, ros1):
+            return partial(read_livox, ros1=ros1)
+        read = store.deserialize_ros1 if ros1 else store.deserialize_cdr
+        return lambda raw: read(raw, type_name)
 
     def is_ros1(self, topic: str) -> bool:
         """Whether the messages of a topic are serialised as ROS 1 does."""

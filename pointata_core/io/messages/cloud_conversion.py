@@ -5,16 +5,13 @@
 ``livox_ros_driver(2)/msg/CustomMsg``  x, y, z, intensity (reflectivity), line, tag, time
 ``CompressedPointCloud2``              of point_cloud_transport: zstd, zlib; draco with DracoPy
 ``sensor_msgs/msg/Image``              rectified depth in 16UC1 (mm) or 32FC1 (m) + CameraInfo
+``sensor_msgs/msg/CompressedImage``    the same by compressedDepth: PNG (with Pillow), RVL
 =====================================  =========================================================
-
-Points of a depth image have the optical axes of the camera: x right, y down, z forward (REP 103).
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,27 +21,33 @@ from numpy.typing import NDArray
 
 from pointata_core.errors import ConfigError
 from pointata_core.io.cloud import CloudLimits, Rejected, RejectReason
-from pointata_core.io.messages.cloud_encoding import EncodedCloud, encode_fields
+from pointata_core.io.messages.cloud_encoding import EncodedCloud, encode_fields, xyz_columns
+from pointata_core.io.messages.depth_image import (
+    Intrinsics,
+    project,
+    read_compressed_depth,
+    read_depth,
+)
 from pointata_core.io.messages.message_types import (
     COMPRESSED_CLOUD,
+    COMPRESSED_IMAGE,
     IMAGE,
     LIVOX_CLOUDS,
     POINT_CLOUD,
 )
 
 CLOUD_TYPES = (POINT_CLOUD, *LIVOX_CLOUDS, COMPRESSED_CLOUD)
-_DEPTHS = {'16UC1': ('u2', 1e-3), 'mono16': ('u2', 1e-3), '32FC1': ('f4', 1.0)}
+# Fields of the message, and what they become.
+_LIVOX_FIELDS = {
+    'x': ('x', np.float32),
+    'y': ('y', np.float32),
+    'z': ('z', np.float32),
+    'reflectivity': ('intensity', np.float32),
+    'line': ('line', np.uint8),
+    'tag': ('tag', np.uint8),
+    'offset_time': ('t', np.uint32),  # nanoseconds since the stamp
+}
 _POSITION = 0  # of draco's kinds of attributes
-
-
-@dataclass(frozen=True)
-class Intrinsics:
-    """Focal lengths and principal point of a rectified camera in pixels."""
-
-    fx: float
-    fy: float
-    cx: float
-    cy: float
 
 
 def to_point_cloud(
@@ -56,13 +59,13 @@ def to_point_cloud(
     """Return an object with the attributes of a PointCloud2, or why that is impossible.
 
     Args:
-        message: Of rclpy or rosbags.
+        message: Of rclpy or rosbags; of Livox also from ``read_livox``.
         type_name: One of ``CLOUD_TYPES``, or of an image.
         intrinsics: Of the camera of a depth image.
         limits: Most points and bytes.
 
     Raises:
-        ConfigError: The cloud is compressed by draco, and DracoPy is absent.
+        ConfigError: The cloud is compressed, and the package that unpacks it is absent.
     """
     if type_name == POINT_CLOUD:
         return message
@@ -72,7 +75,10 @@ def to_point_cloud(
         if type_name == COMPRESSED_CLOUD:
             return _from_compressed(message, limits)
         if type_name == IMAGE and intrinsics is not None:
-            return _from_depth(message, intrinsics)
+            return _from_depth(message.header, read_depth(message), intrinsics)
+        if type_name == COMPRESSED_IMAGE and intrinsics is not None:
+            depth = read_compressed_depth(message, limits)
+            return _from_depth(message.header, depth, intrinsics)
     except ConfigError:
         raise
     except Exception as error:  # decoders raise anything on damaged bytes
@@ -81,14 +87,13 @@ def to_point_cloud(
 
 
 def _from_livox(message: Any) -> Any:
-    names = ('x', 'y', 'z', 'reflectivity', 'line', 'tag', 'offset_time')
-    rows = np.array(
-        [tuple(getattr(point, name) for name in names) for point in message.points], np.float64
-    ).reshape(-1, len(names))
-    columns = [(name, rows[:, index].astype(np.float32)) for index, name in enumerate('xyz')]
-    columns.append(('intensity', rows[:, 3].astype(np.float32)))
-    columns += [('line', rows[:, 4].astype(np.uint8)), ('tag', rows[:, 5].astype(np.uint8))]
-    columns.append(('t', rows[:, 6].astype(np.uint32)))  # nanoseconds since the stamp
+    points = message.points
+    if not isinstance(points, dict):  # one object for each
+        points = {name: np.array([getattr(one, name) for one in points]) for name in _LIVOX_FIELDS}
+    columns = [
+        (ours, np.asarray(points[name]).astype(kind))
+        for name, (ours, kind) in _LIVOX_FIELDS.items()
+    ]
     return _cloud(message.header, encode_fields(columns))
 
 
@@ -144,29 +149,10 @@ def _from_draco(message: Any, data: bytes) -> EncodedCloud:
     return encode_fields(columns)
 
 
-def _from_depth(message: Any, camera: Intrinsics) -> Any:
-    if message.encoding not in _DEPTHS:
-        raise ValueError(f"encoding '{message.encoding}', expected {', '.join(_DEPTHS)}")
-    kind, metres = _DEPTHS[message.encoding]
-    order = '>' if message.is_bigendian else '<'
-    height, width, step = int(message.height), int(message.width), int(message.step)
-    size = np.dtype(kind).itemsize
-    if step < width * size or not height or not width:
-        raise ValueError(f'step {step} for {width} x {height} pixels of {size} bytes')
-    data = np.frombuffer(memoryview(message.data).cast('B'), np.uint8)
-    if len(data) < step * height:
-        raise ValueError(f'{len(data)} bytes, expected {step * height}')
-    rows = np.ascontiguousarray(data[: step * height].reshape(height, step)[:, : width * size])
-    depth = rows.view(f'{order}{kind}').astype(np.float32) * np.float32(metres)
-    depth[~(depth > 0)] = np.nan
-    right = depth * ((np.arange(width, dtype=np.float32) - camera.cx) / camera.fx)
-    down = depth * ((np.arange(height, dtype=np.float32)[:, None] - camera.cy) / camera.fy)
-    columns = [('x', right.ravel()), ('y', down.ravel()), ('z', depth.ravel())]
-    return _cloud(message.header, encode_fields(_as_float32(columns), width=width, height=height))
-
-
-def _as_float32(columns: Sequence[tuple[str, NDArray]]) -> list[tuple[str, NDArray]]:
-    return [(name, values.astype(np.float32)) for name, values in columns]
+def _from_depth(header: Any, depth: NDArray[np.float32], camera: Intrinsics) -> Any:
+    height, width = depth.shape
+    columns = xyz_columns(project(depth, camera))
+    return _cloud(header, encode_fields(columns, width=width, height=height))
 
 
 def _cloud(header: Any, encoded: EncodedCloud) -> Any:

@@ -19,6 +19,7 @@ POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
 TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 
 IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 COMPRESSED_CLOUD = 'point_cloud_interfaces/msg/CompressedPointCloud2'
 LIVOX_CLOUDS = (
@@ -26,6 +27,15 @@ LIVOX_CLOUDS = (
     'livox_ros_driver/msg/CustomMsg',
     'livox_interfaces/msg/CustomMsg',
 )
+DEPTH_TYPES = (IMAGE, COMPRESSED_IMAGE)
+INPUT_TYPES = {
+    'pointcloud2': (POINT_CLOUD,),
+    'livox': LIVOX_CLOUDS,
+    'compressed': (COMPRESSED_CLOUD,),
+    'depth': (IMAGE,),
+    'compressed_depth': (COMPRESSED_IMAGE,),
+}
+"""What clouds come in, and the types of these messages."""
 
 # The same definitions as in the folder `interfaces`, from which the ROS packages are built.
 DEFINITIONS = {
@@ -109,6 +119,13 @@ def make_typestore(
 def _known_store(ros1: bool) -> Typestore:
     """Shared by all recordings of the usual types: a store takes 0.1 s to make."""
     return _make_store(_known_types(ros1))
+
+
+def has_usual_fields(store: Typestore, name: str, ros1: bool) -> bool:
+    """Whether the recording's own definition of a type, if it has one, is the known one."""
+    known = _known_types(ros1)
+    parts = (name, name.replace('CustomMsg', 'CustomPoint'))
+    return all(_is_same(store.fielddefs[part], known.get(part)) for part in parts)
 
 
 def _make_store(types: dict) -> Typestore:
