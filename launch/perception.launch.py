@@ -54,6 +54,7 @@ TEXT_PARAMETERS = {
     'fixed_frame': 'Frame that stands still, for ego-motion compensation through TF',
     'sensor_pose': 'Pose of a tilted sensor in a frame with z up: "x y z roll pitch yaw"',
     'target_frame': 'Such a frame by name; the pose comes from TF',
+    'input_type': 'Messages of the clouds: pointcloud2, livox, compressed, depth, compressed_depth',
     'policy': 'latest (live): label the newest cloud; block (recordings): label every cloud',
 }
 NUMBER_PARAMETERS = {
@@ -66,8 +67,8 @@ BOOLEAN_PARAMETERS = {
 }
 # Further topics of an input with a camera.
 CAMERA_TOPICS = {
-    'image': 'Topic of the images',
-    'camera_info': 'Topic of their calibration',
+    'image': 'Topic of the images of a camera bundle',
+    'camera_info': 'Topic of their calibration, or of that of depth images',
 }
 NOT_GIVEN = ' (not given: as in params_file)'
 
@@ -101,7 +102,7 @@ def _arguments(share: str) -> list[DeclareLaunchArgument]:
             'with commas between them (empty: ~/NAME/input/points)',
         ),
         *(
-            _argument(f'input_{name}', '', f'{text}, for a camera bundle (empty: ~/input/{name})')
+            _argument(f'input_{name}', '', f'{text} (empty: ~/input/{name})')
             for name, text in CAMERA_TOPICS.items()
         ),
         *(

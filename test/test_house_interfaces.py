@@ -15,8 +15,8 @@ pytestmark = pytest.mark.ros
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Computed with the Jazzy generators from vision_msgs 4.1.1 and tf2_msgs 0.36 as released. Two nodes
-# exchange messages only if these agree.
+# Computed with the Jazzy generators from vision_msgs 4.1.1, tf2_msgs 0.36, livox_ros_driver2 1.2
+# and point_cloud_interfaces 5.0.1 as released. Two nodes exchange messages only if these agree.
 RELEASED_TYPE_HASHES = {
     'vision_msgs/msg/Classification': (
         'RIHS01_f74db28d0eaef3afb78f48bf2161cd709a1383a0309d3454383b25be11345143'
@@ -29,6 +29,15 @@ RELEASED_TYPE_HASHES = {
     ),
     'vision_msgs/msg/VisionClass': (
         'RIHS01_1e4a11f0fed50b5623cb8ff26ca0e37952a48a9c074d16f804b44e9164c2037a'
+    ),
+    'livox_ros_driver2/msg/CustomMsg': (
+        'RIHS01_2eb17e5e35bf5a2d6cd079f3c57f33abf95e5bf7d71b42cddc05daace73d815a'
+    ),
+    'livox_ros_driver2/msg/CustomPoint': (
+        'RIHS01_3289ac5e30c215e055e9b48fe0df5c2fb916abbb0c3a75315071bb7d735067f5'
+    ),
+    'point_cloud_interfaces/msg/CompressedPointCloud2': (
+        'RIHS01_4b38df4932a156a54c53e80a7f34e54e2966b20e54a4d14ded34a165a389c0c1'
     ),
     'tf2_msgs/action/LookupTransform': (
         'RIHS01_0b8adf6bc0b5958879e3265b41a457e03558fe523890a81252c70eba97a82c5d'

@@ -3,27 +3,33 @@
 
 from __future__ import annotations
 
-import io
-import zlib
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image
-from small_bags import PERIOD_NS, START_NS, Frame, cloud_message, header, room, write_bag
+from other_clouds import (
+    COUNT,
+    TYPES,
+    compressed,
+    compressed_depth,
+    depth_bag,
+    depth_image,
+    frame,
+    livox,
+    pack_rvl,
+    write,
+)
+from small_bags import START_NS, Frame, room, write_bag
 
 from pointata_core.errors import BagError
 from pointata_core.evaluation.bag_evaluation import evaluate_bag
 from pointata_core.inference.placement import OPTICAL
 from pointata_core.io.bags.reader import BagReader
-from pointata_core.io.bags.writer import BagWriter
 from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
-from pointata_core.io.messages.camera_messages import camera_info
 from pointata_core.io.messages.cloud_conversion import CLOUD_TYPES, to_point_cloud
 from pointata_core.io.messages.depth_image import Intrinsics
 from pointata_core.io.messages.livox_cloud import read_livox
@@ -39,52 +45,7 @@ from pointata_core.io.messages.point_cloud2 import decode
 from pointata_core.io.messages.rvl import decode_rvl
 from pointata_core.io.messages.stamps import stamp_of
 
-TYPES = make_typestore()[0].types
-COUNT = 3
 CAMERA = Intrinsics(60.0, 50.0, 15.5, 11.5)
-
-
-def frame(index: int) -> Frame:
-    return Frame(room(index, 300), START_NS + index * PERIOD_NS)
-
-
-def livox(one: Frame, kind: str):
-    point = TYPES[kind.replace('CustomMsg', 'CustomPoint')]
-    return TYPES[kind](
-        header=header(TYPES, one),
-        timebase=one.stamp_ns,
-        point_num=len(one.points),
-        lidar_id=0,
-        rsvd=np.zeros(3, np.uint8),
-        points=[
-            point(
-                offset_time=1000 * number, x=x, y=y, z=z,
-                reflectivity=number % 256, tag=16, line=number % 4,
-            )
-            for number, (x, y, z) in enumerate(one.points.tolist())
-        ],
-    )  # fmt: skip
-
-
-def compressed(one: Frame, form: str, data: bytes | None = None):
-    plain = cloud_message(TYPES, one, False)
-    raw = plain.data.tobytes()
-    if data is None:
-        data = zlib.compress(raw) if form == 'zlib' else zstandard.ZstdCompressor().compress(raw)
-    return TYPES[COMPRESSED_CLOUD](
-        header=plain.header, height=plain.height, width=plain.width, fields=plain.fields,
-        is_bigendian=plain.is_bigendian, point_step=plain.point_step, row_step=plain.row_step,
-        compressed_data=np.frombuffer(data, np.uint8), is_dense=plain.is_dense, format=form,
-    )  # fmt: skip
-
-
-def depth_image(one: Frame, values: np.ndarray, encoding: str, pad: int = 0, big: bool = False):
-    rows = values.astype(values.dtype.newbyteorder('>' if big else '<'))
-    data = np.pad(rows.view(np.uint8).reshape(len(values), -1), ((0, 0), (0, pad)))
-    return TYPES[IMAGE](
-        header=header(TYPES, one), height=values.shape[0], width=values.shape[1],
-        encoding=encoding, is_bigendian=int(big), step=data.shape[1], data=data.ravel(),
-    )  # fmt: skip
 
 
 def cloud_of(message, kind: str, intrinsics=None) -> Cloud:
@@ -215,34 +176,6 @@ def test_noise_is_no_livox_message(data, ros1):
 # --- compressed depth ----------------------------------------------------------------------------
 
 
-def pack_rvl(pixels: np.ndarray) -> bytes:
-    """Written after the description in Wilson's paper."""
-    nibbles: list[int] = []
-
-    def put(value: int) -> None:
-        while value >= 8:
-            nibbles.append(8 | value & 7)
-            value >>= 3
-        nibbles.append(value)
-
-    values, previous, at = pixels.ravel().tolist(), 0, 0
-    while at < len(values):
-        zeros = next((n for n, v in enumerate(values[at:]) if v), len(values) - at)
-        at += zeros
-        run = next((n for n, v in enumerate(values[at:]) if not v), len(values) - at)
-        put(zeros)
-        put(run)
-        for value in values[at : at + run]:
-            put(2 * (value - previous) if value >= previous else 2 * (previous - value) - 1)
-            previous = value
-        at += run
-    nibbles += [0] * (-len(nibbles) % 8)
-    words = [
-        int(''.join(f'{n:x}' for n in nibbles[i : i + 8]), 16) for i in range(0, len(nibbles), 8)
-    ]
-    return np.array([pixels.shape[1], pixels.shape[0], *words], '<u4').tobytes()
-
-
 @given(
     pixels=arrays(
         np.uint16, st.tuples(st.integers(1, 6), st.integers(1, 6)),
@@ -260,18 +193,6 @@ def test_noise_is_no_rvl_image(data, width, height):
         assert found.shape == (height, width)
     except ValueError as error:
         assert str(error)
-
-
-def compressed_depth(one: Frame, pixels: np.ndarray, form: str, parameters=(0.0, 0.0)):
-    if 'rvl' in form:
-        packed = pack_rvl(pixels)
-    else:
-        stream = io.BytesIO()
-        Image.fromarray(pixels).save(stream, 'PNG')
-        packed = stream.getvalue()
-    head = np.array([0], '<i4').tobytes() + np.array(parameters, '<f4').tobytes()
-    data = np.frombuffer(head + packed, np.uint8)
-    return TYPES[COMPRESSED_IMAGE](header=header(TYPES, one), format=form, data=data)
 
 
 @pytest.mark.parametrize('form', ['compressedDepth', 'compressedDepth png', 'compressedDepth rvl'])
@@ -299,14 +220,6 @@ def test_image_of_another_size_than_its_calibration_is_rejected():
 # --- recordings ----------------------------------------------------------------------------------
 
 
-def write(path, kind: str, messages, topic: str = '/cloud'):
-    with BagWriter(path) as writer:
-        writer.add_topic(topic, kind)
-        for index, message in enumerate(messages):
-            writer.write(topic, message, START_NS + index * PERIOD_NS)
-    return path
-
-
 @pytest.mark.parametrize('kind', [LIVOX_CLOUDS[0], COMPRESSED_CLOUD])
 def test_recording_of_other_clouds_is_labelled_as_one_of_point_clouds(
     untrained_bundle, tmp_path, kind
@@ -322,23 +235,6 @@ def test_recording_of_other_clouds_is_labelled_as_one_of_point_clouds(
         assert reader.select_point_topic(types=CLOUD_TYPES) == '/cloud'
         with pytest.raises(BagError, match=POINT_CLOUD):
             reader.select_point_topic()
-
-
-def depth_bag(path, *, with_info: bool = True, focal: float = 60.0, packed: bool = False):
-    with BagWriter(path) as writer:
-        matrix = np.array([[focal, 0, 15.5], [0, focal, 11.5], [0, 0, 1]])
-        for index in range(COUNT):
-            one = Frame(room(0), START_NS + index * PERIOD_NS, frame_id='optical')
-            values = np.full((24, 32), 2000 + 10 * index, np.uint16)
-            topic, message = '/camera/depth/image', depth_image(one, values, '16UC1')
-            if packed:
-                topic += '/compressedDepth'
-                message = compressed_depth(one, values, '16UC1; compressedDepth rvl')
-            writer.write(topic, message, one.stamp_ns)
-            if with_info:
-                info = camera_info(writer.types, one.stamp_ns, 'optical', matrix, (24, 32))
-                writer.write('/camera/depth/camera_info', info, one.stamp_ns)
-    return path
 
 
 def test_recording_of_depth_images_is_labelled(untrained_bundle, tmp_path):

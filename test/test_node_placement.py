@@ -239,7 +239,7 @@ def test_implausible_clouds_are_reported_once_in_log_and_diagnostics(untrained_b
         ({'sensor_pose': '0 0 1 0 0'}, 'six numbers'),
         ({'sensor_pose': '0 0 1 0 90 0'}, 'radians'),
         ({'sensor_pose': '0 0 1 0 0 0', 'target_frame': 'base_link'}, 'both'),
-        ({'sensor_pose': '0 0 1 0 0 0;0 0 1 0 0 3'}, '2 poses for 1 inputs'),
+        ({'sensor_pose': '0 0 1 0 0 0;0 0 1 0 0 3'}, '2 values for 1 inputs'),
         ({'input_scale': 0.0}, 'input_scale'),
         ({'keep_fields': ('intensity', 'x')}, "'x' is a field"),
         ({'keep_fields': ('ring', 'ring')}, 'twice'),

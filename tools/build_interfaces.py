@@ -4,7 +4,7 @@
 
 Run it with the interpreter of the environment that has the wheels::
 
-    .venv/bin/python tools/build_interfaces.py interfaces/vision_msgs interfaces/tf2_msgs
+    .venv/bin/python tools/build_interfaces.py interfaces/*/
 
 This does for ``.msg``, ``.srv`` and ``.action`` files what ``rosidl_generate_interfaces`` does in
 CMake, in four steps: definitions to ``.idl``, type hashes, C and Python sources, shared libraries.

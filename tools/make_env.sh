@@ -51,7 +51,7 @@ if [ -z "${ROS_DISTRO:-}" ]; then
 import os, sys; os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix); os.environ.setdefault('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp'); os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 PTH
 fi
-"$venv/bin/python" tools/build_interfaces.py interfaces/vision_msgs interfaces/tf2_msgs
+"$venv/bin/python" tools/build_interfaces.py interfaces/*/
 
 tools/link_package.sh "$venv"
 

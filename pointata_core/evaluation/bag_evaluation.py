@@ -28,13 +28,13 @@ from pointata_core.evaluation.ground_truth import (
     labels_to_classes,
 )
 from pointata_core.inference.placement import OPTICAL, UNPLACED, parse_placement
-from pointata_core.io.bags.depth_topics import find_depth_topic, read_intrinsics
+from pointata_core.io.bags.depth_topics import find_depth_topic, find_info_topic, read_intrinsics
 from pointata_core.io.bags.reader import BagReader, TopicInfo
 from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
 from pointata_core.io.messages.byte_order import swapped_points
 from pointata_core.io.messages.cloud_conversion import CLOUD_TYPES, to_point_cloud
 from pointata_core.io.messages.depth_image import Intrinsics
-from pointata_core.io.messages.message_types import DEPTH_TYPES, POINT_CLOUD
+from pointata_core.io.messages.message_types import DEPTH_TYPES, INPUT_TYPES, POINT_CLOUD
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 from pointata_core.io.messages.stamps import stamp_of
 from pointata_core.io.transforms import TransformError
@@ -63,6 +63,7 @@ class BagPlan:
         label_names: Names of the true labels, where the bag tells them and nothing else was asked.
         cloud_type: Type of the messages on ``cloud_topic``.
         intrinsics: Of the camera, where these are depth images.
+        info_topic: Where they come from.
     """
 
     cloud_topic: str
@@ -73,6 +74,12 @@ class BagPlan:
     label_names: dict[int, str] | None = None
     cloud_type: str = POINT_CLOUD
     intrinsics: Intrinsics | None = None
+    info_topic: str | None = None
+
+    @property
+    def input_type(self) -> str:
+        """The key of ``INPUT_TYPES`` for these messages."""
+        return next(kind for kind, names in INPUT_TYPES.items() if self.cloud_type in names)
 
     def decode(self, message: Any, features: Sequence[str]) -> tuple[Any, Cloud | Rejected]:
         """The message as a PointCloud2, and its cloud."""
@@ -104,10 +111,11 @@ def plan_bag(
         topic = sensors[0] if len(sensors) == 1 else None
         if not sensors:
             topic = find_depth_topic(bag)
-    intrinsics = None
+    intrinsics = info_topic = None
     if topic is not None and bag.topic(topic).type in DEPTH_TYPES:
         cloud_topic = bag.topic(topic)
-        intrinsics = read_intrinsics(bag, cloud_topic.name)
+        info_topic = find_info_topic(bag, cloud_topic.name)
+        intrinsics = read_intrinsics(bag, info_topic)
     else:
         cloud_topic = bag.topic(bag.select_point_topic(topic, CLOUD_TYPES))
     if labels_topic is not None:
@@ -129,6 +137,7 @@ def plan_bag(
         names,
         cloud_topic.type,
         intrinsics,
+        info_topic,
     )
 
 

@@ -32,6 +32,7 @@ class RejectReason(str, Enum):
     BAD_POINT_STEP = 'bad_point_step'  # point_step is zero although there are points
     BAD_ROW_STEP = 'bad_row_step'  # row_step is smaller than width x point_step
     TRUNCATED_DATA = 'truncated_data'  # the data ends before the last addressed byte
+    NO_CALIBRATION = 'no_calibration'  # a depth image came before the camera_info
     NOT_INTEGRAL = 'not_integral'  # a label field holds values that are not whole numbers
 
     def __str__(self) -> str:

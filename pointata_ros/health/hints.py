@@ -13,14 +13,16 @@ from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+from pointata_core.io.messages.message_types import DEPTH_TYPES, INPUT_TYPES, POINT_CLOUD
 from pointata_ros.dds import PROFILE
 from pointata_ros.qos import describe
 
-POINT_CLOUD_TYPE = 'sensor_msgs/msg/PointCloud2'
 _LARGE_CLOUD_ADVICE = (
     'large clouds may be lost on the way: start the publisher with the environment variable '
     f'FASTRTPS_DEFAULT_PROFILES_FILE set to {PROFILE} of this package'
 )
+# Of these the type alone is sure; images may show anything.
+_CLOUDS = {name for names in INPUT_TYPES.values() for name in names} - {*DEPTH_TYPES}
 _FEWEST_STAMPS = 10
 _FEWEST_HOLES = 3
 # A step so much longer than the others, and than a second, is a pause of the sensor.
@@ -32,7 +34,11 @@ _STEADY_SHARE = 0.8
 
 
 def explain_silence(
-    node: Node, topic: str, wanted: QoSProfile, unresolved: str = '~/input/points'
+    node: Node,
+    topic: str,
+    wanted: QoSProfile,
+    unresolved: str = '~/input/points',
+    type_name: str = POINT_CLOUD,
 ) -> str:
     """Why no cloud has come yet.
 
@@ -41,25 +47,29 @@ def explain_silence(
         topic: Resolved name of the input topic.
         wanted: Quality of service of the subscription.
         unresolved: The topic's name before any remapping.
+        type_name: Type of the subscription's messages.
 
     Returns:
         One line per finding; every publisher of the topic is named.
     """
     publishers = node.get_publishers_info_by_topic(topic)
     lines = [f"no cloud received on '{topic}' so far ({describe(wanted)})"]
-    lines += [_judge(publisher, wanted) for publisher in publishers]
+    lines += [_judge(publisher, wanted, type_name) for publisher in publishers]
     if not publishers:
-        lines.append(_no_publisher(node, topic, unresolved))
+        lines.append(_no_publisher(node, topic, unresolved, type_name))
     if node.get_clock().now().nanoseconds == 0:
         lines.append('use_sim_time is true, but nothing publishes the time on /clock')
     return '\n  '.join(lines)
 
 
-def _judge(publisher: TopicEndpointInfo, wanted: QoSProfile) -> str:
+def _judge(publisher: TopicEndpointInfo, wanted: QoSProfile, type_name: str) -> str:
     namespace = publisher.node_namespace.rstrip('/')
     name = f"publisher '{namespace}/{publisher.node_name}'"
-    if publisher.topic_type != POINT_CLOUD_TYPE:
-        return f'{name} sends {publisher.topic_type}, expected {POINT_CLOUD_TYPE}'
+    sent = publisher.topic_type
+    if sent != type_name:
+        kinds = [kind for kind, types in INPUT_TYPES.items() if sent in types]
+        fix = f'; set the parameter input_type to {kinds[0]}' if kinds else ''
+        return f'{name} sends {sent}, expected {type_name}{fix}'
     offered = publisher.qos_profile
     compatibility, reason = qos_check_compatible(offered, wanted)
     # A warning means that something is left to the middleware's defaults; these are compatible.
@@ -71,7 +81,7 @@ def _judge(publisher: TopicEndpointInfo, wanted: QoSProfile) -> str:
     )
 
 
-def _no_publisher(node: Node, topic: str, unresolved: str) -> str:
+def _no_publisher(node: Node, topic: str, unresolved: str, type_name: str) -> str:
     topics = dict(node.get_topic_names_and_types())
     # Where label tables are, there are the results of a perception node: this one or another.
     results = tuple(
@@ -80,20 +90,29 @@ def _no_publisher(node: Node, topic: str, unresolved: str) -> str:
         for suffix in ('/segmentation/label_info', '/action/label_info')
         if name.endswith(suffix) and 'vision_msgs/msg/LabelInfo' in types
     )
-    others = sorted(
-        name
-        for name, types in topics.items()
-        if POINT_CLOUD_TYPE in types
-        and node.count_publishers(name)
-        and name != topic
-        and not name.startswith(results)
-    )
-    if not others:
-        return 'it has no publisher, and there is no other PointCloud2 topic'
-    return (
-        f'it has no publisher; PointCloud2 topics there are: {", ".join(others)}. Remap '
-        f'{unresolved}, or use the launch argument input_points'
-    )
+    found = [
+        (name, kind)
+        for name, types in sorted(topics.items())
+        for kind in types
+        if name != topic and not name.startswith(results) and node.count_publishers(name)
+    ]
+    short = type_name.rpartition('/')[2]
+    others = [name for name, kind in found if kind == type_name]
+    if others:
+        return (
+            f'it has no publisher; {short} topics there are: {", ".join(others)}. Remap '
+            f'{unresolved}, or use the launch argument input_points'
+        )
+    clouds = [
+        f'{name} ({input_type})'
+        for name, kind in found
+        for input_type, types in INPUT_TYPES.items()
+        if kind in types and (kind in _CLOUDS or 'depth' in name)
+    ]
+    text = f'it has no publisher, and there is no other {short} topic'
+    if clouds:
+        text += f'; with the parameter input_type in brackets, there are: {", ".join(clouds)}'
+    return text
 
 
 def explain_loss(stamps_ns: Sequence[int], lost: int) -> str:

@@ -10,13 +10,14 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_policy_name_from_kind
-from sensor_msgs.msg import PointCloud2
 
+from pointata_core.io.cloud import Rejected
 from pointata_core.io.messages.stamps import stamp_of
 from pointata_ros.compat import subscription_callbacks
 from pointata_ros.flow_control import FlowControlledGroup
 from pointata_ros.health.hints import explain_loss, explain_silence
 from pointata_ros.health.statistics import DropReason, Statistics
+from pointata_ros.node.cloud_source import CloudSource
 from pointata_ros.node.input_queue import InputQueue
 from pointata_ros.node.received_cloud import ReceivedCloud
 from pointata_ros.parameters.table import NodeSettings
@@ -31,6 +32,7 @@ class CloudInput:
     Args:
         node: The node that subscribes.
         topic: Where clouds come from, as the node writes it.
+        source: The messages in which they come; closed with the input.
         settings: Called for the parameters as they are now.
         receive: Called with every message, for what enters the queue.
         statistics: Where clouds are counted.
@@ -43,8 +45,9 @@ class CloudInput:
         self,
         node: Node,
         topic: str,
+        source: CloudSource,
         settings: Callable[[], NodeSettings],
-        receive: Callable[[PointCloud2], ReceivedCloud],
+        receive: Callable[[Any], ReceivedCloud],
         statistics: Statistics,
         warn: Callable[[str, str], None],
         changed: threading.Condition,
@@ -52,6 +55,7 @@ class CloudInput:
     ) -> None:
         self._node = node
         self._unresolved_topic = topic
+        self._source = source
         self._make = receive
         self._statistics = statistics
         self._warn = warn
@@ -80,14 +84,16 @@ class CloudInput:
             )
             transforms.call_on_change(self._pending.poll)
         self._subscription = node.create_subscription(
-            PointCloud2,
+            source.message_class,
             topic,
             self._receive,
             self.profile,
             callback_group=FlowControlledGroup(lambda: not self._holds_back or self._has_room()),
+            raw=source.is_raw,
             event_callbacks=subscription_callbacks(self._meet_incompatible, self._lose),
             qos_overriding_options=overrides(),
         )
+        source.calibrated = self._wake_executor
 
     @property
     def topic(self) -> str:
@@ -101,7 +107,12 @@ class CloudInput:
     def hint(self) -> str:
         """What is wrong with the input, in words; empty if nothing seems to be."""
         if not self._has_arrived:
-            return explain_silence(self._node, self.topic, self.profile, self._unresolved_topic)
+            text = explain_silence(
+                self._node, self.topic, self.profile, self._unresolved_topic, self._source.type_name
+            )
+            return '\n  '.join(filter(None, (text, self._source.missing)))
+        if self._source.missing:
+            return self._source.missing
         snapshot = self._statistics.snapshot()
         return explain_loss(snapshot.stamps_ns, snapshot.lost)
 
@@ -118,20 +129,28 @@ class CloudInput:
     def close(self) -> None:
         """Unsubscribe; clouds that still wait are counted as dropped."""
         self._node.destroy_subscription(self._subscription)
+        self._source.close()
         if self._transforms is not None and self._pending is not None:
             self._transforms.stop_calling(self._pending.poll)
         for received in self._not_queued() + self.queue.close():
             self._drop(received, DropReason.DEACTIVATED)
 
-    def _receive(self, message: PointCloud2) -> None:
+    def _receive(self, serialised: Any) -> None:
+        message = self._source.read(serialised)
+        now_ns = self._node.get_clock().now().nanoseconds
+        if isinstance(message, Rejected):
+            self._statistics.arrived(now_ns, now_ns)
+            self._statistics.rejected(str(message.reason))
+            self._warn(f'rejected.{message.reason}', f'cloud rejected: {message}')
+            return
         if not self._has_arrived:
             self._has_arrived = True
             # The launch file reads this line: RViz needs the frame.
             self._node.get_logger().info(
                 f"first cloud on '{self.topic}', frame '{message.header.frame_id}', "
-                f'{message.width * message.height} points'
+                f'{_size(message)}'
             )
-        self._statistics.arrived(self._node.get_clock().now().nanoseconds, stamp_of(message))
+        self._statistics.arrived(now_ns, stamp_of(message))
         received = self._make(message)
         if self._pending is None:
             self._enqueue(received)
@@ -146,6 +165,8 @@ class CloudInput:
             self._wake_executor()
 
     def _has_room(self) -> bool:
+        if self._source.missing:
+            return False
         return self.queue.has_room and (self._pending is None or self._pending.has_room)
 
     def _make_room(self) -> None:
@@ -171,6 +192,12 @@ class CloudInput:
         executor = self._node.executor
         if executor is not None:
             executor.wake()
+
+
+def _size(message: Any) -> str:
+    if hasattr(message, 'width'):
+        return f'{message.width * message.height} points'
+    return f'{len(message.data)} bytes'
 
 
 def _ignore() -> None:

@@ -38,6 +38,7 @@ from pointata_core.inference.time_rules import ResetReason
 from pointata_ros.camera.input import check_camera_settings
 from pointata_ros.health.clock_guard import ClockGuard
 from pointata_ros.health.throttle import Throttle
+from pointata_ros.message_classes import input_class
 from pointata_ros.node.filtered_clouds import check_class_names
 from pointata_ros.node.lifecycle import Broken, transition
 from pointata_ros.node.monitor import Monitor
@@ -50,6 +51,7 @@ from pointata_ros.node.skill_server import SkillServer
 from pointata_ros.node.startup_log import startup_text
 from pointata_ros.node.stream import Stream
 from pointata_ros.node.worker import Worker
+from pointata_ros.parameters.input_types import input_types_in
 from pointata_ros.parameters.poses import placements_in
 from pointata_ros.parameters.server import ParameterServer
 from pointata_ros.parameters.table import NodeSettings
@@ -115,6 +117,8 @@ class PerceptionNode(LifecycleNode):
         """Load and try the bundle; create what others see of the node while it is inactive."""
         settings = self.settings
         self._refuse_missing_parameters(settings)
+        for input_type in input_types_in(vars(settings)):
+            input_class(input_type)
         choose_threads(settings.num_threads)
         with ExitStack() as stack:
             if settings.fixed_frame or settings.target_frame:
@@ -151,8 +155,8 @@ class PerceptionNode(LifecycleNode):
             stack.callback(publisher.shutdown)
             recovery = Recovery(len(self.streams))
             pipelines = []
-            placements = placements_in(vars(settings))
-            for stream, placement in zip(self.streams, placements, strict=True):
+            types, placements = input_types_in(vars(settings)), placements_in(vars(settings))
+            for stream, input_type, placement in zip(self.streams, types, placements, strict=True):
                 stack.callback(self._deactivate, stream)
                 pipelines.append(
                     stream.activate(
@@ -160,6 +164,7 @@ class PerceptionNode(LifecycleNode):
                         publisher=publisher,
                         transforms=self._transforms,
                         placement=placement,
+                        input_type=input_type,
                         mountings=self._transforms or self._mountings,
                         recovery=recovery,
                         inputs=len(self.streams),

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from time import perf_counter
-
-from sensor_msgs.msg import PointCloud2
+from typing import Any
 
 from pointata_core.inference.background import LazyValue
 from pointata_core.inference.frames import CameraView, Frame, PendingResult, Skipped
@@ -23,7 +22,7 @@ from pointata_ros.health.suitability import unlike_training
 from pointata_ros.node.budget import IngestBudget
 from pointata_ros.node.publish_task import PublishTask
 from pointata_ros.node.publishers import Outputs
-from pointata_ros.node.received_cloud import ReceivedCloud
+from pointata_ros.node.received_cloud import Convert, ReceivedCloud
 from pointata_ros.node.recovery import Recovery, drop_reason
 from pointata_ros.node.suspicions import Suspicions
 from pointata_ros.parameters.table import NodeSettings
@@ -61,6 +60,7 @@ class Pipeline:
         publisher: A thread of the node that publishes in order.
         placement: How the points enter the network.
         suspicions: Look at the first clouds; ``None`` for no check.
+        convert: Makes a PointCloud2 of a message; ``None`` where it is one.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class Pipeline:
         publisher: Executor,
         placement: SensorPlacement | None = None,
         suspicions: Suspicions | None = None,
+        convert: Convert | None = None,
     ) -> None:
         self.name = name
         self.session = session
@@ -98,6 +99,7 @@ class Pipeline:
         self._publisher = publisher
         self._placement = placement or SensorPlacement()
         self._suspicions = suspicions
+        self._convert = convert
         if suspicions is not None:
             suspicions.begin(session.bundle.manifest)
         self._state_invalid = False
@@ -107,10 +109,10 @@ class Pipeline:
         self._last_published_ns: int | None = None
         self.frame_id = ''
 
-    def receive(self, message: PointCloud2) -> ReceivedCloud:
+    def receive(self, message: Any) -> ReceivedCloud:
         """Take a message in, and start on it where a second thread can; on any thread."""
         image = self._camera.expect(stamp_of(message))
-        received = ReceivedCloud(message, image)
+        received = ReceivedCloud(message, image, self._convert)
         self._budget.arrived(received.arrived_s)
         session, settings = self.session, self._settings()
         # Most clouds above a limited rate are not published.

@@ -7,10 +7,10 @@ a cloud arrives, they are done when the worker has finished the cloud before it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from time import perf_counter
-
-from sensor_msgs.msg import PointCloud2
+from typing import Any
 
 from pointata_core.inference.background import LazyValue, submit
 from pointata_core.inference.precompute import PrecomputedFrame
@@ -21,6 +21,8 @@ from pointata_ros.camera.pairs import ExpectedImage
 from pointata_ros.transforms.ego_motion import TransformMissing
 from pointata_ros.transforms.sensor_placement import SensorPlacement
 
+Convert = Callable[[Any, CloudLimits], Any]
+
 
 class ReceivedCloud:
     """One message, and what was made of it so far.
@@ -28,16 +30,24 @@ class ReceivedCloud:
     Args:
         message: The message, not yet decoded.
         image: Its image, received or expected; ``None`` without a camera.
+        convert: Makes a PointCloud2 of the message, or gives the reason why that is impossible.
 
     Attributes:
+        message: The PointCloud2, once it is decoded.
         arrived_s: When it arrived, on ``time.perf_counter``.
         queued_s: When it entered the queue of the worker: later if it waited for its transform.
         decode_ms: How long decoding took.
         precomputed: What was computed before its turn, if anything was.
     """
 
-    def __init__(self, message: PointCloud2, image: ExpectedImage | None = None) -> None:
+    def __init__(
+        self,
+        message: Any,
+        image: ExpectedImage | None = None,
+        convert: Convert | None = None,
+    ) -> None:
         self.message = message
+        self._convert = convert
         self.image = image
         self.arrived_s = self.queued_s = perf_counter()
         self.decode_ms = 0.0
@@ -93,6 +103,11 @@ class ReceivedCloud:
     def _decode(self, session: Session, limits: CloudLimits) -> Cloud | Rejected:
         began = perf_counter()
         wanted = session.bundle.manifest.features
+        if self._convert is not None:
+            converted = self._convert(self.message, limits)
+            if isinstance(converted, Rejected):
+                return converted
+            self.message, self._convert = converted, None
         cloud = decode(self.message, wanted_features=wanted, limits=limits)
         self.decode_ms = 1e3 * (perf_counter() - began)
         return cloud

@@ -19,6 +19,7 @@ from pointata_ros.camera.input import CameraInput, NoCamera
 from pointata_ros.camera.pairs import CameraPairs
 from pointata_ros.health.statistics import DropReason, Statistics
 from pointata_ros.health.throttle import BackOff
+from pointata_ros.node.cloud_source import CloudSource
 from pointata_ros.node.input import CloudInput
 from pointata_ros.node.pipeline import Pipeline
 from pointata_ros.node.publishers import Outputs
@@ -27,6 +28,7 @@ from pointata_ros.node.recovery import Recovery
 from pointata_ros.node.scheduler import Scheduler
 from pointata_ros.node.suspicions import Suspicions
 from pointata_ros.parameters.table import NodeSettings
+from pointata_ros.qos import input_profile
 from pointata_ros.transforms.ego_motion import EgoMotion, NoEgoMotion
 from pointata_ros.transforms.listener import TransformListener
 from pointata_ros.transforms.sensor_placement import SensorPlacement
@@ -87,6 +89,7 @@ class Stream:
         publisher: Executor,
         transforms: TransformListener | None,
         placement: Placement,
+        input_type: str,
         mountings: TransformListener | StaticMountings | None,
         recovery: Recovery,
         inputs: int,
@@ -99,6 +102,7 @@ class Stream:
             publisher: Publishes what the worker leaves to it; shared by all inputs.
             transforms: Where the sensor's motion and pose come from; ``None`` if neither is wanted.
             placement: How the points enter the network, but for what the transforms give.
+            input_type: The messages in which the clouds come.
             mountings: Where the mounting of a camera comes from.
             recovery: Shared by all inputs.
             inputs: How many inputs the node has.
@@ -123,6 +127,9 @@ class Stream:
                 self._warn,
                 lambda: self.input is not None and len(self.input.queue) > 0,
             )
+        source = CloudSource(
+            self._node, self._base, input_type, input_profile(settings.policy, settings.queue_size)
+        )
         self.pipeline = Pipeline(
             name=self.name,
             session=self.session,
@@ -141,10 +148,12 @@ class Stream:
             publisher=publisher,
             placement=placed,
             suspicions=Suspicions(self.statistics, self._log),
+            convert=source.convert,
         )
         self.input = CloudInput(
             self._node,
             f'{self._base}/input/points',
+            source,
             self._settings,
             self.pipeline.receive,
             self.statistics,

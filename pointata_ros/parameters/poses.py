@@ -11,7 +11,16 @@ from typing import Any
 
 from pointata_core.errors import ConfigError
 from pointata_core.inference.camera_calibration import parse_pose
-from pointata_core.inference.placement import Placement, parse_placement, parse_sensor_pose
+from pointata_core.inference.placement import (
+    OPTICAL,
+    UNPLACED,
+    Placement,
+    parse_placement,
+    parse_sensor_pose,
+)
+from pointata_core.io.messages.message_types import DEPTH_TYPES, INPUT_TYPES
+from pointata_ros.parameters.input_types import input_types_in
+from pointata_ros.parameters.rules import one_for_each
 
 
 def refuse_pose(text: str) -> str:
@@ -46,24 +55,25 @@ def placements(scale: float, poses: str, target_frame: str, inputs: int) -> list
     Raises:
         ConfigError: There are as many poses as no number of inputs fits, or a frame as well.
     """
-    each = _split(poses) or ['']
-    if len(each) not in (1, inputs):
-        raise ConfigError(
-            f'parameter sensor_pose holds {len(each)} poses for {inputs} inputs',
-            'Give one for all, or one for each in the order of inputs, with semicolons between',
-        )
-    one_each = each * (inputs // len(each))
-    return [parse_placement(scale, pose, target_frame) for pose in one_each]
+    each = one_for_each('sensor_pose', _split(poses) or [''], inputs)
+    return [parse_placement(scale, pose, target_frame) for pose in each]
 
 
 def placements_in(values: Mapping[str, Any]) -> list[Placement]:
-    """The placement of each input; see :func:`placements`."""
-    return placements(
+    """The placement of each input; see :func:`placements`.
+
+    Points of a depth image have the axes of its camera, unless something else is given.
+    """
+    found = placements(
         values.get('input_scale', 1.0),
         values['sensor_pose'],
         values.get('target_frame', ''),
         len(values.get('inputs', ())) or 1,
     )
+    return [
+        OPTICAL if one is UNPLACED and INPUT_TYPES[kind][0] in DEPTH_TYPES else one
+        for one, kind in zip(found, input_types_in(values), strict=True)
+    ]
 
 
 def _split(text: str) -> list[str]:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pointata_core.errors import ConfigError
+
 Value = bool | int | float | str | tuple[str, ...]
 
 
@@ -46,6 +48,20 @@ def parameter(default: Value, group: str, description: str, **details: Any) -> A
     """A dataclass field that carries its :class:`Specification`."""
     specification = Specification(group, description, **details)
     return dataclasses.field(default=default, metadata={'specification': specification})
+
+
+def one_for_each(name: str, given: list[str], inputs: int) -> list[str]:
+    """The values of all inputs, of a parameter that holds one for all or one for each.
+
+    Raises:
+        ConfigError: It holds another number.
+    """
+    if len(given) not in (1, inputs):
+        raise ConfigError(
+            f'parameter {name} holds {len(given)} values for {inputs} inputs',
+            'Give one for all, or one for each in the order of inputs, with semicolons between',
+        )
+    return given * (inputs // len(given))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from pointata_core.errors import ConfigError
 from pointata_ros.parameters.input_names import LEGAL_NAMES, refuse_fields, refuse_names
+from pointata_ros.parameters.input_types import input_types_in, refuse_input_types
 from pointata_ros.parameters.poses import placements_in, refuse_pose, refuse_sensor_poses
 from pointata_ros.parameters.rules import Parameter, Value, parameter, refuse
 
@@ -83,6 +84,15 @@ class NodeSettings:
         '~/input/points and ~/output/... .',
         rule=LEGAL_NAMES,
         refuse=refuse_names,
+    )
+    input_type: str = parameter(
+        'pointcloud2',
+        'Input',
+        'Messages of the clouds: pointcloud2, livox (CustomMsg), compressed (zstd, zlib, draco), '
+        'depth (rectified images) or compressed_depth, both with ~/input/camera_info. One for all '
+        'inputs, or one for each with semicolons between.',
+        rule='kinds of messages, with semicolons between several',
+        refuse=refuse_input_types,
     )
     policy: str = parameter(
         'latest',
@@ -377,6 +387,7 @@ def refusal(values: Mapping[str, Value]) -> str:
             return reason
     if 'sensor_pose' in values:
         try:
+            input_types_in(values)
             placements_in(values)
         except ConfigError as error:
             return error.message

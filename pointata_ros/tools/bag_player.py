@@ -7,7 +7,6 @@ Messages are published as the bytes that were recorded: nothing is decoded on th
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,9 @@ from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 
 from pointata_core.io.bags.reader import BagReader, TopicInfo
+from pointata_core.io.messages.cloud_conversion import CLOUD_TYPES
+from pointata_core.io.messages.message_types import DEPTH_TYPES
+from pointata_ros.message_classes import find_message_class
 from pointata_ros.stop_flag import StopFlag
 
 # Latched by convention, whatever the recorder noted.
@@ -104,7 +106,7 @@ class BagPlayer:
         self._topics = [self._reader.topic(name) for name in names]
         self._names = dict(options.remap)
         if options.clouds_to:
-            self._names[self._reader.select_point_topic()] = options.clouds_to
+            self._names[self._reader.select_point_topic(types=CLOUD_TYPES)] = options.clouds_to
         self._publishers: dict[str, Publisher] = {}
         self._skipped: Counter[str] = Counter()
         self._fitting: dict[str, bool] = {}
@@ -151,7 +153,9 @@ class BagPlayer:
         Returns:
             False if that took longer than ``timeout_s``, or the player was stopped.
         """
-        clouds = {topic.name for topic in self._reader.point_topics()} & set(self._publishers)
+        clouds = {
+            topic.name for topic in self._reader.point_topics((*CLOUD_TYPES, *DEPTH_TYPES))
+        } & set(self._publishers)
         waited_for = [self._publishers[name] for name in clouds or self._publishers]
         deadline = time.monotonic() + timeout_s
         while any(one.get_subscription_count() < count for one in waited_for):
@@ -234,7 +238,7 @@ class BagPlayer:
             publisher.wait_for_all_acked(Duration(seconds=_LAST_WORDS_S))
 
     def _advertise(self, topic: TopicInfo) -> None:
-        message = _message_class(topic.type)
+        message = find_message_class(topic.type)
         if message is not None:
             name = self._names.get(topic.name, topic.name)
             self._publishers[topic.name] = self._node.create_publisher(
@@ -253,12 +257,3 @@ class BagPlayer:
                 history=QoSHistoryPolicy.KEEP_ALL, reliability=QoSReliabilityPolicy.RELIABLE
             )
         return QoSProfile(depth=self._options.depth, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-
-
-def _message_class(name: str) -> type | None:
-    """The message class of ``package/msg/Name``; ``None`` where its package is not installed."""
-    package, _, message = name.split('/')
-    try:
-        return getattr(importlib.import_module(f'{package}.msg'), message)
-    except (ImportError, AttributeError):
-        return None

@@ -102,7 +102,9 @@ def _play(
         executor.add_node(listener)
         children = stack.enter_context(ChildProcesses())
 
-        perception = children.start('node', _node_command(arguments, bundle), output / 'node.log')
+        perception = children.start(
+            'node', _node_command(arguments, recording, bundle), output / 'node.log'
+        )
         spin = _Spinner(executor, perception, termination)
         with err().status('starting the node'):
             _activate(listener, spin)
@@ -139,18 +141,22 @@ def _own_ros_domain() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _node_command(arguments: Any, bundle: Path) -> list[str]:
+def _node_command(arguments: Any, recording: Recording, bundle: Path) -> list[str]:
     parameters = {
         'bundle': f"'{bundle.resolve()}'",
         'device': arguments.device,
         'precision': arguments.precision,
         'autostart': 'false',
         'policy': arguments.policy,
+        'input_type': recording.plan.input_type,
         'diagnostics_period': _DIAGNOSTICS_PERIOD_S,
         'fixed_frame': f"'{arguments.fixed_frame}'",
     }
     command = [sys.executable, '-m', 'pointata_ros.node.main', '--ros-args']
     command += ['-r', f'__node:={NODE.strip("/")}', '-r', f'~/input/points:={CLOUD_TOPIC}']
+    plan = recording.plan
+    if plan.info_topic:
+        command += ['-r', f'~/input/camera_info:={plan.info_topic}']
     for name, value in parameters.items():
         command += ['-p', f'{name}:={value}']
     return command
@@ -158,8 +164,10 @@ def _node_command(arguments: Any, bundle: Path) -> list[str]:
 
 def _player_command(arguments: Any, recording: Recording) -> list[str]:
     command = [sys.executable, '-m', 'pointata_ros.tools.replay', str(recording.path)]
-    command += ['--topics', recording.plan.cloud_topic, *recording.extras]
-    command += ['--remap', f'{recording.plan.cloud_topic}={CLOUD_TOPIC}']
+    plan = recording.plan
+    infos = [plan.info_topic] if plan.info_topic else []
+    command += ['--topics', plan.cloud_topic, *infos, *recording.extras]
+    command += ['--remap', f'{plan.cloud_topic}={CLOUD_TOPIC}']
     command += ['--rate', str(arguments.rate), '--wait-for-subscribers', '1']
     return command
 

@@ -25,29 +25,38 @@ def find_depth_topic(reader: BagReader) -> str | None:
     return None
 
 
-def read_intrinsics(reader: BagReader, topic: str) -> Intrinsics:
-    """Read the calibration that belongs to a topic of images: of its namespace, else the only one.
+def find_info_topic(reader: BagReader, topic: str) -> str:
+    """Return the topic of calibrations of a topic of images: in its namespace, else the only one.
 
     Raises:
-        BagError: There is none, there are several to choose from, or it has no focal length.
+        BagError: There is none, or there are several to choose from.
     """
     infos = [t.name for t in reader.point_topics((CAMERA_INFO,)) if t.count]
     namespace = topic.removesuffix(f'/{_COMPRESSED}').rpartition('/')[0]
     own = f'{namespace}/camera_info'
-    if own not in infos:
-        if len(infos) != 1:
-            raise BagError(
-                f'{reader.path}: depth images on {topic} need {own} ({CAMERA_INFO}); there is '
-                f'{", ".join(infos) or "none"}',
-                'Record the topic camera_info beside the images',
-            )
-        own = infos[0]
-    for _, _, message in reader.messages([own]):
+    if own in infos:
+        return own
+    if len(infos) != 1:
+        raise BagError(
+            f'{reader.path}: depth images on {topic} need {own} ({CAMERA_INFO}); there is '
+            f'{", ".join(infos) or "none"}',
+            'Record the topic camera_info beside the images',
+        )
+    return infos[0]
+
+
+def read_intrinsics(reader: BagReader, info_topic: str) -> Intrinsics:
+    """Read the first calibration of a topic.
+
+    Raises:
+        BagError: It has no focal length, or none can be read.
+    """
+    for _, _, message in reader.messages([info_topic]):
         try:
             return intrinsics_of(message)
         except ValueError as error:
             raise BagError(
-                f'{reader.path}: {own}: {error}',
+                f'{reader.path}: {info_topic}: {error}',
                 'Calibrate the camera; drivers publish zeros without a calibration',
             ) from error
-    raise BagError(f'{reader.path}: no message on {own} can be read', 'Record it again')
+    raise BagError(f'{reader.path}: no message on {info_topic} can be read', 'Record it again')
