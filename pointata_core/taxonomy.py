@@ -101,6 +101,9 @@ MOVING_NAMES = frozenset(
 )
 """Usual names of classes of people and vehicles, which may move, in the same form."""
 
+PERSON_NAMES = frozenset({'person', 'people', 'human', 'pedestrian', 'moving_person'})
+"""Usual names of classes of people on foot, in the same form."""
+
 UNLABELLED = 65535
 """Label of a point without prediction or ground truth, in uint16 results, clouds and recordings."""
 

@@ -32,13 +32,13 @@ def step(tracker: Tracker, frame: int, *bodies: np.ndarray, pose: np.ndarray | N
     return tracker.update(points, frame * PERIOD_NS, np.ones(len(points), bool), pose)
 
 
-def test_a_person_is_reported_after_three_sightings_and_forgotten_after_a_second_and_a_half():
+def test_a_person_is_reported_after_three_sightings_and_forgotten_after_a_second_and_a_fifth():
     tracker = Tracker()
     reported = [len(step(tracker, frame, body(5, 0, seed=frame))) for frame in range(4)]
     assert reported == [0, 0, 1, 1]
-    hidden = [step(tracker, 4 + frame) for frame in range(16)]
-    assert [len(people) for people in hidden] == [1] * 15 + [0]
-    assert all(not len(people[0].rows) for people in hidden[:15])
+    hidden = [step(tracker, 4 + frame) for frame in range(13)]
+    assert [len(people) for people in hidden] == [1] * 12 + [0]
+    assert all(not len(people[0].rows) for people in hidden[:12])
     assert len(tracker) == 0
 
 
@@ -77,7 +77,7 @@ def test_a_group_is_divided_between_those_it_consists_of():
     tracker = Tracker()
     for frame in range(40):
         # They walk up to each other, touch, and part again.
-        gap = max(0.4, abs(2.0 - 0.1 * frame))
+        gap = max(0.5, abs(2.0 - 0.1 * frame))
         people = step(tracker, frame, body(5, gap / 2, seed=frame), body(5, -gap / 2, seed=frame))
     assert [person.number for person in people] == [1, 2]
     assert people[0].centre[1] * people[1].centre[1] < 0
@@ -141,10 +141,10 @@ def outcome(people) -> list:
 
 
 def test_a_restored_tracker_goes_on_bit_for_bit():
-    frames = list(simulate('crowd', 'vlp16', 5, 3.0))
+    frames = list(simulate('crowd', 'kinect', 5, 1.6))
     whole, part = Tracker(), Tracker()
     for number, frame in enumerate(frames):
-        if number == 14:
+        if number == 7:
             saved = part.to_bytes()
             part = Tracker()
             part.restore(saved)
@@ -153,6 +153,7 @@ def test_a_restored_tracker_goes_on_bit_for_bit():
         assert outcome(whole.update(*cloud)) == outcome(part.update(*cloud))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_of_anything_else_are_refused_and_change_nothing(data):
     tracker = Tracker()

@@ -7,7 +7,8 @@
     NAME/skill.safetensors        align embedder, adapters, context encoder, heads
     backbones/HASH.safetensors    the frozen backbone, inside NAME or beside it
 
-    NAME/manifest.json            of a camera bundle (bundles.camera_manifest)
+    NAME/manifest.json            of a camera bundle or a person skill (bundles.camera_manifest,
+                                  bundles.person_manifest)
     NAME/network.safetensors      its whole network
 
 Nothing but these files is opened, and only as safetensors and JSON. A load either returns a network
@@ -40,11 +41,13 @@ from pointata_core.bundles.bundle_files import (
 from pointata_core.bundles.camera_manifest import CameraManifest
 from pointata_core.bundles.manifest import Manifest
 from pointata_core.bundles.manifest_base import ManifestBase, ManifestType
+from pointata_core.bundles.person_manifest import PersonManifest
 from pointata_core.bundles.strict_json import plain_copy
 from pointata_core.bundles.tensors import pack_tensors
 from pointata_core.errors import BundleError
 from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
 from pointata_core.models.linear import set_precision
+from pointata_core.models.person.person_network import PersonNetwork
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.safe_files import write_atomically
 
@@ -80,6 +83,8 @@ SkillBundle = Bundle[Manifest, PointATA]
 """A skill for point clouds and the backbone it was trained on."""
 CameraBundle = Bundle[CameraManifest, CameraLidarNetwork]
 """A network for images and clouds."""
+PersonBundle = Bundle[PersonManifest, PersonNetwork]
+"""A network that sees one person at a time."""
 
 
 def load_bundle(
@@ -113,6 +118,13 @@ def load_camera_bundle(
 ) -> CameraBundle:
     """Load a camera bundle, see :func:`load_bundle`."""
     return _load(path, (CameraManifest,), device)
+
+
+def load_person_bundle(
+    path: str | os.PathLike[str], device: str | torch.device = 'cpu'
+) -> PersonBundle:
+    """Load a person skill, see :func:`load_bundle`."""
+    return _load(path, (PersonManifest,), device)
 
 
 def load_any_bundle(
@@ -203,7 +215,7 @@ def save_bundle(
     half: bool = False,
     self_contained: bool = False,
 ) -> ManifestType:
-    """Write a bundle of either kind; each file appears whole, the manifest last.
+    """Write a bundle of any kind; each file appears whole, the manifest last.
 
     Write into a new folder where a running node might be loading the old one: files are replaced
     one by one, and a load between two of them is refused (by their hashes).

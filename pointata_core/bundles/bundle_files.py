@@ -17,10 +17,12 @@ from pointata_core.bundles.camera_manifest import CameraManifest
 from pointata_core.bundles.manifest import Manifest
 from pointata_core.bundles.manifest_base import ManifestBase, read_manifest
 from pointata_core.bundles.manifest_fields import RESTORE, FieldError
+from pointata_core.bundles.person_manifest import PersonManifest
 from pointata_core.bundles.preparation_config import PreparationConfig
 from pointata_core.bundles.tensors import read_tensors
 from pointata_core.errors import BundleError, ConfigError
 from pointata_core.models.camera.camera_lidar import CameraLidarNetwork
+from pointata_core.models.person.person_network import PersonConfig, PersonNetwork
 from pointata_core.models.point.config import NetworkConfig
 from pointata_core.models.point.pointata import PointATA
 from pointata_core.resources import ResourceError, resource_path
@@ -194,6 +196,8 @@ def build_empty(manifest: ManifestBase, source: str) -> nn.Module:
             if isinstance(manifest, CameraManifest):
                 classes = len(manifest.segmentation_classes)
                 return CameraLidarNetwork(classes, **manifest.network)
+            if isinstance(manifest, PersonManifest):
+                return PersonNetwork(PersonConfig.from_dict(manifest.network))
             return PointATA(NetworkConfig.from_dict(manifest.network))
     except BundleError as error:
         raise BundleError(f'{source}: {error.message}', error.fix) from error

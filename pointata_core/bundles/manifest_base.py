@@ -35,6 +35,7 @@ from pointata_core.errors import BundleError
 FORMAT_VERSION = 1
 FORMAT_MINOR = 0
 CAMERA_KIND = 'camera_lidar'
+PERSON_KIND = 'person'
 
 ManifestType = TypeVar('ManifestType', bound='ManifestBase')
 
@@ -241,6 +242,9 @@ def _of_kind(kind: Any, kinds: Sequence[type[ManifestType]]) -> type[ManifestTyp
     if kind == CAMERA_KIND:
         fix = 'It is a camera bundle: give it to the node, to pointata evaluate, or to '
         fix += 'load_camera_bundle'
+    if kind == PERSON_KIND:
+        fix = 'It is a person skill: give it to pointata evaluate with --people, or to '
+        fix += 'load_person_bundle'
     raise FieldError('kind', kind, ' or '.join(repr(known.kind) for known in kinds), fix)
 
 

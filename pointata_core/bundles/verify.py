@@ -7,8 +7,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pointata_core.bundles.bundle_files import find_files, read_network
+from pointata_core.bundles.bundle_files import KINDS, find_files, read_network
 from pointata_core.bundles.manifest_base import ManifestBase
+from pointata_core.bundles.person_manifest import PersonManifest
 from pointata_core.errors import BundleError
 
 
@@ -39,7 +40,7 @@ class BundleReport:
 
 
 def verify_bundle(path: str | os.PathLike[str]) -> BundleReport:
-    """Check a bundle of either kind as a load would, without keeping a network.
+    """Check a bundle of any kind as a load would, without keeping a network.
 
     The tensors are read (hash, names, shapes, types, finite values); the network they are compared
     with is built without memory. Nothing is raised for a bad bundle.
@@ -49,7 +50,7 @@ def verify_bundle(path: str | os.PathLike[str]) -> BundleReport:
     """
     manifest, checks = None, []
     try:
-        files = find_files(path)
+        files = find_files(path, (*KINDS, PersonManifest))
         manifest = files.manifest
         version = f'{manifest.format_version}.{manifest.format_minor}'
         checks.append(f'manifest {manifest.name}, format {version}')

@@ -21,9 +21,11 @@ Indices = NDArray[np.int64]
 
 _CELL = 0.06  # metres; a dense camera gives thousands of points on one body
 _MOST_CELLS = 8192  # the nearest ones; a crowd of a hundred has fewer
-_WIDE, _TALL = 1.2, 1.0  # metres; a body so wide and so tall at once may be two
+# Metres. A group narrower or lower than these is one body; wider than the last it is two, even if
+# nobody is expected. Two people stand apart.
+_TWO, _LOW, _WIDE, _APART = 0.75, 0.9, 1.2, 0.4
 _LARGEST = 2.6  # metres; wider than arms or a lying body: a wall taken for a person
-_SMALL_SHARE = 0.2  # of the cells; a smaller part is a limb
+_SMALL_SHARE, _TALL_SHARE = 0.12, 0.3  # of cells and height; a smaller part is a limb
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,11 @@ def find_blobs(
         return []
     cells = _cells_of(points, sensor, settings)
     whole = np.arange(len(cells.centre))
+    height = _heights(points[:, 2], cells)
     groups = [
         part
         for group in _components(cells, whole, 1.0)
-        for part in _divided(cells, group, expected, points, settings)
+        for part in _divided(cells, group, expected, height, settings)
     ]
     owner = np.full(len(cells.centre) + 1, -1)
     for number, group in enumerate(groups):
@@ -137,6 +140,14 @@ def _cells_of(points: Floats, sensor: np.ndarray, settings: BlobSettings) -> _Ce
     return _Cells(centre, settings.reach + settings.reach_growth * distance, of_row)
 
 
+def _heights(height: Floats, cells: _Cells) -> Floats:
+    """(C, 2) least and largest height of each cell."""
+    found = np.tile([np.inf, -np.inf], (len(cells.centre) + 1, 1))
+    np.minimum.at(found[:, 0], cells.of_row, height)
+    np.maximum.at(found[:, 1], cells.of_row, height)
+    return found[:-1]
+
+
 def _components(cells: _Cells, among: Indices, share: float) -> list[Indices]:
     """Cells that are joined by steps of at most ``share`` of their reach."""
     centre, reach = cells.centre[among], cells.reach[among] * share
@@ -152,28 +163,49 @@ def _divided(
     cells: _Cells,
     group: Indices,
     expected: np.ndarray | None,
-    points: Floats,
+    height: Floats,
     settings: BlobSettings,
 ) -> list[Indices]:
     """One group of cells, or the people it consists of."""
     centre = cells.centre[group]
-    if expected is not None and len(expected) > 1:
-        # Who is expected here: at most a step away from what is seen.
-        away = np.linalg.norm(centre[:, None] - expected[None], axis=2)
-        here = np.flatnonzero(away.min(0) <= settings.reach)
-        if len(here) > 1:
-            nearest = away[:, here].argmin(1)
-            parts = [group[nearest == number] for number in range(len(here))]
-            return [part for part in parts if len(part)]
-    rows = np.flatnonzero(np.isin(cells.of_row, group))
-    if np.ptp(centre, axis=0).max() < _WIDE or np.ptp(points[rows, 2]) < _TALL:
+    width = float(np.ptp(centre, axis=0).max())
+    tall = _extent(height, group)
+    if width < _TWO or tall < _LOW:  # one body, or one that sits or lies
+        return [group]
+    here = _expected_in(centre, expected, settings)
+    if len(here) > 1:
+        nearest = np.linalg.norm(centre[:, None] - here[None], axis=2).argmin(1)
+        parts = [group[nearest == number] for number in range(len(here))]
+        if _are_bodies(parts, group, height):
+            return parts
+    if width < _WIDE:
         return [group]
     for share in (0.7, 0.5, 0.35):
         parts = _components(cells, group, share)
         large = [part for part in parts if len(part) >= _SMALL_SHARE * len(group)]
-        if len(large) > 1:
+        if len(large) > 1 and _are_bodies(large, group, height):
             return _with_rest(cells, group, large)
     return [group]
+
+
+def _expected_in(centre: Floats, expected: np.ndarray | None, settings: BlobSettings) -> np.ndarray:
+    """Places (K, 2) of the expected people that can stand in a group beside each other."""
+    if expected is None or len(expected) < 2:
+        return np.zeros((0, 2))
+    away = np.linalg.norm(centre[:, None] - expected[None], axis=2).min(0)
+    here = expected[away <= settings.reach]
+    apart = np.linalg.norm(here[:, None] - here[None], axis=2) + np.eye(len(here)) * 9
+    return here if len(here) > 1 and apart.min() >= _APART else np.zeros((0, 2))
+
+
+def _are_bodies(parts: list[Indices], group: Indices, height: Floats) -> bool:
+    """Whether none of the parts is a limb."""
+    least = _SMALL_SHARE * len(group), _TALL_SHARE * _extent(height, group)
+    return all(len(p) >= least[0] and _extent(height, p) >= least[1] for p in parts)
+
+
+def _extent(height: Floats, group: Indices) -> float:
+    return float(height[group, 1].max() - height[group, 0].min())
 
 
 def _with_rest(cells: _Cells, group: Indices, large: list[Indices]) -> list[Indices]:

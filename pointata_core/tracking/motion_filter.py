@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-ACCELERATION = 2.5
+ACCELERATION = 3.0
 """Metres per second squared: how quickly people start, stop and turn."""
 
 _FIRST_SPEED = 1.5  # metres per second, standard deviation before any motion was seen

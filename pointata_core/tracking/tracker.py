@@ -21,7 +21,7 @@ from pointata_core.tracking.track_state import TRACK, pack, unpack
 _GATE = 13.8  # squared; 99.9 % of the chi-square distribution with two degrees of freedom
 _UNCONFIRMED = 4.0  # added to the cost: who is followed already comes first
 _NOISE, _NOISE_GROWTH = 0.08, 0.006  # metres, and metres per metre of range
-_BODY = 0.15  # metres from the visible surface to the middle of a body
+_BODY = 0.1  # metres from the visible surface to the middle of a body
 _SMOOTHING = 0.2  # of the size, per sighting
 
 
@@ -40,7 +40,7 @@ class TrackerSettings:
 
     confirm: int = 3
     confirm_s: float = 0.15
-    forget_s: float = 1.5
+    forget_s: float = 1.2
     doubt_s: float = 0.35
     most: int = 32
     blobs: BlobSettings = field(default_factory=BlobSettings)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""People followed, and what each of them does."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network that sees one person at a time."""
