@@ -14,7 +14,8 @@ from small_bags import PERIOD_NS, START_NS, Frame, cloud_message, frames, write_
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.cli.main import main
 from pointata_core.errors import BagError
-from pointata_core.evaluation.bag_evaluation import UNDECODABLE, evaluate_bag
+from pointata_core.evaluation.bag_evaluation import evaluate_bag
+from pointata_core.evaluation.bag_run import UNDECODABLE
 from pointata_core.evaluation.label_digest import LabelDigest
 from pointata_core.inference.session import StreamingSession
 from pointata_core.io.bags.reader import BagReader

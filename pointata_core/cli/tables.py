@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -16,6 +16,7 @@ from pointata_core.cli.console import new_table
 if TYPE_CHECKING:
     from pointata_core.evaluation.results import ActionSegment, EvaluationResults
 
+_WORST = 5
 _LOSSES = {
     'dropped': 'dropped',
     'rejected': 'rejected as malformed',
@@ -35,6 +36,41 @@ def print_results(results: EvaluationResults, console: Console) -> None:
         console.print(action_table(results))
     for sentence in results.notes:
         console.print(f'note: {escape(sentence)}', soft_wrap=True)
+
+
+def print_fleet(account: Mapping[str, Any], console: Console) -> None:
+    """Print the account of a fleet: a line for each recording and sensor, then the worst clouds."""
+    table = new_table(
+        'recording', 'topic', '>clouds', '>labelled', '>p50 ms', '>mean IoU', 'labels'
+    )
+    for row in account['recordings']:
+        table.add_row(
+            escape(row['recording']),
+            escape(row['topic']),
+            f'{row["frames"]:,}',
+            f'{row["frames_predicted"]:,}',
+            f'{row["latency_ms"]["p50"]:.1f}' if row['latency_ms'] else '-',
+            _percent(row['miou']),
+            row['labels_sha256'][:12],
+        )
+    console.print(table)
+    table = new_table(
+        'recording', 'topic', '>after s', '>right', '>labelled', '>ms', title='worst clouds first'
+    )
+    for row in account['worst_frames'][:_WORST]:
+        table.add_row(
+            escape(row['recording']),
+            escape(row['topic']),
+            f'{row["time_s"]:.1f}',
+            _percent(row['accuracy']),
+            _percent(row['labelled']),
+            f'{row["milliseconds"] or 0:.1f}',
+        )
+    console.print(table)
+
+
+def _percent(share: float | None) -> str:
+    return '-' if share is None else f'{100 * share:.1f} %'
 
 
 def summary_table(results: EvaluationResults) -> Table:

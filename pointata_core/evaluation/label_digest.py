@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from typing import BinaryIO
 
 import numpy as np
 
@@ -15,15 +16,24 @@ class LabelDigest:
     Each frame adds its stamp (int64 nanoseconds), its number of points (uint64) and its labels
     (uint16), all little-endian whatever the machine. Without the count, labels could move from one
     frame to the next unnoticed.
+
+    Args:
+        copy: Gets the same bytes, so that the digest of several parts can be taken later.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, copy: BinaryIO | None = None) -> None:
         self._hash = hashlib.sha256()
+        self._copy = copy
 
     def add(self, stamp_ns: int, labels: np.ndarray) -> None:
         """Add one frame; ``labels`` is ``(N,)`` uint16."""
-        self._hash.update(struct.pack('<qQ', stamp_ns, labels.size))
-        self._hash.update(np.ascontiguousarray(labels, dtype='<u2').data)
+        for piece in (
+            struct.pack('<qQ', stamp_ns, labels.size),
+            np.ascontiguousarray(labels, dtype='<u2').data,
+        ):
+            self._hash.update(piece)
+            if self._copy is not None:
+                self._copy.write(piece)
 
     def hexdigest(self) -> str:
         """The digest so far, 64 hexadecimal digits."""

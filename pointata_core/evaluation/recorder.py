@@ -1,28 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collects the predictions of one run, frame by frame, and turns them into results.
-
-Memory grows with the number of frames, not of points: of a frame, counts, action and timings are
-kept; only a few clouds are kept whole, for the images.
-"""
+"""Collects the predictions of one run, frame by frame, and turns them into results."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from pointata_core.evaluation import environment
 from pointata_core.evaluation.label_digest import LabelDigest
 from pointata_core.evaluation.metrics.actions import ActionScore, action_score
-from pointata_core.evaluation.metrics.latency import LatencyLog
-from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
+from pointata_core.evaluation.recorded import SNAPSHOTS, Recorded
 from pointata_core.evaluation.results import CameraImage, EvaluationResults, Snapshot, Trace
 from pointata_core.evaluation.timeline import NO_PREDICTION, action_segments
 
-SNAPSHOTS = 6
 BACKGROUND_ACTIONS = ('none',)
 
 
@@ -54,12 +48,15 @@ class RunRecorder:
         segmentation_classes: Names of the per-point classes; empty without such a head.
         action_classes: Names of the actions; empty without such a head.
         expected_frames: About how many frames will come: the images are spread over them.
+        labels: Gets a copy of the bytes of the digest, see :class:`LabelDigest`.
 
     Attributes:
+        recorded: The frames so far.
         rejected: Malformed clouds, by reason.
         skipped: Clouds without a prediction because of stamp or transform, by reason.
         dropped: Clouds lost or dropped, by reason.
         resets: Resets of the temporal state, by reason.
+        latency: Timings.
     """
 
     def __init__(
@@ -67,37 +64,33 @@ class RunRecorder:
         segmentation_classes: Sequence[str],
         action_classes: Sequence[str],
         expected_frames: int,
+        labels: BinaryIO | None = None,
     ) -> None:
         self.segmentation_classes = tuple(segmentation_classes)
         self.action_classes = tuple(action_classes)
-        self.rejected: Counter[str] = Counter()
-        self.skipped: Counter[str] = Counter()
-        self.dropped: Counter[str] = Counter()
-        self.resets: Counter[str] = Counter()
-        self.latency = LatencyLog()
-        self._confusion = ConfusionMatrix(self.segmentation_classes)
-        self._camera_confusion = ConfusionMatrix(self.segmentation_classes)
-        self._camera_clouds = self._camera_points = 0
-        self._digest = LabelDigest()
-        self._class_points = np.zeros(len(self.segmentation_classes), np.int64)
-        self._points_per_cloud: list[int] = []
-        self._stamps_ns: list[int] = []
-        self._actions: list[int] = []
-        self._action_scores: list[float] = []
-        self._action_truth: list[int] = []
-        self._snapshots: list[Snapshot] = []
+        self.recorded = Recorded(self.segmentation_classes)
+        self.rejected, self.skipped = self.recorded.rejected, self.recorded.skipped
+        self.dropped, self.resets = self.recorded.dropped, self.recorded.resets
+        self.latency = self.recorded.latency
+        self._digest = LabelDigest(labels)
+        self._frame_at: dict[int, int] = {}
         last = max(0, expected_frames - 1)
         self._rendered = {round(last * i / (SNAPSHOTS - 1)) for i in range(SNAPSHOTS)}
 
     @property
     def predicted(self) -> int:
         """Frames with a prediction so far."""
-        return len(self._stamps_ns)
+        return len(self.recorded.stamps_ns)
 
     @property
     def points(self) -> int:
         """Points of these frames."""
-        return sum(self._points_per_cloud)
+        return sum(self.recorded.points_per_cloud)
+
+    @property
+    def labels_sha256(self) -> str:
+        """Digest of the labels so far."""
+        return self._digest.hexdigest()
 
     def add(
         self,
@@ -123,40 +116,56 @@ class RunRecorder:
             action_truth: Name of the true action.
             camera: Image that shows some of the points.
         """
+        kept = self.recorded
         if self.predicted in self._rendered:
-            self._snapshots.append(self._snapshot(stamp_ns, points, labels, truth, camera))
-        self._stamps_ns.append(int(stamp_ns))
-        self._points_per_cloud.append(int(labels.size))
+            kept.snapshots.append(self._snapshot(stamp_ns, points, labels, truth, camera))
+        self._frame_at[int(stamp_ns)] = self.predicted
+        kept.stamps_ns.append(int(stamp_ns))
+        kept.points_per_cloud.append(int(labels.size))
         self._digest.add(stamp_ns, labels)
-        known = labels[labels < len(self._class_points)]
-        self._class_points += np.bincount(known, minlength=self._class_points.size)
+        known = labels[labels < len(kept.class_points)]
+        kept.labelled_per_cloud.append(int(known.size))
+        kept.class_points += np.bincount(known, minlength=kept.class_points.size)
         best, score = NO_PREDICTION, 0.0
         if action is not None and len(action):
             best = int(np.argmax(action))
             score = float(action[best])
-        self._actions.append(best)
-        self._action_scores.append(score)
-        self._action_truth.append(self._action_index(action_truth))
+        kept.actions.append(best)
+        kept.action_scores.append(score)
+        kept.action_truth.append(self._action_index(action_truth))
+        kept.total_ms.append((timings_ms or {}).get('total'))
+        kept.scored.append([0, 0])
         if timings_ms:
             self.latency.add(timings_ms)
         if truth is not None:
-            self.compare(truth, labels)
+            self.compare(truth, labels, stamp_ns)
         if camera is not None:
-            self._camera_clouds += 1
-            self._camera_points += len(camera.seen)
+            kept.camera[0] += 1
+            kept.camera[1] += len(camera.seen)
             if truth is not None:
-                self._camera_confusion.add(truth[camera.seen], labels[camera.seen])
+                kept.camera_confusion.add(truth[camera.seen], labels[camera.seen])
 
-    def compare(self, truth: np.ndarray, labels: np.ndarray) -> None:
-        """Score labels whose ground truth arrived separately."""
-        self._confusion.add(truth, labels)
+    def compare(self, truth: np.ndarray, labels: np.ndarray, stamp_ns: int) -> None:
+        """Score the labels of a frame, whose ground truth may arrive later."""
+        confusion = self.recorded.confusion
+        before = int(confusion.counts.sum()), int(np.trace(confusion.counts))
+        confusion.add(truth, labels)
+        after = int(confusion.counts.sum()), int(np.trace(confusion.counts))
+        frame = self._frame_at.get(int(stamp_ns))
+        if frame is not None:
+            self.recorded.scored[frame] = [a - b for a, b in zip(after, before)]
 
-    def results(self, facts: RunFacts) -> EvaluationResults:
-        """Compute the results of the run."""
-        start = self._stamps_ns[0] if self._stamps_ns else 0
-        times = [(stamp - start) * 1e-9 for stamp in self._stamps_ns]
+    def results(self, facts: RunFacts, labels_sha256: str | None = None) -> EvaluationResults:
+        """Compute the results of the run.
+
+        Args:
+            facts: About the run as a whole.
+            labels_sha256: Digest of the labels, where not all frames were added to this recorder.
+        """
+        kept = self.recorded
+        times = kept.times_s
         points = self.points
-        labelled = int(self._class_points.sum())
+        labelled = int(kept.class_points.sum())
         computing_s = sum(self.latency.samples_ms.get('total', ())) * 1e-3
         speed = facts.points_per_second
         if speed is None:
@@ -169,25 +178,25 @@ class RunRecorder:
             frames_predicted=self.predicted,
             points=points,
             points_labelled=labelled,
-            labels_per_cloud=_spread(self._points_per_cloud),
+            labels_per_cloud=_spread(kept.points_per_cloud),
             rejected=_sorted(self.rejected),
             skipped=_sorted(self.skipped),
             dropped=_sorted(self.dropped),
             resets=_sorted(self.resets),
-            labels_sha256=self._digest.hexdigest(),
+            labels_sha256=labels_sha256 or self.labels_sha256,
             duration_s=max(times, default=0.0),
             wall_s=facts.wall_s,
             points_per_second=speed,
             latency=self.latency.summary(),
             class_shares={
                 name: int(count) / labelled if labelled else 0.0
-                for name, count in zip(self.segmentation_classes, self._class_points)
+                for name, count in zip(self.segmentation_classes, kept.class_points)
             },
             action_timeline=action_segments(
-                times, self._actions, self.action_classes, self._action_scores
+                times, kept.actions, self.action_classes, kept.action_scores
             ),
-            action_truth=action_segments(times, self._action_truth, self.action_classes),
-            segmentation=self._confusion.score(),
+            action_truth=action_segments(times, kept.action_truth, self.action_classes),
+            segmentation=kept.confusion.score(),
             action=self._score_action(),
             action_background=self._background(),
             bundle=dict(facts.bundle),
@@ -199,7 +208,10 @@ class RunRecorder:
             notes=tuple(facts.notes),
             camera=self._camera_facts(),
             trace=Trace(
-                tuple(self._snapshots), dict(self.latency.samples_ms), self._confusion_counts()
+                tuple(kept.snapshots),
+                dict(self.latency.samples_ms),
+                self._confusion_counts(),
+                kept.frames(),
             ),
         )
 
@@ -211,8 +223,8 @@ class RunRecorder:
         truth: np.ndarray | None,
         camera: CameraImage | None,
     ) -> Snapshot:
-        start = self._stamps_ns[0] if self._stamps_ns else stamp_ns
-        time_s = (stamp_ns - start) * 1e-9
+        stamps = self.recorded.stamps_ns
+        time_s = (stamp_ns - (stamps[0] if stamps else stamp_ns)) * 1e-9
         # Copies: the arrays may be views of a buffer that the next frame overwrites.
         return Snapshot(
             np.array(points, np.float32),
@@ -223,19 +235,17 @@ class RunRecorder:
         )
 
     def _camera_facts(self) -> dict[str, Any] | None:
-        if not self._camera_clouds:
+        clouds, points = self.recorded.camera
+        if not clouds:
             return None
-        return {
-            'clouds': self._camera_clouds,
-            'points': self._camera_points,
-            'segmentation': self._camera_confusion.score(),
-        }
+        score = self.recorded.camera_confusion.score()
+        return {'clouds': clouds, 'points': points, 'segmentation': score}
 
     def _action_index(self, name: str | None) -> int:
         return self.action_classes.index(name) if name in self.action_classes else NO_PREDICTION
 
     def _confusion_counts(self) -> np.ndarray | None:
-        counts = self._confusion.counts
+        counts = self.recorded.confusion.counts
         return counts.copy() if counts.any() else None
 
     def _background(self) -> tuple[str, ...]:
@@ -243,7 +253,7 @@ class RunRecorder:
 
     def _score_action(self) -> ActionScore | None:
         background = {self.action_classes.index(name) for name in self._background()}
-        return action_score(self._actions, self._action_truth, background)
+        return action_score(self.recorded.actions, self.recorded.action_truth, background)
 
 
 def _spread(counts: Iterable[int]) -> dict[str, int]:

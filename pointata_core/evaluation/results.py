@@ -76,19 +76,44 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class FrameFacts:
+    """How one frame fared.
+
+    Args:
+        stamp_ns: Stamp.
+        time_s: Seconds after the first frame.
+        points: Points of the cloud.
+        labelled: Those that got a class.
+        total_ms: Time that it took; ``None`` where unknown.
+        known: Points with ground truth.
+        right: Those of them with the right label.
+    """
+
+    stamp_ns: int
+    time_s: float
+    points: int
+    labelled: int
+    total_ms: float | None
+    known: int = 0
+    right: int = 0
+
+
+@dataclass(frozen=True)
 class Trace:
-    """Data that only the images need; not part of ``results.json``.
+    """Data that only images and joint reports need; not part of ``results.json``.
 
     Args:
         snapshots: A few labelled clouds spread over the recording.
         latency_ms: All samples, by stage.
         confusion: ``(C, C + 1)`` points by true and predicted class, "no prediction" last;
             ``None`` without ground truth.
+        frames: Every frame with a prediction.
     """
 
     snapshots: tuple[Snapshot, ...] = ()
     latency_ms: dict[str, list[float]] = field(default_factory=dict)
     confusion: np.ndarray | None = None
+    frames: tuple[FrameFacts, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,15 @@ Bag, data-set and file evaluation differ in where clouds come from; what happens
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from pointata_core.errors import ConfigError
 from pointata_core.evaluation.environment import peak_rss_bytes
 from pointata_core.evaluation.recorder import RunFacts, RunRecorder
 from pointata_core.evaluation.results import CameraImage, EvaluationResults
@@ -20,6 +24,7 @@ from pointata_core.inference.frames import CameraView, Frame, FrameResult, Skipp
 from pointata_core.inference.loading import LoadedBundle
 from pointata_core.inference.placement import UNPLACED, Placement
 from pointata_core.inference.plausibility.check import PlausibilityCheck
+from pointata_core.inference.session import StreamingSession
 from pointata_core.io.cloud import Cloud
 
 
@@ -30,6 +35,7 @@ class BundleRunner:
         loaded: The bundle and its device.
         expected_frames: About how many clouds will come.
         max_gap_s: A longer pause between two stamps starts a new history.
+        labels: Gets a copy of the labels, see :class:`.LabelDigest`.
 
     Attributes:
         recorder: What happened.
@@ -37,15 +43,22 @@ class BundleRunner:
     """
 
     def __init__(
-        self, loaded: LoadedBundle, expected_frames: int, *, max_gap_s: float = 1.0
+        self,
+        loaded: LoadedBundle,
+        expected_frames: int,
+        *,
+        max_gap_s: float = 1.0,
+        labels: BinaryIO | None = None,
     ) -> None:
         manifest = loaded.bundle.manifest
         self.segmentation_classes = manifest.segmentation_classes
         self.features = tuple(manifest.features)
         self.session = loaded.session(max_gap_s)
-        self.recorder = RunRecorder(
-            manifest.segmentation_classes, manifest.action_classes, expected_frames
+        self._new_recorder = lambda copy: RunRecorder(
+            manifest.segmentation_classes, manifest.action_classes, expected_frames, copy
         )
+        self._labels = labels
+        self.recorder = self._new_recorder(labels)
         self._poses = PoseChain()
         self._check = PlausibilityCheck(manifest)
         self._loaded = loaded
@@ -108,6 +121,30 @@ class BundleRunner:
         )
         return result
 
+    @contextmanager
+    def warming_up(self) -> Iterator[None]:
+        """Frames that are run meanwhile enter the history and are not recorded."""
+        self.recorder = self._new_recorder(None)
+        yield
+        self.recorder = self._new_recorder(self._labels)
+
+    def state_sha256(self) -> str:
+        """Digest of everything that the next predictions depend on.
+
+        Raises:
+            ConfigError: The session has no state that can be compared.
+        """
+        if not isinstance(self.session, StreamingSession):
+            raise ConfigError('the state of camera bundles cannot be compared', 'Run it unsplit')
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.session.save_state().items()):
+            if name != 'frames':  # how many there were has no influence
+                digest.update(name.encode())
+                digest.update(np.ascontiguousarray(tensor.numpy()).data)
+        if self._poses.previous is not None:
+            digest.update(np.ascontiguousarray(self._poses.previous).data)
+        return digest.hexdigest()
+
     def results(
         self,
         kind: str,
@@ -129,13 +166,19 @@ class BundleRunner:
                 topic=topic,
                 frames=frames,
                 wall_s=wall_s,
-                bundle=self._loaded.facts(),
-                device=self._loaded.device_text,
-                state_bytes=self.session.state_bytes,
-                peak_rss_bytes=peak_rss_bytes(),
                 notes=notes,
+                **self.facts(),
             )
         )
+
+    def facts(self) -> dict[str, Any]:
+        """Bundle, device and memory, by the names of :class:`.RunFacts`."""
+        return {
+            'bundle': self._loaded.facts(),
+            'device': self._loaded.device_text,
+            'state_bytes': self.session.state_bytes,
+            'peak_rss_bytes': peak_rss_bytes(),
+        }
 
     def notes(self) -> list[str]:
         """What seems to be wrong with the clouds or with their stamps, in words."""

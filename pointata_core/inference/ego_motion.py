@@ -11,16 +11,20 @@ Pose = NDArray[np.float64]
 
 
 class PoseChain:
-    """The pose of the last frame that entered the history of a stream."""
+    """The pose of the last frame that entered the history of a stream.
+
+    Attributes:
+        previous: This pose; ``None`` where it is not known.
+    """
 
     def __init__(self) -> None:
-        self._previous: Pose | None = None
+        self.previous: Pose | None = None
 
     def motion_to(self, pose: Pose | None) -> NDArray[np.float64] | None:
         """(4, 4) from the sensor frame of that frame into the one at ``pose``, if known."""
-        if pose is None or self._previous is None:
+        if pose is None or self.previous is None:
             return None
-        return np.linalg.inv(pose) @ self._previous
+        return np.linalg.inv(pose) @ self.previous
 
     def accept(self, pose: Pose | None) -> None:
         """A frame entered the history: the next motion starts here.
@@ -28,8 +32,8 @@ class PoseChain:
         A frame of unknown pose keeps the older start, so that the next known motion includes it.
         """
         if pose is not None:
-            self._previous = pose
+            self.previous = pose
 
     def reset(self) -> None:
         """Forget the pose: a new history begins."""
-        self._previous = None
+        self.previous = None

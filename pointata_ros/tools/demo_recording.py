@@ -10,7 +10,7 @@ from typing import Any
 
 from pointata_core.cli.commands.simulate import record_bag
 from pointata_core.cli.console import note
-from pointata_core.evaluation.bag_evaluation import BagPlan, plan_bag, read_actions
+from pointata_core.evaluation.bag_plan import BagPlan, plan_bag, read_actions
 from pointata_core.io.bags.reader import BagReader
 
 # A street that no bundle was trained on, in which a person walks, runs, waves, throws and falls.

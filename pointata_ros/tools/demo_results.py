@@ -26,13 +26,14 @@ def score(recording: Recording, collector: Collector) -> list[str]:
     to_classes = recording.plan.translation(None, collector.recorder.segmentation_classes)
     with BagReader(recording.path) as reader:
         for _, _, message in reader.messages([recording.plan.cloud_topic]):
-            labels = collector.labels.get(stamp_of(message))
+            stamp_ns = stamp_of(message)
+            labels = collector.labels.get(stamp_ns)
             if labels is None:
                 continue
             truth = decode_labels(message, recording.plan.labels_field)
             if isinstance(truth, Rejected) or truth.shape != labels.shape:
                 return [f'the labels of {recording.path} could not be compared']
-            collector.recorder.compare(to_classes(truth), labels)
+            collector.recorder.compare(to_classes(truth), labels, stamp_ns)
     return []
 
 

@@ -36,7 +36,9 @@ examples:
   pointata evaluate --bag kitti00.mcap --labels-field label --label-mapping semantickitti
   pointata evaluate --bag drive_with_camera --bundle runs/night/bundle --image-topic /camera/image
   pointata evaluate --semantickitti dataset/sequences/08 --json
-  pointata evaluate --clouds scans/ --rate 20"""
+  pointata evaluate --clouds scans/ --rate 20
+  pointata evaluate --bags 'fleet/**/*.mcap' --output fleet_report
+  pointata evaluate --bags 'fleet/**/*.mcap' --output /shared/report --ray 10.0.0.1:6379"""
 
 
 def parser() -> Parser:
@@ -49,6 +51,25 @@ def parser() -> Parser:
         _EXAMPLES,
     )
     new.option('--bag PATH', 'rosbag2 folder or file (sqlite3 or mcap).')
+    new.option(
+        '--bags PATTERN',
+        "Many recordings, such as 'fleet/**/*.mcap', instead of one; what was finished before is "
+        'kept.',
+    )
+    new.add_argument(
+        '--ray',
+        type=str | None,
+        nargs='?',
+        const='',
+        metavar='ADDRESS',
+        help='Evaluate --bags on a Ray cluster: host:port or ray://host:port; without an address '
+        'on that of this machine, which is started if there is none.',
+    )
+    new.option(
+        '--part-frames COUNT',
+        'With --ray: longer streams run in parts of so many clouds; 0 = never.',
+        3000,
+    )
     new.option('--semantickitti DIR', 'Sequence (velodyne/, labels/, poses.txt), instead of a bag.')
     new.option('--clouds DIR', 'Folder of cloud files, frames of one stream, instead of a bag.')
     new.option('--rate HZ', 'Clouds a second of --clouds.', 10.0)
@@ -93,12 +114,16 @@ def run(arguments: Any) -> int:
     from pointata_core.cli.tables import print_results
     from pointata_core.evaluation.report.page import write_report
 
-    sources = (arguments.bag, arguments.semantickitti, arguments.clouds)
+    sources = (arguments.bag, arguments.bags, arguments.semantickitti, arguments.clouds)
     if sum(source is not None for source in sources) != 1:
         raise ConfigError(
-            'expected exactly one of --bag, --semantickitti and --clouds',
+            'expected exactly one of --bag, --bags, --semantickitti and --clouds',
             'Name the recording to evaluate',
         )
+    if arguments.bags is not None:
+        return _run_fleet(arguments)
+    if arguments.ray is not None:
+        raise ConfigError('--ray is for many recordings', 'Name them with --bags, or leave it out')
     output = make_output_folder(arguments.output)
     try:
         results = _evaluate(arguments)
@@ -158,3 +183,35 @@ def _evaluate(arguments: Any) -> EvaluationResults:
             image_tolerance_s=arguments.image_tolerance,
             **shared,
         )
+
+
+def _run_fleet(arguments: Any) -> int:
+    from pointata_core.cli.console import out, print_error, print_json, progress
+    from pointata_core.cli.tables import print_fleet
+    from pointata_core.evaluation.fleet.run import evaluate_fleet
+
+    with progress('evaluating', show=not arguments.json) as report_progress:
+        account = evaluate_fleet(
+            arguments.bags,
+            arguments.output,
+            **{name: arguments[name] for name in _OF_BAGS},
+            bundle=arguments.bundle,
+            device=arguments.device,
+            precision=arguments.precision,
+            ray=arguments.ray,
+            part_frames=arguments.part_frames,
+            progress=report_progress,
+            max_gap_s=arguments.max_gap,
+            input_scale=arguments.input_scale,
+            sensor_pose=arguments.sensor_pose,
+            image_tolerance_s=arguments.image_tolerance,
+        )
+    if arguments.json:
+        print_json(account)
+    else:
+        print_fleet(account, out())
+        out().print(f'report: {Path(arguments.output) / "report.html"}', soft_wrap=True)
+    for failure in account['failures']:
+        topic = f', topic {failure["topic"]}' if failure['topic'] else ''
+        print_error(f'{failure["recording"]}{topic}: {failure["message"]}', failure['fix'])
+    return 0 if account['frames_predicted'] and not account['failures'] else 1

@@ -96,6 +96,27 @@ def _render(
     overlays: list[list[Image]],
     charts: Mapping[str, Image | None],
 ) -> str:
+    return (
+        report_environment()
+        .get_template('page.html.j2')
+        .render(
+            r=results,
+            kind=_KINDS.get(results.kind, results.kind),
+            source_name=Path(results.source).name or results.source,
+            css=page_style(),
+            clouds=clouds,
+            truths=truths,
+            overlays=overlays,
+            **charts,
+            classes=_class_rows(results),
+            losses=_losses(results),
+            unscored=results.segmentation is None and results.action is None,
+        )
+    )
+
+
+def report_environment() -> Any:
+    """The templates of all reports, with their filters for numbers."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -108,19 +129,7 @@ def _render(
     environment.filters.update(
         count=_count, percent=_percent, ms=_ms, score=_score, bytes=_bytes, short=_short
     )
-    return environment.get_template('page.html.j2').render(
-        r=results,
-        kind=_KINDS.get(results.kind, results.kind),
-        source_name=Path(results.source).name or results.source,
-        css=page_style(),
-        clouds=clouds,
-        truths=truths,
-        overlays=overlays,
-        **charts,
-        classes=_class_rows(results),
-        losses=_losses(results),
-        unscored=results.segmentation is None and results.action is None,
-    )
+    return environment
 
 
 def page_style() -> Any:

@@ -187,7 +187,7 @@ class BagReader:
         Raises:
             BagError: A topic does not exist.
         """
-        return self._deserialised(self.raw_messages(topics))
+        return self.deserialised(self.raw_messages(topics))
 
     def raw_messages(self, topics: Sequence[str] | None = None) -> Iterator[tuple[str, int, bytes]]:
         """Yield (topic, time of recording in nanoseconds, serialised message).
@@ -218,9 +218,10 @@ class BagReader:
             self._skip(topic, f'a message is not converted to ROS 2 (first: {reason_of(error)})')
             return None
 
-    def _deserialised(
-        self, records: Iterator[tuple[str, int, bytes]]
+    def deserialised(
+        self, records: Iterable[tuple[str, int, bytes]]
     ) -> Iterator[tuple[str, int, Any]]:
+        """Deserialise some of :meth:`raw_messages`, as :meth:`messages` does all of them."""
         types = {topic.name: topic.type for topic in self.topics}
         read: dict[str, Callable[[bytes], Any]] = {}
         for topic, stamp_ns, raw in records:
