@@ -85,6 +85,8 @@ setup(
         ],
         # clouds that point_cloud_transport compressed by draco
         'draco': ['DracoPy>=1.5'],
+        # many recordings on a cluster
+        'fleet': ['ray>=2.10'],
         'lint': ['codespell', 'mypy', 'ruff', 'types-PyYAML'],
         # shapes and images for pre-training: mesh files, ray casting, booleans; probes
         'pretrain': ['embreex>=4', 'manifold3d>=3.1', 'scikit-learn>=1.3', 'trimesh>=4.5'],

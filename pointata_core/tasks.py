@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -157,6 +158,7 @@ def connect(address: str = '') -> Iterator[RayCluster]:
         ) from None
     ours = not ray.is_initialized()
     if ours:
+        _require_open(address)
         try:
             ray.init(
                 address=address or None,
@@ -165,15 +167,30 @@ def connect(address: str = '') -> Iterator[RayCluster]:
                 logging_level=logging.ERROR,
             )
         except Exception as error:
-            raise ConfigError(
-                f'no Ray cluster answers at {address or "this machine"} ({error})',
-                'Start one with `ray start --head`, or give --ray without an address',
-            ) from error
+            raise _no_cluster(address, error) from error
     try:
         yield RayCluster(ray)
     finally:
         if ours:
             ray.shutdown()
+
+
+def _require_open(address: str) -> None:
+    """Refuse an address at which nothing answers; Ray itself would try for minutes."""
+    host, _, port = address.rpartition('/')[2].rpartition(':')
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip('[]'), int(port)), timeout=10.0).close()
+    except OSError as error:
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        f'no Ray cluster answers at {address or "this machine"} ({error})',
+        'Start one with `ray start --head`, or give --ray without an address',
+    )
 
 
 class _Counts:

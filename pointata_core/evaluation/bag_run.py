@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -49,6 +49,11 @@ class Part(NamedTuple):
     stop: int | None = None
 
 
+def truth_notes(bad_truth: Mapping[str, int]) -> list[str]:
+    """Sentences about ground truth that could not be used."""
+    return [f'{count} clouds had unusable ground truth: {why}' for why, count in bad_truth.items()]
+
+
 class BagRun:
     """One pass over a bag.
 
@@ -57,6 +62,7 @@ class BagRun:
         runner: The bundle at work.
         frames: Clouds met, readable or not.
         start_sha256: Of the state before the first answer of a part.
+        bad_truth: Clouds whose ground truth could not be used, by reason.
     """
 
     def __init__(
@@ -134,16 +140,14 @@ class BagRun:
 
     def results(self, wall_s: float) -> EvaluationResults:
         """Results of the pass, which took so many seconds."""
+        notes = (*self.notes(), *truth_notes(self.bad_truth))
         topic = self.plan.cloud_topic
-        return self.runner.results('bag', self.path, self.frames, wall_s, self.notes(), topic)
+        return self.runner.results('bag', self.path, self.frames, wall_s, notes, topic)
 
     def notes(self) -> list[str]:
-        """Sentences about what could not be read or used, and about what seems to be wrong."""
+        """Sentences about what could not be read, and about what seems to be wrong."""
         notes = [*self._problems, *self.runner.notes()]
         notes += [] if self.camera is None else self.camera.notes()
-        notes += [
-            f'{n} clouds had unusable ground truth: {why}' for why, n in self.bad_truth.items()
-        ]
         if self.plan.labels_topic and self.matcher.unmatched:
             notes.append(
                 f'{self.matcher.unmatched} answered clouds found no message with their stamp on '

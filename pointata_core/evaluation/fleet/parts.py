@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import zstandard
 
-from pointata_core.evaluation.bag_run import Part
+from pointata_core.evaluation.bag_run import Part, truth_notes
 from pointata_core.evaluation.fleet.task import FleetTask, stored_part
 from pointata_core.evaluation.recorded import Recorded
 from pointata_core.evaluation.recorder import RunFacts, RunRecorder
@@ -66,6 +67,10 @@ def join(parts: Sequence[FleetTask]) -> EvaluationResults | None:
         recorder.recorded.extend(recorded)
     recorder.recorded.thin_snapshots()
     stream = parts[0].stream
+    bad_truth: Counter[str] = Counter()
+    for one in stored:
+        bad_truth.update(one['bad_truth'])
+    unusable = truth_notes(bad_truth)
     run = RunFacts(
         kind='bag',
         source=stream.recording.path,
@@ -76,7 +81,7 @@ def join(parts: Sequence[FleetTask]) -> EvaluationResults | None:
         device=last['device'],
         state_bytes=last['state_bytes'],
         peak_rss_bytes=max(one['run']['peak_rss_bytes'] or 0 for one in stored) or None,
-        notes=tuple(dict.fromkeys(note for one in stored for note in one['notes'])),
+        notes=(*dict.fromkeys(note for one in stored for note in one['notes']), *unusable),
     )
     return recorder.results(run, digest.hexdigest())
 

@@ -61,7 +61,9 @@ def find_recordings(pattern: str) -> list[Recording]:
         ConfigError: Nothing matches.
     """
     matched = (Path(path) for one in pattern.split(',') for path in _matches(one.strip()))
-    paths = sorted({path for found in matched if (path := _recording_of(found)) is not None})
+    found = {path for one in matched if (path := _recording_of(one)) is not None}
+    # A folder stands for its files, unless they were matched themselves.
+    paths = sorted(found - {path.parent for path in found})
     if not paths:
         raise ConfigError(
             f"--bags '{pattern}' matches no recording",

@@ -222,6 +222,7 @@ def _run_part(task: FleetTask, report: Report) -> None:
         'part': list(task.part or ()),
         'frames': run.frames,
         'notes': run.notes(),
+        'bad_truth': run.bad_truth,
         'wall_s': perf_counter() - started,
         'labels_sha256': runner.recorder.labels_sha256,
         'start_sha256': run.start_sha256,
