@@ -187,6 +187,18 @@ def test_several_processes_prepare_what_one_prepares(settings, tmp_path) -> None
             np.testing.assert_array_equal(store.arrays(clip, 0)[name], values)
 
 
+@pytest.mark.slow
+def test_a_cluster_prepares_what_one_process_prepares(settings, tmp_path, monkeypatch) -> None:
+    pytest.importorskip('ray')
+    monkeypatch.setenv('RAY_worker_niceness', '0')
+    store = open_store(settings.store_recipe('validation', False), tmp_path, ray='local')
+    alone = store_of(settings, 'validation', False)
+    assert len(store) > 1
+    for clip in range(len(store)):
+        for name, values in alone.arrays(clip, 0).items():
+            np.testing.assert_array_equal(store.arrays(clip, 0)[name], values)
+
+
 @given(st.integers(1, 9), st.integers(1, 5), st.integers(0, 20))
 def test_copies_of_every_clip_take_turns(clips, variants, start) -> None:
     key = clip_key(clips, variants, seed=1)

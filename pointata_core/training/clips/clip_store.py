@@ -8,10 +8,10 @@ anew and an interrupted preparation goes on.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -23,6 +23,7 @@ from pointata_core.datasets.protocol import ClipDataset
 from pointata_core.datasets.registry import dataset_info
 from pointata_core.errors import ConfigError
 from pointata_core.safe_files import write_atomically
+from pointata_core.tasks import WorkerLost, connect, run_tasks
 from pointata_core.training.clips.clip_batch import ClipBatch, collate, frame_of
 from pointata_core.training.clips.preparation import Task
 from pointata_core.training.clips.store_recipe import StoreRecipe, task_classes
@@ -31,6 +32,7 @@ _MEMORY_BYTES = 6 << 30
 Progress = Callable[[int, int], None]
 Pair = tuple[int, int]
 """A clip and one of its copies."""
+_Job = tuple[StoreRecipe, int, dict[int, Path]]
 
 
 class Clips(Protocol):
@@ -204,6 +206,7 @@ def open_store(
     cache: str | Path,
     progress: Progress | None = None,
     processes: int = 1,
+    ray: str | None = None,
 ) -> ClipStore:
     """Prepare what is missing and open the clips.
 
@@ -212,6 +215,8 @@ def open_store(
         cache: Folder of all stores.
         progress: Called with clips done and their number.
         processes: Processes that prepare.
+        ray: Address of a Ray cluster that prepares instead, ``local`` for one on this machine;
+            data set and cache are on a disk that all workers share.
 
     Raises:
         DataError: The data set cannot be read.
@@ -237,7 +242,7 @@ def open_store(
         [getattr(recordings[v], 'subject', None) or '' for v in videos] if recordings else (),
         dataset_info(recipe.name),
     )
-    _prepare(store, dataset, chosen, recipe, progress, processes)
+    _prepare(store, dataset, chosen, recipe, progress, processes, ray)
     return store
 
 
@@ -248,38 +253,39 @@ def _prepare(
     recipe: StoreRecipe,
     progress: Progress | None,
     processes: int,
+    ray: str | None,
 ) -> None:
     """Prepare what is missing, one clip with its copies at a time."""
-    jobs = []
+    shared = replace(recipe, root=str(Path(recipe.root).resolve()))  # for workers elsewhere
+    jobs: list[_Job] = []
     for number, index in enumerate(chosen.tolist()):
         paths = {
-            variant: path
+            variant: path.resolve()
             for variant in range(store.variants)
             if not (path := store.path(number, variant)).exists()
         }
         if paths:
-            jobs.append((index, paths))
-    done = len(chosen) - len(jobs)
-    if processes == 1 or len(jobs) < 2:
-        for job in jobs:
-            _prepare_one(recipe, dataset, *job)
-            done += 1
+            jobs.append((shared, index, paths))
+    alone = ray is None and (processes == 1 or len(jobs) < 2)
+    with ExitStack() as stack:
+        ended: Iterable[Any]
+        if not jobs:
+            return
+        if alone:
+            ended = run_tasks(lambda job: _prepare_one(recipe, dataset, *job[1:]), jobs)
+        elif ray is None:
+            ended = run_tasks(_prepare_in_worker, jobs, processes)
+        else:
+            cluster = stack.enter_context(connect(ray))
+            ended = map(_require, cluster.run(_prepare_in_worker, jobs))
+        for done, _ in enumerate(ended, start=len(chosen) - len(jobs) + 1):
             if progress is not None:
                 progress(done, len(chosen))
-        return
-    # Spawned, not forked: torch's threads do not survive a fork.
-    context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(processes, context, _start_worker, (recipe,)) as pool:
-        pending = [pool.submit(_prepare_in_worker, *job) for job in jobs]
-        try:
-            for future in as_completed(pending):
-                future.result()
-                done += 1
-                if progress is not None:
-                    progress(done, len(chosen))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+
+
+def _require(ended: tuple[int, Any]) -> None:
+    if isinstance(ended[1], WorkerLost):
+        raise ended[1]
 
 
 def _prepare_one(
@@ -294,16 +300,16 @@ def _save(arrays: dict[str, np.ndarray], stream: BinaryIO) -> None:
     np.savez(stream, **arrays)  # type: ignore[arg-type]  # its stub takes names for options
 
 
-_worker: list[tuple[StoreRecipe, ClipDataset]] = []
-"""What a worker process prepares; it opens the data set once."""
+def _prepare_in_worker(job: _Job, _: Progress | None = None) -> None:
+    recipe, index, paths = job
+    if recipe.key not in _opened:
+        import torch
+
+        torch.set_num_threads(1)
+        _opened.clear()
+        _opened[recipe.key] = recipe.open()
+    _prepare_one(recipe, _opened[recipe.key], index, paths)
 
 
-def _start_worker(recipe: StoreRecipe) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    _worker.append((recipe, recipe.open()))
-
-
-def _prepare_in_worker(index: int, paths: dict[int, Path]) -> None:
-    _prepare_one(*_worker[0], index, paths)
+_opened: dict[str, ClipDataset] = {}
+"""The data set that a worker process prepares, by its recipe; it is opened once."""

@@ -22,7 +22,8 @@ from pointata_core.training.engine.settings import plain, write_yaml
 SETTINGS, CHECKPOINT, RESULTS = 'settings.yaml', 'last.ckpt', 'results.json'
 PREVIOUS = 'previous.ckpt'
 
-FREE = frozenset({'output', 'cache', 'device', 'workers', 'processes', 'checkpoint_steps'})
+_PLACES = {'output', 'cache', 'device', 'workers', 'processes', 'ray'}
+FREE = frozenset({*_PLACES, 'checkpoint_steps'})
 """Settings that do not change what is learned; they may change while a run goes on."""
 
 _PATHS = frozenset({'root', 'backbone', 'image_weights', 'shapes', 'source', 'bundle'})

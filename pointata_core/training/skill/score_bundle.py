@@ -100,7 +100,7 @@ def score_bundle(
         preparation = PreparationConfig.from_dict(manifest.preparation)
         recipe = replace(recipe, preparation=preparation, geometry=network.config.geometry)
         with cache_lock(data.cache), progress('preparing clips') as report:
-            store = open_store(recipe, data.cache, report, data.processes)
+            store = open_store(recipe, data.cache, report, data.processes, data.ray)
         with progress('scoring') as report:
             scores = score_clips(
                 network, store, tuple(shared), loaded.device.device, progress=report, shared=shared

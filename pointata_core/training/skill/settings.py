@@ -45,6 +45,7 @@ class DataSettings:
         limit: Use only so many training clips, evenly over the recordings; 0 for all.
         cache: Folder of prepared clips and frozen features; safe to delete.
         processes: Processes that prepare clips.
+        ray: Address of a Ray cluster that prepares them instead, ``local`` for this machine.
     """
 
     name: str = 'utd_mhad'
@@ -62,6 +63,7 @@ class DataSettings:
     limit: int = 0
     cache: str = 'runs/cache'
     processes: int = 1
+    ray: str | None = None
 
     def __post_init__(self) -> None:
         _at_least(self, 1, 'views', 'variants', 'processes')

@@ -121,7 +121,7 @@ def open_clips(
     data = settings.data
     with cache_lock(data.cache), progress(f'preparing {split}') as report:
         recipe = settings.store_recipe(split, training)
-        return open_store(recipe, data.cache, report, data.processes)
+        return open_store(recipe, data.cache, report, data.processes, data.ray)
 
 
 def splits_of(settings: TrainingSettings, stage: StageSettings) -> list[str]:
