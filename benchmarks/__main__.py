@@ -37,6 +37,7 @@ BENCHMARKS = {
     'second-sensor': Benchmark('speed', 'how much memory a second sensor takes', '3 min'),
     'operators': Benchmark('speed', 'how long point operators take', '1 min'),
     'codec': Benchmark('speed', 'how long decoding and encoding of messages take', '1 min'),
+    'gpu': Benchmark('speed', 'what a GPU is worth: all questions in one run', '5 min'),
     'transport': Benchmark('speed', 'what alignment losses cost', '2 min'),
     'simulator': Benchmark('speed', 'how many rays a second the simulator casts', '1 min'),
     'shapes': Benchmark('speed', 'how many shapes and images a second are made', '1 min'),

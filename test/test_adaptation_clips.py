@@ -191,6 +191,7 @@ def test_several_processes_prepare_what_one_prepares(settings, tmp_path) -> None
 def test_a_cluster_prepares_what_one_process_prepares(settings, tmp_path, monkeypatch) -> None:
     pytest.importorskip('ray')
     monkeypatch.setenv('RAY_worker_niceness', '0')
+    monkeypatch.setenv('RAY_raylet_start_wait_time_s', '200')
     store = open_store(settings.store_recipe('validation', False), tmp_path, ray='local')
     alone = store_of(settings, 'validation', False)
     assert len(store) > 1

@@ -27,6 +27,7 @@ def cluster() -> Iterator[str]:
     """Address of a cluster with two workers."""
     os.environ['RAY_USAGE_STATS_ENABLED'] = '0'
     os.environ['RAY_worker_niceness'] = '0'  # noqa: SIM112 - its spelling
+    os.environ['RAY_raylet_start_wait_time_s'] = '200'  # noqa: SIM112 - on a busy machine
     context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield context.address_info['address']
     ray.shutdown()
