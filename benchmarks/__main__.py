@@ -35,6 +35,7 @@ BENCHMARKS = {
     'node': Benchmark('speed', 'what one cloud costs in the live node, stage by stage', '12 min'),
     'streaming': Benchmark('speed', 'how much cheaper a step is than its window', '2 min'),
     'second-sensor': Benchmark('speed', 'how much memory a second sensor takes', '3 min'),
+    'composition': Benchmark('speed', 'what a cloud costs on its way into the node', '2 min'),
     'operators': Benchmark('speed', 'how long point operators take', '1 min'),
     'codec': Benchmark('speed', 'how long decoding and encoding of messages take', '1 min'),
     'gpu': Benchmark('speed', 'what a GPU is worth: all questions in one run', '5 min'),

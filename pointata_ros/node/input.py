@@ -86,7 +86,7 @@ class CloudInput:
         self._subscription = node.create_subscription(
             source.message_class,
             topic,
-            self._receive,
+            self.receive,
             self.profile,
             callback_group=FlowControlledGroup(lambda: not self._holds_back or self._has_room()),
             raw=source.is_raw,
@@ -135,7 +135,8 @@ class CloudInput:
         for received in self._not_queued() + self.queue.close():
             self._drop(received, DropReason.DEACTIVATED)
 
-    def _receive(self, serialised: Any) -> None:
+    def receive(self, serialised: Any) -> None:
+        """Take a message of the input's type, bytes if the source is raw."""
         message = self._source.read(serialised)
         now_ns = self._node.get_clock().now().nanoseconds
         if isinstance(message, Rejected):
