@@ -49,6 +49,7 @@ BENCHMARKS = {
     'fuzz-atheris': Benchmark('robustness', 'the same, guided by coverage', '5 min'),
     'fuzz-readers': Benchmark('robustness', 'whether any cloud file breaks a reader', '5 min'),
     'readers': Benchmark('robustness', 'which spellings of files readers take', '3 min'),
+    'recordings': Benchmark('robustness', 'how much of recordings readers find', '1 min'),
     'soak': Benchmark('robustness', 'whether the node survives every fault', '60 min'),
     'lifecycle': Benchmark('robustness', 'whether states and restarts leave traces', '15 min'),
     'adaptation': Benchmark('experiments', 'PointATA against fine-tuning and others', 'hours'),

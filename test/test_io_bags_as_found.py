@@ -19,6 +19,7 @@ from mcap.writer import Writer as McapWriter
 from rosbags.rosbag1 import Writer as Ros1Writer
 from small_bags import PERIOD_NS, START_NS, Frame, cloud_message, frames, transform, write_bag
 
+from benchmarks.robustness.recordings import COUNT, RECORDINGS, ours, whole_clouds
 from pointata_core.errors import BagError
 from pointata_core.io.bags.reader import BagReader
 from pointata_core.io.bags.reader import frames as clouds_of
@@ -467,3 +468,12 @@ def test_files_that_overlap_in_time_are_read_in_one_order(tmp_path):
                 writer.write('/points', cloud_message(writer.types, frame, False), stamp)
         shutil.copy(file_of(tmp_path / f'part{number}'), whole / f'part{number}.mcap')
     assert read(whole) == ([0, 1, 2, 2, 3, 4, 5, 6, 7], [])
+
+
+# --- beside rosbags ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('what', RECORDINGS)
+def test_every_intact_cloud_of_the_compared_recordings_is_found(tmp_path, what):
+    found = whole_clouds(ours, RECORDINGS[what](tmp_path / 'recording'))
+    assert found == COUNT or ('cut at 70 %' in what and found >= COUNT // 2)

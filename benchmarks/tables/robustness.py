@@ -140,10 +140,20 @@ def readers(results: Results) -> str:
     return table(('format', 'spelling', *names), [*rows, *total])
 
 
+def recordings(results: Results) -> str:
+    """How many clouds our reader of recordings finds next to that of rosbags."""
+    rows = [
+        (row['what'], *(f'{row["found"][name]} of {row["clouds"]}' for name in ('ours', 'rosbags')))
+        for row in results('recordings')['recordings']
+    ]
+    return table(('recording', 'ours', 'rosbags'), rows)
+
+
 TABLES = {
     'fuzz': fuzz,
     'fuzz-readers': fuzz_readers,
     'readers': readers,
+    'recordings': recordings,
     'soak': soak,
     'soak-recovery': soak_recovery,
     'lifecycle': lifecycle,

@@ -125,6 +125,33 @@ def second_sensor(results: Results) -> str:
     return table(('memory', 'resident', 'shared pages counted once'), rows)
 
 
+def composition(results: Results) -> str:
+    """Ways of a cloud into the node."""
+    names = {
+        'two_processes': 'topic, driver in another process',
+        'one_process': 'topic, driver in the process and executor of the node',
+        'hand_over': '`hand_over`, no topic',
+    }
+    ways = results('composition')['ways']
+    rows = [
+        (
+            what,
+            f'{ways[way]["received"]} of {ways[way]["sent"]}',
+            *(
+                milliseconds(ways[way][kind].get(key))
+                for kind, key in (
+                    ('transfer_ms', 'p50'),
+                    ('transfer_ms', 'p95'),
+                    ('driver_ms', 'p50'),
+                )
+            ),
+        )
+        for way, what in names.items()
+    ]
+    head = ('way', 'arrived', 'transfer, median', '95 %', 'time of the driver, median')
+    return table(head, rows)
+
+
 def operators(results: Results) -> str:
     """Operators on point clouds, one thread."""
     rows = [
@@ -282,6 +309,7 @@ TABLES = {
     'node-memory': node_memory,
     'streaming': streaming,
     'second-sensor': second_sensor,
+    'composition': composition,
     'operators': operators,
     'codec': codec,
     'transport-costs': transport_costs,
