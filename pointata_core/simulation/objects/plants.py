@@ -69,8 +69,8 @@ def tree(builder: ShapeBuilder, position: np.ndarray, rng: np.random.Generator) 
 
 
 def bush(builder: ShapeBuilder, position: np.ndarray, rng: np.random.Generator) -> None:
-    """A bush of 0.5 to 2.5 m, leaves down to the ground, twigs sticking out."""
-    height = rng.uniform(0.5, 2.5)
+    """A bush of 0.3 to 2.5 m, leaves down to the ground, twigs sticking out."""
+    height = np.exp(rng.uniform(np.log(0.3), np.log(2.5)))
     density = rng.uniform(1.8, 6.0)
     for _ in range(int(rng.integers(4, 10))):
         size = rng.uniform(0.15, 0.45) * height
@@ -80,6 +80,21 @@ def bush(builder: ShapeBuilder, position: np.ndarray, rng: np.random.Generator) 
     # A thin veil around it all: single leaves and twigs well outside the body.
     veil = (0.8 * height, 0.7 * height, 0.6 * height)
     _leaves(builder, position + up(0.5 * height), veil, rng, rng.uniform(0.1, 0.8))
+
+
+def herbs(
+    builder: ShapeBuilder, start: np.ndarray, end: np.ndarray, rng: np.random.Generator
+) -> None:
+    """Low plants in a strip from ``start`` to ``end`` (x, y, z on the ground): 0.1 to 0.7 m."""
+    length = float(np.linalg.norm(end - start))
+    height, breadth = rng.uniform(0.15, 0.6), rng.uniform(0.2, 1.2)
+    across = np.array([start[1] - end[1], end[0] - start[0], 0.0]) / max(length, 1e-6)
+    density = rng.uniform(2.0, 8.0)
+    for share in rng.uniform(0, 1, max(2, int(length / rng.uniform(0.4, 0.9)))):
+        top = height * rng.uniform(0.6, 1.3)
+        middle = start + (end - start) * share + across * rng.normal(0, breadth / 2)
+        half = (rng.uniform(0.25, 0.7), rng.uniform(0.2, 0.6), top)
+        _leaves(builder, middle, half, rng, density * rng.uniform(0.6, 1.6))
 
 
 def hedge(

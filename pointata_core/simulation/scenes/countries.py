@@ -28,7 +28,7 @@ class Country:
         verged: See there.
         kerb: Height of kerbs; ``kerbed`` is the chance of any, else sidewalks are flush.
         kerbed: See there.
-        setback: Distance of houses from the sidewalk.
+        setback: Distance of houses from the sidewalk; below 0 they stand at it.
         bank: Rise (negative: fall) of the ground beside the road; ``banked`` is its chance.
         banked: See there.
         median: Half the width of the strip between the directions; ``divided`` is its chance.
@@ -75,13 +75,14 @@ class Country:
 COUNTRIES: Mapping[str, Country] = MappingProxyType(
     {
         'residential': Country(
-            weight=0.32,
-            half_road=(2.9, 5.0),
-            sidewalk=(1.4, 4.5),
+            weight=0.3,
+            half_road=(2.7, 5.0),
+            sidewalk=(1.2, 4.5),
             walked=0.92,
             verged=0.25,
             kerbed=0.8,
-            setback=(0.0, 6.0),
+            setback=(-3.0, 6.0),
+            greenery=(0.1, 0.9),
             parked=(-0.2, 0.6),
             lots={'house': 0.54, 'garden': 0.24, 'grove': 0.14, 'field': 0.04, 'parking': 0.04},
         ),
@@ -102,15 +103,16 @@ COUNTRIES: Mapping[str, Country] = MappingProxyType(
             speed=13.0,
         ),
         'old_town': Country(
-            weight=0.09,
-            half_road=(2.3, 3.6),
-            sidewalk=(0.8, 2.5),
-            kerbed=0.35,
-            setback=(0.0, 0.8),
+            weight=0.17,
+            half_road=(2.1, 4.0),
+            sidewalk=(0.5, 2.2),
+            walked=0.85,
+            kerbed=0.55,
+            setback=(-1.0, 0.8),
             banked=0.0,
             greenery=(0.0, 0.3),
             parked=(-0.2, 0.4),
-            lots={'house': 0.88, 'garden': 0.05, 'wall': 0.07},
+            lots={'house': 0.88, 'garden': 0.09, 'wall': 0.03},
             tree_row=0.05,
             storeys=(2, 5),
             speed=7.0,
@@ -198,7 +200,7 @@ COUNTRIES: Mapping[str, Country] = MappingProxyType(
             banked=0.1,
             greenery=(0.0, 0.5),
             parked=(0.0, 0.5),
-            lots={'house': 0.4, 'garden': 0.05, 'field': 0.05, 'parking': 0.4, 'wall': 0.1},
+            lots={'house': 0.4, 'garden': 0.05, 'field': 0.1, 'parking': 0.4, 'wall': 0.05},
             storeys=(1, 5),
             people=5.0,
         ),

@@ -47,7 +47,7 @@ def _facing(yaw: float, side: int) -> float:
 
 
 def _setback(site: Site, side: int) -> float:
-    return site.plan.setback[(side + 1) // 2]
+    return max(0.0, site.plan.setback[(side + 1) // 2])
 
 
 def _house(site: Site, side: int, at: float, run: float) -> None:
@@ -73,6 +73,8 @@ def _house(site: Site, side: int, at: float, run: float) -> None:
 def _front_garden(site: Site, side: int, at: float, run: float, setback: float) -> None:
     rng, plan = site.rng, site.plan
     _closed(site, side, at, run, 0.6 if setback < 8 else 0.3)
+    if rng.random() < 0.5 * plan.greenery:
+        _bed(site, side, at, run, rng.uniform(0.3, setback))
     for _ in range(rng.poisson(4.5 * plan.greenery)):
         away = plan.border + rng.uniform(0.5, setback)
         plants.bush(site.builder, site.point(at + rng.uniform(0, run), side * away)[0], rng)
@@ -95,9 +97,18 @@ def _closed(site: Site, side: int, at: float, run: float, chance: float) -> None
         make(site.builder, start, end, rng)
 
 
+def _bed(site: Site, side: int, at: float, run: float, away: float) -> None:
+    """Low plants along a lot: herbs, ground cover, the foot of a hedge that is gone."""
+    lateral = side * (site.plan.border + away)
+    for start, end in site.line(at, at + run, lateral, 6.0):
+        plants.herbs(site.builder, start, end, site.rng)
+
+
 def _garden(site: Site, side: int, at: float, run: float) -> None:
     rng, plan = site.rng, site.plan
     _closed(site, side, at, run, 0.75)
+    if rng.random() < 0.6 * plan.greenery:
+        _bed(site, side, at, run, rng.uniform(0.3, 4.0))
     for _ in range(1 + rng.poisson(run / 4 * (0.4 + plan.greenery))):
         away = plan.border + 0.8 + rng.exponential(6.0)
         plant = plants.tree if rng.random() < 0.5 else plants.bush
@@ -118,6 +129,8 @@ def _grove(site: Site, side: int, at: float, run: float) -> None:
     for depth in (1.5, rng.uniform(4, 9)):
         for start, end in site.line(at, at + run, side * (edge + depth), 10.0):
             plants.thicket(site.builder, start, end, height * (0.6 + 0.1 * depth), rng)
+    if rng.random() < 0.6:
+        _bed(site, side, at, run, max(0.3, edge - plan.border - rng.uniform(0.0, 1.5)))
     for _ in range(rng.poisson(run / 5)):
         spot, _ = site.point(at + rng.uniform(0, run), side * (edge + rng.exponential(6.0)))
         (plants.tree if rng.random() < 0.7 else plants.bush)(site.builder, spot, rng)
