@@ -3,9 +3,10 @@
 #
 # <!-- SPDX-License-Identifier: Apache-2.0 -->
 #
-# This tutorial draws what happens between points and labels: voxels and tokens, tubes over time,
-# the influence of the adapters, and the transport plan that aligns a sensor with 3D shapes. It
-# needs the extras `train` and `pretrain`.
+# This tutorial draws what happens between points and labels: voxels, the local ground, the map of
+# the scene encoder and what earlier frames add to it; then what the frozen backbone works with:
+# tokens, tubes over time, and the transport plan that aligns a sensor with 3D shapes. It needs the
+# extras `train` and `pretrain`.
 
 # %%
 import matplotlib.pyplot as plt
@@ -26,27 +27,89 @@ def show(axes, title, half=25):
 
 
 # %% [markdown]
-# ## Voxels and tokens
+# ## Voxels and the ground
 #
-# Preparation turns a cloud into voxels that grow with range. Farthest point sampling picks the
-# token centres, and each token takes the nearest voxels as its patch. The number of tokens is
-# fixed, so the cost of a frame is fixed, too. Here every voxel has the colour of its nearest
-# token.
+# Preparation turns a cloud into voxels that grow with range. The scene encoder then estimates how
+# high the ground is under each of them: a low quantile of every patch of cells, bounded by its
+# neighbourhood. Heights over this ground separate kerbs, cars and trees, whatever the slope.
 
 # %%
 from pointata_core.bundles.preparation_config import PreparationConfig
 from pointata_core.inference.preparation import FramePreparer
-from pointata_core.models.point.geometry import frame_geometry
+from pointata_core.models.scene.birds_eye import place
+from pointata_core.models.scene.ground import ground_height
 
 preparer = FramePreparer(PreparationConfig.from_dict(bundle.manifest.preparation))
 metres = preparer.config.scale_m
-prepared = [preparer.prepare(frame.points) for frame in frames]
-geometries = [frame_geometry(p.points[None], None, network.config.geometry) for p in prepared]
+prepared = [preparer.prepare(f.points, {'intensity': f.intensity}) for f in frames]
+scene = network.config.scene
 
+points = prepared[-1].points[None]
+grid = place(points, None, scene)
+height = (points[..., 2] - ground_height(points, None, grid, scene.ground_cells))[0] * metres
 voxels = prepared[-1].points.numpy() * metres
+print(f'{len(frames[-1].points)} points, {len(voxels)} voxels')
+
+figure, axes = plt.subplots(figsize=(7, 7))
+dots = axes.scatter(voxels[:, 0], voxels[:, 1], c=height.numpy(), vmin=0, vmax=4, s=3)
+figure.colorbar(dots, label='height over the ground (m)')
+show(axes, 'voxels from above')
+plt.show()
+
+# %% [markdown]
+# ## The map
+#
+# Features of voxels are pooled into cells that grow with range, and a U-Net gives each cell its
+# surroundings. Here its finest map, three main components of its channels as colours, in the
+# compressed axes of the grid.
+
+# %%
+local = network.segmentation_head.local
+with torch.inference_mode():
+    described = local(points, prepared[-1].features[None], None)
+channels = described.fine[0].flatten(1).T
+_, _, components = torch.pca_lowrank(channels, q=3)
+colours = (channels - channels.mean(0)) @ components
+colours = (0.5 + colours / (4 * colours.std(0))).clamp(0, 1)
+
+figure, axes = plt.subplots(figsize=(6, 6))
+axes.imshow(colours.view(scene.cells, scene.cells, 3).numpy(), origin='lower')
+axes.set(title='the map of one frame', xlabel='cells, forward', ylabel='cells, left')
+plt.show()
+
+# %% [markdown]
+# Does the past change the labels? A session compares this map with those of earlier frames. A fresh
+# session sees the last frame alone. Where its prediction differs, history has an influence.
+
+# %%
+session = pta.StreamingSession(bundle)
+streamed = [session.step(f.points, f.stamp_ns, {'intensity': f.intensity}) for f in frames]
+last = frames[-1]
+alone = pta.StreamingSession(bundle).step(last.points, last.stamp_ns, {'intensity': last.intensity})
+changed = alone.labels != streamed[-1].labels
+print(f'history changes {100 * changed.mean():.1f} % of the labels')
+
+figure, axes = plt.subplots(figsize=(7, 7))
+axes.scatter(last.points[:, 0], last.points[:, 1], c='lightgrey', s=1)
+axes.scatter(last.points[changed, 0], last.points[changed, 1], c='tab:red', s=2)
+show(axes, 'labels that history changes')
+plt.show()
+
+# %% [markdown]
+# ## Tokens
+#
+# A skill that builds on the frozen backbone sees tokens. Farthest point sampling picks their
+# centres, and each token takes the nearest voxels as its patch. The number of tokens is fixed, so
+# the cost of a frame is fixed, too. Here every voxel has the colour of its nearest token.
+
+# %%
+from pointata_core.models.point.config import GeometryConfig
+from pointata_core.models.point.geometry import frame_geometry
+
+layout = GeometryConfig(tokens=128, patch_size=24, range_knee=1.0, tube_radius=0.12)
+geometries = [frame_geometry(p.points[None], None, layout) for p in prepared]
 centres = geometries[-1].centres[0].numpy() * metres
 nearest = geometries[-1].interpolation_index[0, :, 0].numpy()
-print(f'{len(frames[-1].points)} points, {len(voxels)} voxels, {len(centres)} tokens')
 
 shuffled = np.random.default_rng(0).permutation(len(centres))
 figure, axes = plt.subplots(figsize=(7, 7))
@@ -76,7 +139,7 @@ for before, now in pairwise(geometries):
         now.token_mask,
         before.centres,
         before.token_mask,
-        network.config.geometry.tube_radius,
+        layout.tube_radius,
     )[0].numpy()
     linked = parents >= 0
     links += linked.sum()
@@ -87,54 +150,6 @@ show(axes, 'tubes over eight frames')
 plt.show()
 
 # %% [markdown]
-# ## Influence of the adapters
-#
-# A video adapter adds something to each token. How much, relative to the token, block by block? A
-# forward hook measures it while a session streams the frames.
-
-# %%
-shares = {block: [] for block in range(len(network.adapters))}
-
-
-def measure(block):
-    """A hook that keeps the relative size of what an adapter adds."""
-
-    def hook(module, inputs, output):
-        token = inputs[0]
-        shares[block].append(((output - token).norm() / token.norm()).item())
-
-    return hook
-
-
-hooks = [a.register_forward_hook(measure(b)) for b, a in enumerate(network.adapters)]
-session = pta.StreamingSession(bundle)
-streamed = [session.step(frame.points, frame.stamp_ns) for frame in frames]
-for hook in hooks:
-    hook.remove()
-
-figure, axes = plt.subplots(figsize=(6, 3))
-axes.bar(list(shares), [100 * np.mean(values) for values in shares.values()])
-axes.set(xlabel='block', ylabel='change by the adapter (%)')
-figure.tight_layout()
-plt.show()
-
-# %% [markdown]
-# Does the past change the labels? A fresh session sees the last frame alone. Where its prediction
-# differs, history has an influence.
-
-# %%
-alone = pta.StreamingSession(bundle).step(frames[-1].points, frames[-1].stamp_ns)
-changed = alone.labels != streamed[-1].labels
-points = frames[-1].points
-print(f'history changes {100 * changed.mean():.1f} % of the labels')
-
-figure, axes = plt.subplots(figsize=(7, 7))
-axes.scatter(points[:, 0], points[:, 1], c='lightgrey', s=1)
-axes.scatter(points[changed, 0], points[changed, 1], c='tab:red', s=2)
-show(axes, 'labels that history changes')
-plt.show()
-
-# %% [markdown]
 # ## The transport plan
 #
 # Stage 1 of training brings the tokens of a sensor close to tokens of 3D shapes. The measure is
@@ -142,8 +157,7 @@ plt.show()
 # Here are the plans between tokens of the street and tokens of shapes, summed by class and by
 # group of shapes.
 #
-# The tokens of the street come from the default bundle's embedder, those of the shapes from the
-# frozen patch encoder of the backbone.
+# Both come from the frozen patch encoder of the backbone, so this is the plan before stage 1.
 
 # %%
 from pointata_core.models.point.align_embedder import AlignEmbedder
@@ -158,7 +172,7 @@ embedder.eval()
 @torch.inference_mode()
 def tokens_of(embedder, points):
     """Tokens (G, D) of one cloud (N, 3), and its geometry."""
-    geometry = frame_geometry(points[None], None, network.config.geometry)
+    geometry = frame_geometry(points[None], None, layout)
     return embedder(points[None], None, geometry.centres, geometry.patch_index)[0], geometry
 
 
@@ -170,7 +184,7 @@ for number, family in enumerate(FAMILIES):
     shape_tokens.append(found[::4])
     families += [number] * len(shape_tokens[-1])
 shape_tokens, families = torch.cat(shape_tokens), np.array(families)
-street_tokens, geometry = tokens_of(network.embedder, prepared[-1].points)
+street_tokens, geometry = tokens_of(embedder, prepared[-1].points)
 
 # %% [markdown]
 # Each token gets the class of the voxel at its centre, by the simulator's truth.

@@ -159,9 +159,10 @@ def _write_bundle(
 ) -> Path:
     settings = run.settings
     validation = [
-        {'task': score.task, 'kind': score.kind, **score.metrics, 'total': score.total}
+        {'task': score.task, 'kind': score.kind, **score.metrics, 'total': score.total,
+         'per_class': score.per_class}
         for score in scores
-    ]
+    ]  # fmt: skip
     facts = {
         'recipe': settings.recipe,
         'data': settings.data.name,
