@@ -18,6 +18,7 @@ from pointata_core.evaluation.bag_plan import (
 )
 from pointata_core.evaluation.bag_run import BagRun, Part, Progress
 from pointata_core.evaluation.bag_transforms import BagTransforms
+from pointata_core.inference.label_memory import DECAY
 from pointata_core.inference.placement import OPTICAL, UNPLACED, parse_placement
 from pointata_core.io.bags.reader import BagReader
 
@@ -38,6 +39,7 @@ def evaluate_bag(
     precision: str = 'float32',
     fixed_frame: str = '',
     max_gap_s: float = 1.0,
+    label_memory: float = DECAY,
     progress: Progress | None = None,
     image_topic: str | None = None,
     camera_extrinsics: str = '',
@@ -62,6 +64,7 @@ def evaluate_bag(
         fixed_frame: Compensate ego motion with the recorded ``/tf`` against this frame; a cloud
             whose transform is missing is skipped, as the node does by default.
         max_gap_s: A longer pause between two stamps starts a new history.
+        label_memory: How much a frame counts for labels against the one after it.
         progress: Called with (messages done, messages in all).
         image_topic: Images for a camera bundle; ``None`` = the only ones there are, ``'none'`` =
             do without.
@@ -87,6 +90,7 @@ def evaluate_bag(
         label_mapping=label_mapping,
         fixed_frame=fixed_frame,
         max_gap_s=max_gap_s,
+        label_memory=label_memory,
         progress=progress,
         image_topic=image_topic,
         camera_extrinsics=camera_extrinsics,
@@ -108,6 +112,7 @@ def run_bag(
     label_mapping: str | None = None,
     fixed_frame: str = '',
     max_gap_s: float = 1.0,
+    label_memory: float = DECAY,
     progress: Progress | None = None,
     image_topic: str | None = None,
     camera_extrinsics: str = '',
@@ -129,6 +134,7 @@ def run_bag(
         label_mapping: See there.
         fixed_frame: See there.
         max_gap_s: See there.
+        label_memory: See there.
         progress: See there.
         image_topic: See there.
         camera_extrinsics: See there.
@@ -158,7 +164,9 @@ def run_bag(
         run = BagRun(
             path,
             plan,
-            BundleRunner(loaded, frames, max_gap_s=max_gap_s, labels=labels),
+            BundleRunner(
+                loaded, frames, max_gap_s=max_gap_s, label_memory=label_memory, labels=labels
+            ),
             plan.translation(label_mapping, loaded.bundle.manifest.segmentation_classes),
             read_actions(reader, plan.action_topic),
             BagTransforms(reader, fixed_frame, target_frame, placement),

@@ -14,6 +14,7 @@ import numpy as np
 
 from pointata_core.errors import CloudFileError, ConfigError
 from pointata_core.evaluation.ground_truth import LabelTranslation, labels_to_classes
+from pointata_core.inference.label_memory import DECAY
 from pointata_core.inference.placement import parse_placement
 from pointata_core.io.cloud import Cloud
 from pointata_core.io.files.folders import list_clouds, read_clouds
@@ -35,6 +36,7 @@ def evaluate_clouds(
     device: str = 'auto',
     precision: str = 'float32',
     max_gap_s: float = 1.0,
+    label_memory: float = DECAY,
     progress: Callable[[int, int], None] | None = None,
     input_scale: float = 1.0,
     sensor_pose: str = '',
@@ -54,6 +56,7 @@ def evaluate_clouds(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``float32`` or ``bfloat16``.
         max_gap_s: A longer pause between two stamps starts a new history.
+        label_memory: How much a frame counts for labels against the one after it.
         progress: Called with (files done, files in all).
         input_scale: Metres per unit of the coordinates.
         sensor_pose: ``x y z roll pitch yaw`` of the sensor in a frame with z up.
@@ -73,7 +76,7 @@ def evaluate_clouds(
     from pointata_core.inference.loading import open_bundle
 
     loaded = open_bundle(bundle, device, precision)
-    runner = BundleRunner(loaded, len(files), max_gap_s=max_gap_s)
+    runner = BundleRunner(loaded, len(files), max_gap_s=max_gap_s, label_memory=label_memory)
     to_ours = labels_to_classes(label_mapping, runner.segmentation_classes)
     notes: Counter[str] = Counter()
     for number, (file, cloud) in enumerate(read_clouds(files, columns), start=1):

@@ -21,6 +21,7 @@ from pointata_core.evaluation.results import CameraImage, EvaluationResults
 from pointata_core.inference.camera_session import CameraResult
 from pointata_core.inference.ego_motion import PoseChain
 from pointata_core.inference.frames import CameraView, Frame, FrameResult, Skipped
+from pointata_core.inference.label_memory import DECAY
 from pointata_core.inference.loading import LoadedBundle
 from pointata_core.inference.placement import UNPLACED, Placement
 from pointata_core.inference.plausibility.check import PlausibilityCheck
@@ -35,6 +36,7 @@ class BundleRunner:
         loaded: The bundle and its device.
         expected_frames: About how many clouds will come.
         max_gap_s: A longer pause between two stamps starts a new history.
+        label_memory: How much a frame counts for labels against the one after it.
         labels: Gets a copy of the labels, see :class:`.LabelDigest`.
 
     Attributes:
@@ -48,12 +50,13 @@ class BundleRunner:
         expected_frames: int,
         *,
         max_gap_s: float = 1.0,
+        label_memory: float = DECAY,
         labels: BinaryIO | None = None,
     ) -> None:
         manifest = loaded.bundle.manifest
         self.segmentation_classes = manifest.segmentation_classes
         self.features = tuple(manifest.features)
-        self.session = loaded.session(max_gap_s)
+        self.session = loaded.session(max_gap_s, label_memory)
         self._new_recorder = lambda copy: RunRecorder(
             manifest.segmentation_classes, manifest.action_classes, expected_frames, copy
         )

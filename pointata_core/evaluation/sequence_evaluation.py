@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from pointata_core.datasets.scenes.semantickitti import SemanticKittiScan, SemanticKittiSequence
 from pointata_core.errors import ConfigError
 from pointata_core.evaluation.ground_truth import labels_to_classes
+from pointata_core.inference.label_memory import DECAY
 from pointata_core.inference.placement import parse_placement
 from pointata_core.io.cloud import Cloud, finite_rows
 
@@ -31,6 +32,7 @@ def evaluate_sequence(
     precision: str = 'float32',
     compensate: bool = False,
     max_gap_s: float = 1.0,
+    label_memory: float = DECAY,
     progress: Callable[[int, int], None] | None = None,
     input_scale: float = 1.0,
     sensor_pose: str = '',
@@ -44,6 +46,7 @@ def evaluate_sequence(
         precision: ``float32`` or ``bfloat16``.
         compensate: Take ego motion out by the poses of the sequence.
         max_gap_s: A longer pause between two stamps starts a new history.
+        label_memory: How much a frame counts for labels against the one after it.
         progress: Called with (scans done, scans in all).
         input_scale: Metres per unit of the coordinates.
         sensor_pose: ``x y z roll pitch yaw`` of the sensor in a frame with z up.
@@ -61,7 +64,7 @@ def evaluate_sequence(
     from pointata_core.inference.loading import open_bundle
 
     loaded = open_bundle(bundle, device, precision)
-    runner = BundleRunner(loaded, len(sequence), max_gap_s=max_gap_s)
+    runner = BundleRunner(loaded, len(sequence), max_gap_s=max_gap_s, label_memory=label_memory)
     if compensate and sequence.poses is None:
         why = [note for note in sequence.notes if 'poses.txt' in note]
         raise ConfigError(

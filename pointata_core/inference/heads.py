@@ -8,6 +8,7 @@ next frame while another runs the heads of this one and spreads their prediction
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 
 from pointata_core.inference.background import LazyValue
 from pointata_core.inference.frames import FrameResult
+from pointata_core.inference.label_memory import LabelMemory
 from pointata_core.inference.precompute import PrecomputedFrame
 from pointata_core.inference.time_rules import ResetReason
 from pointata_core.models.point.heads.segmentation_head import class_probabilities
@@ -25,17 +27,29 @@ from pointata_core.stopwatch import Stopwatch
 from pointata_core.taxonomy import UNLABELLED
 
 
+class Memory(NamedTuple):
+    """What the second half of a frame keeps for the next.
+
+    Attributes:
+        heads: Of the action head.
+        labels: Of the labels; ``None`` where labels are of single frames.
+    """
+
+    heads: HeadMemory
+    labels: LabelMemory | None = None
+
+
 class HeadOutput(NamedTuple):
-    """The predictions of the heads for a frame, and their memory after it.
+    """The predictions of the heads for a frame, and the memory after it.
 
     Attributes:
         output: Logits.
-        memory: Of the action head.
+        memory: After the frame.
         ms: How long the heads took.
     """
 
     output: NetworkOutput
-    memory: HeadMemory
+    memory: Memory
     ms: float
 
 
@@ -43,7 +57,9 @@ def lazy_heads(
     network: PointATA,
     encoded: EncodedFrame,
     precomputed: PrecomputedFrame,
-    previous: LazyValue[HeadOutput] | HeadMemory,
+    previous: LazyValue[HeadOutput] | Memory,
+    motion: np.ndarray | None = None,
+    decay: float = 0.0,
 ) -> LazyValue[HeadOutput]:
     """The output of the heads, computed when it is needed.
 
@@ -52,17 +68,27 @@ def lazy_heads(
         encoded: The frame after the blocks.
         precomputed: Of the same frame; closed once the heads have run.
         previous: Output of the heads for the frame before, which is computed first; or, where
-            there is none, their memory.
+            there is none, the memory.
+        motion: ``(4, 4)`` from the last sensor frame into this one, normalised; ``None`` if it is
+            not known.
+        decay: See :meth:`LabelMemory.recall`.
     """
 
     def compute() -> HeadOutput:
-        memory = previous if isinstance(previous, HeadMemory) else previous.result().memory
+        memory = previous if isinstance(previous, Memory) else previous.result().memory
         watch = Stopwatch(precomputed.voxels.device)
         described = None if precomputed.described is None else precomputed.described.result
-        output, memory = network.predict_step(encoded, memory, described)
+        output, heads = network.predict_step(encoded, memory.heads, described)
+        labels = memory.labels
+        if labels is not None and output.segmentation is not None:
+            scores, labels = labels.recall(
+                precomputed.frame.points.numpy(), output.segmentation[0].float().cpu().numpy(),
+                motion, precomputed.preparer.config.scale_m, decay,
+            )  # fmt: skip
+            output = replace(output, segmentation=torch.from_numpy(scores).unsqueeze(0))
         watch.lap('network')
         precomputed.close()
-        return HeadOutput(output, memory, watch.laps['network'])
+        return HeadOutput(output, Memory(heads, labels), watch.laps['network'])
 
     return LazyValue(compute)
 

@@ -6,7 +6,6 @@ Node, evaluation and command line all use this one function, so they run a bundl
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from pointata_core.errors import BundleError, PointataError
 from pointata_core.inference.camera_session import CameraSession
 from pointata_core.inference.device import DeviceChoice, choose_device
 from pointata_core.inference.failures import Failure, kind_of_failure, release_memory
+from pointata_core.inference.label_memory import DECAY
 from pointata_core.inference.session import StreamingSession
 from pointata_core.inference.session_base import Session
 from pointata_core.inference.threads import can_overlap, choose_threads
@@ -47,11 +47,20 @@ class LoadedBundle:
         products = '' if self.precision == 'float32' else f', products in {self.precision}'
         return f'{self.device.device} ({self.device.reason}){products}'
 
-    def session(self, max_gap_s: float = 1.0) -> Session:
-        """A new stream. All streams of a loaded bundle share its network in memory."""
+    def session(self, max_gap_s: float = 1.0, label_memory: float = DECAY) -> Session:
+        """A new stream. All streams of a loaded bundle share its network in memory.
+
+        Args:
+            max_gap_s: A longer pause between two stamps starts a new history.
+            label_memory: See :class:`StreamingSession`; sessions with a camera have none.
+        """
         device = self.device.device
-        kind: Callable[..., Session] = CameraSession if self.takes_images else StreamingSession
-        return kind(self.bundle, device, max_gap_s, overlap=can_overlap(device))
+        overlap = can_overlap(device)
+        if isinstance(self.bundle, CameraBundle):
+            return CameraSession(self.bundle, device, max_gap_s, overlap=overlap)
+        return StreamingSession(
+            self.bundle, device, max_gap_s, overlap=overlap, label_memory=label_memory
+        )
 
     def facts(self) -> dict[str, Any]:
         """What results record of the bundle, as plain values."""

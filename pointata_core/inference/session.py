@@ -18,7 +18,8 @@ from pointata_core.bundles.preparation_config import PreparationConfig
 from pointata_core.errors import ConfigError
 from pointata_core.inference.background import LazyValue
 from pointata_core.inference.frames import STAGES, Frame, FrameResult, PendingResult, Skipped
-from pointata_core.inference.heads import HeadOutput, lazy_heads, lazy_result
+from pointata_core.inference.heads import HeadOutput, Memory, lazy_heads, lazy_result
+from pointata_core.inference.label_memory import DECAY, LabelMemory
 from pointata_core.inference.placement import UNPLACED, Placement
 from pointata_core.inference.precompute import PrecomputedFrame, precompute
 from pointata_core.inference.preparation import FramePreparer
@@ -45,6 +46,9 @@ class StreamingSession(Session):
         tolerance_s: See there.
         overlap: Leave to a second thread what needs no history: of this frame while the first
             thread is at the tokens, of the next one (:meth:`precompute`) while it is at this one.
+        label_memory: How much a frame counts for labels against the one after it, 0..1, where the
+            motion of the sensor is given; 0 for labels of single frames. See
+            :mod:`.label_memory`.
     """
 
     def __init__(
@@ -55,8 +59,10 @@ class StreamingSession(Session):
         tolerance_s: float = 0.25,
         *,
         overlap: bool = False,
+        label_memory: float = DECAY,
     ) -> None:
         super().__init__(device, max_gap_s, tolerance_s, overlap)
+        self.label_memory = label_memory
         preparation = PreparationConfig.from_dict(bundle.manifest.preparation)
         wanted = tuple(bundle.network.config.features)
         if tuple(preparation.features) != wanted:
@@ -72,6 +78,8 @@ class StreamingSession(Session):
     def _forget(self) -> None:
         self._state = self.network.initial_state()
         self._heads: LazyValue[HeadOutput] | None = None  # of the frame before, if there was one
+        classes = len(self.network.config.segmentation_classes)
+        self._labels = LabelMemory.empty(classes) if classes and self.label_memory else None
         self._origin: np.ndarray | None = None
         self._placement = UNPLACED  # of the frame before
         self.frames_in_history = 0
@@ -161,16 +169,21 @@ class StreamingSession(Session):
         previous = self._heads
         if previous is not None:
             previous.result()  # in order, and at most two frames have pending heads
-        heads = lazy_heads(self.network, encoded, precomputed, previous or self._state.head_memory)
+        heads = lazy_heads(
+            self.network, encoded, precomputed,
+            previous or Memory(self._state.head_memory, self._labels),
+            None if motion is None else motion[0].cpu().numpy(), self.label_memory,
+        )  # fmt: skip
         self._state, self._heads = state, heads
         self.frames_in_history += 1
         return heads, watch.laps
 
-    def _settled_state(self) -> StreamState:
-        """The state after the last frame and its heads."""
+    def _settled_state(self) -> tuple[StreamState, LabelMemory | None]:
+        """The states after the last frame and its heads."""
         if self._heads is None:
-            return self._state
-        return self._state.with_heads(self._heads.result().memory)
+            return self._state, self._labels
+        memory = self._heads.result().memory
+        return self._state.with_heads(memory.heads), memory.labels
 
     # ------------------------------------------------------------------ state
 
@@ -182,11 +195,14 @@ class StreamingSession(Session):
     @property
     def state_bytes(self) -> int:
         """Bytes that this stream keeps between frames."""
-        return self._state.nbytes
+        labels = self._labels
+        if self._heads is not None and self._heads.done():
+            labels = self._heads.result().memory.labels
+        return self._state.nbytes + (0 if labels is None else labels.nbytes)
 
     @property
     def window_frames(self) -> int:
-        """Frames that can influence a prediction."""
+        """Frames from which the network predicts; label memory holds a fading mean of more."""
         return self.network.receptive_field
 
     @property
@@ -209,8 +225,10 @@ class StreamingSession(Session):
 
     def save_state(self) -> dict[str, torch.Tensor]:
         """Return the stream's whole state as named CPU tensors, ready for safetensors."""
-        state = self._settled_state()
+        state, labels = self._settled_state()
         tensors = {f'network.{k}': v.cpu().clone() for k, v in state.tensors().items()}
+        if labels is not None:
+            tensors |= {k: torch.from_numpy(v.copy()) for k, v in labels.arrays().items()}
         tensors['time'] = torch.frombuffer(
             bytearray(self.guard.save().to_bytes()), dtype=torch.uint8
         ).clone()
@@ -246,6 +264,9 @@ class StreamingSession(Session):
             self.device
         )
         self._heads = None
+        if self._labels is not None and 'labels.points' in tensors:
+            arrays = {k: v.numpy().copy() for k, v in tensors.items() if k.startswith('labels.')}
+            self._labels = LabelMemory.of(arrays)
         self.guard.restore(state)
         self.frames_in_history = int(tensors['frames'])
         origin = tensors.get('origin')

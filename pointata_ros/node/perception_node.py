@@ -155,7 +155,8 @@ class PerceptionNode(LifecycleNode):
                 self._prepare_camera(settings, stack)
             stack.callback(self._drop_streams)
             for name in settings.inputs or ('',):
-                self._add_stream(name, skill.loaded.session(settings.max_gap))
+                session = skill.loaded.session(settings.max_gap, settings.label_memory)
+                self._add_stream(name, session)
             self._monitor.open()
             stack.callback(self._monitor.close)
             self._broken = ''

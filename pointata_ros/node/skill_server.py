@@ -102,7 +102,8 @@ class SkillServer:
         self._node.get_logger().error(skill.substitute_for)
 
     def _sessions(self, skill: Skill) -> list[Session]:
-        return [skill.loaded.session(self._settings().max_gap) for _ in self._streams()]
+        gap, memory = self._settings().max_gap, self._settings().label_memory
+        return [skill.loaded.session(gap, memory) for _ in self._streams()]
 
     def _use(self, skill: Skill, sessions: Sequence[Session], reason: ResetReason) -> None:
         for stream, session in zip(self._streams(), sessions, strict=True):

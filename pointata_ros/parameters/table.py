@@ -198,6 +198,14 @@ class NodeSettings:
         minimum=0.001,
         maximum=3600.0,
     )
+    label_memory: float = parameter(
+        0.9,
+        'Time',
+        'Steadier labels where the motion of the sensor is known: how much the prediction of a '
+        'cloud counts against that of the next one at the same place. 0 = every cloud by itself.',
+        minimum=0.0,
+        maximum=0.99,
+    )
     ingest_share: float = parameter(
         0.5,
         'Time',

@@ -103,6 +103,8 @@ def parser() -> Parser:
         '',
     )
     new.option('--max-gap SECONDS', 'A longer pause between two clouds starts a new history.', 1.0)
+    memory = 'How much a cloud counts for labels against the next one, where motion is known; 0..1.'
+    new.option('--label-memory SHARE', memory, 0.9)
     new.option('--output DIR', 'Folder of results and report.', 'evaluation_output')
     add_model_options(new)
     return new
@@ -154,6 +156,7 @@ def _evaluate(arguments: Any) -> EvaluationResults:
             'device': arguments.device,
             'precision': arguments.precision,
             'max_gap_s': arguments.max_gap,
+            'label_memory': arguments.label_memory,
             'progress': report_progress,
             'input_scale': arguments.input_scale,
             'sensor_pose': arguments.sensor_pose,
