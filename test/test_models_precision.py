@@ -35,8 +35,8 @@ def test_the_shipped_skill_gives_nearly_the_same_labels():
     # Else float32 would have been compared with itself.
     assert distance > 0.0
     assert same[clear].all()
-    assert same.mean() > 0.998
-    assert distance < 0.02
+    assert same.mean() > 0.99
+    assert distance < 0.1
 
 
 def test_a_linear_layer_errs_by_the_rounding_of_bfloat16():

@@ -93,12 +93,13 @@ def test_a_result_may_be_computed_after_the_next_frame_was_submitted(
     expected, found = [], []
     for way, (points, stamp) in zip(ways, itertools.cycle(frozen_frames()), strict=False):
         stamp += len(expected) * 10_000_000
-        expected.append(alone.step(points, stamp))
+        expected.append(alone.step(points, stamp, transform=np.eye(4)))
+        frame = Frame(points, stamp, transform=np.eye(4))
         if way == 'ingest':
-            assert session.ingest(Frame(points, stamp)) is None
+            assert session.ingest(frame) is None
             expected.pop()
             continue
-        pending = session.submit(Frame(points, stamp))
+        pending = session.submit(frame)
         if isinstance(pending, Skipped):
             assert expected.pop() == pending
             continue

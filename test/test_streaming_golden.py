@@ -124,7 +124,7 @@ def test_every_point_of_the_frozen_scene_is_answered(bundle, expected) -> None:
         assert unlabelled < 0.1 * frame['points']
 
 
-@pytest.mark.parametrize('part', ['embedder', 'adapters', 'segmentation_head', 'action_head'])
+@pytest.mark.parametrize('part', ['segmentation_head', 'actor', 'action_head'])
 def test_a_slightly_other_network_is_noticed(expected, part: str) -> None:
     """The tolerances are not so wide that they hide a change."""
     other = load_bundle(BUNDLE, share_backbone=False)

@@ -214,16 +214,18 @@ def test_a_foreign_state_is_refused_and_changes_nothing(bundle):
 
 
 def test_the_state_is_bounded_and_its_size_is_said(bundle):
-    session = StreamingSession(bundle)
+    session, remembering = StreamingSession(bundle, label_memory=0.0), StreamingSession(bundle)
     before = session.state_bytes
     run(session, frames(5))
     assert session.state_bytes == before
-    held = sum(
-        t.numel() * t.element_size()
-        for n, t in session.save_state().items()
-        if n.startswith('network.')
-    )
-    assert session.state_bytes == held
+    run(remembering, frames(5))
+    for one in (session, remembering):
+        held = sum(
+            t.numel() * t.element_size()
+            for n, t in one.save_state().items()
+            if n.startswith(('network.', 'labels.'))
+        )
+        assert one.state_bytes == held
 
 
 def test_non_finite_answers_become_unlabelled_and_are_counted(bundle):

@@ -6,7 +6,9 @@ Node, evaluation and command line all use this one function, so they run a bundl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +57,10 @@ class LoadedBundle:
             label_memory: See :class:`StreamingSession`; sessions with a camera have none.
         """
         device = self.device.device
-        overlap = can_overlap(device)
-        if isinstance(self.bundle, CameraBundle):
-            return CameraSession(self.bundle, device, max_gap_s, overlap=overlap)
-        return StreamingSession(
-            self.bundle, device, max_gap_s, overlap=overlap, label_memory=label_memory
-        )
+        kind: Callable[..., Session] = partial(StreamingSession, label_memory=label_memory)
+        if self.takes_images:
+            kind = CameraSession
+        return kind(self.bundle, device, max_gap_s, overlap=can_overlap(device))
 
     def facts(self) -> dict[str, Any]:
         """What results record of the bundle, as plain values."""
