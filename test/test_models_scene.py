@@ -18,8 +18,11 @@ from pointata_core.models.scene.birds_eye import cell_centres, grid_position, pl
 from pointata_core.models.scene.config import SceneConfig
 from pointata_core.models.scene.ground import ground_height
 from pointata_core.models.scene.map_history import moved_map
+from pointata_core.models.scene.unet import NormedConvolution
 
-SMALL = SceneConfig(cells=48, widths=(8, 12, 16, 16), point_width=8, lags=(1, 2, 4))
+SMALL = SceneConfig(
+    cells=48, widths=(8, 12, 16, 16), point_width=8, lags=(1, 2, 4), frame_statistics=0.3
+)
 CONFIG = NetworkConfig(
     geometry=GeometryConfig(tokens=0, pillar_sizes=()),
     scene=SMALL,
@@ -249,3 +252,32 @@ def test_in_bfloat16_logits_are_nearly_the_same_and_float32_comes_back_to_the_bi
     assert torch.equal(streamed(made, given, True)[-1], exact)
     assert reduced.dtype == torch.float32
     assert 0 < (reduced - exact).abs().max() < 0.03 * exact.abs().max()
+
+
+@pytest.mark.parametrize('own', [0.0, 0.3, 1.0])
+def test_each_frame_counts_in_the_statistics_of_its_own_normalisation_alone(own):
+    layer = NormedConvolution(5, 7, own=own).eval()
+    layer.norm.running_mean.normal_()
+    layer.norm.running_var.uniform_(0.5, 2.0)
+    images = torch.randn(3, 5, 16, 16) * torch.tensor([1.0, 3.0, 0.2]).view(3, 1, 1, 1)
+    with torch.no_grad():
+        found = layer(images)
+        values = layer.convolution(images)
+        one = torch.cat([layer(image.unsqueeze(0)) for image in images])
+    norm = layer.norm
+    expected = []
+    for value in values:
+        mean = own * value.mean((1, 2)) + (1 - own) * norm.running_mean
+        variance = own * value.var((1, 2), correction=0) + (1 - own) * norm.running_var
+        scaled = (value.transpose(0, 2) - mean) / (variance + norm.eps).sqrt()
+        expected.append((scaled * norm.weight + norm.bias).transpose(0, 2))
+    torch.testing.assert_close(found, torch.stack(expected), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found, one, atol=1e-5, rtol=1e-5)
+
+
+def test_training_ignores_the_share_of_the_frame():
+    torch.manual_seed(0)
+    layer, plain = NormedConvolution(3, 4, own=0.5), NormedConvolution(3, 4)
+    plain.load_state_dict(layer.state_dict())
+    images = torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(layer(images), plain(images))

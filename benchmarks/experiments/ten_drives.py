@@ -29,6 +29,7 @@ from pointata_core.datasets.scenes.semantickitti import SemanticKittiSequence
 from pointata_core.errors import ConfigError
 from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.inference.frames import Skipped
+from pointata_core.inference.label_memory import DECAY
 from pointata_core.inference.session import StreamingSession
 from pointata_core.taxonomy import SEGMENTATION_CLASSES, labels_from_semantickitti
 
@@ -88,18 +89,21 @@ def _percent(part: float, whole: float) -> float | None:
     return round(100 * float(part) / float(whole), 2) if whole else None
 
 
-def count_drive(folder: Path, bundle: SkillBundle, poses: bool) -> Counts:
+def count_drive(
+    folder: Path, bundle: SkillBundle, poses: bool, label_memory: float = DECAY
+) -> Counts:
     """Stream one drive.
 
     Args:
         folder: Of the drive.
         bundle: What labels it.
         poses: Whether the session learns how the sensor moved.
+        label_memory: Of the session.
 
     Raises:
         ConfigError: The drive has no labels or no poses.
     """
-    session, counts = StreamingSession(bundle), Counts()
+    session, counts = StreamingSession(bundle, label_memory=label_memory), Counts()
     classes = len(SEGMENTATION_CLASSES)
     before: tuple[NDArray, NDArray, NDArray] | None = None
     for number, scan in enumerate(SemanticKittiSequence(folder), start=1):
@@ -127,14 +131,18 @@ def count_drive(folder: Path, bundle: SkillBundle, poses: bool) -> Counts:
     return counts
 
 
-def measure(name: str, path: Path, data: Path, drives: Sequence[str]) -> dict[str, Any]:
+def measure(
+    name: str, path: Path, data: Path, drives: Sequence[str], label_memory: float
+) -> dict[str, Any]:
     """All drives with one bundle."""
     bundle = load_bundle(path)
     each: dict[str, dict[str, Any]] = {}
     pooled, still = Counts(), Counts()
     for drive in drives:
         folder = data / 'sequences' / drive
-        moving, resting = (count_drive(folder, bundle, poses) for poses in (True, False))
+        moving, resting = (
+            count_drive(folder, bundle, poses, label_memory) for poses in (True, False)
+        )
         pooled.add(moving)
         still.add(resting)
         each[drive] = _with_still(moving, resting)
@@ -142,6 +150,7 @@ def measure(name: str, path: Path, data: Path, drives: Sequence[str]) -> dict[st
     means = [one['miou'] for one in each.values()]
     return {
         'hash': bundle.hash,
+        'label_memory': label_memory,
         'mean': round(float(np.mean(means)), 2),
         'worst': min(means),
         'pooled': _with_still(pooled, still),
@@ -161,7 +170,7 @@ def run_all(options: argparse.Namespace) -> None:
     bundles = json.loads(options.output.read_text())['bundles'] if options.output.exists() else {}
     for text in options.bundles:
         name, _, path = text.partition('=')
-        bundles[name] = measure(name, Path(path), options.data, drives)
+        bundles[name] = measure(name, Path(path), options.data, drives, options.label_memory)
         write_results(options.output, settings_of(options, 'data', 'threads'), bundles=bundles)
 
 
@@ -172,5 +181,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line.add_argument('--bundles', nargs='+', metavar='NAME=FOLDER',
                       default=['default=models/default'])  # fmt: skip
     line.add_argument('--drives', nargs='+', help='some of them; all by default')
+    line.add_argument('--label-memory', type=float, default=DECAY, help='0: of single frames')
     options = line.options(arguments)
     return run_main(lambda: run_all(options), options.threads)

@@ -22,6 +22,8 @@ class SceneConfig:
         widths: Channels of the U-Net's four levels, finest first.
         ground_cells: Cells that share one estimate of the ground's height, along each side.
         lags: How many frames back the maps lie that are compared with the newest; empty for none.
+        frame_statistics: How much each frame's own mean and variance count in normalisation against
+            those of training, 0..1; of no effect in training.
     """
 
     cells: int = 112
@@ -35,6 +37,7 @@ class SceneConfig:
     widths: tuple[int, int, int, int] = (24, 48, 96, 128)
     ground_cells: int = 4
     lags: tuple[int, ...] = ()
+    frame_statistics: float = 0.0
 
     def __post_init__(self) -> None:
         for name, holds, expected in (
@@ -42,6 +45,7 @@ class SceneConfig:
             ('knee', self.knee > 0, '> 0'),
             ('reach', self.reach > 0, '> 0'),
             ('heights', list(self.heights) == sorted(set(self.heights)), 'rising numbers'),
+            ('frame_statistics', 0 <= self.frame_statistics <= 1, '0..1'),
             ('point_width', self.point_width > 0, '> 0'),
             (
                 'lags',

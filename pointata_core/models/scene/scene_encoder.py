@@ -52,16 +52,19 @@ class SceneEncoder(nn.Module):
         super().__init__()
         self.config = config
         finest, second = config.widths[:2]
+        own_share = config.frame_statistics
         own = _COLUMNS + features
         self.lift = nn.Linear(own, config.point_width)
         self.deepen = nn.Linear(config.point_width, config.point_width)
-        self.unet = BirdsEyeUNet(config.point_width + len(config.heights) + 1, config.widths)
+        self.unet = BirdsEyeUNet(
+            config.point_width + len(config.heights) + 1, config.widths, own_share
+        )
         self.compare: NormedConvolution | None = None
         self.blend: NormedConvolution | None = None
         if config.lags:
             seen = finest + (finest + 1) * len(config.lags)
-            self.compare = NormedConvolution(seen, finest, 1)
-            self.blend = NormedConvolution(finest, finest)
+            self.compare = NormedConvolution(seen, finest, 1, own=own_share)
+            self.blend = NormedConvolution(finest, finest, own=own_share)
         self.merge = nn.Linear(own + config.point_width + finest + second, width)
 
     def forward(
