@@ -5,13 +5,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scene_datasets import write_kitti_sequence
 
 from pointata_core.datasets.protocol import ClipDataset
 from pointata_core.datasets.registry import open_dataset
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.errors import ConfigError
 from pointata_core.simulation import simulate
-from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, or_ignored
+from pointata_core.taxonomy import (
+    ACTION_CLASSES,
+    IGNORE,
+    SEGMENTATION_CLASSES,
+    SEMANTICKITTI_TO_OURS,
+    or_ignored,
+)
 
 MIXES = {
     'fit': [
@@ -58,3 +65,31 @@ def test_wrong_mixes_are_named(split, changes, named) -> None:
     mixes = {'fit': [{**MIXES['fit'][0], **changes}]}
     with pytest.raises(ConfigError, match=named):
         open_dataset('simulated_scenes', '.', split, mixes=mixes)
+
+
+def test_recorded_drives_are_mixed_in_with_their_labels_and_without_actions(tmp_path) -> None:
+    for name in ('00', '03', '05'):
+        write_kitti_sequence(tmp_path / 'sequences' / name, scans=3, raw=(40, 10, 50))
+    mixes = {'fit': [{'recorded': 'semantickitti', 'without': ['03']}, MIXES['fit'][1]]}
+    clips = open_dataset('simulated_scenes', tmp_path, 'fit', mixes=mixes)
+    assert clips.clip_kinds == ('recorded/hdl64', 'recorded/hdl64', 'indoor/kinect')
+    clip = clips[1]
+    assert (len(clip), clip.sequence) == (3, 'recorded/hdl64/05')
+    wanted = [SEMANTICKITTI_TO_OURS[raw] for raw in (40, 10, 50)]
+    np.testing.assert_array_equal(clip.labels[0], np.resize(wanted, len(clip.labels[0])))
+    assert (clip.actions == IGNORE).all() and clip.poses is not None
+    assert clip.features[1].shape == (len(clip.points[1]), 1)
+
+
+@pytest.mark.parametrize(
+    ('mix', 'named'),
+    [
+        ({'recorded': 'nuscenes'}, 'nuscenes'),
+        ({'recorded': 'semantickitti', 'drives': ['00']}, 'drives'),
+        ({'recorded': 'semantickitti', 'without': ['00']}, 'no drive is left'),
+    ],
+)
+def test_wrong_mixes_of_recorded_drives_are_named(tmp_path, mix, named) -> None:
+    write_kitti_sequence(tmp_path / 'sequences' / '00')
+    with pytest.raises(ConfigError, match=named):
+        open_dataset('simulated_scenes', tmp_path, 'fit', mixes={'fit': [mix]})

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scene_datasets import write_kitti_sequence
 from small_training import write_radar
 
 pytest.importorskip('lightning', reason='training needs the extra `train`')
@@ -158,6 +159,31 @@ def test_the_recipe_of_scenes_makes_a_bundle_without_tokens(tmp_path) -> None:
     assert result.labels.shape == (500,)
     assert result.action.sum() == pytest.approx(1, abs=1e-4)
     assert session.state_bytes > 3 * 4 * 24 * 32 * 32  # maps of earlier frames
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_street_recipe_goes_on_from_the_default_bundle_with_recorded_drives(tmp_path) -> None:
+    for name in ('00', '01'):
+        write_kitti_sequence(tmp_path / 'drives' / 'sequences' / name, scans=6, raw=(40, 10, 50))
+    recorded = {'recorded': 'semantickitti'}
+    mixes = {'frames': [recorded, *MIXES['frames']], 'clips': [recorded],
+             'held_out': [{**recorded, 'sequences': ['01']}, *MIXES['held_out'][:1]]}  # fmt: skip
+    facts = train(
+        '--config', 'config/training/street.yaml', f'data.root={tmp_path / "drives"}',
+        f'output={tmp_path / "run"}', f'data.cache={tmp_path / "cache"}',
+        f'data.options={json.dumps({"mixes": mixes})}', 'data.processes=1', 'device=cpu',
+        'precision=32',
+        *(f'stages.{n}.optimiser.{name}=2' for n in (0, 1) for name in ('steps', 'batch')),
+    )  # fmt: skip
+    bundle = load_bundle(facts['bundle'])
+    assert bundle.manifest.licence == 'CC-BY-NC-SA-4.0'
+    assert {score['kind'] for score in facts['scores']} == {'recorded/hdl64', 'yard/vlp16'}
+    before = load_bundle(ROOT / 'models' / 'default').network.segmentation_head.state_dict()
+    after = bundle.network.segmentation_head.state_dict()
+    for name in ('classify.weight', 'local.merge.weight'):
+        change = (after[name] - before[name]).abs().max()
+        assert 0 < change < 0.1, 'two steps from the weights of the default bundle'
 
 
 @pytest.mark.slow

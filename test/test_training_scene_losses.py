@@ -19,6 +19,7 @@ from pointata_core.models.point.geometry import frame_geometry
 from pointata_core.taxonomy import IGNORE
 from pointata_core.training.clips.clip_batch import ClipBatch
 from pointata_core.training.clips.dropping import DropSettings, drop
+from pointata_core.training.clips.mixing import mix_sectors
 from pointata_core.training.skill.losses import lovasz_softmax
 
 NO_TOKENS = GeometryConfig(tokens=0, pillar_sizes=())
@@ -126,3 +127,52 @@ def test_an_absent_or_empty_field_has_rank_zero():
     found = preparer.prepare(points, {'intensity': bright})
     side = found.features[:, 0].sign() == found.points[:, 0].sign()
     assert side.float().mean() > 0.95
+
+
+def scans(clips: int = 4, points: int = 300) -> ClipBatch:
+    """Single frames around the sensor; label and feature tell the clip."""
+    made = batch(clips, 2, points)
+    number = torch.arange(clips).view(-1, 1, 1)
+    cloud = torch.rand(clips, 1, points, 3, generator=torch.Generator().manual_seed(2)) - 0.5
+    mask = torch.ones(clips, 1, points, dtype=torch.bool)
+    mask[0, 0, 200:] = False
+    return ClipBatch(
+        points=cloud,
+        mask=mask,
+        label=torch.where(mask, number, IGNORE),
+        action=made.action[:, :1],
+        geometry=frame_geometry(cloud.flatten(0, 1), mask.flatten(0, 1), NO_TOKENS),
+        features=number.unsqueeze(-1).expand(clips, 1, points, 1).float(),
+    )
+
+
+@given(seed=st.integers(0, 10_000), share=st.floats(0.1, 1))
+def test_a_mixed_scan_holds_a_sector_of_the_next_one_and_nothing_else(seed, share):
+    before = scans()
+    after = mix_sectors(before, share, seed)
+    for clip in range(4):
+        used = after.mask[clip, 0]
+        label = after.label[clip, 0]
+        assert set(label[used].tolist()) <= {clip, (clip + 1) % 4}
+        assert (label[~used] == IGNORE).all()
+        torch.testing.assert_close(after.features[clip, 0, used, 0], label[used].float())
+        source = {tuple(p) for n in {clip, (clip + 1) % 4} for p in before.points[n, 0].tolist()}
+        assert {tuple(p) for p in after.points[clip, 0, used].tolist()} <= source
+        angle = torch.atan2(*after.points[clip, 0, used, :2].flip(-1).unbind(-1))
+        order = angle.argsort()
+        changes = (label[used][order] != label[used][order].roll(1)).sum()
+        assert changes in (0, 2), 'the new points fill one sector'
+    again = mix_sectors(before, share, seed)
+    assert torch.equal(again.points, after.points) and torch.equal(again.mask, after.mask)
+
+
+def test_sectors_of_several_frames_stay_and_tokens_are_refused():
+    several = batch()
+    assert mix_sectors(several, 1.0, 0) is several
+    single = batch(frames=2, config=GeometryConfig(tokens=4, patch_size=4))
+    single = ClipBatch(
+        single.points[:, :1], single.mask[:, :1], single.label[:, :1], single.action[:, :1],
+        frame_geometry(single.points[:, 0], single.mask[:, 0], GeometryConfig(4, 4)),
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match='sector_mix'):
+        mix_sectors(single, 1.0, 0)

@@ -31,7 +31,7 @@ def headline(results: Results) -> str:
             '[streaming]',
         ),
         (
-            'mean IoU on ten recorded drives, none of them learned from',
+            'mean IoU on ten recorded drives, none trained on',
             f'{drives["mean"]:.0f} %, worst drive {drives["worst"]:.0f} %',
             '[ten_drives]',
         ),

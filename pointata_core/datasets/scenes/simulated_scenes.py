@@ -2,23 +2,25 @@
 """Clips of scenes that are simulated when they are read, with nothing kept on disk.
 
 A split is a mix of scenes and sensors that the caller names, so a training recipe states its data
-in its own file. A clip holds both the classes of points and the actions of frames.
+in its own file. A clip holds both the classes of points and the actions of frames. Recorded drives
+with labels may be mixed in; their frames have no action.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from pointata_core.datasets.protocol import Frame
 from pointata_core.datasets.sampling import ClipSampling
-from pointata_core.datasets.scan_clips import ScanClips
+from pointata_core.datasets.scan_clips import ScanClips, ScanRecording
+from pointata_core.datasets.scenes.semantickitti_clips import semantickitti_clips
 from pointata_core.errors import ConfigError
 from pointata_core.simulation import Mount, SimulatedFrame, simulate
-from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, or_ignored
+from pointata_core.taxonomy import ACTION_CLASSES, IGNORE, SEGMENTATION_CLASSES, or_ignored
 
 WHOLE = ClipSampling('whole')
 
@@ -55,6 +57,67 @@ class SceneMix:
                 'frames',
                 'Give seeds as [first, behind the last] and at least one frame',
             )
+
+
+@dataclass(frozen=True)
+class DriveMix:
+    """Recorded drives with labels.
+
+    Args:
+        recorded: Data set: ``semantickitti``.
+        sequences: Those to take; empty for all below the root folder.
+        without: Those to leave out.
+
+    Raises:
+        ConfigError: The data set is unknown.
+    """
+
+    recorded: str
+    sequences: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.recorded != 'semantickitti':
+            raise ConfigError(f"recorded is '{self.recorded}'", 'Give semantickitti')
+
+    def open(self, root: Path, split: str) -> list[RecordedDrive]:
+        """The drives.
+
+        Raises:
+            DataError: One is missing or damaged.
+            ConfigError: None is left.
+        """
+        drives = semantickitti_clips(
+            root, 'all', labels='pointata', sequences=self.sequences or None
+        ).recordings
+        taken = [RecordedDrive(one, split) for one in drives if one.name not in self.without]
+        if not taken:
+            raise ConfigError(f'{root}: no drive is left without {", ".join(self.without)}')
+        return taken
+
+
+class RecordedDrive:
+    """One recorded drive; its frames have no action.
+
+    Args:
+        drive: With labels in our classes.
+        split: Split that it is read for.
+    """
+
+    kind = 'recorded/hdl64'
+
+    def __init__(self, drive: ScanRecording, split: str) -> None:
+        self.drive, self.split = drive, split
+        self.name, self.has_poses = f'{self.kind}/{drive.name}', drive.has_poses
+
+    def __len__(self) -> int:
+        """Number of scans."""
+        return len(self.drive)
+
+    def scan(self, number: int) -> tuple[Frame, int]:
+        """Read one scan."""
+        frame, _ = self.drive.scan(number)
+        return replace(frame, sequence=self.name, split=self.split), IGNORE
 
 
 class SimulatedRecording:
@@ -112,9 +175,9 @@ def simulated_scenes(
     """Open a mix of simulated scenes.
 
     Args:
-        root: Unused: nothing is on disk.
+        root: Folder of recorded drives, where a mix has any.
         split: Name of the mix.
-        mixes: Fields of :class:`SceneMix` by name of the split.
+        mixes: Fields of :class:`SceneMix` or :class:`DriveMix` by name of the split.
         sampling: Which frames make a clip; by default each recording is one.
 
     Raises:
@@ -124,8 +187,11 @@ def simulated_scenes(
         raise ConfigError(
             f"data.options.mixes has no '{split}'", f'It has {", ".join(mixes) or "none"}'
         )
-    recordings = []
+    recordings: list[SimulatedRecording | RecordedDrive] = []
     for fields in mixes[split]:
+        if 'recorded' in fields:
+            recordings += _drives(fields).open(Path(root), split)
+            continue
         try:
             mix = SceneMix(**{**fields, 'seeds': tuple(fields['seeds']), 'mount': _mount(fields)})
         except (KeyError, TypeError, ValueError) as error:
@@ -141,6 +207,16 @@ def simulated_scenes(
         sampling,
         feature_names=('intensity',),
     )
+
+
+def _drives(fields: Mapping[str, Any]) -> DriveMix:
+    names = {name: tuple(map(str, fields[name])) for name in fields if name != 'recorded'}
+    try:
+        return DriveMix(str(fields['recorded']), **names)
+    except TypeError as error:
+        raise ConfigError(
+            f'mix of recorded drives: {error}', 'Give sequences or without'
+        ) from error
 
 
 @lru_cache(maxsize=1)

@@ -70,6 +70,8 @@ class StepAugmentation:
         mirror: Whether to reflect half of the clips about the forward axis.
         time_warp: Largest change of a clip's speed, relative: frames are taken twice or left out.
             Not where the sensor's motion is known.
+        sector_mix: Share of the clips of one frame that take a sector of another one, with its
+            labels; see :mod:`.mixing`.
     """
 
     rotation_deg: float = 0.0
@@ -77,8 +79,11 @@ class StepAugmentation:
     shift: float = 0.0
     mirror: bool = False
     time_warp: float = 0.0
+    sector_mix: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.sector_mix <= 1:
+            raise ConfigError(f'step_augmentation.sector_mix is {self.sector_mix}, expected 0 to 1')
         if not 0 <= self.time_warp < 1:
             raise ConfigError(
                 f'step_augmentation.time_warp is {self.time_warp}, expected 0 to below 1'

@@ -21,6 +21,7 @@ from pointata_core.training.clips.augmentation import Axis, StepAugmentation, au
 from pointata_core.training.clips.clip_batch import ClipBatch, predict, with_auxiliary
 from pointata_core.training.clips.clip_store import Pair
 from pointata_core.training.clips.dropping import DropSettings, drop
+from pointata_core.training.clips.mixing import mix_sectors
 from pointata_core.training.clips.preparation import Task
 from pointata_core.training.engine.optimiser import (
     cosine,
@@ -96,6 +97,7 @@ class AdaptTraining(lightning.LightningModule):
             self.trainer.world_size,
         )
         step_seed = self.seed * 2**32 + self.global_step
+        batch = mix_sectors(batch, self.augmentation.sector_mix, step_seed)
         batch = drop(batch, self.dropped, step_seed, self.trainer.global_rank)
         losses: dict[str, Tensor] = {}
         part = batch

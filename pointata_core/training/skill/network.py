@@ -141,7 +141,30 @@ def build_network(
         open_to_features(network, settings.network.feature_scale)
     if settings.network.embedder and mode.pretrained:
         load_embedder(network, Path(settings.network.embedder))
+    if settings.network.start:
+        load_start(network, Path(settings.network.start))
     return network, source if mode.pretrained else BackboneSource(source.config, None, 'random')
+
+
+def load_start(network: PointATA, path: Path) -> None:
+    """Take over the weights of a bundle's skill; heads that this network lacks are left out.
+
+    Raises:
+        ConfigError: The skill lacks weights of this network, or they have another shape.
+        PointataError: The bundle cannot be read.
+    """
+    if not path.exists():
+        with contextlib.suppress(ResourceError):
+            path = resource_path(str(path))
+    theirs = load_bundle(path, share_backbone=False).network.state_dict()
+    ours = network.state_dict()
+    wrong = [n for n, v in ours.items() if n not in theirs or theirs[n].shape != v.shape]
+    if wrong:
+        raise ConfigError(
+            f"{path}: the skill has another network: '{wrong[0]}' is missing or differs",
+            'Give network.start a bundle of the same settings, or leave it empty',
+        )
+    network.load_state_dict({name: theirs[name] for name in ours})
 
 
 @torch.no_grad()

@@ -77,6 +77,8 @@ class NetworkSettings:
     Args:
         backbone: A bundle's folder, a file of ``pointata pretrain`` or ``convert``, or
             ``random:PRESET``.
+        start: A bundle whose skill has the same network: training goes on from its weights; empty
+            for random ones.
         embedder: Result of an ``align`` stage, or a bundle whose skill's embedder is taken over
             (of a like sensor); empty for the backbone's own patch encoder.
         feature_scale: How strongly point features enter the embedder before any training: size of
@@ -84,6 +86,7 @@ class NetworkSettings:
     """
 
     backbone: str = 'models/default'
+    start: str = ''
     embedder: str = ''
     feature_scale: float = 0.0
     geometry: GeometryConfig = field(default_factory=GeometryConfig)
