@@ -24,7 +24,7 @@ RATE_HZ = 10.0
 
 # Axes of KITTI's camera (right, down, forward) in those of its LiDAR (forward, left, up): what `Tr`
 # is but for the offset of some decimetres and a rotation below a degree.
-_NOMINAL_LIDAR_TO_CAMERA = np.array(
+NOMINAL_LIDAR_TO_CAMERA = np.array(
     [[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]], dtype=np.float64
 )
 
@@ -83,7 +83,7 @@ class SemanticKittiSequence:
         self._stamps_ns = np.round(seconds * 1e9).astype(np.int64)
         lidar_to_camera = self._read_calibration()
         self.poses = self._read_poses(
-            _NOMINAL_LIDAR_TO_CAMERA if lidar_to_camera is None else lidar_to_camera
+            NOMINAL_LIDAR_TO_CAMERA if lidar_to_camera is None else lidar_to_camera
         )
 
     def __len__(self) -> int:

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A served bundle trained further on a recording without labels.
+
+In every round the bundle labels the recording, and training goes on from it with these labels and
+simulated streets in turn, sectors of both in one scan. The simulated half keeps what the bundle
+knew. At the end the bundle has to pass its own checks on scans that it did not learn from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pointata_core.bundles.bundle import SkillBundle, load_bundle, save_bundle
+from pointata_core.errors import ConfigError
+from pointata_core.safe_files import make_output_folder, write_json
+from pointata_core.taxonomy import SEGMENTATION_CLASSES
+from pointata_core.training.domain.pseudo_scans import write_pseudo_labels
+from pointata_core.training.domain.recorded_scans import RecordedScan
+from pointata_core.training.domain.self_checks import SelfCheck, check_bundle
+from pointata_core.training.skill.settings import TrainingSettings
+from pointata_core.training.skill.training import run_train
+
+_RUN = 5  # scans in a row, so that time can be learned from
+_CHECKED = 4  # every so many runs, one is kept for the checks
+
+
+@dataclass(frozen=True)
+class AdaptationResult:
+    """What became of a bundle.
+
+    Attributes:
+        bundle: The bundle; ``None`` if it is worse than before.
+        before: Checks of the bundle that it began with.
+        after: Checks of the outcome.
+        worse: Why it is not written, as sentences.
+        scans: Learned from, checked on.
+    """
+
+    bundle: Path | None
+    before: SelfCheck
+    after: SelfCheck
+    worse: tuple[str, ...]
+    scans: tuple[int, int]
+
+
+def adapt_bundle(
+    start: str | Path,
+    scans: Iterable[RecordedScan],
+    settings: TrainingSettings,
+    *,
+    most_scans: int = 200,
+    share: float = 0.5,
+    rounds: int = 2,
+    **training: Any,
+) -> AdaptationResult:
+    """Train a bundle further on scans without labels.
+
+    Args:
+        start: Bundle, by folder or name.
+        scans: In order.
+        settings: Of each round; data and start are filled in.
+        most_scans: Scans to take, in runs of consecutive ones spread over the recording.
+        share: See :func:`write_pseudo_labels`.
+        rounds: How often the bundle labels the recording anew.
+        training: See :func:`run_train`.
+
+    Raises:
+        ConfigError: The bundle has other classes, or the recording no usable scan.
+        PointataError: Bundle or recording cannot be read.
+    """
+    bundle = load_bundle(start)
+    if tuple(bundle.manifest.segmentation_classes) != SEGMENTATION_CLASSES:
+        raise ConfigError(
+            f'bundle {bundle.manifest.name} labels points with classes of its own',
+            'Adapt a bundle with the classes of the default one',
+        )
+    output = make_output_folder(settings.output)
+    learned, checked = _divided(list(scans), most_scans)
+    if not learned:
+        raise ConfigError('the recording has no scans', 'Give one with clouds')
+    before = check_bundle(bundle, checked)
+    for number in range(1, rounds + 1):
+        folder = output / f'round_{number}'
+        write_pseudo_labels(bundle, learned, folder / 'scans' / 'sequences' / '00', share)
+        result = run_train(_round(settings, folder, bundle), **training)
+        assert result is not None and result.bundle is not None
+        bundle = load_bundle(result.bundle)
+    after = check_bundle(bundle, checked)
+    worse = tuple(after.worse_than(before))
+    written = None if worse else _written(output / 'bundle', bundle, settings.name, before, after)
+    found = AdaptationResult(written, before, after, worse, (len(learned), len(checked)))
+    write_json(output / 'adaptation.json', {**asdict(found), 'bundle': written and str(written)})
+    return found
+
+
+def _round(settings: TrainingSettings, folder: Path, bundle: SkillBundle) -> TrainingSettings:
+    data = replace(settings.data, root=str(folder / 'scans'))
+    network = replace(settings.network, start=str(bundle.path))
+    licence = bundle.manifest.licence
+    return replace(settings, output=str(folder), data=data, network=network, licence=licence)
+
+
+def _written(
+    path: Path, bundle: SkillBundle, name: str, before: SelfCheck, after: SelfCheck
+) -> Path:
+    checks = {'before': asdict(before), 'after': asdict(after)}
+    provenance = {**bundle.manifest.provenance, 'self_checks': checks}
+    manifest = replace(bundle.manifest, name=name, provenance=provenance)
+    save_bundle(path, bundle.network, manifest, half=True, self_contained=True)
+    return path
+
+
+def _divided(scans: list[RecordedScan], most: int) -> tuple[list[RecordedScan], list[RecordedScan]]:
+    """Runs to learn from and runs to check on; a short recording serves for both."""
+    runs = [scans[first : first + _RUN] for first in range(0, len(scans), _RUN)]
+    step = max(1, -(-len(scans) // most))
+    runs = runs[::step]
+    if len(runs) < _CHECKED:
+        return scans, scans
+    kept = [run for number, run in enumerate(runs) if number % _CHECKED]
+    return list(chain.from_iterable(kept)), list(chain.from_iterable(runs[::_CHECKED]))
