@@ -205,6 +205,7 @@ def _run_fleet(arguments: Any) -> int:
             part_frames=arguments.part_frames,
             progress=report_progress,
             max_gap_s=arguments.max_gap,
+            label_memory=arguments.label_memory,
             input_scale=arguments.input_scale,
             sensor_pose=arguments.sensor_pose,
             image_tolerance_s=arguments.image_tolerance,

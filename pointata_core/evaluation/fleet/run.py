@@ -28,6 +28,7 @@ from pointata_core.evaluation.fleet.task import (
     stored_summary,
 )
 from pointata_core.evaluation.report.fleet_page import write_fleet_report
+from pointata_core.inference.label_memory import DECAY
 from pointata_core.resources import DEFAULT_BUNDLE, resource_path
 from pointata_core.safe_files import make_output_folder
 from pointata_core.tasks import RayCluster, WorkerLost, connect, run_tasks
@@ -91,6 +92,8 @@ def evaluate_fleet(
         fleet.look_into(recordings)
         # Images and labels of other topics may lie on the other side of a cut.
         whole = cluster is None or found.manifest.takes_images or options.get('labels_topic')
+        # Labels that remember earlier clouds depend a little on all of them.
+        whole = whole or (options.get('fixed_frame') and options.get('label_memory', DECAY))
         fleet.evaluate(0 if whole else part_frames)
     result = account(fleet.summaries(), fleet.failures, perf_counter() - started)
     write_fleet_report(result, output)
