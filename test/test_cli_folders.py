@@ -112,3 +112,18 @@ def test_a_folder_without_clouds_is_named(tmp_path, capsys):
         assert 'file in this folder' in capsys.readouterr().err
     assert command('evaluate', '--clouds', tmp_path / 'absent') == 2
     assert 'is not a folder' in capsys.readouterr().err
+
+
+def test_clouds_in_millimetres_are_named_though_the_last_file_is_damaged(
+    untrained_bundle, tmp_path, capsys
+):
+    folder = tmp_path / 'scans'
+    folder.mkdir()
+    for number in (1, 2):
+        write_cloud(folder / f'{number}.pcd', 1000 * room(number), {})
+    (folder / '3.pcd').write_bytes(b'no cloud')
+    options = ['--bundle', untrained_bundle, '--output', tmp_path / 'out', '--json']
+    assert command('predict', folder, *options) == 1
+    noted = [one['notes'] for one in json.loads(capsys.readouterr().out) if 'points' in one]
+    assert not noted[0]
+    assert any('millimetres' in note for note in noted[1])

@@ -136,6 +136,7 @@ def _label(
     placement = parse_placement(arguments.input_scale, arguments.sensor_pose)
     check = PlausibilityCheck(loaded.bundle.manifest)
     clouds = read_clouds(files, read_columns(arguments.columns))
+    notes: list[str] = []
     for number, (file, cloud) in enumerate(clouds):
         if isinstance(cloud, CloudFileError):
             if len(files) == 1:
@@ -146,8 +147,6 @@ def _label(
             session.reset()
         stamp_ns = round((number + 1) / arguments.rate * 1e9)
         suspicions = check.look(cloud.points, cloud.features, placement=placement)
-        if file is files[-1]:
-            suspicions += check.finish()
         result = session.step(cloud.points, stamp_ns, cloud.features, placement=placement)
         if isinstance(result, Skipped):
             raise CloudFileError(
@@ -159,6 +158,7 @@ def _label(
                 f'{target}: the output would overwrite the input', 'Choose another --output'
             )
         _write(target, cloud.points, result.labels, result.probabilities, classes)
+        notes = [*cloud.notes, *(one.text for one in suspicions)]
         yield {
             'file': str(file),
             'output': str(target),
@@ -166,9 +166,10 @@ def _label(
             'unlabelled': int((result.labels >= len(classes)).sum()),
             'shares': _shares(result.labels, classes),
             'action': None if result.action is None else actions[int(result.action.argmax())],
-            'notes': [*cloud.notes, *(one.text for one in suspicions)],
+            'notes': notes,
             'milliseconds': round(result.timings_ms['total'], 3),
         }
+    notes += [one.text for one in check.finish()]  # of the last cloud that could be read
 
 
 def _write(
