@@ -39,6 +39,7 @@ BENCHMARKS = {
     'operators': Benchmark('speed', 'how long point operators take', '1 min'),
     'codec': Benchmark('speed', 'how long decoding and encoding of messages take', '1 min'),
     'gpu': Benchmark('speed', 'what a GPU is worth: all questions in one run', '5 min'),
+    'fleet': Benchmark('speed', 'what a cluster gains with many recordings', '2 min'),
     'transport': Benchmark('speed', 'what alignment losses cost', '2 min'),
     'simulator': Benchmark('speed', 'how many rays a second the simulator casts', '1 min'),
     'shapes': Benchmark('speed', 'how many shapes and images a second are made', '1 min'),
