@@ -19,6 +19,7 @@ from pointata_core.cli.main import COMMANDS
 from pointata_core.simulation import simulate, write_bag
 from pointata_core.training.domain.settings import DomainSettings
 from pointata_core.training.engine.settings import read_settings
+from pointata_core.training.people.settings import PeopleSettings
 from pointata_core.training.pretrain.settings import PretrainingSettings
 from pointata_core.training.skill.settings import TrainingSettings
 
@@ -148,12 +149,13 @@ def test_settings_of_commands_exist() -> None:
     kinds = {
         'train': TrainingSettings,
         'pretrain': PretrainingSettings,
+        'train-people': PeopleSettings,
         'domain-adapt': DomainSettings,
     }
     seen = set()
     for line in (line for path in GUIDE for line in shell_lines(path)):
         command = re.match(
-            r'pointata (train|pretrain|domain-adapt) --config (config/\S+)(.*)', line
+            r'pointata (train-people|train|pretrain|domain-adapt) --config (config/\S+)(.*)', line
         )
         if command:
             overrides = [word for word in shlex.split(command[3]) if '=' in word]

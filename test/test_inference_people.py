@@ -8,8 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from person_skills import SMALL, write_person_skill
 
-from pointata_core.bundles.bundle import load_any_bundle, load_person_bundle, save_bundle
+from pointata_core.bundles.bundle import load_any_bundle, load_person_bundle
 from pointata_core.bundles.manifest_fields import Task
 from pointata_core.bundles.person_manifest import PersonManifest, PersonPreparation
 from pointata_core.bundles.verify import verify_bundle
@@ -22,19 +23,10 @@ from pointata_core.simulation import simulate
 from pointata_core.taxonomy import SEGMENTATION_CLASSES
 from pointata_core.tracking.tracker import Person
 
-ACTIONS = ('stand', 'walk', 'wave')
-SMALL = PersonConfig(ACTIONS, width=16, point_widths=(8, 16), dilations=(1, 2))
-
 
 @pytest.fixture(scope='module')
 def skill(tmp_path_factory):
-    torch.manual_seed(0)
-    network = PersonNetwork(SMALL)
-    manifest = PersonManifest(
-        'toy', SMALL.to_dict(), {'action': Task(ACTIONS)}, PersonPreparation(least_score=0.0)
-    )
-    folder = tmp_path_factory.mktemp('people') / 'toy'
-    save_bundle(folder, network, manifest)
+    folder = write_person_skill(tmp_path_factory.mktemp('people') / 'toy')
     return load_person_bundle(folder)
 
 

@@ -47,6 +47,7 @@ def evaluate_bag(
     input_scale: float = 1.0,
     sensor_pose: str = '',
     target_frame: str = '',
+    people: str | Path | None = None,
 ) -> EvaluationResults:
     """Answer every cloud of a bag and measure how well and how fast.
 
@@ -74,6 +75,7 @@ def evaluate_bag(
         input_scale: Metres per unit of the coordinates.
         sensor_pose: ``x y z roll pitch yaw`` of the sensor in a frame with z up.
         target_frame: Such a frame by name: the pose comes from the recorded ``/tf``.
+        people: Folder of a person skill: people are followed, and what they do is told.
 
     Raises:
         BagError: The bag cannot be read, or lacks what was asked for.
@@ -98,6 +100,7 @@ def evaluate_bag(
         input_scale=input_scale,
         sensor_pose=sensor_pose,
         target_frame=target_frame,
+        people=people,
     )
     return run.results(perf_counter() - started)
 
@@ -120,6 +123,7 @@ def run_bag(
     input_scale: float = 1.0,
     sensor_pose: str = '',
     target_frame: str = '',
+    people: str | Path | None = None,
     part: Part | None = None,
     labels: BinaryIO | None = None,
 ) -> BagRun:
@@ -142,7 +146,9 @@ def run_bag(
         input_scale: See there.
         sensor_pose: See there.
         target_frame: See there.
-        part: Which clouds; not together with ``labels_topic`` or a camera bundle.
+        people: See there.
+        part: Which clouds; not together with ``labels_topic``, ``people`` or a camera
+            bundle.
         labels: Gets a copy of the labels, see :class:`.LabelDigest`.
     """
     path = Path(bag)
@@ -165,7 +171,12 @@ def run_bag(
             path,
             plan,
             BundleRunner(
-                loaded, frames, max_gap_s=max_gap_s, label_memory=label_memory, labels=labels
+                loaded,
+                frames,
+                max_gap_s=max_gap_s,
+                label_memory=label_memory,
+                labels=labels,
+                people=people,
             ),
             plan.translation(label_mapping, loaded.bundle.manifest.segmentation_classes),
             read_actions(reader, plan.action_topic),

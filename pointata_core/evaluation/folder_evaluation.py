@@ -40,6 +40,7 @@ def evaluate_clouds(
     progress: Callable[[int, int], None] | None = None,
     input_scale: float = 1.0,
     sensor_pose: str = '',
+    people: str | Path | None = None,
 ) -> EvaluationResults:
     """Label every cloud of a folder and measure how fast, and with labels how well.
 
@@ -60,6 +61,7 @@ def evaluate_clouds(
         progress: Called with (files done, files in all).
         input_scale: Metres per unit of the coordinates.
         sensor_pose: ``x y z roll pitch yaw`` of the sensor in a frame with z up.
+        people: Folder of a person skill: people are followed, and what they do is told.
 
     Raises:
         CloudFileError: The folder holds no cloud files, or a file lacks ``labels_field``.
@@ -76,7 +78,9 @@ def evaluate_clouds(
     from pointata_core.inference.loading import open_bundle
 
     loaded = open_bundle(bundle, device, precision)
-    runner = BundleRunner(loaded, len(files), max_gap_s=max_gap_s, label_memory=label_memory)
+    runner = BundleRunner(
+        loaded, len(files), max_gap_s=max_gap_s, label_memory=label_memory, people=people
+    )
     to_ours = labels_to_classes(label_mapping, runner.segmentation_classes)
     notes: Counter[str] = Counter()
     for number, (file, cloud) in enumerate(read_clouds(files, columns), start=1):

@@ -154,6 +154,8 @@ class EvaluationResults:
         notes: Sentences for the reader, e.g. about lost frames.
         camera: ``clouds`` and ``points`` that were labelled with a camera, and the scores of these
             points alone, if there is ground truth; ``None`` where no cloud had an image.
+        people: Person skill, its classes, and each person with its path and actions, see
+            :class:`~pointata_core.evaluation.people_log.PersonTrack`; ``None`` without one.
         trace: Material of the images.
     """
 
@@ -188,6 +190,7 @@ class EvaluationResults:
     versions: dict[str, str]
     notes: tuple[str, ...] = ()
     camera: dict[str, Any] | None = None
+    people: dict[str, Any] | None = None
     trace: Trace = field(default_factory=Trace, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:

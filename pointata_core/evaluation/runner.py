@@ -9,13 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from pointata_core.bundles.bundle import load_person_bundle
 from pointata_core.errors import ConfigError
 from pointata_core.evaluation.environment import peak_rss_bytes
+from pointata_core.evaluation.people_log import PeopleLog
 from pointata_core.evaluation.recorder import RunFacts, RunRecorder
 from pointata_core.evaluation.results import CameraImage, EvaluationResults
 from pointata_core.inference.camera_session import CameraResult
@@ -23,6 +26,7 @@ from pointata_core.inference.ego_motion import PoseChain
 from pointata_core.inference.frames import CameraView, Frame, FrameResult, Skipped
 from pointata_core.inference.label_memory import DECAY
 from pointata_core.inference.loading import LoadedBundle
+from pointata_core.inference.people.people_session import PeopleSession
 from pointata_core.inference.placement import UNPLACED, Placement
 from pointata_core.inference.plausibility.check import PlausibilityCheck
 from pointata_core.inference.session import StreamingSession
@@ -38,6 +42,7 @@ class BundleRunner:
         max_gap_s: A longer pause between two stamps starts a new history.
         label_memory: How much a frame counts for labels against the one after it.
         labels: Gets a copy of the labels, see :class:`.LabelDigest`.
+        people: Folder of a person skill, to follow people and tell what they do.
 
     Attributes:
         recorder: What happened.
@@ -52,6 +57,7 @@ class BundleRunner:
         max_gap_s: float = 1.0,
         label_memory: float = DECAY,
         labels: BinaryIO | None = None,
+        people: str | Path | None = None,
     ) -> None:
         manifest = loaded.bundle.manifest
         self.segmentation_classes = manifest.segmentation_classes
@@ -65,6 +71,11 @@ class BundleRunner:
         self._poses = PoseChain()
         self._check = PlausibilityCheck(manifest)
         self._loaded = loaded
+        self._people, self._people_log = None, None
+        if people:
+            skill = load_person_bundle(people, loaded.device.device)
+            self._people = PeopleSession(skill, self.segmentation_classes, loaded.device.device)
+            self._people_log = PeopleLog(self._people.classes)
 
     def run(
         self,
@@ -112,6 +123,7 @@ class BundleRunner:
         self._poses.accept(pose)
         if result.reset is not None:
             self.recorder.resets[str(result.reset)] += 1
+        self._follow(cloud, result, pose, placement)
         self.recorder.add(
             cloud.stamp_ns,
             placement.apply(cloud.points),
@@ -148,6 +160,25 @@ class BundleRunner:
             digest.update(np.ascontiguousarray(self._poses.previous).data)
         return digest.hexdigest()
 
+    def _follow(
+        self, cloud: Cloud, result: FrameResult, pose: np.ndarray | None, placement: Placement
+    ) -> None:
+        """Follow the people of a labelled cloud."""
+        if self._people is None or self._people_log is None:
+            return
+        if result.reset is not None:
+            self._people.reset()
+        upright = pose if pose is None else pose @ np.linalg.inv(placement.pose)
+        points = placement.apply(cloud.points)
+        found = self._people.step(points, result.labels, cloud.stamp_ns, upright)
+        self._people_log.add(cloud.stamp_ns, found)
+
+    def _people_results(self) -> dict[str, Any] | None:
+        if self._people is None or self._people_log is None:
+            return None
+        skill = self._people.skill
+        return {'skill': skill.manifest.facts(skill.path), **self._people_log.results()}
+
     def results(
         self,
         kind: str,
@@ -162,7 +193,7 @@ class BundleRunner:
         Each argument is the field of the same name of
         :class:`~pointata_core.evaluation.results.EvaluationResults`; `wall_s` in seconds.
         """
-        return self.recorder.results(
+        found = self.recorder.results(
             RunFacts(
                 kind=kind,
                 source=str(source),
@@ -173,6 +204,7 @@ class BundleRunner:
                 **self.facts(),
             )
         )
+        return replace(found, people=self._people_results())
 
     def facts(self) -> dict[str, Any]:
         """Bundle, device and memory, by the names of :class:`.RunFacts`."""

@@ -36,6 +36,7 @@ def evaluate_sequence(
     progress: Callable[[int, int], None] | None = None,
     input_scale: float = 1.0,
     sensor_pose: str = '',
+    people: str | Path | None = None,
 ) -> EvaluationResults:
     """Answer every scan of a sequence and score the answers where there are labels.
 
@@ -50,6 +51,7 @@ def evaluate_sequence(
         progress: Called with (scans done, scans in all).
         input_scale: Metres per unit of the coordinates.
         sensor_pose: ``x y z roll pitch yaw`` of the sensor in a frame with z up.
+        people: Folder of a person skill: people are followed, and what they do is told.
 
     Raises:
         CloudFileError: The sequence cannot be read.
@@ -64,7 +66,9 @@ def evaluate_sequence(
     from pointata_core.inference.loading import open_bundle
 
     loaded = open_bundle(bundle, device, precision)
-    runner = BundleRunner(loaded, len(sequence), max_gap_s=max_gap_s, label_memory=label_memory)
+    runner = BundleRunner(
+        loaded, len(sequence), max_gap_s=max_gap_s, label_memory=label_memory, people=people
+    )
     if compensate and sequence.poses is None:
         why = [note for note in sequence.notes if 'poses.txt' in note]
         raise ConfigError(

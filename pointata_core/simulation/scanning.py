@@ -51,12 +51,16 @@ class PersonTruth:
         place: x, y, z in metres in the map, on the ground below the person.
         action: Index into ``ACTION_CLASSES``.
         points: Points of the person in the scan.
+        phenotype: Which body it has; -1 for one of capsules.
+        clip: Captured clip that it performs; empty for a parametric motion.
     """
 
     instance: int
     place: tuple[float, float, float]
     action: int
     points: int
+    phenotype: int
+    clip: str
 
 
 @dataclass(frozen=True)
@@ -312,7 +316,9 @@ def _people(
         own = performer.body.instance
         place = (float(x), float(y), world.ground_height(x, y))
         seen = int(np.count_nonzero(mine == own))
-        found.append(PersonTruth(own, place, performer.action_at(t), seen))
+        phenotype = getattr(performer.body, 'phenotype', -1)
+        action, clip = performer.action_at(t), performer.clip_at(t)
+        found.append(PersonTruth(own, place, action, seen, phenotype, clip))
     return tuple(found)
 
 

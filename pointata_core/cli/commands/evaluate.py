@@ -102,6 +102,9 @@ def parser() -> Parser:
         'Frame with z up (base_link): the pose of the sensor comes from the recorded /tf.',
         '',
     )
+    new.option(
+        '--people DIR', 'Folder of a person skill: follow people and tell what each of them does.'
+    )
     new.option('--max-gap SECONDS', 'A longer pause between two clouds starts a new history.', 1.0)
     memory = 'How much a cloud counts for labels against the next one, where motion is known; 0..1.'
     new.option('--label-memory SHARE', memory, 0.9)
@@ -123,6 +126,8 @@ def run(arguments: Any) -> int:
             'Name the recording to evaluate',
         )
     if arguments.bags is not None:
+        if arguments.people is not None:
+            raise ConfigError('--people is for one recording', 'Name it with --bag')
         return _run_fleet(arguments)
     if arguments.ray is not None:
         raise ConfigError('--ray is for many recordings', 'Name them with --bags, or leave it out')
@@ -157,6 +162,7 @@ def _evaluate(arguments: Any) -> EvaluationResults:
             'precision': arguments.precision,
             'max_gap_s': arguments.max_gap,
             'label_memory': arguments.label_memory,
+            'people': arguments.people,
             'progress': report_progress,
             'input_scale': arguments.input_scale,
             'sensor_pose': arguments.sensor_pose,

@@ -24,6 +24,8 @@ _KINDS = {
     'clouds': 'Evaluation of cloud files',
 }
 
+_MOST_PEOPLE = 12
+
 
 @dataclass(frozen=True)
 class Image:
@@ -77,6 +79,7 @@ def write_report(results: EvaluationResults, directory: str | Path) -> Path:
     overlays = _camera_images(results)
     charts = {
         'timeline': _timeline_image(results),
+        'people': _people_image(results),
         'latency': _latency_image(results),
         'confusion': _confusion_image(results),
     }
@@ -219,6 +222,22 @@ def _timeline_image(results: EvaluationResults) -> Image | None:
     classes = results.bundle['action_classes']
     light, dark = (action_chart(rows, classes, end, theme) for theme in (LIGHT, DARK))
     return Image('actions.png', 'Actions over time', light, dark)
+
+
+def _people_image(results: EvaluationResults) -> Image | None:
+    """A row for each of the people who were there longest."""
+    from pointata_core.evaluation.report.charts import DARK, LIGHT, action_chart
+
+    tracks = results.people['tracks'] if results.people else ()
+    if not tracks or not results.people:
+        return None
+    longest = sorted(tracks, key=lambda track: -track.frames)[:_MOST_PEOPLE]
+    shown = sorted(longest, key=lambda track: track.number)
+    rows = {f'person {track.number}': track.actions for track in shown}
+    end = max(track.end_s for track in tracks)
+    classes = results.people['classes']
+    light, dark = (action_chart(rows, classes, end, theme) for theme in (LIGHT, DARK))
+    return Image('people.png', 'What each person does over time', light, dark)
 
 
 def _latency_image(results: EvaluationResults) -> Image | None:

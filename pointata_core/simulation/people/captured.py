@@ -86,8 +86,8 @@ def motions() -> dict[str, tuple[Motion, ...]]:
     return {action: tuple(group) for action, group in found.items()}
 
 
-def captured_pose(action: str, t: float, style: Style, height: float) -> Pose | None:
-    """Pose ``t`` seconds into a captured performance; None where this one is parametric.
+def captured_motion(action: str, style: Style, height: float) -> Motion | None:
+    """The clip of a captured performance; None where this one is parametric.
 
     The style chooses the clip, so that the same performance always takes the same one.
     """
@@ -95,12 +95,18 @@ def captured_pose(action: str, t: float, style: Style, height: float) -> Pose | 
     lot = style.phase * 1e3 % 1.0
     if not group or lot >= SHARE:
         return None
-    choice = style.variant
-    tempo, begin = style.tempo, 0.0
     if action in _CYCLIC:
         pace = style.speed / (_LEG * height)
         group = tuple(sorted(group, key=lambda one: abs(np.log(pace / one.speed))))[:_FITTING]
-    motion = group[int(choice * len(group))]
+    return group[int(style.variant * len(group))]
+
+
+def captured_pose(action: str, t: float, style: Style, height: float) -> Pose | None:
+    """Pose ``t`` seconds into a captured performance; None where this one is parametric."""
+    motion = captured_motion(action, style, height)
+    if motion is None:
+        return None
+    tempo, begin = style.tempo, 0.0
     length = len(motion.vectors) / motion.rate
     if action in _CYCLIC:
         tempo = float(np.clip(style.speed / (_LEG * height) / motion.speed, 0.6, 1.6))

@@ -9,7 +9,7 @@ import numpy as np
 
 from pointata_core.simulation.people import motions
 from pointata_core.simulation.people.body import Body
-from pointata_core.simulation.people.captured import captured_pose
+from pointata_core.simulation.people.captured import captured_motion, captured_pose
 from pointata_core.simulation.people.figures import Figure
 from pointata_core.simulation.people.motions import NEUTRAL, Style, smoothstep
 from pointata_core.simulation.people.poses import Pose, pose_of
@@ -109,6 +109,14 @@ class Performance:
     def action_at(self, t: float) -> int:
         """Index of the action at time ``t``."""
         return action_id(self.segment_at(t).action)
+
+    def clip_at(self, t: float) -> str:
+        """Name of the captured clip that is performed at time ``t``; empty where none is."""
+        segment = self.segment_at(t)
+        if not isinstance(self.body, Figure):
+            return ''
+        motion = captured_motion(segment.action, segment.style, self.body.height)
+        return '' if motion is None else motion.clip
 
     def anchor_at(self, t: float) -> tuple[np.ndarray, float]:
         """(x, y) and yaw at time ``t``."""

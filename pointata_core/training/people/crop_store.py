@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated people, cut out of their scenes as a running session cuts them out.
+
+A tracker follows them by their true labels, so crops have its centres, floors and velocities. Each
+recording becomes one file of the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pointata_core.bundles.person_manifest import PersonPreparation
+from pointata_core.inference.people.crops import crop, floor_below, motion, thinned_ground
+from pointata_core.models.person.person_network import MOTION_WIDTH
+from pointata_core.safe_files import write_atomically
+from pointata_core.simulation import SimulatedFrame, simulate
+from pointata_core.simulation.scanning import PersonTruth
+from pointata_core.taxonomy import (
+    ACTION_CLASSES,
+    GROUND_NAMES,
+    SEGMENTATION_CLASSES,
+    class_id,
+    classes_among,
+)
+from pointata_core.tracking.tracker import Tracker
+from pointata_core.training.engine.run_folder import cache_lock
+from pointata_core.training.people.settings import PeopleMix
+
+CLASSES = ACTION_CLASSES[1:]
+"""Actions of a person; ``none`` is nobody's."""
+
+VERSION = 1
+_GROUND = classes_among(SEGMENTATION_CLASSES, GROUND_NAMES)
+_RATE_HZ = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class PersonClip:
+    """One person from its first frame to its last.
+
+    Attributes:
+        points: (P, 3) float16 crops of all frames one after the other.
+        first: (T + 1,) first point of each frame.
+        motion: (T, MOTION_WIDTH) float32.
+        action: (T,) int64, index into `CLASSES`; -1 where several people are mixed or none is seen.
+        distance: (T,) float32 metres.
+        unseen: (T,) bool, whether body and motion are left out of training.
+        sensor: Its name.
+    """
+
+    points: np.ndarray
+    first: np.ndarray
+    motion: np.ndarray
+    action: np.ndarray
+    distance: np.ndarray
+    unseen: np.ndarray
+    sensor: str
+
+
+def read_clips(
+    mixes: Sequence[PeopleMix],
+    preparation: PersonPreparation,
+    cache: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[PersonClip]:
+    """All people of some recordings, simulated once and kept."""
+    jobs = [(mix, seed) for mix in mixes for seed in range(*mix.seeds)]
+    clips: list[PersonClip] = []
+    with cache_lock(cache):
+        for number, (mix, seed) in enumerate(jobs, start=1):
+            path = cache / f'{_key(mix, seed, preparation)}.npz'
+            if not path.is_file():
+                arrays = _arrays(cut_out(mix, seed, preparation))
+                write_atomically(path, lambda file, a=arrays: np.savez(file, **a))
+            clips += _clips(path, mix.sensor)
+            progress(number, len(jobs))
+    return clips
+
+
+def cut_out(mix: PeopleMix, seed: int, preparation: PersonPreparation) -> list[PersonClip]:
+    """Simulate one recording and cut its people out."""
+    tracker = Tracker()
+    open_clips: dict[int, list] = {}
+    floors: dict[int, float] = {}
+    for frame in simulate(mix.scene, mix.sensor, seed, mix.seconds, _RATE_HZ):
+        sensor = frame.pose[:3, 3]
+        is_person = frame.label == class_id('person')
+        people = tracker.update(frame.points, frame.stamp_ns, is_person, frame.pose)
+        placed = frame.points.astype(np.float64) @ frame.pose[:3, :3].T + sensor
+        ground = thinned_ground(placed, np.isin(frame.label, _GROUND))
+        for person in people:
+            floor = floor_below(person, ground, floors.get(person.number), 1 / _RATE_HZ)
+            floors[person.number] = floor
+            found = crop(
+                placed[person.rows], person, sensor, floor, preparation.points, preparation.reach_m
+            )
+            action, unseen = _truth(frame, person.rows)
+            row = (found, motion(person, sensor, floor), action, person.distance, unseen)
+            open_clips.setdefault(person.number, []).append(row)
+    return [_clip(rows, mix.sensor) for rows in open_clips.values()]
+
+
+def _truth(frame: SimulatedFrame, rows: np.ndarray) -> tuple[int, bool]:
+    """Action of the person that the points belong to, and whether training leaves it out."""
+    if not len(rows):
+        return -1, False
+    count = np.bincount(frame.instance[rows])
+    owner = int(count.argmax())
+    if count[owner] < 0.7 * len(rows):
+        return -1, False
+    for person in frame.people:
+        if person.instance == owner:
+            return person.action - 1, is_held_out(person)
+    return -1, False
+
+
+def is_held_out(person: PersonTruth) -> bool:
+    """Whether training leaves out this body or the clip that it performs: a quarter of each."""
+    clip = bool(person.clip) and zlib.crc32(person.clip.encode()) % 4 == 3
+    return clip or person.phenotype % 4 == 3  # -1, a body of capsules, is one of them
+
+
+def _clip(rows: list, sensor: str) -> PersonClip:
+    points = [row[0] for row in rows]
+    return PersonClip(
+        points=np.concatenate(points).astype(np.float16),
+        first=np.concatenate([[0], np.cumsum([len(one) for one in points])]).astype(np.int64),
+        motion=np.stack([row[1] for row in rows]).reshape(-1, MOTION_WIDTH),
+        action=np.array([row[2] for row in rows], np.int64),
+        distance=np.array([row[3] for row in rows], np.float32),
+        unseen=np.array([row[4] for row in rows], bool),
+        sensor=sensor,
+    )
+
+
+def _key(mix: PeopleMix, seed: int, preparation: PersonPreparation) -> str:
+    facts = [VERSION, mix.scene, mix.sensor, seed, mix.seconds]
+    facts += [asdict(preparation)[name] for name in ('points', 'reach_m', 'period_s')]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]
+
+
+_NAMES = ('points', 'first', 'motion', 'action', 'distance', 'unseen')
+
+
+def _arrays(clips: list[PersonClip]) -> dict[str, np.ndarray]:
+    arrays = {f'{n}_{name}': getattr(c, name) for n, c in enumerate(clips) for name in _NAMES}
+    return {'clips': np.int64(len(clips)), **arrays}
+
+
+def _clips(path: Path, sensor: str) -> list[PersonClip]:
+    with np.load(path) as file:
+        return [
+            PersonClip(**{name: file[f'{n}_{name}'] for name in _NAMES}, sensor=sensor)
+            for n in range(int(file['clips']))
+        ]

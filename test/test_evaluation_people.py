@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recording with people: results and report tell where each was and what it did."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from person_skills import ACTIONS, write_person_skill
+
+from pointata_core.bundles.bundle import load_person_bundle
+from pointata_core.cli.main import main
+from pointata_core.evaluation.people_log import PeopleLog
+from pointata_core.inference.people.people_session import PeopleSession
+from pointata_core.simulation import simulate, write_bag
+from pointata_core.taxonomy import SEGMENTATION_CLASSES
+
+
+@pytest.fixture(scope='module')
+def skill(tmp_path_factory):
+    return write_person_skill(tmp_path_factory.mktemp('skill') / 'toy')
+
+
+def evaluate(bag, skill, output) -> dict:
+    words = [
+        'evaluate',
+        '--bag',
+        bag,
+        '--people',
+        skill,
+        '--fixed-frame',
+        'map',
+        '--output',
+        output,
+    ]
+    assert main(list(map(str, words))) == 0
+    return json.loads((output / 'results.json').read_text())
+
+
+def test_results_and_report_tell_of_each_person_and_are_the_same_again(tmp_path, skill):
+    write_bag(tmp_path / 'bag', simulate('crowd', 'kinect', 950_004, 0.8), sensor='kinect')
+    first, again = (evaluate(tmp_path / 'bag', skill, tmp_path / name) for name in ('a', 'b'))
+    assert first['people'] == again['people']
+    assert first['people']['skill']['name'] == 'toy'
+    tracks = first['people']['tracks']
+    assert tracks and first['people']['most_at_once'] >= 1
+    for track in tracks:
+        assert track['frames'] >= track['hidden_frames']
+        assert 0 <= track['start_s'] <= track['end_s'] <= 0.7001
+        assert {segment['label'] for segment in track['actions']} <= set(ACTIONS)
+        assert all(len(place) == 3 for place in track['path'])
+    assert any(track['actions'] for track in tracks)
+    page = (tmp_path / 'a' / 'report.html').read_text()
+    assert 'id="people"' in page
+    assert (tmp_path / 'a' / 'people.png').stat().st_size > 1000
+
+
+def test_a_log_holds_stretches_of_actions_and_sparse_paths(skill):
+    session = PeopleSession(load_person_bundle(skill), SEGMENTATION_CLASSES)
+    log, seen = PeopleLog(session.classes), 0
+    for frame in simulate('crowd', 'kinect', 950_004, 1.6):
+        people = session.step(frame.points, frame.label, frame.stamp_ns, frame.pose)
+        log.add(frame.stamp_ns, people)
+        seen += len(people)
+    found = log.results()
+    assert sum(track.frames for track in found['tracks']) == seen
+    for track in found['tracks']:
+        times = np.array([place[0] for place in track.path])
+        assert np.diff(times).min(initial=1.0) > 0.49
+        assert sum(s.end_s - s.start_s for s in track.actions) <= track.end_s - track.start_s + 0.2
+
+
+def test_without_a_person_skill_there_are_no_people_in_results(tmp_path):
+    write_bag(tmp_path / 'bag', simulate('crowd', 'kinect', 950_004, 0.1), sensor='kinect')
+    words = ['evaluate', '--bag', tmp_path / 'bag', '--output', tmp_path / 'out']
+    assert main(list(map(str, words))) == 0
+    assert json.loads((tmp_path / 'out' / 'results.json').read_text())['people'] is None
+
+
+def test_a_scene_skill_is_refused_as_person_skill(tmp_path, capsys):
+    write_bag(tmp_path / 'bag', simulate('crowd', 'kinect', 950_004, 0.1), sensor='kinect')
+    words = [
+        'evaluate',
+        '--bag',
+        tmp_path / 'bag',
+        '--people',
+        'default',
+        '--output',
+        tmp_path / 'o',
+    ]
+    assert main(list(map(str, words))) == 2
+    assert 'person' in capsys.readouterr().err
