@@ -34,7 +34,7 @@ class PersonPreparation:
         BundleError: A value of the wrong type or out of range.
     """
 
-    points: int = 256
+    points: int = 128
     reach_m: float = 1.4
     period_s: float = 0.1
     temperature: float = 1.0

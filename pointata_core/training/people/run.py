@@ -65,7 +65,7 @@ def run_people(
     data = StepData(
         _Fetch(clips, settings), _key(clips, settings), settings.batch * processes(), settings
     )
-    module = _Module(network, settings, _class_weights(clips, settings))
+    module = SkillModule(network, settings, _class_weights(clips, settings))
     train(module, data, output, steps=settings.steps, clip=5.0, quiet=quiet)
     network.cpu().eval()
     logits = [clip_logits(network, clip) for clip in held_out]
@@ -100,14 +100,17 @@ class _Fetch:
     def __call__(self, keys: list[tuple[int, int, int]]) -> Windows:
         starts = [(number, start) for number, start, _ in keys]
         rng = np.random.default_rng([self.settings.seed, 1, keys[0][2]])
-        return draw(self.clips, starts, self.settings.window, self.settings.disturbances, rng)
+        settings = self.settings
+        most = settings.preparation.points
+        return draw(self.clips, starts, settings.window, most, settings.disturbances, rng)
 
 
 def _key(
     clips: Sequence[PersonClip], settings: PeopleSettings
 ) -> Callable[[int], tuple[int, int, int]]:
-    """Window of each draw: clips by their length, any start in them."""
-    order = SampleOrder(len(clips), [settings.seed, 0], [len(clip.action) for clip in clips])
+    """Window of each draw: clips by the frames that are learned, any start in them."""
+    learned = [int(((clip.action >= 0) & ~clip.unseen).sum()) for clip in clips]
+    order = SampleOrder(len(clips), [settings.seed, 0], learned)
 
     def key(number: int) -> tuple[int, int, int]:
         clip = order[number]
@@ -118,7 +121,15 @@ def _key(
     return key
 
 
-class _Module(lightning.LightningModule):
+class SkillModule(lightning.LightningModule):
+    """Trains the network on windows of people.
+
+    Args:
+        network: What is trained.
+        settings: Of the run.
+        weights: (classes,) of the cross-entropy.
+    """
+
     weights: Tensor
 
     def __init__(self, network: PersonNetwork, settings: PeopleSettings, weights: Tensor) -> None:
@@ -130,17 +141,23 @@ class _Module(lightning.LightningModule):
         """Return the loss."""
         # Dropout depends on the step alone, so a resumed run repeats it.
         torch.manual_seed(self.settings.seed * 1_000_003 + self.global_step)
-        logits = self.network(batch.points, batch.mask, batch.motion)
-        loss = F.cross_entropy(
-            logits.flatten(0, 1),
+        loss = self.loss(batch)
+        require_finite(loss, self.global_step)
+        self.log('loss', loss, prog_bar=True, batch_size=len(batch.points))
+        return loss
+
+    def loss(self, batch: Windows) -> Tensor:
+        """Mean cross-entropy over the frames that are learned; zero without any."""
+        total = F.cross_entropy(
+            self.network(batch.points, batch.mask, batch.motion).flatten(0, 1),
             batch.action.flatten(),
             self.weights,
             ignore_index=-1,
             label_smoothing=self.settings.label_smoothing,
+            reduction='sum',
         )
-        require_finite(loss, self.global_step)
-        self.log('loss', loss, prog_bar=True, batch_size=len(logits))
-        return loss
+        learned = batch.action[batch.action >= 0]
+        return total / self.weights[learned].sum().clamp_min(1e-6)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW on a cosine."""

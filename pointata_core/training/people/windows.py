@@ -13,9 +13,6 @@ from torch import Tensor
 from pointata_core.training.people.crop_store import PersonClip
 from pointata_core.training.people.settings import Disturbances
 
-MOST_POINTS = 96
-"""Points of a crop in training; sessions take more."""
-
 
 class Windows(NamedTuple):
     """A batch.
@@ -37,6 +34,7 @@ def draw(
     clips: Sequence[PersonClip],
     starts: Sequence[tuple[int, int]],
     window: int,
+    most: int,
     disturbances: Disturbances,
     rng: np.random.Generator,
 ) -> Windows:
@@ -46,10 +44,11 @@ def draw(
         clips: Of all people.
         starts: Clip and first frame of each window.
         window: Frames.
+        most: Points of a crop.
         disturbances: What happens to them.
         rng: Source of randomness.
     """
-    shape = (len(starts), window, MOST_POINTS)
+    shape = (len(starts), window, most)
     points, mask = np.zeros((*shape, 3), np.float32), np.zeros(shape, bool)
     motion = np.zeros((*shape[:2], clips[0].motion.shape[1]), np.float32)
     action = np.full(shape[:2], -1, np.int64)
@@ -59,7 +58,7 @@ def draw(
         change = _Change(disturbances, rng)
         for t, frame in enumerate(frames):
             found = clip.points[clip.first[frame] : clip.first[frame + 1]].astype(np.float32)
-            found = change.apply(found)[:MOST_POINTS]
+            found = change.apply(found)[:most]
             points[row, t, : len(found)], mask[row, t, : len(found)] = found, True
             motion[row, t] = change.motion(clip.motion[frame])
             action[row, t] = -1 if clip.unseen[frame] else clip.action[frame]
