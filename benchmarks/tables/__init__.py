@@ -13,6 +13,7 @@ from collections.abc import Callable
 from benchmarks.tables import (
     adaptation,
     domain,
+    people,
     pretraining,
     robustness,
     scenes,
@@ -26,7 +27,17 @@ Table = Callable[[Results], str]
 
 TABLES: dict[str, Table] = {
     name: table
-    for module in (summary, speed, robustness, scenes, streets, adaptation, pretraining, domain)
+    for module in (
+        summary,
+        speed,
+        robustness,
+        scenes,
+        streets,
+        people,
+        adaptation,
+        pretraining,
+        domain,
+    )
     for name, table in module.TABLES.items()
 }
 """All tables by the name that documents use."""
