@@ -22,7 +22,7 @@ def people_tracking(results: Results) -> str:
         for row in results('people_tracking')['rows']
     ]
     header = ('sensor', 'people', 'labels', 'HOTA', 'detection', 'association', 'IDF1', 'MOTA')
-    return table((*header, 'switches', 'person-frames'), rows)
+    return table((*header, 'switches', 'frames'), rows)
 
 
 TABLES = {'people-tracking': people_tracking}
