@@ -107,7 +107,8 @@ def test_ground_points_lie_on_the_ground_and_grass_stands_on_the_soil():
         heights = np.stack([world.ground.height(x + dx, y + dy) for dx, dy in around])
         flat = np.ptp(heights, axis=0) < 0.03
         above = z - world.ground.height(x, y)
-        near = np.linalg.norm(frame.points, axis=1) < 25
+        # Farther out, a flat ray ends in the grass well before the soil that it points at.
+        near = np.linalg.norm(frame.points, axis=1) < 12
         for kind, top in (('road', 0.0), ('sidewalk', 0.0), ('terrain', world.ground.grass)):
             these = flat & near & (frame.label == class_id(kind))
             if these.any():

@@ -19,7 +19,7 @@ from benchmarks.command_line import CommandLine, log, run_main, settings_of, wri
 from benchmarks.tables.markdown import table
 from pointata_core.evaluation.metrics.tracking import TrackingScores
 from pointata_core.inference.ego_motion import PoseChain
-from pointata_core.inference.frames import Frame, FrameResult
+from pointata_core.inference.frames import Frame, Skipped
 from pointata_core.inference.loading import open_bundle
 from pointata_core.simulation import SimulatedFrame, simulate
 from pointata_core.simulation.scanning import ACTOR_POINTS
@@ -85,8 +85,9 @@ def run(options: argparse.Namespace) -> None:
             for frame in simulate('crowd', sensor, seed, options.seconds):
                 motion = poses.motion_to(frame.pose)
                 given = Frame(frame.points, frame.stamp_ns, transform=motion)
-                result = session.submit(given).result()
-                assert isinstance(result, FrameResult)
+                pending = session.submit(given)
+                assert not isinstance(pending, Skipped)
+                result = pending.result()
                 poses.accept(frame.pose)
                 masks = (frame.label == class_id('person'), result.labels == person)
                 for kind, mask in zip(kinds, masks, strict=True):

@@ -213,7 +213,8 @@ def rosbags(path: Path) -> list[Any]:
     with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
         for connection, _, raw in reader.messages():
             try:
-                found.append(reader.deserialize(raw, connection.msgtype).data)
+                message: Any = reader.deserialize(raw, connection.msgtype)
+                found.append(message.data)
             except Exception:  # as a caller who goes on with the next message
                 continue
     return found

@@ -220,10 +220,17 @@ def _scan_turn(
         parts.append(_scan(world, sector, rays, instant, rng))
     ring = np.concatenate([part.ring for part in parts])
     order = np.argsort(ring, kind='stable')
-    names = ('points', 'intensity', 'label', 'instance', 'moving')
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])[order]
+
     return SimulatedFrame(
-        **{n: np.concatenate([getattr(part, n) for part in parts])[order] for n in names},
+        points=joined('points'),
+        intensity=joined('intensity'),
         ring=ring[order],
+        label=joined('label'),
+        instance=joined('instance'),
+        moving=joined('moving'),
         action=0,
         stamp_ns=FIRST_STAMP_NS + round(t * 1e9),
         pose=world.ego.pose_at(t, world),

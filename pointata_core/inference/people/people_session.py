@@ -181,8 +181,9 @@ class PeopleSession:
         for row, one in enumerate(crops):
             batch[row, : len(one)], mask[row, : len(one)] = one, True
         state = torch.stack([self._memories[person.number].state for person in due])
-        inputs = (torch.from_numpy(one).to(self.device) for one in (batch, mask, np.stack(motions)))
-        logits, state = self.network.step(*inputs, state)
+        arrays = (batch, mask, np.stack(motions))
+        crops_in, mask_in, motion_in = (torch.from_numpy(one).to(self.device) for one in arrays)
+        logits, state = self.network.step(crops_in, mask_in, motion_in, state)
         scores = (logits.float() / settings.temperature).softmax(-1).cpu().numpy()
         for row, person in enumerate(due):
             memory = self._memories[person.number]

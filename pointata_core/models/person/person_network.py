@@ -69,7 +69,10 @@ class PersonConfig:
             ConfigError: A value is missing, unknown or out of range.
         """
         try:
-            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+            read: dict[str, Any] = {}
+            for name, value in values.items():
+                read[name] = tuple(value) if isinstance(value, list) else value
+            return cls(**read)
         except TypeError as error:
             raise ConfigError(f'person network: {error}') from error
 
@@ -139,8 +142,10 @@ class PersonNetwork(nn.Module):
     def _read(self, window: Tensor) -> Tensor:
         """Logits of all frames that have their whole past in the window (B, T, width)."""
         x = window
-        for convolution, norm in zip(self.time, self.norms, strict=True):
-            past = 2 * int(convolution.dilation[0])
+        for dilation, convolution, norm in zip(
+            self.config.dilations, self.time, self.norms, strict=True
+        ):
+            past = 2 * dilation
             change = convolution(norm(x).transpose(1, 2)).transpose(1, 2)
             x = x[:, past:] + self.drop(F.gelu(change))
         return self.out(x)

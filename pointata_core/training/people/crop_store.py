@@ -12,6 +12,7 @@ import json
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,8 @@ def read_clips(
             path = cache / f'{_key(mix, seed, preparation)}.npz'
             if not path.is_file():
                 arrays = _arrays(cut_out(mix, seed, preparation))
-                write_atomically(path, lambda file, a=arrays: np.savez(file, **a))
+                # The stub takes names for options.
+                write_atomically(path, partial(np.savez, **arrays))  # type: ignore[arg-type]
             clips += _clips(path, mix.sensor)
             progress(number, len(jobs))
     return clips
