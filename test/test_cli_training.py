@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RECIPES = [
     path
     for path in sorted((ROOT / 'config' / 'training').glob('*.yaml'))
-    if not path.name.startswith(('domain_', 'pretrain_'))
+    if not path.name.startswith(('domain_', 'people', 'pretrain_'))
 ]
 
 

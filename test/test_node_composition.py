@@ -60,9 +60,10 @@ def test_clouds_handed_over_in_one_executor_are_labelled_and_counted(untrained_b
         executor.add_node(node)
     for _ in range(10_000):
         executor.spin_once(0.1)
-        if len(answers) == COUNT:
+        # The worker counts a cloud after it was published.
+        counted = perception.streams[0].statistics.snapshot()
+        if len(answers) == counted.published == COUNT:
             break
-    counted = perception.streams[0].statistics.snapshot()
     assert not perception.hand_over(clouds[0], 'rear')
     executor.shutdown()
     perception.release()

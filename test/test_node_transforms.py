@@ -188,7 +188,7 @@ def test_clouds_whose_odometry_comes_two_clouds_later_are_all_labelled(untrained
         for number in (count - 2, count - 1):
             robot.tell(number)
             robot.answers.wait_for(number + 1)
-        assert bench.stream.pipeline._ego_motion._chain._previous[0, 3] == pytest.approx(count - 1)
+        assert bench.stream.pipeline._ego_motion._chain.previous[0, 3] == pytest.approx(count - 1)
         assert bench.stream.statistics.snapshot().dropped.total() == 0
 
 

@@ -139,30 +139,6 @@ def test_the_default_recipe_runs_from_nothing_to_a_bundle(tmp_path, pretrained) 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_recipe_of_scenes_makes_a_bundle_without_tokens(tmp_path) -> None:
-    facts = train(
-        '--config', 'config/training/scenes.yaml', f'output={tmp_path / "run"}',
-        f'data.cache={tmp_path / "cache"}', f'data.options={json.dumps({"mixes": MIXES})}',
-        'data.processes=1', 'device=cpu', 'precision=32', 'preparation.max_voxels=192',
-        'network.scene.cells=32',
-        *(f'stages.{n}.optimiser.{name}=2' for n in range(4) for name in ('steps', 'batch')),
-    )  # fmt: skip
-    bundle = load_bundle(facts['bundle'])
-    config = bundle.network.config
-    assert (config.geometry.tokens, config.scene.lags) == (0, (1, 2, 4))
-    assert {score['kind'] for score in facts['scores']} == {'yard/vlp16', 'indoor/rs16'}
-    session = StreamingSession(bundle)
-    random = np.random.default_rng(0)
-    for stamp in range(1, 4):
-        points = random.uniform(-20, 20, (500, 3)).astype(np.float32)
-        result = session.step(points, stamp * 10**8, {'intensity': random.random(500)})
-    assert result.labels.shape == (500,)
-    assert result.action.sum() == pytest.approx(1, abs=1e-4)
-    assert session.state_bytes > 3 * 4 * 24 * 32 * 32  # maps of earlier frames
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_the_street_recipe_goes_on_from_the_default_bundle_with_recorded_drives(tmp_path) -> None:
     for name in ('00', '01'):
         write_kitti_sequence(tmp_path / 'drives' / 'sequences' / name, scans=6, raw=(40, 10, 50))

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import zstandard
 
@@ -23,9 +23,6 @@ from pointata_core.evaluation.fleet.task import FleetTask, stored_part
 from pointata_core.evaluation.recorded import Recorded
 from pointata_core.evaluation.recorder import RunFacts, RunRecorder
 from pointata_core.evaluation.results import EvaluationResults
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 _PIECE_BYTES = 1 << 20
 
@@ -86,7 +83,7 @@ def join(parts: Sequence[FleetTask]) -> EvaluationResults | None:
     return recorder.results(run, digest.hexdigest())
 
 
-def _add_labels(digest: _Hash, file: Path, expected: str) -> bool:
+def _add_labels(digest: Any, file: Path, expected: str) -> bool:
     own = hashlib.sha256()
     try:
         with (
