@@ -17,7 +17,6 @@ from test_evaluation_fleet import recorded
 from pointata_core.evaluation.bag_evaluation import evaluate_bag
 from pointata_core.evaluation.fleet.run import evaluate_fleet
 
-ray = pytest.importorskip('ray')
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
 
@@ -25,6 +24,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope='module')
 def cluster() -> Iterator[str]:
     """Address of a cluster with two workers."""
+    ray = pytest.importorskip('ray', reason='a cluster needs the extra `fleet`')
     os.environ['RAY_USAGE_STATS_ENABLED'] = '0'
     os.environ['RAY_worker_niceness'] = '0'  # noqa: SIM112 - its spelling
     os.environ['RAY_raylet_start_wait_time_s'] = '200'  # noqa: SIM112 - on a busy machine
@@ -96,6 +96,7 @@ def test_the_command_line_joins_a_cluster_by_its_address(cluster, untrained_bund
 
 
 def test_an_address_without_a_cluster_and_ray_not_installed_are_errors(tmp_path):
+    pytest.importorskip('ray', reason='a cluster needs the extra `fleet`')
     write_bag(tmp_path / 'one', recorded(1, 1))
     words = ['evaluate', '--bags', str(tmp_path / 'one'), '--output', str(tmp_path / 'out')]
     for address, before, expected in (
