@@ -13,9 +13,6 @@ from hypothesis import strategies as st
 
 from pointata_core.evaluation.metrics.tracking import REACH, TrackingScores
 
-with contextlib.redirect_stdout(io.StringIO()):  # it reports what else could be installed
-    trackeval = pytest.importorskip('trackeval', reason='trackeval is in requirements-dev.txt')
-
 
 def crowd(seed: int, frames: int = 30):
     """Random truth and a tracker that misses, invents, confuses and forgets."""
@@ -37,6 +34,8 @@ def crowd(seed: int, frames: int = 30):
 
 def oracle(frames) -> dict[str, float]:
     """The same by TrackEval."""
+    with contextlib.redirect_stdout(io.StringIO()):  # it reports what else could be installed
+        trackeval = pytest.importorskip('trackeval', reason='trackeval is in requirements-dev.txt')
     frames = list(frames)
     true = sorted({int(name) for frame in frames for name in frame[0]})
     found = sorted({int(name) for frame in frames for name in frame[2]})
