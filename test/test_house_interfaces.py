@@ -15,6 +15,8 @@ pytestmark = pytest.mark.ros
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# A workspace has these only where drivers need them.
+OPTIONAL = ('livox_ros_driver2', 'point_cloud_interfaces')
 # Computed with the Jazzy generators from vision_msgs 4.1.1, tf2_msgs 0.36, livox_ros_driver2 1.2
 # and point_cloud_interfaces 5.0.1 as released. Two nodes exchange messages only if these agree.
 RELEASED_TYPE_HASHES = {
@@ -68,6 +70,9 @@ def installed_type_hash(interface: str) -> str:
 
 @pytest.mark.parametrize('interface', sorted(RELEASED_TYPE_HASHES))
 def test_type_hash_is_that_of_the_released_interface(interface: str) -> None:
+    package = interface.partition('/')[0]
+    if package in OPTIONAL:
+        pytest.importorskip(package, reason=f'{package} is not installed: run make env')
     assert installed_type_hash(interface) == RELEASED_TYPE_HASHES[interface]
 
 
