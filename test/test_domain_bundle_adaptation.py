@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from pointata_core.taxonomy import (
     class_id,
     labels_from_semantickitti,
 )
+from pointata_core.training.domain.bundle_adaptation import spread_runs
 from pointata_core.training.domain.pseudo_scans import write_pseudo_labels
 from pointata_core.training.domain.recorded_scans import RecordedScan, scans_of_sequence
 from pointata_core.training.domain.self_checks import SelfCheck, check_bundle
@@ -80,11 +82,14 @@ def test_without_poses_none_are_written(tmp_path) -> None:
 
 def test_the_surest_points_of_every_class_keep_their_label(tmp_path, bundle) -> None:
     scans = drive(5)
-    assert write_pseudo_labels(bundle, iter(scans), tmp_path / 'all', 1.0) == len(scans)
-    write_pseudo_labels(bundle, iter(scans), tmp_path / 'half', 0.5)
+    runs = [scans[:2], scans[2:]]
+    assert write_pseudo_labels(bundle, runs, tmp_path / 'all', 1.0) == 4
+    write_pseudo_labels(bundle, runs, tmp_path / 'half', 0.5)
     counts = []
     for name in ('all', 'half'):
-        found = [labels_from_semantickitti(s.label) for s in SemanticKittiSequence(tmp_path / name)]
+        folders = [tmp_path / name / 'sequences' / run for run in ('00', '01')]
+        written = [scan for one in folders for scan in SemanticKittiSequence(one)]
+        found = [labels_from_semantickitti(scan.label) for scan in written]
         counts.append(np.bincount(np.concatenate(found), minlength=1 << 16)[:11])
     present = counts[0] > 200
     assert present.sum() >= 4
@@ -93,13 +98,13 @@ def test_the_surest_points_of_every_class_keep_their_label(tmp_path, bundle) -> 
 
 def test_checks_see_labels_that_are_drawn_at_random(bundle) -> None:
     scans = drive(6)
-    good = check_bundle(bundle, scans)
+    good = check_bundle(bundle, [scans])
     assert 0.5 < good.agreement <= 1 and 0.5 < good.steadiness <= 1
     assert sum(good.classes.values()) == pytest.approx(1)
     other = load_bundle('default', share_backbone=False)
     head = other.network.segmentation_head.classify
     head.weight.data *= -1
-    bad = check_bundle(other, scans)
+    bad = check_bundle(other, [scans])
     assert bad.worse_than(good)
     assert good.worse_than(good) == []
 
@@ -173,3 +178,20 @@ def test_labels_of_the_recording_are_not_read(tmp_path) -> None:
 
 def test_the_class_of_a_car_has_the_same_number_everywhere() -> None:
     assert raw_ids(np.array([class_id('car')]))[0] == 10
+
+
+@pytest.mark.parametrize('count', [1, 4, 5, 23, 100, 101, 1000])
+def test_scans_are_spread_over_a_recording_in_runs(count) -> None:
+    def scans():
+        for number in range(count):
+            yield RecordedScan(np.zeros((0, 3)), np.zeros(0), number, None)
+
+    runs = spread_runs(scans(), 40)
+    stamps = [[scan.stamp_ns for scan in run] for run in runs]
+    kept = sum(map(len, stamps))
+    assert kept <= 40 and kept >= min(count, 20)
+    for run in stamps:
+        assert run == list(range(run[0], run[0] + len(run))) and run[0] % 5 == 0
+    gaps = {after[0] - before[0] for before, after in pairwise(stamps)}
+    assert len(gaps) <= 1, 'evenly spread'
+    assert count - stamps[-1][-1] <= 2 * max(gaps, default=5)

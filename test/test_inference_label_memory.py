@@ -155,6 +155,15 @@ def test_a_saved_stream_goes_on_with_its_memory(bundle) -> None:
     np.testing.assert_array_equal(labels(second, stream[3:], first=3), whole[3:])
 
 
+def test_a_restored_stream_without_memory_keeps_none_of_the_stream_before(bundle) -> None:
+    single, session = StreamingSession(bundle, label_memory=0.0), StreamingSession(bundle)
+    labels(single, clouds(2))
+    labels(session, clouds(3))
+    session.restore_state(session.save_state())  # its memory is that of a restored stream now
+    session.restore_state(single.save_state())
+    assert session.save_state()['labels.points'].shape == (0, 3)
+
+
 def test_without_motion_a_session_gives_the_labels_of_the_network(bundle) -> None:
     found = []
     for memory in (0.0, 0.9):

@@ -95,6 +95,10 @@ def test_depth_images_without_a_calibration_are_counted_and_told(untrained_bundl
         wait_until(lambda: sent_once_more('not_a_cloud'), 'another rejection')
         live.wait_for_log('its camera_info is for 4 x 4')
         live.settle()
+        counts = statistics.snapshot()
+        assert counts.published == 0
+        assert counts.rejected['no_calibration'] and counts.rejected['not_a_cloud']
+        assert counts.received == sum(counts.rejected.values())
 
 
 def test_held_back_depth_images_are_explained(untrained_bundle):
@@ -119,6 +123,9 @@ def test_damaged_livox_bytes_are_rejected_and_counted(untrained_bundle):
 
         wait_until(is_rejected, 'a rejection')
         live.settle()
+        counts = statistics.snapshot()
+        assert (counts.published, set(counts.rejected)) == (0, {'not_a_cloud'})
+        assert counts.received == counts.rejected['not_a_cloud']
 
 
 @WITH_LIVOX
@@ -127,14 +134,15 @@ def test_who_sends_livox_to_a_node_for_point_clouds_is_told_the_parameter(untrai
         live.wait_for_state('active')
         kind = find_message_class(LIVOX)
         elsewhere = live._client.node.create_publisher(kind, '/livox/lidar', RELIABLE_ALL)
-        live.wait_for_log('there are: /livox/lidar (livox)')
+        assert 'input_type' in live.wait_for_log('there are: /livox/lidar (livox)')
         live._client.destroy(elsewhere)
         # Two types on one topic need two participants.
         context = rclpy.Context()
         rclpy.init(context=context)
         driver = Node('driver', context=context)
         driver.create_publisher(kind, live.topic('input/points'), RELIABLE_ALL)
-        live.wait_for_log(f'sends {LIVOX}, expected sensor_msgs/msg/PointCloud2; set the parameter')
+        hint = live.wait_for_log(f'sends {LIVOX}, expected sensor_msgs/msg/PointCloud2')
+        assert 'input_type' in hint and 'livox' in hint
         driver.destroy_node()
         rclpy.shutdown(context=context)
 

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from benchmarks.command_line import CommandLine, log, run_main, settings_of, write_results
 from pointata_core.bundles.bundle import SkillBundle, load_bundle
@@ -32,12 +31,12 @@ from pointata_core.inference.frames import Skipped
 from pointata_core.inference.label_memory import DECAY
 from pointata_core.inference.session import StreamingSession
 from pointata_core.taxonomy import SEGMENTATION_CLASSES, labels_from_semantickitti
+from pointata_core.training.domain.self_checks import places_met
 
 RANGES_M = ((0, 10), (10, 20), (20, 40), (40, np.inf))
 _GROUND = [SEGMENTATION_CLASSES.index(name) for name in ('road', 'sidewalk', 'terrain')]
 _CAR = SEGMENTATION_CLASSES.index('car')
 _NEAR_M = 20
-_MATCH_M = 0.1
 
 
 def _no_points() -> list[ConfusionMatrix]:
@@ -124,9 +123,8 @@ def count_drive(
         counts.ghost += [ground.sum(), (ground & ~np.isin(found, _GROUND)).sum()]
         here = scan.points.astype(np.float64) @ scan.pose[:3, :3].T + scan.pose[:3, 3]
         if before is not None:
-            distance, index = cKDTree(before[0]).query(here, distance_upper_bound=_MATCH_M)
-            met = np.isfinite(distance)
-            counts.changed += [met.sum(), (found[met] != before[1][index[met]]).sum()]
+            met, index = places_met(here, before[0])
+            counts.changed += [len(met), (found[met] != before[1][index]).sum()]
         before = here, found, scan.pose
     return counts
 

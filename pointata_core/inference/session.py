@@ -264,9 +264,10 @@ class StreamingSession(Session):
             self.device
         )
         self._heads = None
-        if self._labels is not None and 'labels.points' in tensors:
+        if self._labels is not None:
             arrays = {k: v.numpy().copy() for k, v in tensors.items() if k.startswith('labels.')}
-            self._labels = LabelMemory.of(arrays)
+            classes = len(self.network.config.segmentation_classes)
+            self._labels = LabelMemory.of(arrays) if arrays else LabelMemory.empty(classes)
         self.guard.restore(state)
         self.frames_in_history = int(tensors['frames'])
         origin = tensors.get('origin')

@@ -80,6 +80,10 @@ def run(arguments: Any) -> int:
 
 def _adapt(arguments: Any) -> int:
     """Adapt a bundle to a recording."""
+    if (arguments.bag is None) == (arguments.semantickitti is None):
+        raise ConfigError(
+            'expected one of --bag and --semantickitti', 'Name the recording to adapt the bundle to'
+        )
     from dataclasses import asdict
 
     from pointata_core.cli.console import err, note, out, print_json, progress
@@ -89,10 +93,6 @@ def _adapt(arguments: Any) -> int:
     from pointata_core.training.engine.settings import read_settings
     from pointata_core.training.skill.settings import TrainingSettings
 
-    if (arguments.bag is None) == (arguments.semantickitti is None):
-        raise ConfigError(
-            'expected one of --bag and --semantickitti', 'Name the recording to adapt the bundle to'
-        )
     config = arguments.config or resource_path(_SELF_TRAINING)
     settings = read_settings(TrainingSettings, config, arguments.overrides or ())
     if arguments.bag is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from pointata_core.training.domain.self_checks import SelfCheck, check_bundle
 from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.training import run_train
 
+Run = list[RecordedScan]
 _RUN = 5  # scans in a row, so that time can be learned from
 _CHECKED = 4  # every so many runs, one is kept for the checks
 
@@ -79,20 +80,20 @@ def adapt_bundle(
             'Adapt a bundle with the classes of the default one',
         )
     output = make_output_folder(settings.output)
-    learned, checked = _divided(list(scans), most_scans)
+    learned, checked = _divided(spread_runs(scans, most_scans))
     if not learned:
         raise ConfigError('the recording has no scans', 'Give one with clouds')
     before = check_bundle(bundle, checked)
     for number in range(1, rounds + 1):
         folder = output / f'round_{number}'
-        write_pseudo_labels(bundle, learned, folder / 'scans' / 'sequences' / '00', share)
+        write_pseudo_labels(bundle, learned, folder / 'scans', share)
         result = run_train(_round(settings, folder, bundle), **training)
         assert result is not None and result.bundle is not None
         bundle = load_bundle(result.bundle)
     after = check_bundle(bundle, checked)
     worse = tuple(after.worse_than(before))
     written = None if worse else _written(output / 'bundle', bundle, settings.name, before, after)
-    found = AdaptationResult(written, before, after, worse, (len(learned), len(checked)))
+    found = AdaptationResult(written, before, after, worse, (_scans(learned), _scans(checked)))
     write_json(output / 'adaptation.json', {**asdict(found), 'bundle': written and str(written)})
     return found
 
@@ -114,12 +115,30 @@ def _written(
     return path
 
 
-def _divided(scans: list[RecordedScan], most: int) -> tuple[list[RecordedScan], list[RecordedScan]]:
-    """Runs to learn from and runs to check on; a short recording serves for both."""
-    runs = [scans[first : first + _RUN] for first in range(0, len(scans), _RUN)]
-    step = max(1, -(-len(scans) // most))
-    runs = runs[::step]
+def spread_runs(scans: Iterable[RecordedScan], most: int) -> list[Run]:
+    """Runs of consecutive scans from all of a recording, however long it is.
+
+    Args:
+        scans: In order; no more than about ``most`` are kept in memory.
+        most: Scans in all.
+    """
+    runs: list[Run] = []
+    source, number, step = iter(scans), 0, 1
+    while run := list(islice(source, _RUN)):
+        if number % step == 0:
+            runs.append(run)
+        if len(runs) > max(1, most // _RUN):
+            runs, step = runs[::2], 2 * step
+        number += 1
+    return runs
+
+
+def _divided(runs: list[Run]) -> tuple[list[Run], list[Run]]:
+    """Runs to learn from and runs to check on; those of a short recording serve for both."""
     if len(runs) < _CHECKED:
-        return scans, scans
-    kept = [run for number, run in enumerate(runs) if number % _CHECKED]
-    return list(chain.from_iterable(kept)), list(chain.from_iterable(runs[::_CHECKED]))
+        return runs, runs
+    return [run for n, run in enumerate(runs) if n % _CHECKED], runs[::_CHECKED]
+
+
+def _scans(runs: list[Run]) -> int:
+    return sum(map(len, runs))

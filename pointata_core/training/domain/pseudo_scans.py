@@ -8,8 +8,10 @@ frequent classes do not crowd out the rest (Zou et al., ECCV 2018).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,14 +57,14 @@ class LabelledStream:
 
 
 def write_pseudo_labels(
-    bundle: SkillBundle, scans: Iterable[RecordedScan], folder: Path, share: float
+    bundle: SkillBundle, runs: Iterable[Sequence[RecordedScan]], folder: Path, share: float
 ) -> int:
-    """Label scans and write them as a sequence in the layout of SemanticKITTI.
+    """Label scans and write them in the layout of SemanticKITTI, each run as a sequence.
 
     Args:
         bundle: What labels them.
-        scans: In order.
-        folder: Of the sequence.
+        runs: Consecutive scans.
+        folder: Gets ``sequences/NN``.
         share: Of the points of every class, the surest, that keep their label.
 
     Returns:
@@ -71,25 +73,39 @@ def write_pseudo_labels(
     Raises:
         ConfigError: No scan could be labelled.
     """
-    straight, mirrored = LabelledStream(bundle), LabelledStream(bundle, mirrored=True)
-    kept: list[tuple[RecordedScan, NDArray[np.uint16], NDArray[np.float32]]] = []
-    for scan in scans:
-        results = straight.step(scan), mirrored.step(scan)
-        if results[0] is None or results[1] is None:
-            continue
-        alike = results[0].labels == results[1].labels
-        labels = np.where(alike, results[0].labels, UNLABELLED).astype(np.uint16)
-        sure = np.minimum(results[0].probabilities, results[1].probabilities)
-        kept.append((scan, labels, sure.astype(np.float32)))
-    if not kept:
+    labelled = [one for one in (_labelled(bundle, run) for run in runs) if one]
+    if not labelled:
         raise ConfigError('no scan of the recording could be labelled', 'Give one with clouds')
-    least = _thresholds([labels for _, labels, _ in kept], [sure for *_, sure in kept], share)
-    writer = SequenceWriter(folder)
-    for scan, labels, sure in kept:
-        chosen = np.where(sure >= least[labels], labels, UNLABELLED).astype(np.uint16)
-        writer.add(scan.points, scan.intensity, raw_ids(chosen), scan.stamp_ns, scan.pose)
-    writer.close()
-    return len(kept)
+    all_scans = list(chain.from_iterable(labelled))
+    least = _thresholds([one.labels for one in all_scans], [one.sure for one in all_scans], share)
+    for number, run in enumerate(labelled):
+        writer = SequenceWriter(folder / 'sequences' / f'{number:02d}')
+        for scan, labels, sure in run:
+            chosen = np.where(sure >= least[labels], labels, UNLABELLED).astype(np.uint16)
+            writer.add(scan.points, scan.intensity, raw_ids(chosen), scan.stamp_ns, scan.pose)
+        writer.close()
+    return len(all_scans)
+
+
+class _Labelled(NamedTuple):
+    """A scan with the labels that both directions agree on, and how sure they are of them."""
+
+    scan: RecordedScan
+    labels: NDArray[np.uint16]
+    sure: NDArray[np.float32]
+
+
+def _labelled(bundle: SkillBundle, run: Sequence[RecordedScan]) -> list[_Labelled]:
+    straight, mirrored = LabelledStream(bundle), LabelledStream(bundle, mirrored=True)
+    found = []
+    for scan in run:
+        one, other = straight.step(scan), mirrored.step(scan)
+        if one is None or other is None:
+            continue
+        labels = np.where(one.labels == other.labels, one.labels, UNLABELLED).astype(np.uint16)
+        sure = np.minimum(one.probabilities, other.probabilities).astype(np.float32)
+        found.append(_Labelled(scan, labels, sure))
+    return found
 
 
 def _thresholds(

@@ -7,7 +7,7 @@ place in two scans. Labels that pass may still be wrong, but labels that fail ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,32 +49,33 @@ class SelfCheck:
         return found
 
 
-def check_bundle(bundle: SkillBundle, scans: Sequence[RecordedScan]) -> SelfCheck:
+def check_bundle(bundle: SkillBundle, runs: Iterable[Sequence[RecordedScan]]) -> SelfCheck:
     """Label scans twice and compare.
 
     Args:
         bundle: With classes of points.
-        scans: Consecutive ones, in order.
+        runs: Consecutive scans.
     """
-    straight, mirrored = LabelledStream(bundle), LabelledStream(bundle, mirrored=True)
     names = bundle.manifest.segmentation_classes
     points = alike = met = same = 0
     counts = np.zeros(len(names), np.int64)
-    before: tuple[NDArray, NDArray] | None = None
-    for scan in scans:
-        one, other = straight.step(scan), mirrored.step(scan)
-        if one is None or other is None:
-            continue
-        points += len(one.labels)
-        alike += int((one.labels == other.labels).sum())
-        counts += np.bincount(one.labels[one.labels < len(names)], minlength=len(names))
-        if scan.pose is not None:
+    for run in runs:
+        straight, mirrored = LabelledStream(bundle), LabelledStream(bundle, mirrored=True)
+        before: tuple[NDArray, NDArray] | None = None
+        for scan in run:
+            one, other = straight.step(scan), mirrored.step(scan)
+            if one is None or other is None:
+                continue
+            points += len(one.labels)
+            alike += int((one.labels == other.labels).sum())
+            counts += np.bincount(one.labels[one.labels < len(names)], minlength=len(names))
+            if scan.pose is None:
+                continue
             here = scan.points.astype(np.float64) @ scan.pose[:3, :3].T + scan.pose[:3, 3]
             if before is not None:
-                distance, index = cKDTree(before[0]).query(here, distance_upper_bound=_SAME_PLACE_M)
-                near = np.isfinite(distance)
-                met += int(near.sum())
-                same += int((one.labels[near] == before[1][index[near]]).sum())
+                there, index = places_met(here, before[0])
+                met += len(there)
+                same += int((one.labels[there] == before[1][index]).sum())
             before = here, one.labels
     share = counts / max(counts.sum(), 1)
     return SelfCheck(
@@ -82,3 +83,16 @@ def check_bundle(bundle: SkillBundle, scans: Sequence[RecordedScan]) -> SelfChec
         same / met if met else None,
         {name: float(s) for name, s in zip(names, share, strict=True) if s},
     )
+
+
+def places_met(here: NDArray, before: NDArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Points at the place of a point of the scan before, and which point that is.
+
+    Args:
+        here: ``(N, 3)`` metres in a frame at rest.
+        before: ``(M, 3)``, of the scan before.
+    """
+    # A point that has none within reach gets the index M.
+    _, index = cKDTree(before).query(here, distance_upper_bound=_SAME_PLACE_M)
+    met = np.flatnonzero(index < len(before))
+    return met, index[met]

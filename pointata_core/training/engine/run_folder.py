@@ -26,7 +26,7 @@ _PLACES = {'output', 'cache', 'device', 'workers', 'processes', 'ray'}
 FREE = frozenset({*_PLACES, 'checkpoint_steps'})
 """Settings that do not change what is learned; they may change while a run goes on."""
 
-_PATHS = frozenset({'root', 'backbone', 'image_weights', 'shapes', 'source', 'bundle'})
+_PATHS = frozenset({'root', 'start', 'backbone', 'image_weights', 'shapes', 'source', 'bundle'})
 """Settings that may be paths."""
 
 
