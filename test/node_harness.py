@@ -59,8 +59,8 @@ class Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The executor must be gone before its node is, as in main.
-        self._peer._executor.shutdown()
+        # No timer may publish while the node destroys its publishers, as in main.
+        self._peer.stop()
         self.node.release()
         self._peer.close()
         self._client.close()

@@ -125,11 +125,16 @@ class Peer:
         self._executor.create_task(destroy)
         wait_until(done.done, f'the {kind} to be destroyed')
 
-    def close(self) -> None:
-        """Stop spinning and destroy the node."""
+    def stop(self) -> None:
+        """Stop spinning: no callback runs any more once this returns."""
+        # The executor counts as shut down while a callback that it has collected has yet to begin.
         self._executor.shutdown()
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
+
+    def close(self) -> None:
+        """Stop spinning and destroy the node."""
+        self.stop()
         self.node.destroy_node()
 
     def _spin(self) -> None:
