@@ -8,9 +8,11 @@ robot will publish. Nothing is dropped for lack of time, so two runs give the sa
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pointata_core.evaluation.bag_plan import (
     plan_bag,
@@ -27,46 +29,21 @@ if TYPE_CHECKING:
     from pointata_core.inference.loading import LoadedBundle
 
 
-def evaluate_bag(
-    bag: str | Path,
-    *,
-    topic: str | None = None,
-    bundle: str | Path | None = None,
-    labels_field: str | None = None,
-    labels_topic: str | None = None,
-    label_mapping: str | None = None,
-    device: str = 'auto',
-    precision: str = 'float32',
-    fixed_frame: str = '',
-    max_gap_s: float = 1.0,
-    label_memory: float = DECAY,
-    progress: Progress | None = None,
-    image_topic: str | None = None,
-    camera_extrinsics: str = '',
-    image_tolerance_s: float = 0.05,
-    input_scale: float = 1.0,
-    sensor_pose: str = '',
-    target_frame: str = '',
-    people: str | Path | None = None,
-) -> EvaluationResults:
-    """Answer every cloud of a bag and measure how well and how fast.
+@dataclass(frozen=True)
+class BagOptions:
+    """What of a bag is read, and how it enters the bundle.
 
     Args:
-        bag: rosbag2 folder or file (sqlite3, mcap).
         topic: Topic of the clouds; ``None`` = the only one there is.
-        bundle: Folder of the bundle; ``None`` = the default bundle.
         labels_field: Integer field with ground-truth labels.
         labels_topic: Topic of clouds with ground truth, matched by stamp (field ``label`` unless
             ``labels_field`` names them).
         label_mapping: How raw labels become those of the bundle, see
             ``ground_truth.labels_to_classes``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: ``float32`` or ``bfloat16``.
         fixed_frame: Compensate ego motion with the recorded ``/tf`` against this frame; a cloud
             whose transform is missing is skipped, as the node does by default.
         max_gap_s: A longer pause between two stamps starts a new history.
         label_memory: How much a frame counts for labels against the one after it.
-        progress: Called with (messages done, messages in all).
         image_topic: Images for a camera bundle; ``None`` = the only ones there are, ``'none'`` =
             do without.
         camera_extrinsics: Pose of the LiDAR in the camera's frame (``x y z qx qy qz qw``), where
@@ -75,86 +52,79 @@ def evaluate_bag(
         input_scale: Metres per unit of the coordinates.
         sensor_pose: ``x y z roll pitch yaw`` of the sensor in a frame with z up.
         target_frame: Such a frame by name: the pose comes from the recorded ``/tf``.
-        people: Folder of a person skill: people are followed, and what they do is told.
+        people: Folder of a person skill, which gives the actions of followed people.
+    """
+
+    topic: str | None = None
+    labels_field: str | None = None
+    labels_topic: str | None = None
+    label_mapping: str | None = None
+    fixed_frame: str = ''
+    max_gap_s: float = 1.0
+    label_memory: float = DECAY
+    image_topic: str | None = None
+    camera_extrinsics: str = ''
+    image_tolerance_s: float = 0.05
+    input_scale: float = 1.0
+    sensor_pose: str = ''
+    target_frame: str = ''
+    people: str | Path | None = None
+
+
+def evaluate_bag(
+    bag: str | Path,
+    *,
+    bundle: str | Path | None = None,
+    device: str = 'auto',
+    precision: str = 'float32',
+    progress: Progress | None = None,
+    **options: Any,
+) -> EvaluationResults:
+    """Answer every cloud of a bag and measure how well and how fast.
+
+    Args:
+        bag: rosbag2 folder or file (sqlite3, mcap).
+        bundle: Folder of the bundle; ``None`` = the default bundle.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``float32`` or ``bfloat16``.
+        progress: Called with (messages done, messages in all).
+        options: Fields of :class:`BagOptions`.
 
     Raises:
         BagError: The bag cannot be read, or lacks what was asked for.
         BundleError: The bundle cannot be used.
         ConfigError: A setting is out of range.
+        TypeError: There is no such option.
     """
     started = perf_counter()
-    run = run_bag(
-        bag,
-        lambda: _open(bundle, device, precision),
-        topic=topic,
-        labels_field=labels_field,
-        labels_topic=labels_topic,
-        label_mapping=label_mapping,
-        fixed_frame=fixed_frame,
-        max_gap_s=max_gap_s,
-        label_memory=label_memory,
-        progress=progress,
-        image_topic=image_topic,
-        camera_extrinsics=camera_extrinsics,
-        image_tolerance_s=image_tolerance_s,
-        input_scale=input_scale,
-        sensor_pose=sensor_pose,
-        target_frame=target_frame,
-        people=people,
-    )
+    opened = partial(_open, bundle, device, precision)
+    run = run_bag(bag, opened, BagOptions(**options), progress)
     return run.results(perf_counter() - started)
 
 
 def run_bag(
     bag: str | Path,
     open_bundle: Callable[[], LoadedBundle],
-    *,
-    topic: str | None = None,
-    labels_field: str | None = None,
-    labels_topic: str | None = None,
-    label_mapping: str | None = None,
-    fixed_frame: str = '',
-    max_gap_s: float = 1.0,
-    label_memory: float = DECAY,
+    options: BagOptions,
     progress: Progress | None = None,
-    image_topic: str | None = None,
-    camera_extrinsics: str = '',
-    image_tolerance_s: float = 0.05,
-    input_scale: float = 1.0,
-    sensor_pose: str = '',
-    target_frame: str = '',
-    people: str | Path | None = None,
     part: Part | None = None,
     labels: BinaryIO | None = None,
 ) -> BagRun:
     """Answer the clouds of a bag, or of a part of it.
 
     Args:
-        bag: See :func:`evaluate_bag`, as for all that are not listed.
+        bag: See :func:`evaluate_bag`.
         open_bundle: Gives the bundle; called once the topics are known to exist.
-        topic: See there.
-        labels_field: See there.
-        labels_topic: See there.
-        label_mapping: See there.
-        fixed_frame: See there.
-        max_gap_s: See there.
-        label_memory: See there.
-        progress: See there.
-        image_topic: See there.
-        camera_extrinsics: See there.
-        image_tolerance_s: See there.
-        input_scale: See there.
-        sensor_pose: See there.
-        target_frame: See there.
-        people: See there.
+        options: What is read, and how.
+        progress: See :func:`evaluate_bag`.
         part: Which clouds; not together with ``labels_topic``, ``people`` or a camera
             bundle.
         labels: Gets a copy of the labels, see :class:`.LabelDigest`.
     """
     path = Path(bag)
-    placement = parse_placement(input_scale, sensor_pose, target_frame)
+    placement = parse_placement(options.input_scale, options.sensor_pose, options.target_frame)
     with BagReader(path) as reader:
-        plan = plan_bag(reader, topic, labels_field, labels_topic)
+        plan = plan_bag(reader, options.topic, options.labels_field, options.labels_topic)
         if placement is UNPLACED and plan.intrinsics is not None:
             placement = OPTICAL
         # Only now: a mistyped topic should not have to wait for torch.
@@ -165,7 +135,9 @@ def run_bag(
         if loaded.takes_images:
             from pointata_core.evaluation.camera_bag import open_camera
 
-            camera = open_camera(reader, image_topic, camera_extrinsics, image_tolerance_s)
+            camera = open_camera(
+                reader, options.image_topic, options.camera_extrinsics, options.image_tolerance_s
+            )
         frames = plan.frames if part is None else (part.stop or plan.frames) - part.start
         run = BagRun(
             path,
@@ -173,14 +145,14 @@ def run_bag(
             BundleRunner(
                 loaded,
                 frames,
-                max_gap_s=max_gap_s,
-                label_memory=label_memory,
+                max_gap_s=options.max_gap_s,
+                label_memory=options.label_memory,
                 labels=labels,
-                people=people,
+                people=options.people,
             ),
-            plan.translation(label_mapping, loaded.bundle.manifest.segmentation_classes),
+            plan.translation(options.label_mapping, loaded.bundle.manifest.segmentation_classes),
             read_actions(reader, plan.action_topic),
-            BagTransforms(reader, fixed_frame, target_frame, placement),
+            BagTransforms(reader, options.fixed_frame, options.target_frame, placement),
             camera,
         )
         run.read(reader, progress, part)

@@ -22,7 +22,7 @@ from typing import Any
 import zstandard
 
 from pointata_core.errors import PointataError
-from pointata_core.evaluation.bag_evaluation import run_bag
+from pointata_core.evaluation.bag_evaluation import BagOptions, run_bag
 from pointata_core.evaluation.bag_run import BagRun, Part
 from pointata_core.evaluation.fleet.recordings import Recording, Stream, identity, streams_of
 from pointata_core.evaluation.fleet.summary import summarise
@@ -47,7 +47,7 @@ class FleetSettings:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``float32`` or ``bfloat16``.
         topic: Topic of the clouds; ``None`` for those of all sensors.
-        options: Further arguments of :func:`~pointata_core.evaluation.bag_evaluation.run_bag`.
+        options: Fields of :class:`~pointata_core.evaluation.bag_evaluation.BagOptions`.
     """
 
     output: str
@@ -184,14 +184,9 @@ def _open(bundle: str, device: str, precision: str) -> LoadedBundle:
 
 
 def _run(task: FleetTask, report: Report, **more: Any) -> BagRun:
-    return run_bag(
-        task.stream.recording.path,
-        task.settings.open_bundle,
-        topic=task.stream.topic,
-        progress=report,
-        **task.settings.options,
-        **more,
-    )
+    options = BagOptions(**task.settings.options | {'topic': task.stream.topic})
+    path, opened = task.stream.recording.path, task.settings.open_bundle
+    return run_bag(path, opened, options, report, **more)
 
 
 def _run_whole(task: FleetTask, report: Report) -> None:
