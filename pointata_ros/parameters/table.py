@@ -20,9 +20,10 @@ from dataclasses import dataclass
 
 from pointata_core.errors import ConfigError
 from pointata_ros.parameters.input_names import LEGAL_NAMES, refuse_fields, refuse_names
-from pointata_ros.parameters.input_types import input_types_in, refuse_input_types
-from pointata_ros.parameters.poses import placements_in, refuse_pose, refuse_sensor_poses
+from pointata_ros.parameters.input_types import refuse_input_types
+from pointata_ros.parameters.poses import refuse_pose, refuse_sensor_poses
 from pointata_ros.parameters.rules import Parameter, Value, parameter, refuse
+from pointata_ros.parameters.together import refuse_together
 
 
 @dataclass(frozen=True)
@@ -393,15 +394,4 @@ def refusal(values: Mapping[str, Value]) -> str:
     for name, value in values.items():
         if name in _BY_NAME and (reason := refuse(_BY_NAME[name], value)):
             return reason
-    if 'sensor_pose' in values:
-        try:
-            input_types_in(values)
-            placements_in(values)
-        except ConfigError as error:
-            return error.message
-    warn_rate, error_rate = values.get('warn_rate'), values.get('error_rate')
-    if not isinstance(warn_rate, float) or not isinstance(error_rate, float):
-        return ''
-    if error_rate > warn_rate:
-        return f'parameter error_rate is {error_rate!r}, expected at most warn_rate ({warn_rate!r})'
-    return ''
+    return refuse_together(values)

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tubes of whole clips: what each token of every frame continues, and how far it came."""
+"""What frames of whole clips take from the frame before: tubes, steps and neighbours."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from pointata_core.models.point.align_embedder import EarlierFrame
+from pointata_core.models.point.frame_passes import patches_before
 from pointata_core.models.point.geometry import FrameGeometry, tube_parents
+from pointata_core.models.point.network_parts import NetworkParts
 from pointata_core.models.point.patch_motion import moved_points
 from pointata_core.models.point.tubes import parent_slots, shift_frames, tube_steps
 
@@ -47,3 +51,28 @@ def clip_steps(geometry: FrameGeometry, motion: Tensor | None, parents: Tensor) 
     centres = geometry.unfold(len(parents)).centres
     before = moved_points(shift_frames(centres, 1), motion)
     return tube_steps(geometry.centres, before.flatten(0, 1), parents.flatten(0, 1))
+
+
+def clip_patches_before(
+    parts: NetworkParts,
+    points: Tensor,
+    features: Tensor | None,
+    mask: Tensor | None,
+    motion: Tensor | None,
+    geometry: FrameGeometry,
+) -> EarlierFrame:
+    """The nearest points of the frame before for each patch of whole clips.
+
+    Args:
+        parts: Of the network.
+        points: ``(B, T, N, 3)``.
+        features: ``(B, T, N, C)`` or ``None``.
+        mask: ``(B, T, N)`` or ``None``.
+        motion: ``(B, T, 4, 4)`` taking the frame before into each frame, or ``None``.
+        geometry: Of the ``B * T`` frames.
+    """
+    present = torch.ones(points.shape[:3], dtype=torch.bool, device=points.device)
+    before = moved_points(shift_frames(points, 1), motion).flatten(0, 1)
+    columns = None if features is None else shift_frames(features, 1).flatten(0, 1)
+    known = shift_frames(present if mask is None else mask, 1, False).flatten(0, 1)
+    return patches_before(parts, geometry, before, columns, known)

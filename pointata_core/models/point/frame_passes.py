@@ -16,6 +16,7 @@ from pointata_core.models.point.align_embedder import EarlierFrame
 from pointata_core.models.point.geometry import FrameGeometry, TokenGeometry
 from pointata_core.models.point.heads.segmentation_head import DescribedPoints, class_probabilities
 from pointata_core.models.point.network_parts import NetworkParts
+from pointata_core.models.point.stream_state import HeadMemory
 from pointata_core.models.point.video_adapter import VideoAdapter
 from pointata_core.ops import knn
 
@@ -180,3 +181,24 @@ def _add_to_class(stream: Tensor, offset: Tensor) -> Tensor:
 
 def _add_to_patches(stream: Tensor, auxiliary: Tensor) -> Tensor:
     return torch.cat([stream[:, :1], stream[:, 1:] + auxiliary], dim=1)
+
+
+def read_action(
+    parts: NetworkParts, descriptor: Tensor | None, present: Tensor, memory: HeadMemory
+) -> tuple[Tensor | None, HeadMemory]:
+    """Read the action of the newest of the frames that the action head remembers.
+
+    Args:
+        parts: Of the network.
+        descriptor: ``(B, width)`` of the newest frame; ``None`` without an action head.
+        present: ``(B,)``, whether it holds anything.
+        memory: Before the frame.
+
+    Returns:
+        Logits ``(B, classes)`` or ``None``, and the memory after the frame.
+    """
+    if descriptor is None or parts.action_head is None:
+        return None, memory
+    seen = torch.cat([memory.descriptors, descriptor.unsqueeze(1)], dim=1)
+    mask = torch.cat([memory.mask, present.unsqueeze(1)], dim=1)
+    return parts.action_head(seen, mask)[:, -1], HeadMemory(seen[:, 1:], mask[:, 1:], memory.maps)

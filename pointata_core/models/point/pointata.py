@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from pointata_core.models.point.align_embedder import EarlierFrame
-from pointata_core.models.point.clip_tubes import clip_parents, clip_steps
+from pointata_core.models.point.clip_tubes import clip_parents, clip_patches_before, clip_steps
 from pointata_core.models.point.frame_passes import (
     describe_frames,
     describe_points,
     patches_before,
+    read_action,
     run_blocks,
     segment,
     token_positions,
@@ -223,13 +224,7 @@ class PointATA(NetworkParts):
     ) -> Tensor:
         previous = None
         if self.config.embedder_frames > 1:
-            present = torch.ones(points.shape[:3], dtype=torch.bool, device=points.device)
-            before_mask = shift_frames(present if mask is None else mask, 1, False)
-            before = moved_points(shift_frames(points, 1), motion)
-            before_features = None if features is None else _fold(shift_frames(features, 1))
-            previous = patches_before(
-                self, geometry, before.flatten(0, 1), before_features, before_mask.flatten(0, 1)
-            )
+            previous = clip_patches_before(self, points, features, mask, motion, geometry)
         return self.embed(points.flatten(0, 1), _fold(features), geometry, previous)
 
     def predict_from_positions(
@@ -396,18 +391,8 @@ class PointATA(NetworkParts):
             self, frame.points, frame.mask, known, frame.taps, frame.steps, earlier
         )
         descriptor = describe_frames(self, frame.taps, frame.geometry, actor, frame.steps)
-        action, memory = self._read_out(descriptor, present, memory)
+        action, memory = read_action(self, descriptor, present, memory)
         return NetworkOutput(logits, action), memory
-
-    def _read_out(
-        self, descriptor: Tensor | None, present: Tensor, memory: HeadMemory
-    ) -> tuple[Tensor | None, HeadMemory]:
-        if descriptor is None or self.action_head is None:
-            return None, memory
-        seen = torch.cat([memory.descriptors, descriptor.unsqueeze(1)], dim=1)
-        mask = torch.cat([memory.mask, present.unsqueeze(1)], dim=1)
-        memory = HeadMemory(seen[:, 1:], mask[:, 1:], memory.maps)
-        return self.action_head(seen, mask)[:, -1], memory
 
 
 def _fold(values: Tensor | None) -> Tensor | None:
