@@ -122,6 +122,7 @@ def test_heads_that_fail_fail_where_the_result_is_needed_and_a_reset_helps(bundl
         pending = session.submit(Frame(first, stamp))
         with pytest.raises(ZeroDivisionError):
             pending.result()
+        assert session.state_bytes == other.state_bytes  # as diagnostics ask in between
         with pytest.raises(ZeroDivisionError):
             session.submit(Frame(second, later))
     session.reset()

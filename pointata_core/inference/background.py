@@ -65,6 +65,13 @@ class LazyValue(Generic[Result]):
         self.run()
         return self._future.result()
 
+    def peek(self) -> Result | None:
+        """The value if it is there; ``None`` while it is not, and where none will be."""
+        future = self._future
+        if not future.done() or future.cancelled() or future.exception() is not None:
+            return None
+        return future.result()
+
     def done(self) -> bool:
         """Whether the value is there, failed or was cancelled."""
         return self._future.done()

@@ -194,10 +194,12 @@ class StreamingSession(Session):
 
     @property
     def state_bytes(self) -> int:
-        """Bytes that this stream keeps between frames."""
+        """Bytes that this stream keeps between frames; any thread may ask, at any time."""
         labels = self._labels
-        if self._heads is not None and self._heads.done():
-            labels = self._heads.result().memory.labels
+        heads = self._heads  # another thread may replace it
+        found = None if heads is None else heads.peek()
+        if found is not None:
+            labels = found.memory.labels
         return self._state.nbytes + (0 if labels is None else labels.nbytes)
 
     @property
