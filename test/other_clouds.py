@@ -7,6 +7,7 @@ import io
 import zlib
 
 import numpy as np
+import pytest
 import zstandard
 from PIL import Image
 from small_bags import PERIOD_NS, START_NS, Frame, cloud_message, header, room
@@ -49,13 +50,21 @@ def livox(one: Frame, kind: str):
 def compressed(one: Frame, form: str, data: bytes | None = None):
     plain = cloud_message(TYPES, one, False)
     raw = plain.data.tobytes()
-    if data is None:
+    if data is None and form == 'draco':
+        data = draco(one.points)
+    elif data is None:
         data = zlib.compress(raw) if form == 'zlib' else zstandard.ZstdCompressor().compress(raw)
     return TYPES[COMPRESSED_CLOUD](
         header=plain.header, height=plain.height, width=plain.width, fields=plain.fields,
         is_bigendian=plain.is_bigendian, point_step=plain.point_step, row_step=plain.row_step,
         compressed_data=np.frombuffer(data, np.uint8), is_dense=plain.is_dense, format=form,
     )  # fmt: skip
+
+
+def draco(points: np.ndarray, **attributes) -> bytes:
+    """Points as point_cloud_transport's draco plugin sends them; skips without DracoPy."""
+    encoder = pytest.importorskip('DracoPy')
+    return encoder.encode(points.astype(np.float32), preserve_order=True, **attributes)
 
 
 def depth_image(one: Frame, values: np.ndarray, encoding: str, pad: int = 0, big: bool = False):
@@ -115,13 +124,17 @@ def write(path, kind: str, messages, topic: str = '/cloud'):
     return path
 
 
-def depth_bag(path, *, with_info: bool = True, focal: float = 60.0, packed: bool = False):
+def depth_bag(
+    path, *, with_info: bool = True, focal: float = 60.0, packed: bool = False, metres: bool = False
+):
     with BagWriter(path) as writer:
         matrix = np.array([[focal, 0, 15.5], [0, focal, 11.5], [0, 0, 1]])
         for index in range(COUNT):
             one = Frame(room(0), START_NS + index * PERIOD_NS, frame_id='optical')
             values = np.full((24, 32), 2000 + 10 * index, np.uint16)
             topic, message = '/camera/depth/image', depth_image(one, values, '16UC1')
+            if metres:
+                message = depth_image(one, (values / 1000).astype(np.float32), '32FC1')
             if packed:
                 topic += '/compressedDepth'
                 message = compressed_depth(one, values, '16UC1; compressedDepth rvl')

@@ -36,22 +36,26 @@ def bench(bundle, **parameters) -> Bench:
 
 
 def record(path, kind: str):
-    if kind.endswith('depth'):
-        return depth_bag(path, packed=kind == 'compressed_depth')
+    if 'depth' in kind:
+        return depth_bag(path, packed=kind == 'compressed_depth', metres=kind.endswith('metres'))
     clouds = [frame(index) for index in range(COUNT)]
     if kind == 'livox':
         return write(path, LIVOX, [livox(one, LIVOX) for one in clouds])
-    return write(path, COMPRESSED_CLOUD, [compressed(one, 'zstd') for one in clouds])
+    form = 'draco' if kind.endswith('draco') else 'zstd'
+    return write(path, COMPRESSED_CLOUD, [compressed(one, form) for one in clouds])
 
 
-@pytest.mark.parametrize('kind', ['livox', 'compressed', 'depth', 'compressed_depth'])
+@pytest.mark.parametrize(
+    'kind',
+    ['livox', 'compressed', 'compressed draco', 'depth', 'depth in metres', 'compressed_depth'],
+)
 def test_live_labels_are_those_of_the_evaluation(untrained_bundle, tmp_path, kind):
     path = record(tmp_path / 'bag', kind)
     for package in ('livox_ros_driver2', 'point_cloud_interfaces'):
         pytest.importorskip(f'{package}.msg')
     results = evaluate_bag(path, bundle=untrained_bundle)
     assert results.frames_predicted == COUNT
-    with bench(untrained_bundle, input_type=kind, policy='block') as live:
+    with bench(untrained_bundle, input_type=kind.split()[0], policy='block') as live:
         live.wait_for_state('active')
         answers = live.collect('output/segmentation', PointCloud2)
         node = Node('player', context=live.context, start_parameter_services=False)
