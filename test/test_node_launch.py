@@ -186,9 +186,9 @@ def test_rviz_shows_the_frame_of_the_cloud_and_the_topics_of_the_node(
     prefix, arguments, frame, topic
 ):
     executable(prefix, 'rviz2', 'rviz2', 'exec sleep 600')
-    _, printed = run_launch(prefix, until='[rviz2', rviz='true', **arguments)
-    # What ends by a signal is reported with its command line.
-    line = next(one for one in printed.splitlines() if 'lib/rviz2/rviz2 ' in one)
+    # Not at "process started": launch may miss the end of a process that is interrupted right then.
+    _, printed = run_launch(prefix, until='rviz2: ', rviz='true', **arguments)
+    line = next(one for one in printed.splitlines() if 'rviz2: ' in one)
     assert f'-f {frame}' in line
     if topic:
         assert f'/perception_node/output/segmentation:={topic}' in line
