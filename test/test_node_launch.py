@@ -185,7 +185,8 @@ def test_a_mistyped_argument_is_answered_with_the_nearest_one(prefix):
 def test_rviz_shows_the_frame_of_the_cloud_and_the_topics_of_the_node(
     prefix, arguments, frame, topic
 ):
-    executable(prefix, 'rviz2', 'rviz2', 'exec sleep 600')
+    # What a process writes to stderr is shown; launch keeps the rest for the log.
+    executable(prefix, 'rviz2', 'rviz2', 'echo "rviz2:" "$@" >&2; exec sleep 600')
     # Not at "process started": launch may miss the end of a process that is interrupted right then.
     _, printed = run_launch(prefix, until='rviz2: ', rviz='true', **arguments)
     line = next(one for one in printed.splitlines() if 'rviz2: ' in one)
