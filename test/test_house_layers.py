@@ -42,7 +42,8 @@ ARROWS: dict[str, set[str]] = {
     'inference': {'base', 'ops', 'models', 'bundles', 'tracking'},
     'evaluation': {'base', 'ops', 'models', 'io', 'datasets', 'bundles', 'inference', 'tracking'},
     'training': _BELOW_TRAINING,
-    'cli': _BELOW_TRAINING | {'training'},
+    'teaching': _BELOW_TRAINING | {'training'},
+    'cli': _BELOW_TRAINING | {'training', 'teaching'},
 }
 
 # Names the public interface; imports nothing before a name is used.

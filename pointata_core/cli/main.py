@@ -16,7 +16,7 @@ from pointata_core.safe_files import output_error
 
 _MODULES = (
     *('demo', 'evaluate', 'score', 'predict', 'simulate', 'train', 'train_people'),
-    *('domain_adapt', 'pretrain'),
+    *('domain_adapt', 'teach', 'pretrain'),
     *('pretrain_image', 'probe', 'convert', 'data', 'bundle', 'doctor'),
 )
 COMMANDS = tuple(import_module(f'pointata_core.cli.commands.{name}') for name in _MODULES)

@@ -59,6 +59,7 @@ class SemanticKittiSequence:
         folder: The folder that holds ``velodyne``.
 
     Attributes:
+        paths: The files of the scans, in order.
         poses: (F, 4, 4) float64, or None; LiDAR poses relative to the first scan. Without ``Tr``
             they use the nominal axes of camera and LiDAR, which is exact but for the lever arm
             between the two.
@@ -70,8 +71,8 @@ class SemanticKittiSequence:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._scans = natural_order(visible((self.folder / 'velodyne').glob('*.bin')))
-        if not self._scans:
+        self.paths = natural_order(visible((self.folder / 'velodyne').glob('*.bin')))
+        if not self.paths:
             raise CloudFileError(
                 f'{self.folder / "velodyne"} holds no .bin files',
                 'Give the folder of one sequence, such as sequences/00',
@@ -79,7 +80,7 @@ class SemanticKittiSequence:
         self.has_labels = (self.folder / 'labels').is_dir()
         self.notes: list[str] = []
         times = self._read_rows('times.txt', 1, f'stamps {RATE_HZ:.0f} Hz apart are assumed')
-        seconds = np.arange(len(self._scans)) / RATE_HZ if times is None else times[:, 0]
+        seconds = np.arange(len(self.paths)) / RATE_HZ if times is None else times[:, 0]
         self._stamps_ns = np.round(seconds * 1e9).astype(np.int64)
         lidar_to_camera = self._read_calibration()
         self.poses = self._read_poses(
@@ -88,7 +89,7 @@ class SemanticKittiSequence:
 
     def __len__(self) -> int:
         """Number of scans."""
-        return len(self._scans)
+        return len(self.paths)
 
     def __iter__(self) -> Iterator[SemanticKittiScan]:
         """Read all scans in order."""
@@ -100,7 +101,7 @@ class SemanticKittiSequence:
         Raises:
             CloudFileError: A file is absent, cut, or its labels belong to another scan.
         """
-        path = self._scans[index]
+        path = self.paths[index]
         rows = _read_array(path, '<f4', 4).reshape(-1, 4)
         label, instance = self._read_labels(path, len(rows)) if self.has_labels else (None, None)
         return SemanticKittiScan(
@@ -157,7 +158,7 @@ class SemanticKittiSequence:
 
     def _read_rows(self, name: str, columns: int, instead: str) -> NDArray[np.float64] | None:
         """Rows of numbers, one a scan; None without such a file, and with a note if it is short."""
-        path, count = self.folder / name, len(self._scans)
+        path, count = self.folder / name, len(self.paths)
         if not path.is_file():
             return None
         try:
