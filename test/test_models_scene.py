@@ -18,10 +18,18 @@ from pointata_core.models.scene.birds_eye import cell_centres, grid_position, pl
 from pointata_core.models.scene.config import SceneConfig
 from pointata_core.models.scene.ground import ground_height
 from pointata_core.models.scene.map_history import moved_map
+from pointata_core.models.scene.range_view import beyond_a_turn, place_in_view, read_view
 from pointata_core.models.scene.unet import NormedConvolution
 
 SMALL = SceneConfig(
-    cells=48, widths=(8, 12, 16, 16), point_width=8, lags=(1, 2, 4), frame_statistics=0.3
+    cells=48,
+    widths=(8, 12, 16, 16),
+    point_width=8,
+    lags=(1, 2, 4),
+    view_rows=16,
+    view_columns=64,
+    view_widths=(8, 8, 12, 12),
+    frame_statistics=0.3,
 )
 CONFIG = NetworkConfig(
     geometry=GeometryConfig(tokens=0, pillar_sizes=()),
@@ -88,10 +96,10 @@ def streamed(made: PointATA, given: dict[str, Tensor], moves: bool) -> list[Tens
 # ---------------------------------------------------------------------- streams
 
 
-@pytest.mark.parametrize('lags', [(), (1,), (1, 2, 4)])
+@pytest.mark.parametrize(('lags', 'view'), [((), 16), ((1,), 0), ((1, 2, 4), 16), ((1, 2, 4), 0)])
 @pytest.mark.parametrize('moves', [True, False])
-def test_a_stream_gives_what_the_whole_clip_gives(lags, moves):
-    made = network(replace(CONFIG, scene=replace(SMALL, lags=lags)))
+def test_a_stream_gives_what_the_whole_clip_gives(lags, view, moves):
+    made = network(replace(CONFIG, scene=replace(SMALL, lags=lags, view_rows=view)))
     given = clips()
     with torch.inference_mode():
         whole = made(
@@ -128,7 +136,16 @@ def test_a_network_without_tokens_refuses_parts_that_read_tokens():
 
 @pytest.mark.parametrize(
     ('name', 'value'),
-    [('cells', 50), ('knee', 0.0), ('lags', (2, 1)), ('widths', (8, 8)), ('ground_cells', 5)],
+    [
+        ('cells', 50),
+        ('knee', 0.0),
+        ('lags', (2, 1)),
+        ('widths', (8, 8)),
+        ('ground_cells', 5),
+        ('view_rows', 20),
+        ('view_columns', 0),
+        ('view_widths', (8, 8, 8, 0)),
+    ],
 )
 def test_a_wrong_size_is_named(name, value):
     with pytest.raises(ConfigError, match=rf'scene\.{name} is '):
@@ -191,6 +208,36 @@ def test_what_was_out_of_sight_is_zero():
     moved = moved_map(torch.ones(1, 1, 48, 48), motion, SMALL)
     ahead = place(torch.tensor([[[6.0, 0.0, 0.0], [-4.0, 0.0, 0.0]]]), None, SMALL).cell
     assert moved.view(-1)[ahead].tolist() == [1.0, 0.0]
+
+
+# ---------------------------------------------------------------------- range view
+
+
+def test_a_point_is_seen_at_its_azimuth_and_elevation_whatever_its_distance():
+    ahead, left = torch.tensor([2.0, 0.0, 0.1]), torch.tensor([0.0, 1.0, 0.0])
+    below = torch.tensor([1.0, 0.0, -5.0])
+    grid = place_in_view(torch.stack([ahead, 3 * ahead, left, below]).unsqueeze(0), None, SMALL)
+    near, far, beside, under = grid.position[0]
+    torch.testing.assert_close(near, far)
+    assert near[0] == 32 and beside.tolist() == [48.0, 8.0]
+    assert 8 < near[1] < 10 and under[1] < 0 and int(grid.cell[3]) == 32
+
+
+def test_the_view_wraps_around():
+    """A scene turned by a number of cells looks as before, also to the points behind the sensor."""
+    torch.manual_seed(3)
+    points = torch.randn(1, 2000, 3) * torch.tensor([2.0, 2.0, 0.1])
+    own = torch.rand(2000, SMALL.point_width)
+    seen = []
+    for columns in (0, 8, 32):
+        angle = torch.tensor(2 * math.pi * columns / 64)
+        turn = torch.tensor([[angle.cos(), -angle.sin()], [angle.sin(), angle.cos()]])
+        turned = torch.cat([points[..., :2] @ turn.T, points[..., 2:]], dim=-1)
+        grid = place_in_view(turned, None, SMALL)
+        image = beyond_a_turn(grid.scatter_max(own))
+        seen.append(read_view(grid, image))
+    torch.testing.assert_close(seen[1], seen[0], rtol=0, atol=1e-3)
+    torch.testing.assert_close(seen[2], seen[0], rtol=0, atol=1e-3)
 
 
 # ---------------------------------------------------------------------- ground

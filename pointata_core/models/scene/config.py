@@ -22,6 +22,9 @@ class SceneConfig:
         widths: Channels of the U-Net's four levels, finest first.
         ground_cells: Cells that share one estimate of the ground's height, along each side.
         lags: How many frames back the maps lie that are compared with the newest; empty for none.
+        view_rows: Rows of the grid seen from the sensor, a multiple of 8; 0 for no such grid.
+        view_columns: Its columns around a full turn, a multiple of 8.
+        view_widths: Channels of the four levels of its U-Net, finest first.
         frame_statistics: How much each frame's own mean and variance count in normalisation against
             those of training, 0..1; of no effect in training.
     """
@@ -37,6 +40,9 @@ class SceneConfig:
     widths: tuple[int, int, int, int] = (24, 48, 96, 128)
     ground_cells: int = 4
     lags: tuple[int, ...] = ()
+    view_rows: int = 0
+    view_columns: int = 384
+    view_widths: tuple[int, int, int, int] = (16, 32, 64, 96)
     frame_statistics: float = 0.0
 
     def __post_init__(self) -> None:
@@ -52,7 +58,10 @@ class SceneConfig:
                 list(self.lags) == sorted({*self.lags}) and min(self.lags, default=1) > 0,
                 'rising numbers from 1',
             ),
-            ('widths', len(self.widths) == 4 and min(self.widths) > 0, 'four numbers > 0'),
+            ('widths', _four(self.widths), 'four numbers > 0'),
+            ('view_rows', self.view_rows % 8 == 0 <= self.view_rows, 'a multiple of 8, or 0'),
+            ('view_columns', self.view_columns % 8 == 0 < self.view_columns, 'a multiple of 8'),
+            ('view_widths', _four(self.view_widths), 'four numbers > 0'),
             (
                 'ground_cells',
                 self.ground_cells > 0 and self.cells % self.ground_cells == 0,
@@ -66,3 +75,7 @@ class SceneConfig:
     def border(self) -> float:
         """Distance of the grid's border from the sensor, in compressed units."""
         return self.knee * log1p(self.reach / self.knee)
+
+
+def _four(widths: tuple[int, ...]) -> bool:
+    return len(widths) == 4 and min(widths) > 0

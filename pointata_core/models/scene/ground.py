@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pointata_core.models.scene.birds_eye import GridPoints
+from pointata_core.models.scene.grid_points import GridPoints
 
 _QUANTILE = 0.15
 _FEWEST = 3  # points from which a quantile is believed
@@ -35,7 +35,7 @@ def ground_height(points: Tensor, mask: Tensor | None, grid: GridPoints, patch: 
         patch: Cells of a patch along each side.
     """
     frames = len(points)
-    side = grid.side // patch
+    side = grid.rows // patch
     column, row = (grid.position / patch).clamp(0, side - 1e-3).long().unbind(-1)
     first = torch.arange(frames, device=points.device).unsqueeze(1) * side**2
     patches = first + row * side + column

@@ -83,20 +83,18 @@ def clip_maps(maps: Tensor, motion: Tensor | None, config: SceneConfig) -> list[
         config: Of the lags.
 
     Returns:
-        For each lag ``(B * T, C + 1, S, S)``, zeros before the first frame.
+        For each lag ``(B * T, C + 1, S, S)``, zeros before the first frame; nothing for the last
+        lags if they reach beyond the first frame of the clips.
     """
     frames = maps.shape[1]
     if motion is None:
         motion = torch.eye(4, device=maps.device, dtype=maps.dtype).expand(*maps.shape[:2], 4, 4)
     found, whole = [], motion
-    for lag in range(1, max(config.lags, default=0) + 1):
+    for lag in range(1, min(max(config.lags, default=0), frames - 1) + 1):
         if lag > 1:
             older = torch.cat([whole[:, :1], whole[:, : frames - 1]], dim=1)
             whole = motion @ older
         if lag in config.lags:
-            if lag >= frames:  # before the first frame of all
-                found.append(torch.zeros_like(maps.flatten(0, 1)))
-                continue
             before = F.pad(maps, [0, 0] * 3 + [lag, 0])[:, :frames]
             found.append(moved_map(before.flatten(0, 1), whole.flatten(0, 1), config))
     return found

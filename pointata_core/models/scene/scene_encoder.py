@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Points of a scan to features that say where in the scene they are.
 
-Features of single points are pooled into a grid seen from above, beside a histogram of heights over
-the local ground. A U-Net gives every cell its surroundings, and every point reads its place in the
-result beside its own features, so that what shares a cell is still told apart.
+Features of single points are pooled into a grid as the sensor sees the scene, where a U-Net gives
+every cell its surroundings. What the points read there is pooled into a grid seen from above,
+beside a histogram of heights over the local ground, for a second U-Net. Every point reads its place
+in the result beside its own features, so that what shares a cell is still told apart.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from pointata_core.models.activation import relu
-from pointata_core.models.scene.birds_eye import GridPoints, place
+from pointata_core.models.scene.birds_eye import place
 from pointata_core.models.scene.config import SceneConfig
+from pointata_core.models.scene.grid_points import GridPoints
 from pointata_core.models.scene.ground import ground_height
-from pointata_core.models.scene.unet import BirdsEyeUNet, NormedConvolution
+from pointata_core.models.scene.range_view import beyond_a_turn, place_in_view, read_view
+from pointata_core.models.scene.unet import GridUNet, NormedConvolution
 
 _COLUMNS = 8
 _TALLEST = 1.5
@@ -56,9 +59,13 @@ class SceneEncoder(nn.Module):
         own = _COLUMNS + features
         self.lift = nn.Linear(own, config.point_width)
         self.deepen = nn.Linear(config.point_width, config.point_width)
-        self.unet = BirdsEyeUNet(
-            config.point_width + len(config.heights) + 1, config.widths, own_share
-        )
+        self.view: GridUNet | None = None
+        self.join: nn.Linear | None = None
+        if config.view_rows:
+            self.view = GridUNet(config.point_width, config.view_widths, own_share)
+            seen = config.point_width + sum(config.view_widths[:2])
+            self.join = nn.Linear(seen, config.point_width)
+        self.unet = GridUNet(config.point_width + len(config.heights) + 1, config.widths, own_share)
         self.compare: NormedConvolution | None = None
         self.blend: NormedConvolution | None = None
         if config.lags:
@@ -81,6 +88,10 @@ class SceneEncoder(nn.Module):
         height = points[..., 2] - ground_height(points, mask, grid, self.config.ground_cells)
         columns = self._columns(points, features, height, grid)
         own = relu(self.deepen(relu(self.lift(columns))))
+        if self.view is not None and self.join is not None:
+            view = place_in_view(points, mask, self.config)
+            images = self.view(beyond_a_turn(view.scatter_max(own.flatten(0, 1))))
+            own = relu(self.join(torch.cat([own, *(read_view(view, i) for i in images)], dim=-1)))
         edges = torch.tensor(self.config.heights, device=points.device)
         heights = grid.histogram(torch.bucketize(height.flatten(), edges), len(edges) + 1)
         seen = torch.cat([grid.scatter_max(own.flatten(0, 1)), heights], dim=1)
@@ -92,7 +103,8 @@ class SceneEncoder(nn.Module):
 
         Args:
             fine: ``(F, C, S, S)`` of the frames.
-            earlier: Of each lag ``(F, C + 1, S, S)``, see :mod:`.map_history`.
+            earlier: Of each lag ``(F, C + 1, S, S)``, see :mod:`.map_history`; the last ones may be
+                left out, which is as if nothing had been seen.
 
         Returns:
             ``(F, C, S, S)``.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small U-Net over the grid (Ronneberger et al., MICCAI 2015), with residual blocks."""
+"""A small U-Net over a grid (Ronneberger et al., MICCAI 2015), with residual blocks."""
 
 from __future__ import annotations
 
@@ -37,14 +37,17 @@ class NormedConvolution(nn.Module):
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Convolve and normalise ``(F, inputs, H, W)``."""
+        """Convolve and normalise ``(F, inputs, H, W)``.
+
+        Of an image with fewer channels the last ones count as zero, and cost nothing.
+        """
         layer, norm = self.convolution, self.norm
+        kernel = layer.weight[:, : image.shape[1]]
         if self.training:
-            return norm(layer(image))
+            return norm(F.conv2d(image, kernel, None, layer.stride, layer.padding))
         assert norm.running_var is not None and norm.running_mean is not None
         if self.own:
-            weight = layer.weight.to(image.dtype)
-            values = F.conv2d(image, weight, None, layer.stride, layer.padding)
+            values = F.conv2d(image, kernel.to(image.dtype), None, layer.stride, layer.padding)
             # As rows of channels; a reduction over two axes of an image takes twenty times as long.
             rows = values.permute(0, 2, 3, 1).flatten(1, 2).float()
             mean = rows.mean(dim=1)
@@ -55,10 +58,10 @@ class NormedConvolution(nn.Module):
             scale, shift = (v[..., None, None].to(image.dtype) for v in (scale, shift))
             return torch.addcmul(shift, values, scale)
         if torch.is_grad_enabled():
-            return norm(layer(image))
+            return norm(F.conv2d(image, kernel, None, layer.stride, layer.padding))
         # Folding costs a pass over the weights, which are far fewer than the values of an image.
         scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-        weight = (layer.weight * scale.view(-1, 1, 1, 1)).to(image.dtype)
+        weight = (kernel * scale.view(-1, 1, 1, 1)).to(image.dtype)
         bias = (norm.bias - norm.running_mean * scale).to(image.dtype)
         return F.conv2d(image, weight, bias, layer.stride, layer.padding)
 
@@ -74,7 +77,7 @@ class _Residual(nn.Module):
         return relu(self.second(relu(self.first(x))) + x)
 
 
-class BirdsEyeUNet(Reducible):
+class GridUNet(Reducible):
     """Image to image at the same resolution, with context from all of it.
 
     Args:
@@ -102,10 +105,10 @@ class BirdsEyeUNet(Reducible):
         """Run the network.
 
         Args:
-            image: ``(F, inputs, S, S)``; S is a multiple of 8.
+            image: ``(F, inputs, R, S)``; R and S are multiples of 8.
 
         Returns:
-            The finest level ``(F, widths[0], S, S)`` and the next, ``(F, widths[1], S/2, S/2)``.
+            The finest level ``(F, widths[0], R, S)`` and the next, ``(F, widths[1], R/2, S/2)``.
         """
         outside = image.dtype
         if self._dtype != torch.float32:
