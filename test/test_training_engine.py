@@ -28,6 +28,7 @@ from pointata_core.training.engine.optimiser import (
     make_optimiser,
     parameter_groups,
     train_steps,
+    with_muon,
 )
 from pointata_core.training.engine.options import RunOptions
 from pointata_core.training.engine.provenance import provenance
@@ -128,6 +129,44 @@ def test_matrices_decay_and_single_rows_do_not() -> None:
         for group in groups
     }
     assert found == {(0.5, 0.05): [(4, 3)], (0.0, 0.05): [(4,)], (0.0, 0.1): [(1, 1, 4), (4,)]}
+
+
+def test_muon_takes_the_large_matrices_and_kernels() -> None:
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 32, 3), torch.nn.BatchNorm2d(32), torch.nn.Conv2d(32, 10, 1)
+    )
+    groups = parameter_groups(network, learning_rate=0.1, weight_decay=0.5)
+    assert with_muon(groups, 0.0) == groups
+    found = [
+        (group['use_muon'], group['lr'], group['weight_decay'], [len(p) for p in group['params']])
+        for group in with_muon(groups, 0.02)
+    ]
+    assert found == [
+        (True, 0.02, 0.5, [32]),
+        (False, 0.1, 0.5, [10]),
+        (False, 0.1, 0.0, [32, 32, 32, 10]),
+    ]
+
+
+def test_a_step_of_muon_is_orthogonal_and_the_rest_steps_as_with_adamw() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Conv2d(3, 32, 3)
+    alone = torch.nn.Parameter(network.bias.detach().clone())
+    before = network.weight.detach().clone()
+    groups = parameter_groups(network, learning_rate=0.1, weight_decay=0.0)
+    optimiser = make_optimiser(with_muon(groups, 0.02), constant)
+    expected = make_optimiser([alone], constant, learning_rate=0.1)
+    for _ in range(3):
+        network.weight.grad = torch.randn_like(network.weight)
+        network.bias.grad = alone.grad = torch.randn(32)
+        before = network.weight.detach().clone()
+        optimiser.step()
+        expected.step()
+    change = (network.weight.detach() - before).flatten(1)
+    # 32 rows of 27: their root is the factor of tall matrices. Muon's own iteration is rough.
+    values = torch.linalg.svdvals(change) / (0.02 * (32 / 27) ** 0.5)
+    assert values.min() > 0.5 and values.max() < 1.35
+    torch.testing.assert_close(network.bias, alone)
 
 
 def test_the_plain_loop_learns_and_reports() -> None:
@@ -260,10 +299,13 @@ def test_the_device_and_precision_are_those_asked_for(monkeypatch) -> None:
 class Line(lightning.LightningModule):
     """A line through points, with noise that depends on the step."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, muon_rate: float = 0.0) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.layer, self.steps, self.seen = torch.nn.Linear(1, 1), steps, []
+        self.muon_rate = muon_rate
+        if muon_rate:
+            self.layer = torch.nn.Sequential(torch.nn.Linear(1, 32), torch.nn.Linear(32, 1))
 
     def training_step(self, batch, number):
         self.seen.append((self.global_step, batch['key'].tolist()))
@@ -273,6 +315,7 @@ class Line(lightning.LightningModule):
 
     def configure_optimizers(self):
         groups = parameter_groups(self, learning_rate=0.1, weight_decay=0.01)
+        groups = with_muon(groups, self.muon_rate)
         return make_optimiser(groups, cosine(self.steps, 0.2)).for_lightning()
 
 
@@ -292,9 +335,15 @@ class Stop(lightning.Callback):
             raise self.error
 
 
-def run(folder: Path, stop: Stop | None = None, every: int = 3, workers: int = 0) -> Line:
+def run(
+    folder: Path,
+    stop: Stop | None = None,
+    every: int = 3,
+    workers: int = 0,
+    muon_rate: float = 0.0,
+) -> Line:
     options = RunOptions(device='cpu', checkpoint_steps=every, workers=workers)
-    module = Line(11)
+    module = Line(11, muon_rate)
     data = StepData(fetch, SampleOrder(7, 1).__getitem__, 2, options)
     callbacks = () if stop is None else (stop,)
     try:
@@ -329,6 +378,14 @@ def test_a_stopped_run_ends_with_the_weights_of_one_that_was_not(
     assert not list((tmp_path / 'parts').glob(f'.{CHECKPOINT}*'))
     # Once more: nothing is left to train.
     assert run(tmp_path / 'parts', every=every).seen == []
+
+
+def test_a_stopped_run_of_muon_ends_with_the_same_weights_too(tmp_path) -> None:
+    whole = run(tmp_path / 'whole', muon_rate=0.02)
+    run(tmp_path / 'parts', Stop(7, RuntimeError), muon_rate=0.02)
+    resumed = run(tmp_path / 'parts', muon_rate=0.02)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
 
 
 def test_batches_of_other_processes_are_those_of_this_one(tmp_path) -> None:

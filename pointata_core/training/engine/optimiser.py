@@ -15,6 +15,11 @@ from torch.optim.lr_scheduler import LambdaLR
 if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 
+_FEWEST_ROWS = 24
+"""Rows of a matrix from which on Muon takes it: there are fewer classes."""
+
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8  # of torch's AdamW
+
 Groups = Iterable[nn.Parameter] | Sequence[dict[str, Any]]
 Schedule = Callable[[int], float]
 """Share of the learning rate at a step, counted from 0."""
@@ -79,15 +84,49 @@ def make_optimiser(
     """Set an optimiser up.
 
     Args:
-        groups: Parameters, or groups of them with values of their own.
+        groups: Parameters, or groups of them with values of their own. With groups that
+            :func:`with_muon` made, the optimiser is Muon, and AdamW for the others.
         schedule: Share of each group's rate, by step.
         learning_rate: Peak rate of groups that have none.
         weight_decay: Of groups that have none.
         decoupled: AdamW; else Adam, which adds the decay to the gradient.
     """
-    kind = torch.optim.AdamW if decoupled else torch.optim.Adam
-    optimizer = kind(groups, lr=learning_rate, weight_decay=weight_decay)
+    given: list[Any] = list(groups)
+    optimizer: Optimizer
+    if any(isinstance(group, dict) and 'use_muon' in group for group in given):
+        from pytorch_optimizer import Muon  # takes seconds to import
+
+        optimizer = Muon(given, adamw_betas=_BETAS, adamw_eps=_EPSILON)
+    else:
+        kind = torch.optim.AdamW if decoupled else torch.optim.Adam
+        optimizer = kind(given, lr=learning_rate, weight_decay=weight_decay)
     return Optimiser(optimizer, LambdaLR(optimizer, schedule))
+
+
+def with_muon(groups: Sequence[dict[str, Any]], rate: float) -> list[dict[str, Any]]:
+    """Give matrices to Muon (Jordan, 2024), which makes the steps of a matrix orthogonal.
+
+    Convolution kernels are matrices of one row for each output. Small matrices, such as those that
+    give class logits, stay with AdamW.
+
+    Args:
+        groups: Of :func:`parameter_groups`.
+        rate: Learning rate of the matrices; 0 leaves all to AdamW.
+    """
+    if not rate:
+        return list(groups)
+    found = []
+    for group in groups:
+        for muon in (True, False):
+            chosen = [p for p in group['params'] if _is_large(p) == muon]
+            if chosen:
+                own = {'use_muon': muon, **({'lr': rate} if muon else {})}
+                found.append({**group, 'params': chosen, **own})
+    return found
+
+
+def _is_large(parameter: nn.Parameter) -> bool:
+    return parameter.dim() > 1 and parameter.shape[0] >= _FEWEST_ROWS
 
 
 def parameter_groups(

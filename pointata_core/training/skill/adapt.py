@@ -28,6 +28,7 @@ from pointata_core.training.engine.optimiser import (
     make_optimiser,
     parameter_groups,
     require_finite,
+    with_muon,
 )
 from pointata_core.training.engine.sampler import SampleOrder
 from pointata_core.training.skill.losses import lovasz_softmax
@@ -142,7 +143,7 @@ class AdaptTraining(lightning.LightningModule):
         return self.loss_weights.get(task, 1.0) * loss
 
     def configure_optimizers(self) -> Any:
-        """AdamW, a linear warm-up and one cosine to zero, stepped per batch."""
+        """AdamW or Muon, a linear warm-up and one cosine to zero, stepped per batch."""
         settings = self.optimiser
         groups = parameter_groups(
             self.network,
@@ -152,6 +153,7 @@ class AdaptTraining(lightning.LightningModule):
             slow_share=settings.backbone_rate,
             keep=('class_offset',),
         )
+        groups = with_muon(groups, settings.muon_rate)
         return make_optimiser(groups, cosine(self.steps, settings.warmup)).for_lightning()
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:

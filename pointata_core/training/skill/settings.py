@@ -135,6 +135,7 @@ class OptimiserSettings:
         steps: Steps in all, in place of ``epochs``; 0 for that many passes.
         batch: Clips per step, over all processes together.
         learning_rate: Peak of AdamW's cosine.
+        muon_rate: Peak of Muon's, which then trains the matrices; 0 for AdamW alone.
         backbone_rate: Learning rate of the backbone's own parameters, where they are trained,
             relative to the others.
         weight_decay: On matrices; never on biases, norms and tokens.
@@ -149,6 +150,7 @@ class OptimiserSettings:
     steps: int = 0
     batch: int = 16
     learning_rate: float = 1e-3
+    muon_rate: float = 0.0
     backbone_rate: float = 1.0
     weight_decay: float = 0.05
     warmup: float = 0.1
@@ -159,7 +161,7 @@ class OptimiserSettings:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, 'epochs', 'batch')
-        _at_least(self, 0, 'steps')
+        _at_least(self, 0, 'steps', 'muon_rate')
         if not 0 <= self.warmup < 1:
             raise ConfigError(f'optimiser.warmup is {self.warmup}, expected 0 to below 1')
 
