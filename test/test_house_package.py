@@ -128,7 +128,13 @@ def imported_distributions(package: str) -> set[str]:
 
 
 def test_every_python_dependency_of_the_core_is_required() -> None:
-    training = {'lightning', 'pot', 'pytorch-optimizer', 'pytorch_optimizer', 'tensorboard'}  # the extra `train`
+    training = {
+        'lightning',
+        'pot',
+        'pytorch-optimizer',
+        'pytorch_optimizer',
+        'tensorboard',
+    }  # the extra `train`
     training |= {'embreex', 'manifold3d', 'scikit-learn', 'trimesh'}  # the extra `pretrain`
     training |= {'h5py', 'pillow'}  # the extra `data`
     training |= {'laspy', 'pye57'}  # the extra `survey`
