@@ -165,6 +165,10 @@ class Project:
         """
         return self.sequence[number]
 
+    def name(self, number: int) -> str:
+        """File name of a scan without its ending."""
+        return self._names[number]
+
     def points(self, number: int) -> int:
         """How many points a scan has."""
         return self.sequence.paths[number].stat().st_size // 16

@@ -16,7 +16,12 @@ _EXAMPLES = """\
 examples:
   pointata teach import my_street --bag drive.mcap --fixed-frame odom
   pointata teach import my_street --semantickitti dataset/sequences/08
+  pointata teach look my_street --bundle default
+  pointata teach simulate my_street --labels dataset/sequences/08/labels --clicks 50
   pointata teach export my_street --output labelled/sequences/08"""
+
+
+_SCORED = (1, 2, 5, 10, 25, 50, 100, 200, 500)  # clicks after which the labels are scored
 
 
 def parser() -> Parser:
@@ -24,12 +29,16 @@ def parser() -> Parser:
     new = new_parser(
         'Work in a folder with scans, labels and corrections.\n\n'
         'import  make the folder FOLDER of a bag or of a sequence in the layout of SemanticKITTI\n'
+        'look    label the scans with the bundle, and list scans that are worth a look\n'
+        'simulate  let true labels answer clicks, to measure what clicks are worth\n'
         'export  write scans and labels as such a sequence; all that was not changed has the bytes '
         'that were imported\n\n'
         'Label tools may work in FOLDER/sequences/00 while no other command has it open.',
         _EXAMPLES,
     )
-    new.add_argument('what', type=Literal['import', 'export'], help='Action, see above.')
+    new.add_argument(
+        'what', type=Literal['import', 'look', 'simulate', 'export'], help='Action, see above.'
+    )
     new.option('folder FOLDER', 'Folder to work in.')
     new.option('--bag PATH', 'import: rosbag2 folder or file.')
     new.option('--topic NAME', 'import: topic of the clouds; needed only if the bag has several.')
@@ -39,13 +48,23 @@ def parser() -> Parser:
         '',
     )
     new.option('--semantickitti DIR', 'import: a sequence, instead of a bag.')
+    new.option('--bundle DIR', 'look: folder or name of the bundle.', 'default')
+    new.option('--scans N', 'look: how many scans to list.', 5)
+    new.option('--labels DIR', 'simulate: folder with the true labels.')
+    new.option('--clicks N', 'simulate: how many.', 50)
+    new.add_argument(
+        '--choice', type=Literal['suggested', 'random'], default='suggested', metavar='HOW',
+        help='simulate: segments that are suggested, or random ones.',
+    )  # fmt: skip
+    new.option('--seed N', 'simulate: of the random choice.', 0)
     new.option('--output DIR', 'export: new folder.')
     return new
 
 
 def run(arguments: Any) -> int:
     """Do what is asked for."""
-    return {'import': _import, 'export': _export}[arguments.what](arguments)
+    actions = {'import': _import, 'look': _look, 'simulate': _simulate, 'export': _export}
+    return actions[arguments.what](arguments)
 
 
 def _import(arguments: Any) -> int:
@@ -76,6 +95,60 @@ def _import(arguments: Any) -> int:
             note(f'note: {sentence}')
         if not poses:
             note('note: the scans have no poses, so a correction stays in its scan')
+    return 0
+
+
+def _look(arguments: Any) -> int:
+    from dataclasses import asdict
+
+    from pointata_core.bundles.bundle import load_bundle
+    from pointata_core.cli.console import new_table, out, print_json, progress
+    from pointata_core.teaching.predictions import predict
+    from pointata_core.teaching.project import Project
+    from pointata_core.teaching.suggestions import class_weights, suggest_scans
+
+    with Project(arguments.folder) as project:
+        with progress('labelling') as report:
+            predict(project, load_bundle(arguments.bundle), report=report)
+        found = suggest_scans(project, class_weights(project), arguments.scans)
+        names = [project.name(one.scan) for one in found]
+    if arguments.json:
+        facts = [{'name': name, **asdict(one)} for name, one in zip(names, found, strict=True)]
+        print_json({'scans': facts})
+        return 0
+    table = new_table('scan', 'why')
+    for name, one in zip(names, found, strict=True):
+        table.add_row(name, one.reason)
+    out().print(table)
+    return 0
+
+
+def _simulate(arguments: Any) -> int:
+    if arguments.labels is None:
+        raise ConfigError('pointata teach simulate lacks --labels', 'Give the true labels')
+    from dataclasses import asdict
+
+    from pointata_core.cli.console import new_table, out, print_json
+    from pointata_core.teaching.annotator import annotate, read_truth, score_labels
+    from pointata_core.teaching.project import Project
+
+    with Project(arguments.folder) as project:
+        truth = read_truth(project, arguments.labels)
+        scores = [score_labels(project, truth, 0)]
+        clicks = annotate(
+            project, truth, arguments.clicks, choice=arguments.choice, seed=arguments.seed
+        )
+        for done in clicks:
+            if done in _SCORED or done == arguments.clicks:
+                scores.append(score_labels(project, truth, done))
+    if arguments.json:
+        print_json({'choice': arguments.choice, 'scores': [asdict(score) for score in scores]})
+        return 0
+    table = new_table('>clicks', '>labelled %', '>right %', '>mean IoU')
+    for score in scores:
+        shares = (score.labelled, score.right, score.miou)
+        table.add_row(str(score.clicks), *(f'{100 * share:.1f}' for share in shares))
+    out().print(table)
     return 0
 
 

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which scans and segments are worth a look, and why.
+
+A segment is worth as much as it holds points that nobody labelled and that the bundle probably got
+wrong; points of rare classes count more. A scan is worth what its best segments are. Among scans of
+like worth, the one least like those seen so far comes first (greedy k-centre; Sener and Savarese,
+ICLR 2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointata_core.taxonomy import UNLABELLED
+from pointata_core.teaching.predictions import Prediction, read_prediction
+from pointata_core.teaching.project import Project
+
+_FEWEST = 10  # points of a segment that is worth a click
+_BEST = 5  # segments that make the worth of a scan
+_HEIGHTS = np.array([-np.inf, -2.5, -1.5, -0.5, 0.5, 2.0, 5.0, np.inf])  # metres
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A scan or a segment, and why it is worth a look.
+
+    Attributes:
+        scan: Its number.
+        segment: Of the segment; ``None`` for a scan.
+        worth: Points that are probably wrong, those of rare classes counted more.
+        reason: In words.
+    """
+
+    scan: int
+    segment: int | None
+    worth: float
+    reason: str
+
+
+def class_weights(project: Project) -> NDArray[np.float64]:
+    """How much a point of each predicted class counts, ``(65536,)``: the rarer, the more."""
+    count = np.zeros(1 << 16)
+    for number in range(len(project)):
+        count += np.bincount(read_prediction(project, number).labels, minlength=1 << 16)
+    count[UNLABELLED] = 0
+    share = np.maximum(count / max(count.sum(), 1), 1e-3)
+    return np.sqrt(share.max() / share)
+
+
+def suggest_segments(
+    project: Project, number: int, weights: NDArray[np.float64]
+) -> list[Suggestion]:
+    """Segments of a scan that are worth a click, the best first.
+
+    Args:
+        project: With predictions.
+        number: Of the scan.
+        weights: See :func:`class_weights`.
+    """
+    known, prediction = project.known(number), read_prediction(project, number)
+    inside = known.segment >= 0
+    if not inside.any():
+        return []
+    names, of_point = np.unique(known.segment[inside], return_inverse=True)
+    unknown = (known.by == 0)[inside]
+    risk = _risk(prediction)[inside] * weights[prediction.labels[inside]] * unknown
+    worth = np.bincount(of_point, risk)
+    count = np.bincount(of_point, unknown)
+    order = [one for one in np.argsort(-worth, kind='stable') if count[one] >= _FEWEST]
+    return [
+        Suggestion(
+            number, int(names[one]), float(worth[one]),
+            _reason(prediction, np.flatnonzero(inside)[(of_point == one) & unknown]),
+        )
+        for one in order
+        if worth[one] > 0
+    ]  # fmt: skip
+
+
+def suggest_scans(
+    project: Project, weights: NDArray[np.float64], most: int, seen: Collection[int] = ()
+) -> list[Suggestion]:
+    """Scans that are worth a look, the best first.
+
+    Args:
+        project: With predictions.
+        weights: See :func:`class_weights`.
+        most: How many to find.
+        seen: Scans that a person has looked at.
+    """
+    best = [suggest_segments(project, number, weights)[:_BEST] for number in range(len(project))]
+    worth = np.array([sum(one.worth for one in segments) for segments in best])
+    described = np.stack([_descriptor(project, number) for number in range(len(project))])
+    distance = np.full(len(project), np.inf)
+    for number in seen:
+        distance = np.minimum(distance, np.linalg.norm(described - described[number], axis=1))
+    found: list[Suggestion] = []
+    while len(found) < most:
+        free = worth * (worth > 0)
+        free[[one.scan for one in found]] = 0
+        if not free.any():
+            break
+        known = np.isfinite(distance).all()
+        novelty = distance / max(distance.max(), 1e-9) if known else np.ones(len(project))
+        chosen = int(np.argmax(free / worth.max() * (0.5 + 0.5 * novelty)))
+        prediction = read_prediction(project, chosen)
+        unknown = np.flatnonzero(project.known(chosen).by == 0)
+        reason = _reason(prediction, unknown)
+        if known and novelty[chosen] > 0.5:
+            reason += '; unlike the scans seen so far'
+        found.append(Suggestion(chosen, None, float(worth[chosen]), reason))
+        distance = np.minimum(distance, np.linalg.norm(described - described[chosen], axis=1))
+    return found
+
+
+def _risk(prediction: Prediction) -> NDArray[np.float64]:
+    """How likely each label is wrong, 0..1, as far as the bundle itself can tell."""
+    unsure = np.minimum(2.0 * (1.0 - prediction.probability.astype(np.float64)), 1.0)
+    flickers = np.nan_to_num(prediction.flickers, nan=0.0)
+    risk = 0.4 * unsure + 0.4 * prediction.differs + 0.2 * flickers
+    return np.where(prediction.labels == UNLABELLED, 0.0, risk)
+
+
+def _reason(prediction: Prediction, rows: NDArray[np.intp]) -> str:
+    """The strongest sign of an error among some points, in words."""
+    if not len(rows):
+        return 'all of it is labelled'
+    flickers = prediction.flickers[rows]
+    followed = np.isfinite(flickers)
+    signs = {
+        'the bundle is unsure of {} % of it': float((prediction.probability[rows] < 0.5).mean()),
+        'mirrored or turned, {} % of it gets another label': float(prediction.differs[rows].mean()),
+        'in the scan before, {} % of it had another label': float(flickers[followed].mean())
+        if followed.any()
+        else 0.0,
+    }
+    text, share = max(signs.items(), key=lambda item: item[1])
+    return text.format(round(100 * share))
+
+
+def _descriptor(project: Project, number: int) -> NDArray[np.float64]:
+    """Classes and heights of a scan, to compare scans by."""
+    prediction = read_prediction(project, number)
+    labels = prediction.labels[prediction.labels != UNLABELLED]
+    classes = np.bincount(labels, minlength=len(project.classes.names)) / max(len(labels), 1)
+    height = project.scan(number).points[:, 2]
+    heights, _ = np.histogram(height[np.isfinite(height)], _HEIGHTS)
+    return np.sqrt(np.concatenate([classes, heights / max(heights.sum(), 1)]))
