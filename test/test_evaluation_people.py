@@ -56,6 +56,14 @@ def test_results_and_report_tell_of_each_person_and_are_the_same_again(tmp_path,
     assert (tmp_path / 'a' / 'people.png').stat().st_size > 1000
 
 
+def test_people_are_followed_without_a_skill(tmp_path):
+    write_bag(tmp_path / 'bag', simulate('crowd', 'kinect', 950_004, 0.8), sensor='kinect')
+    people = evaluate(tmp_path / 'bag', 'follow', tmp_path / 'out')['people']
+    assert people['skill'] is None and people['tracks'] and people['classes'] == []
+    assert not any(track['actions'] for track in people['tracks'])
+    assert 'Without a person skill' in (tmp_path / 'out' / 'report.html').read_text()
+
+
 def test_a_log_holds_stretches_of_actions_and_sparse_paths(skill):
     session = PeopleSession(load_person_bundle(skill), SEGMENTATION_CLASSES)
     log, seen = PeopleLog(session.classes), 0

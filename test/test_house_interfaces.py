@@ -20,6 +20,18 @@ OPTIONAL = ('livox_ros_driver2', 'point_cloud_interfaces')
 # Computed with the Jazzy generators from vision_msgs 4.1.1, tf2_msgs 0.36, livox_ros_driver2 1.2
 # and point_cloud_interfaces 5.0.1 as released. Two nodes exchange messages only if these agree.
 RELEASED_TYPE_HASHES = {
+    'vision_msgs/msg/BoundingBox3D': (
+        'RIHS01_bbb73a65c163d7f9bb29009c7bde9f7faa576bd2d23299c4511d19230dab4698'
+    ),
+    'vision_msgs/msg/Detection3D': (
+        'RIHS01_ddd703be132ab0b69d33121f1bb034132bfbb3b0ac5f9fb1516005ba1c8a265b'
+    ),
+    'vision_msgs/msg/Detection3DArray': (
+        'RIHS01_793f5eab9595ac1c0da07873cc859db42eae51f0ee76056db8562515d830e018'
+    ),
+    'vision_msgs/msg/ObjectHypothesisWithPose': (
+        'RIHS01_41c12344c0396c48b81df12467c192d99b2a0eb1463c5c37194e4223251c80bc'
+    ),
     'vision_msgs/msg/Classification': (
         'RIHS01_f74db28d0eaef3afb78f48bf2161cd709a1383a0309d3454383b25be11345143'
     ),

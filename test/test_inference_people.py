@@ -15,6 +15,7 @@ from pointata_core.bundles.manifest_fields import Task
 from pointata_core.bundles.person_manifest import PersonManifest, PersonPreparation
 from pointata_core.bundles.verify import verify_bundle
 from pointata_core.errors import BundleError, ConfigError
+from pointata_core.inference.frames import FrameResult
 from pointata_core.inference.people.crops import crop, floor_below, motion
 from pointata_core.inference.people.decision import UNKNOWN, decide
 from pointata_core.inference.people.people_session import PeopleSession
@@ -128,6 +129,41 @@ def test_when_there_are_too_many_who_waits_longest_comes_first(skill):
         people = session.step(frame.points, frame.label, t * 10**8, frame.pose)
     assert len(people) > 1
     assert all(len(one.scores) for one in people)
+    assert session.waiting == len(people) - 1
+
+
+def test_people_are_followed_without_a_skill_and_saved_and_restored():
+    whole, part = (PeopleSession(None, SEGMENTATION_CLASSES) for _ in range(2))
+    seen = 0
+    for number, frame in enumerate(frames(8)):
+        if number == 5:
+            saved = part.save_state()
+            part = PeopleSession(None, SEGMENTATION_CLASSES)
+            part.restore_state(saved)
+        expected = feed(whole, frame)
+        assert outcome(feed(part, frame)) == outcome(expected)
+        assert all(one.action == UNKNOWN and not len(one.scores) for one in expected)
+        seen += len(expected)
+    assert seen > 5 and whole.classes == () and whole.waiting == 0
+
+
+def test_people_start_afresh_with_the_labels_and_keep_their_numbers_apart(skill):
+    session = PeopleSession(skill, SEGMENTATION_CLASSES)
+    (frame, *_) = frames(1)
+
+    def take(second: float, resets: int) -> set[int]:
+        result = FrameResult(frame.label, frame.label, None, {}, round(second * 1e9))
+        people = session.follow(frame.points, result, resets, frame.pose)
+        return {one.person.number for one in people}
+
+    first = [take(10 + t / 10, 3) for t in range(6)][-1]
+    # The stamps jump back. A cloud that nobody labelled may have reported the reset.
+    again = [take(1 + t / 10, 4) for t in range(6)]
+    assert first and again[0] == set() and again[-1] and not first & again[-1]
+    after = PeopleSession(skill, SEGMENTATION_CLASSES)
+    after.succeed(session)
+    session = after
+    assert not set.union(*(take(0.1 * t, 0) for t in range(1, 7))) & (first | again[-1])
 
 
 def test_labels_without_people_are_refused(skill):

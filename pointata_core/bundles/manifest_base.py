@@ -243,7 +243,8 @@ def _of_kind(kind: Any, kinds: Sequence[type[ManifestType]]) -> type[ManifestTyp
         fix = 'It is a camera bundle: give it to the node, to pointata evaluate, or to '
         fix += 'load_camera_bundle'
     if kind == PERSON_KIND:
-        fix = 'It is a person skill: give it to pointata evaluate with --people, or to '
+        fix = 'It is a person skill: give it to pointata evaluate with --people, to the '
+        fix += 'parameter people of the node, or to '
         fix += 'load_person_bundle'
     raise FieldError('kind', kind, ' or '.join(repr(known.kind) for known in kinds), fix)
 

@@ -52,7 +52,7 @@ class BagOptions:
         input_scale: Metres per unit of the coordinates.
         sensor_pose: ``x y z roll pitch yaw`` of the sensor in a frame with z up.
         target_frame: Such a frame by name: the pose comes from the recorded ``/tf``.
-        people: Folder of a person skill, which gives the actions of followed people.
+        people: To follow people, as :func:`.open_person_skill` takes it.
     """
 
     topic: str | None = None

@@ -61,7 +61,7 @@ def evaluate_clouds(
         progress: Called with (files done, files in all).
         input_scale: Metres per unit of the coordinates.
         sensor_pose: ``x y z roll pitch yaw`` of the sensor in a frame with z up.
-        people: Folder of a person skill: people are followed, and what they do is told.
+        people: To follow people, as :func:`.open_person_skill` takes it.
 
     Raises:
         CloudFileError: The folder holds no cloud files, or a file lacks ``labels_field``.

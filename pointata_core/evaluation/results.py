@@ -154,8 +154,9 @@ class EvaluationResults:
         notes: Sentences for the reader, e.g. about lost frames.
         camera: ``clouds`` and ``points`` that were labelled with a camera, and the scores of these
             points alone, if there is ground truth; ``None`` where no cloud had an image.
-        people: Person skill, its classes, and each person with its path and actions, see
-            :class:`~pointata_core.evaluation.people_log.PersonTrack`; ``None`` without one.
+        people: Person skill (``None`` where people were followed only), its classes, and each
+            person with its path and actions, see
+            :class:`~pointata_core.evaluation.people_log.PersonTrack`; ``None`` without people.
         trace: Material of the images.
     """
 

@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from pointata_core.bundles.bundle import load_person_bundle
 from pointata_core.errors import ConfigError
 from pointata_core.evaluation.environment import peak_rss_bytes
 from pointata_core.evaluation.people_log import PeopleLog
@@ -25,8 +24,7 @@ from pointata_core.inference.camera_session import CameraResult
 from pointata_core.inference.ego_motion import PoseChain
 from pointata_core.inference.frames import CameraView, Frame, FrameResult, Skipped
 from pointata_core.inference.label_memory import DECAY
-from pointata_core.inference.loading import LoadedBundle
-from pointata_core.inference.people.people_session import PeopleSession
+from pointata_core.inference.loading import LoadedBundle, open_person_skill
 from pointata_core.inference.placement import UNPLACED, Placement
 from pointata_core.inference.plausibility.check import PlausibilityCheck
 from pointata_core.inference.session import StreamingSession
@@ -42,7 +40,7 @@ class BundleRunner:
         max_gap_s: A longer pause between two stamps starts a new history.
         label_memory: How much a frame counts for labels against the one after it.
         labels: Gets a copy of the labels, see :class:`.LabelDigest`.
-        people: Folder of a person skill, to follow people and tell what they do.
+        people: To follow people, as :func:`.open_person_skill` takes it.
 
     Attributes:
         recorder: What happened.
@@ -73,8 +71,7 @@ class BundleRunner:
         self._loaded = loaded
         self._people, self._people_log = None, None
         if people:
-            skill = load_person_bundle(people, loaded.device.device)
-            self._people = PeopleSession(skill, self.segmentation_classes, loaded.device.device)
+            self._people = loaded.people(open_person_skill(people, loaded))
             self._people_log = PeopleLog(self._people.classes)
 
     def run(
@@ -166,18 +163,16 @@ class BundleRunner:
         """Follow the people of a labelled cloud."""
         if self._people is None or self._people_log is None:
             return
-        if result.reset is not None:
-            self._people.reset()
-        upright = pose if pose is None else pose @ np.linalg.inv(placement.pose)
-        points = placement.apply(cloud.points)
-        found = self._people.step(points, result.labels, cloud.stamp_ns, upright)
+        resets = self.session.resets.total()
+        found = self._people.follow(cloud.points, result, resets, pose, placement)
         self._people_log.add(cloud.stamp_ns, found)
 
     def _people_results(self) -> dict[str, Any] | None:
         if self._people is None or self._people_log is None:
             return None
         skill = self._people.skill
-        return {'skill': skill.manifest.facts(skill.path), **self._people_log.results()}
+        facts = None if skill is None else skill.manifest.facts(skill.path)
+        return {'skill': facts, **self._people_log.results()}
 
     def results(
         self,

@@ -12,16 +12,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pointata_core.bundles.bundle import CameraBundle, SkillBundle, load_any_bundle
+from pointata_core.bundles.bundle import (
+    CameraBundle,
+    PersonBundle,
+    SkillBundle,
+    load_any_bundle,
+    load_person_bundle,
+)
 from pointata_core.errors import BundleError, PointataError
 from pointata_core.inference.camera_session import CameraSession
 from pointata_core.inference.device import DeviceChoice, choose_device
 from pointata_core.inference.failures import Failure, kind_of_failure, release_memory
 from pointata_core.inference.label_memory import DECAY
+from pointata_core.inference.people.people_session import PeopleSession
 from pointata_core.inference.session import StreamingSession
 from pointata_core.inference.session_base import Session
 from pointata_core.inference.threads import can_overlap, choose_threads
 from pointata_core.resources import DEFAULT_BUNDLE, resource_path
+
+FOLLOW = 'follow'
+"""In place of a person skill: people are followed, and what they do stays unknown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +72,18 @@ class LoadedBundle:
             kind = CameraSession
         return kind(self.bundle, device, max_gap_s, overlap=can_overlap(device))
 
+    def people(self, skill: PersonBundle | None) -> PeopleSession:
+        """A new stream of people behind the labels of a session.
+
+        Args:
+            skill: From :func:`open_person_skill`.
+
+        Raises:
+            ConfigError: None of the classes of the bundle is a person.
+        """
+        classes = self.bundle.manifest.segmentation_classes
+        return PeopleSession(skill, classes, self.device.device)
+
     def facts(self) -> dict[str, Any]:
         """What results record of the bundle, as plain values."""
         return self.bundle.manifest.facts(self.bundle.path)
@@ -99,6 +121,31 @@ def open_bundle(
     except Exception as error:
         raise _explained(error, folder, choice) from error
     return loaded
+
+
+def open_person_skill(name: str | Path, loaded: LoadedBundle) -> PersonBundle | None:
+    """Load and try a person skill.
+
+    Args:
+        name: Folder of the person skill, the name of one of this package, or ``FOLLOW``.
+        loaded: The bundle whose labels show where people are; the skill goes to its device.
+
+    Returns:
+        The skill; ``None`` for ``FOLLOW``.
+
+    Raises:
+        BundleError: It cannot be used, or the device has too little memory for it.
+        ConfigError: None of the classes of the bundle is a person.
+    """
+    device = loaded.device
+    try:
+        skill = None if str(name) == FOLLOW else load_person_bundle(name, device.device)
+        loaded.people(skill).warm_up()
+    except PointataError:
+        raise
+    except Exception as error:
+        raise _explained(error, Path(name), device) from error
+    return skill
 
 
 def _explained(error: Exception, folder: Path, choice: DeviceChoice) -> BundleError:

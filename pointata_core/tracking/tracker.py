@@ -88,6 +88,11 @@ class Tracker:
         """People followed, those that are not reported yet included."""
         return len(self._tracks)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are remembered."""
+        return self._tracks.nbytes
+
     def reset(self) -> None:
         """Forget everybody. Numbers go on, so that none means two people."""
         self._tracks, self._stamp_ns = np.zeros(0, TRACK), None

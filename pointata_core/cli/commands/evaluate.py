@@ -103,7 +103,9 @@ def parser() -> Parser:
         '',
     )
     new.option(
-        '--people DIR', 'Folder of a person skill: follow people and tell what each of them does.'
+        '--people DIR',
+        'Folder of a person skill: follow people and tell what each of them does. "follow" follows '
+        'them without a skill.',
     )
     new.option('--max-gap SECONDS', 'A longer pause between two clouds starts a new history.', 1.0)
     memory = 'How much a cloud counts for labels against the next one, where motion is known; 0..1.'
