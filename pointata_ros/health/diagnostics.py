@@ -16,6 +16,7 @@ from rclpy.time import Time
 from pointata_core.evaluation.metrics.latency import summarise_latency
 from pointata_ros.camera.pairs import CameraSnapshot
 from pointata_ros.health.faults import Fault, Finding, findings
+from pointata_ros.health.people import PeopleFacts
 from pointata_ros.health.statistics import Snapshot
 from pointata_ros.parameters.table import NodeSettings
 
@@ -112,6 +113,7 @@ def diagnostics(
     found: Sequence[Finding] = (),
     input_name: str = '',
     camera: CameraSnapshot | None = None,
+    people: PeopleFacts | None = None,
 ) -> DiagnosticArray:
     """The diagnostics of one input.
 
@@ -125,6 +127,7 @@ def diagnostics(
         found: From :func:`all_findings`.
         input_name: Stands before the name of each status, if inputs have names.
         camera: What is known of the input's camera, if it has one.
+        people: What is known of the people in it, if they are followed.
     """
     message = DiagnosticArray()
     message.header.stamp = Time(nanoseconds=now_ns).to_msg()
@@ -135,6 +138,9 @@ def diagnostics(
     ]
     if camera is not None:
         message.status.append(_camera_status(camera))
+    if people is not None:
+        level = WARN if people.trouble else OK
+        message.status.append(_status('people', level, people.trouble or 'OK', people.values()))
     for status in message.status:
         of_input = f'{input_name}/{status.name}' if input_name else status.name
         status.name = f'{node_name.lstrip("/")}: {of_input}'

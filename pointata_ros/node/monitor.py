@@ -95,6 +95,7 @@ class Monitor:
                 found,
                 stream.name,
                 None if stream.pairs is None else stream.pairs.snapshot(),
+                None if stream.people is None else stream.people.facts(),
             )
             message.header = about_input.header
             message.status += about_input.status

@@ -32,6 +32,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from pointata_core.errors import ConfigError
 from pointata_core.inference.failures import release_memory
+from pointata_core.inference.people.people_session import PeopleSession
 from pointata_core.inference.session_base import Session
 from pointata_core.inference.threads import choose_threads
 from pointata_core.inference.time_rules import ResetReason
@@ -149,14 +150,14 @@ class PerceptionNode(LifecycleNode):
                     self._warn,
                 )
                 stack.callback(self._drop_transforms)
-            skill = load_skill(settings.bundle, settings.device, settings.precision)
+            skill = load_skill(settings)
             check_class_names(settings, skill.loaded.bundle.manifest.segmentation_classes)
             if skill.loaded.takes_images:
                 self._prepare_camera(settings, stack)
             stack.callback(self._drop_streams)
             for name in settings.inputs or ('',):
                 session = skill.loaded.session(settings.max_gap, settings.label_memory)
-                self._add_stream(name, session)
+                self._add_stream(name, session, skill.people())
             self._monitor.open()
             stack.callback(self._monitor.close)
             self._broken = ''
@@ -271,8 +272,9 @@ class PerceptionNode(LifecycleNode):
         with self._ownership:
             self.skills.close()
 
-    def _add_stream(self, name: str, session: Session) -> None:
-        self.streams += (Stream(self, name, session, lambda: self.settings, self._warn),)
+    def _add_stream(self, name: str, session: Session, people: PeopleSession | None) -> None:
+        stream = Stream(self, name, session, people, lambda: self.settings, self._warn)
+        self.streams += (stream,)
 
     def _prepare_camera(self, settings: NodeSettings, stack: ExitStack) -> None:
         """Check what a camera needs, and subscribe to its mounting."""
@@ -289,7 +291,7 @@ class PerceptionNode(LifecycleNode):
     def _drop_streams(self) -> None:
         streams, self.streams = self.streams, ()
         for stream in streams:
-            stream.outputs.close()
+            stream.close()
 
     def _drop_transforms(self) -> None:
         if self._transforms is not None:

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from pointata_core.inference.background import LazyValue
-from pointata_core.inference.frames import CameraView, Frame, PendingResult, Skipped
+from pointata_core.inference.frames import PendingResult, Skipped
 from pointata_core.inference.placement import Placement
 from pointata_core.inference.session_base import Session
 from pointata_core.inference.time_rules import ResetReason
@@ -20,6 +20,7 @@ from pointata_ros.camera.input import CameraInput, NoCamera
 from pointata_ros.health.statistics import DropReason, Statistics
 from pointata_ros.health.suitability import unlike_training
 from pointata_ros.node.budget import IngestBudget
+from pointata_ros.node.people import People
 from pointata_ros.node.publish_task import PublishTask
 from pointata_ros.node.publishers import Outputs
 from pointata_ros.node.received_cloud import Convert, ReceivedCloud
@@ -61,6 +62,7 @@ class Pipeline:
         placement: How the points enter the network.
         suspicions: Look at the first clouds; ``None`` for no check.
         convert: Makes a PointCloud2 of a message; ``None`` where it is one.
+        people: Who is followed; ``None`` for nobody.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Pipeline:
         placement: SensorPlacement | None = None,
         suspicions: Suspicions | None = None,
         convert: Convert | None = None,
+        people: People | None = None,
     ) -> None:
         self.name = name
         self.session = session
@@ -100,6 +103,7 @@ class Pipeline:
         self._placement = placement or SensorPlacement()
         self._suspicions = suspicions
         self._convert = convert
+        self._people = people
         if suspicions is not None:
             suspicions.begin(session.bundle.manifest)
         self._state_invalid = False
@@ -237,6 +241,11 @@ class Pipeline:
             self.reset(ResetReason.REQUESTED)
             return self._advance(received, cloud, settings)
         self._ego_motion.accept(motion)
+        follow = None
+        if self._people is not None:
+            resets = self.session.resets.total()
+            header = received.message.header
+            follow = self._people.task(header, cloud, motion.pose, placement, resets, settings)
         return PublishTask(
             received,
             cloud,
@@ -246,13 +255,14 @@ class Pipeline:
             self.session.frames_in_history < settings.min_history,
             self._outputs,
             self._statistics,
+            follow,
         )
 
     def _submit(
         self, received: ReceivedCloud, cloud: Cloud, motion: Motion, placement: Placement
     ) -> PendingResult | Skipped:
         view = self._camera.view(received.image, cloud)
-        pending = self.session.submit(_frame(received, cloud, motion, placement, view))
+        pending = self.session.submit(received.frame(cloud, motion.transform, placement, view))
         if not isinstance(pending, Skipped):
             self._camera.count(pending)
         return pending
@@ -351,7 +361,7 @@ class Pipeline:
         if motion is None or placement is None:
             received.cancel()
             return
-        skipped = self.session.ingest(_frame(received, cloud, motion, placement))
+        skipped = self.session.ingest(received.frame(cloud, motion.transform, placement))
         if skipped is not None:
             self._statistics.dropped(DropReason(skipped.reason.value))
             return
@@ -367,25 +377,6 @@ class Pipeline:
             return False
         step_ns = stamp_ns - self._last_published_ns
         return 0 < step_ns < _RATE_SLACK * 1e9 / settings.max_rate
-
-
-def _frame(
-    received: ReceivedCloud,
-    cloud: Cloud,
-    motion: Motion,
-    placement: Placement,
-    view: CameraView | None = None,
-) -> Frame:
-    return Frame(
-        cloud.points,
-        cloud.stamp_ns,
-        cloud.features,
-        cloud.frame_id,
-        motion.transform,
-        view,
-        received.precomputed,
-        placement,
-    )
 
 
 def _limits(settings: NodeSettings) -> CloudLimits:

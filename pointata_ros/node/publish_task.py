@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -30,6 +31,8 @@ class PublishTask:
         is_cold: True if the history is too short for the result to be published.
         outputs: Where results are published.
         statistics: Where everything is counted.
+        follow: Follows people through the cloud and publishes them where the second argument,
+            whether results are published, is true; ``None`` where nobody is followed.
         is_finite: False if numbers of the prediction turned out to be NaN or infinite.
         timings_ms: By stage, once the result was published.
     """
@@ -42,6 +45,7 @@ class PublishTask:
     is_cold: bool
     outputs: Outputs
     statistics: Statistics
+    follow: Callable[[FrameResult, bool], None] | None = None
     is_finite: bool = True
     timings_ms: dict[str, float] = field(default_factory=dict)
 
@@ -49,6 +53,8 @@ class PublishTask:
         """Wait for the prediction and publish it, or count why not."""
         result = self._checked(self.pending.result())
         if self.is_cold:
+            if self.follow is not None:
+                self.follow(result, False)
             self.statistics.dropped(DropReason.COLD, ingested=True)
         else:
             self._publish(result)
@@ -68,9 +74,14 @@ class PublishTask:
         header, settings = self.received.message.header, self.settings
         labels = _above_threshold(result, settings.score_threshold)
         self.outputs.publish(self.received.message, self.cloud, result, labels, settings)
-        published = perf_counter()
+        labelled = published = perf_counter()
+        if self.follow is not None:
+            self.follow(result, True)
+            published = perf_counter()
         stages = {stage: ms for stage, ms in result.timings_ms.items() if stage != 'total'}
-        worked_ms = {**self.laps_ms, **stages, 'publish': 1e3 * (published - ready)}
+        worked_ms = {**self.laps_ms, **stages, 'publish': 1e3 * (labelled - ready)}
+        if self.follow is not None:
+            worked_ms['people'] = 1e3 * (published - labelled)
         # Stages may have run beside those of the cloud before: waiting is the rest of the latency.
         latency_s = published - self.received.arrived_s
         waited_ms = max(0.0, 1e3 * latency_s - sum(worked_ms.values()))

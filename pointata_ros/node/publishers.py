@@ -73,6 +73,7 @@ class Outputs:
         self._filter = ClassFilter()
         self._absent: set[str] = set()
         self._actions: tuple[str, ...] = ()
+        self._is_action_of_people = False
         self._has_segmentation = False
 
     @property
@@ -80,11 +81,20 @@ class Outputs:
         """Resolved names of the result topics."""
         return [publisher.topic_name for publisher in self._publishers.values()]
 
-    def announce(self, manifest: ManifestBase, settings: NodeSettings) -> None:
-        """Publish the label tables of a bundle; what follows is read with them."""
+    def announce(
+        self, manifest: ManifestBase, settings: NodeSettings, people: tuple[str, ...] = ()
+    ) -> None:
+        """Publish the label tables of a bundle; what follows is read with them.
+
+        Args:
+            manifest: Of the bundle.
+            settings: Parameters.
+            people: Classes of the person skill, which then gives the action instead.
+        """
         classes = manifest.segmentation_classes
         self._has_segmentation = bool(classes)
-        self._actions = manifest.action_classes
+        self._actions = people or manifest.action_classes
+        self._is_action_of_people = bool(people)
         colours = manifest.tasks['segmentation'].colours if classes else ()
         self._colours = ColourTable(classes, colours)
         self._filter = ClassFilter(classes, settings)
@@ -128,23 +138,27 @@ class Outputs:
                 if self._has_subscribers(name):
                     mask = self._filter.mask(name, cloud, labels)
                     self._publishers[name].publish(filtered_message(message, mask))
-        if result.action is not None:
+        if result.action is not None and not self._is_action_of_people:
             hypotheses = sorted_hypotheses(result.action, self._actions)
-            if settings.publish_action:
-                self._publishers['action'].publish(
-                    Classification(header=header, results=hypotheses)
-                )
-            if settings.publish_markers and self._has_subscribers('markers'):
-                best = hypotheses[0]
-                self._publishers['markers'].publish(
-                    action_markers(
-                        self._name,
-                        header,
-                        best.class_id,
-                        best.score,
-                        settings.marker_lifetime,
-                    )
-                )
+            self.publish_action(header, hypotheses, settings)
+
+    def publish_action(
+        self, header: Header, hypotheses: list[ObjectHypothesis], settings: NodeSettings
+    ) -> None:
+        """Publish the action as the settings ask for.
+
+        Args:
+            header: Of the cloud.
+            hypotheses: The most probable first; none where the action is unknown.
+            settings: Parameters.
+        """
+        if settings.publish_action:
+            self._publishers['action'].publish(Classification(header=header, results=hypotheses))
+        if hypotheses and settings.publish_markers and self._has_subscribers('markers'):
+            best, lifetime_s = hypotheses[0], settings.marker_lifetime
+            self._publishers['markers'].publish(
+                action_markers(self._name, header, best.class_id, best.score, lifetime_s)
+            )
 
     def publish_timings(self, header: Header, timings_ms: Mapping[str, float]) -> None:
         """Publish how long each stage of one cloud took, milliseconds."""

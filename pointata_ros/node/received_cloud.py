@@ -12,7 +12,11 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from pointata_core.inference.background import LazyValue, submit
+from pointata_core.inference.frames import CameraView, Frame
+from pointata_core.inference.placement import Placement
 from pointata_core.inference.precompute import PrecomputedFrame
 from pointata_core.inference.session_base import Session
 from pointata_core.io.cloud import Cloud, CloudLimits, Rejected
@@ -91,6 +95,25 @@ class ReceivedCloud:
             self.cancel()
             self.precomputed = None
         return self._decode(session, limits)
+
+    def frame(
+        self,
+        cloud: Cloud,
+        transform: np.ndarray | None,
+        placement: Placement,
+        view: CameraView | None = None,
+    ) -> Frame:
+        """What the session takes of this cloud, once it is decoded; see :class:`.Frame`."""
+        return Frame(
+            cloud.points,
+            cloud.stamp_ns,
+            cloud.features,
+            cloud.frame_id,
+            transform,
+            view,
+            self.precomputed,
+            placement,
+        )
 
     def cancel(self) -> None:
         """Compute nothing more for this cloud; does not wait."""

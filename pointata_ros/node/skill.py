@@ -7,8 +7,11 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from pointata_core.bundles.bundle import PersonBundle
 from pointata_core.inference.device import DeviceChoice
-from pointata_core.inference.loading import LoadedBundle, open_bundle
+from pointata_core.inference.loading import FOLLOW, LoadedBundle, open_bundle, open_person_skill
+from pointata_core.inference.people.people_session import PeopleSession
+from pointata_ros.parameters.table import NodeSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,20 +22,31 @@ class Skill:
         loaded: The bundle.
         notes: Warnings from its loading.
         substitute_for: Why it does not run where it was asked to, empty if it does.
+        follows_people: Whether people are followed.
+        person: What gives their actions; ``None`` where they are followed only.
     """
 
     loaded: LoadedBundle
     notes: tuple[str, ...] = ()
     substitute_for: str = ''
+    follows_people: bool = False
+    person: PersonBundle | None = None
+
+    def people(self) -> PeopleSession | None:
+        """A new stream of people; ``None`` where nobody is followed."""
+        return self.loaded.people(self.person) if self.follows_people else None
+
+    @property
+    def person_actions(self) -> tuple[str, ...]:
+        """Classes of the person skill, if there is one."""
+        return self.person.manifest.action_classes if self.person else ()
 
 
-def load_skill(path: str, device: str, precision: str) -> Skill:
-    """Load, verify and warm up a bundle.
+def load_skill(settings: NodeSettings) -> Skill:
+    """Load, verify and warm up the bundle and the person skill that the parameters name.
 
     Args:
-        path: Folder of the bundle; empty for the default one of this package.
-        device: Parameter ``device``.
-        precision: Parameter ``precision``.
+        settings: The parameters.
 
     Raises:
         PointataError: The bundle or the device cannot be used; the text gives the reason and what
@@ -42,15 +56,15 @@ def load_skill(path: str, device: str, precision: str) -> Skill:
     # Where they and those of the worker are more than there are processors, OpenMP puts all of them
     # to sleep after every operation.
     with ThreadPoolExecutor(1, 'load_skill') as executor:
-        return executor.submit(_load, path, device, precision).result()
+        return executor.submit(_load, settings).result()
 
 
-def load_skill_on_cpu(skill: Skill, precision: str, reason: str) -> Skill:
-    """The same bundle on the CPU, read from disk again: the device's memory may be gone.
+def load_skill_on_cpu(skill: Skill, settings: NodeSettings, reason: str) -> Skill:
+    """The same skill on the CPU, read from disk again: the device's memory may be gone.
 
     Args:
         skill: What ran on the device that failed.
-        precision: Parameter ``precision``.
+        settings: The parameters.
         reason: How it failed.
 
     Raises:
@@ -58,13 +72,19 @@ def load_skill_on_cpu(skill: Skill, precision: str, reason: str) -> Skill:
     """
     failed = skill.loaded.device.device
     text = f'running on the CPU instead of {failed}, because device_failure is cpu: {reason}'
-    again = load_skill(str(skill.loaded.bundle.path), 'cpu', precision)
+    people = FOLLOW if skill.follows_people else ''
+    if skill.person is not None:
+        people = str(skill.person.path)
+    bundle = str(skill.loaded.bundle.path)
+    again = load_skill(replace(settings, bundle=bundle, people=people, device='cpu'))
     device = DeviceChoice(again.loaded.device.device, text)
     return replace(again, loaded=replace(again.loaded, device=device), substitute_for=text)
 
 
-def _load(path: str, device: str, precision: str) -> Skill:
+def _load(settings: NodeSettings) -> Skill:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
-        loaded = open_bundle(path, device, precision, num_threads=None)
-    return Skill(loaded, tuple(str(one.message) for one in caught))
+        loaded = open_bundle(settings.bundle, settings.device, settings.precision, num_threads=None)
+        person = open_person_skill(settings.people, loaded) if settings.people else None
+    notes = tuple(str(one.message) for one in caught)
+    return Skill(loaded, notes, follows_people=bool(settings.people), person=person)

@@ -18,6 +18,7 @@ from std_srvs.srv import Trigger
 
 from pointata_core.errors import ConfigError, PointataError
 from pointata_core.inference.memory import give_back_freed
+from pointata_core.inference.people.people_session import PeopleSession
 from pointata_core.inference.session_base import Session
 from pointata_core.inference.time_rules import ResetReason
 from pointata_ros.health.suitability import changes
@@ -27,6 +28,8 @@ from pointata_ros.node.stream import Stream
 from pointata_ros.parameters.table import NodeSettings
 
 _SWAP_TIMEOUT_S = 10.0
+
+_Sessions = tuple[Session, PeopleSession | None]
 
 
 class SkillServer:
@@ -82,9 +85,9 @@ class SkillServer:
     def announce(self) -> None:
         """Publish the label tables of the current skill on all inputs."""
         if self.current is not None:
-            manifest = self.current.loaded.bundle.manifest
+            manifest, people = self.current.loaded.bundle.manifest, self.current.person_actions
             for stream in self._streams():
-                stream.outputs.announce(manifest, self._settings())
+                stream.outputs.announce(manifest, self._settings(), people)
 
     def move_to_cpu(self, reason: str) -> None:
         """Read the current bundle again and go on with it on the CPU. On the worker.
@@ -97,21 +100,28 @@ class SkillServer:
         """
         if self.current is None:
             raise ConfigError('the node is not configured any more')
-        skill = load_skill_on_cpu(self.current, self._settings().precision, reason)
+        skill = load_skill_on_cpu(self.current, self._settings(), reason)
         self._use(skill, self._sessions(skill), ResetReason.REQUESTED)
         self._node.get_logger().error(skill.substitute_for)
 
-    def _sessions(self, skill: Skill) -> list[Session]:
+    def _sessions(self, skill: Skill) -> list[_Sessions]:
         gap, memory = self._settings().max_gap, self._settings().label_memory
-        return [skill.loaded.session(gap, memory) for _ in self._streams()]
+        return [(skill.loaded.session(gap, memory), skill.people()) for _ in self._streams()]
 
-    def _use(self, skill: Skill, sessions: Sequence[Session], reason: ResetReason) -> None:
-        for stream, session in zip(self._streams(), sessions, strict=True):
-            stream.use(session, reason)
+    def _use(self, skill: Skill, sessions: Sequence[_Sessions], reason: ResetReason) -> None:
+        for stream, (session, people) in zip(self._streams(), sessions, strict=True):
+            stream.use(session, people, reason)
         self.current = skill
 
     def _refuse_other_kind(self, skill: Skill) -> None:
         current = self.current
+        if current is not None and skill.follows_people != current.follows_people:
+            change = 'empty' if current.follows_people else 'set'
+            raise ConfigError(
+                f'parameter people is {change} now, and that of the active node was not: people '
+                'have topics of their own',
+                'Clean the node up (change_state cleanup), then configure and activate it again',
+            )
         if current is not None and skill.loaded.takes_images != current.loaded.takes_images:
             kind = 'with' if skill.loaded.takes_images else 'without'
             raise ConfigError(
@@ -174,7 +184,7 @@ class SkillServer:
 
         settings = self._settings()
         try:
-            skill = load_skill(settings.bundle, settings.device, settings.precision)
+            skill = load_skill(settings)
             check_class_names(settings, skill.loaded.bundle.manifest.segmentation_classes)
             self._refuse_other_kind(skill)
             sessions = self._sessions(skill)

@@ -30,6 +30,7 @@ def startup_text(skill: Skill, settings: NodeSettings, streams: Sequence[Stream]
         'products': _products(skill, settings),
         'segmentation': _listed(manifest.segmentation_classes),
         'action': _listed(manifest.action_classes),
+        **({'people': _people(skill)} if skill.follows_people else {}),
         **{f'input {one.name}'.rstrip(): _subscription(one) for one in streams},
         **{
             f'camera {one.name}'.rstrip(): ', '.join(one.camera.topics)
@@ -39,7 +40,7 @@ def startup_text(skill: Skill, settings: NodeSettings, streams: Sequence[Stream]
         'point fields': f'x, y, z; beyond these, if present: {features}',
         'policy': f'{settings.policy}, queue {settings.queue_size}, max gap {settings.max_gap:g} s',
         'ego motion': compensation,
-        **{f'outputs {one.name}'.rstrip(): ', '.join(one.outputs.topics) for one in streams},
+        **{f'outputs {one.name}'.rstrip(): _outputs(one) for one in streams},
         'DDS profile': profile_in_use() or 'none: clouds of some 100 kB and more may get lost',
     }
     width = max(map(len, rows))
@@ -52,6 +53,18 @@ def _subscription(stream: Stream) -> str:
         return 'none'
     count = source.count_publishers()
     return f'{source.topic} ({describe(source.profile)}; publishers now: {count})'
+
+
+def _people(skill: Skill) -> str:
+    if skill.person is None:
+        return 'followed, what they do is unknown'
+    name, path = skill.person.manifest.name, skill.person.path
+    return f'{name} {skill.person.short_hash} ({path}); {_listed(skill.person_actions)}'
+
+
+def _outputs(stream: Stream) -> str:
+    people = stream.people.topics if stream.people else []
+    return ', '.join([*stream.outputs.topics, *people])
 
 
 def _products(skill: Skill, settings: NodeSettings) -> str:

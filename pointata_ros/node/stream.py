@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 
 from rclpy.node import Node
 
+from pointata_core.inference.people.people_session import PeopleSession
 from pointata_core.inference.placement import Placement
 from pointata_core.inference.session_base import Session
 from pointata_core.inference.time_rules import ResetReason
@@ -21,6 +22,7 @@ from pointata_ros.health.statistics import DropReason, Statistics
 from pointata_ros.health.throttle import BackOff
 from pointata_ros.node.cloud_source import CloudSource
 from pointata_ros.node.input import CloudInput
+from pointata_ros.node.people import People
 from pointata_ros.node.pipeline import Pipeline
 from pointata_ros.node.publishers import Outputs
 from pointata_ros.node.received_cloud import ReceivedCloud
@@ -42,11 +44,13 @@ class Stream:
         node: The node that subscribes and publishes.
         name: One of the parameter ``inputs``; empty for the only input of a node without names.
         session: Its temporal state.
+        people: The state of the people in it; ``None`` where nobody is followed.
         settings: Called for the parameters as they are now.
         warn: Called with a kind and a sentence; throttled by the callee, kind by kind.
 
     Attributes:
         outputs: Its publishers.
+        people: Who is followed in its clouds; ``None`` for nobody.
         statistics: Its counters, since the node was configured.
         pairs: Its images and clouds, since the node was configured; ``None`` without a camera.
         input: Its subscription; ``None`` while the node is inactive.
@@ -59,6 +63,7 @@ class Stream:
         node: Node,
         name: str,
         session: Session,
+        people: PeopleSession | None,
         settings: Callable[[], NodeSettings],
         warn: Callable[[str, str], None],
     ) -> None:
@@ -69,6 +74,9 @@ class Stream:
         self._throttled_warn = warn
         self._base = f'~/{name}' if name else '~'
         self.outputs = Outputs(node, self._base)
+        self.people: People | None = None
+        if people is not None:
+            self.people = People(node, self._base, people, self.outputs)
         self.statistics = Statistics()
         self._hints = BackOff()
         self.pairs: CameraPairs | None = None
@@ -113,7 +121,8 @@ class Stream:
         """
         # A camera network has no history that the sensor's motion could be taken out of.
         settings = self._settings()
-        has_motion = bool(settings.fixed_frame) and not self.session.takes_images
+        needs_motion = not self.session.takes_images or self.people is not None
+        has_motion = bool(settings.fixed_frame) and needs_motion
         placed = SensorPlacement(placement, settings.target_frame, transforms)
         if not has_motion and not settings.target_frame:
             transforms = None
@@ -149,6 +158,7 @@ class Stream:
             placement=placed,
             suspicions=Suspicions(self.statistics, self._log),
             convert=source.convert,
+            people=self.people,
         )
         self.input = CloudInput(
             self._node,
@@ -177,11 +187,19 @@ class Stream:
         """Leave the active state, but keep :attr:`session`."""
         self.unsubscribe()
         if self.pipeline is not None and self._node.context.ok():
-            self.outputs.remove_markers(self.pipeline.frame_id)
+            self._remove_markers(self.pipeline.frame_id)
+        if self.people is not None:
+            self.people.reset()
         self.input = self.pipeline = None
 
-    def use(self, session: Session, reason: ResetReason) -> None:
-        """Go on with a new session of another bundle; the time rules and reset counts stay.
+    def close(self) -> None:
+        """Destroy the publishers."""
+        self.outputs.close()
+        if self.people is not None:
+            self.people.close()
+
+    def use(self, session: Session, people: PeopleSession | None, reason: ResetReason) -> None:
+        """Go on with new sessions of another bundle; the time rules and reset counts stay.
 
         Cannot fail half-way, so either all inputs change over or none. On the worker if there is
         one.
@@ -189,6 +207,8 @@ class Stream:
         session.guard = self.session.guard
         session.reset(reason)
         self.session = session
+        if self.people is not None and people is not None:
+            self.people.use(people)
         if self.pipeline is not None:
             self.pipeline.use(session)
 
@@ -200,13 +220,18 @@ class Stream:
         self.statistics.forget_rates()
         if self.pairs is not None:
             self.pairs.clear()
-        self.outputs.remove_markers(self.pipeline.frame_id)
+        self._remove_markers(self.pipeline.frame_id)
 
     def hint(self) -> None:
         """Log a warning if something is wrong with the input."""
         text = self.input.hint() if self.input is not None else ''
         if self._hints(text):
             self._warn('hint', text)
+
+    def _remove_markers(self, frame_id: str) -> None:
+        self.outputs.remove_markers(frame_id)
+        if self.people is not None:
+            self.people.remove_markers(frame_id)
 
     def _log(self, text: str) -> None:
         self._node.get_logger().info(self.label(text))

@@ -21,52 +21,16 @@ from dataclasses import dataclass
 from pointata_core.errors import ConfigError
 from pointata_ros.parameters.input_names import LEGAL_NAMES, refuse_fields, refuse_names
 from pointata_ros.parameters.input_types import refuse_input_types
+from pointata_ros.parameters.model_settings import ModelSettings
 from pointata_ros.parameters.poses import refuse_pose, refuse_sensor_poses
 from pointata_ros.parameters.rules import Parameter, Value, parameter, refuse
 from pointata_ros.parameters.together import refuse_together
 
 
 @dataclass(frozen=True)
-class NodeSettings:
+class NodeSettings(ModelSettings):
     """Every parameter of the perception node, typed and checked. See ``docs/parameters.md``."""
 
-    bundle: str = parameter(
-        '',
-        'Model',
-        'Folder of the skill bundle, or the name of one of this package (radhar); empty = its '
-        'default one. A change takes effect through the service ~/load_skill.',
-        live=True,
-    )
-    device: str = parameter(
-        'auto',
-        'Model',
-        'Where the network runs; auto takes the first CUDA device if there is one.',
-        pattern=r'auto|cpu|cuda(:\d+)?',
-    )
-    device_failure: str = parameter(
-        'stop',
-        'Model',
-        'What to do when the device is lost or stays out of memory: stop (log, then back to '
-        'unconfigured) or continue on the cpu, which the diagnostics then show all the time.',
-        choices=('stop', 'cpu'),
-        live=True,
-    )
-    precision: str = parameter(
-        'float32',
-        'Model',
-        'Type of the large matrix products: float32, or bfloat16, which is faster where the '
-        'processor has instructions for it; nearly all labels stay the same.',
-        choices=('float32', 'bfloat16'),
-    )
-    num_threads: int = parameter(
-        0,
-        'Model',
-        'CPU threads of one operation of the network; with 1, a second thread prepares the next '
-        'cloud and finishes the last result beside the first. 0 = 1 on up to four processors, '
-        'else as torch decides.',
-        minimum=0,
-        maximum=1024,
-    )
     autostart: bool = parameter(
         True,
         'Lifecycle',
