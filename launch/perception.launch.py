@@ -40,7 +40,7 @@ NODE = 'perception_node'
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 OUTPUTS = (
     *('segmentation', 'segmentation_rgb', 'static_points', 'ground', 'obstacles'),
-    *('action', 'markers'),
+    *('action', 'markers', 'people', 'people_markers'),
 )
 YES_NO = ('true', 'false', 'True', 'False')
 # The node logs this about the first cloud of each input.
@@ -49,6 +49,7 @@ FIRST_CLOUD = re.compile(r"first cloud on '[^']*', frame '([^']+)'")
 # Arguments that override one parameter of the node, if they are given.
 TEXT_PARAMETERS = {
     'bundle': 'Folder of the skill bundle',
+    'people': 'Follow people: folder of a person skill, or "follow" to do without actions',
     'device': 'Device: auto, cpu, cuda or cuda:N',
     'precision': 'Type of the large products: float32 or bfloat16',
     'fixed_frame': 'Frame that stands still, for ego-motion compensation through TF',

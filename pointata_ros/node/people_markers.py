@@ -7,16 +7,15 @@ import colorsys
 from collections.abc import Sequence
 
 import numpy as np
-from geometry_msgs.msg import Point, Pose, Vector3
 from numpy.typing import NDArray
 from rclpy.duration import Duration
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from pointata_core.inference.people.box import Box, box_of, moved
 from pointata_core.inference.people.decision import UNKNOWN
 from pointata_core.inference.people.people_session import ObservedPerson
-from pointata_core.tracking.tracker import Person
-from pointata_ros.node.people_messages import box_pose, box_size
+from pointata_ros.node.people_messages import box_pose, box_size, point
 
 _KINDS = ('box', 'text', 'trail')
 _TRAIL_S = 5.0
@@ -65,8 +64,8 @@ class PeopleMarkers:
             marker.action = Marker.DELETE
         for one in people:
             shown = [
-                self._box(header, one.person, to_cloud),
-                self._text(header, one, actions, to_cloud),
+                self._box(header, one, box_of(one, to_cloud)),
+                self._text(header, one, box_of(one, to_cloud), actions),
                 self._trail(header, one.person.number, to_cloud),
             ]
             for marker in shown:
@@ -99,20 +98,17 @@ class PeopleMarkers:
         marker.pose.orientation.w = 1.0
         return marker
 
-    def _box(self, header: Header, person: Person, to_cloud: NDArray[np.float64]) -> Marker:
-        marker = self._marker(header, 'box', person.number)
+    def _box(self, header: Header, one: ObservedPerson, box: Box) -> Marker:
+        number = one.person.number
+        marker = self._marker(header, 'box', number)
         marker.type = Marker.CUBE
-        marker.pose = box_pose(person, to_cloud)
-        marker.scale = box_size(person)
-        marker.color = _colour(person.number, _SEEN if len(person.rows) else _HIDDEN)
+        marker.pose = box_pose(box)
+        marker.scale = box_size(box)
+        marker.color = _colour(number, _SEEN if len(one.person.rows) else _HIDDEN)
         return marker
 
     def _text(
-        self,
-        header: Header,
-        one: ObservedPerson,
-        actions: tuple[str, ...],
-        to_cloud: NDArray[np.float64],
+        self, header: Header, one: ObservedPerson, box: Box, actions: tuple[str, ...]
     ) -> Marker:
         # Without the score, so that the text changes with the action alone.
         marker = self._marker(header, 'text', one.person.number)
@@ -120,9 +116,9 @@ class PeopleMarkers:
         marker.text = str(one.person.number)
         if one.action != UNKNOWN:
             marker.text += f' {actions[one.action]}'
-        above = one.person.centre + [0, 0, one.person.size[2] / 2 + _ABOVE_HEAD_M]
-        marker.pose = Pose(position=_point(above, to_cloud), orientation=marker.pose.orientation)
-        marker.scale = Vector3(z=_TEXT_HEIGHT_M)
+        upwards = (box.head - box.foot) / np.linalg.norm(box.head - box.foot)
+        marker.pose.position = point(box.head + _ABOVE_HEAD_M * upwards)
+        marker.scale.z = _TEXT_HEIGHT_M
         marker.color = _WHITE
         return marker
 
@@ -131,15 +127,10 @@ class PeopleMarkers:
         marker.type = Marker.LINE_STRIP
         places = [place for _, place in self._trails[number]]
         # A line needs two points.
-        marker.points = [_point(place, to_cloud) for place in (places[:1] + places)]
-        marker.scale = Vector3(x=_TRAIL_WIDTH_M)
+        marker.points = [point(moved(place, to_cloud)) for place in places[:1] + places]
+        marker.scale.x = _TRAIL_WIDTH_M
         marker.color = _colour(number, 1.0)
         return marker
-
-
-def _point(place: NDArray[np.float64], to_cloud: NDArray[np.float64]) -> Point:
-    x, y, z = to_cloud[:3, :3] @ place + to_cloud[:3, 3]
-    return Point(x=float(x), y=float(y), z=float(z))
 
 
 def _colour(number: int, opacity: float) -> ColorRGBA:

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from geometry_msgs.msg import Point, Pose, PoseWithCovariance, Quaternion, Vector3
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 from vision_msgs import msg as vision
 
+from pointata_core.inference.people.box import Box, box_of
 from pointata_core.inference.people.decision import UNKNOWN
 from pointata_core.inference.people.people_session import ObservedPerson
-from pointata_core.tracking.tracker import Person
 from pointata_ros.node.publishers import sorted_hypotheses
 
 PERSON = 'person'
@@ -37,17 +36,13 @@ def people_message(
         to_cloud: (4, 4) from the frame in which people are followed into that of the cloud.
         probabilities: (N,) of the label of each point of the cloud.
     """
-    detections = [
-        vision.Detection3D(
-            header=header,
-            results=_results(one, actions, box_pose(one.person, to_cloud), probabilities),
-            bbox=vision.BoundingBox3D(
-                center=box_pose(one.person, to_cloud), size=box_size(one.person)
-            ),
-            id=str(one.person.number),
-        )
-        for one in people
-    ]
+    detections = []
+    for one in people:
+        box = box_of(one, to_cloud)
+        found = vision.Detection3D(header=header, id=str(one.person.number))
+        found.bbox = vision.BoundingBox3D(center=box_pose(box), size=box_size(box))
+        found.results = _results(one, actions, box_pose(box), probabilities)
+        detections.append(found)
     return vision.Detection3DArray(header=header, detections=detections)
 
 
@@ -69,17 +64,20 @@ def nearest(people: Sequence[ObservedPerson]) -> ObservedPerson | None:
     return min(people, key=lambda one: (one.person.distance, one.person.number), default=None)
 
 
-def box_pose(person: Person, to_cloud: NDArray[np.float64]) -> Pose:
-    """Middle and axes of the box of a person in the frame of the cloud."""
-    x, y, z = to_cloud[:3, :3] @ person.centre + to_cloud[:3, 3]
-    turn = Rotation.from_matrix(to_cloud[:3, :3]).as_quat()
-    axes = dict(zip('xyzw', map(float, turn), strict=True))
-    return Pose(position=Point(x=float(x), y=float(y), z=float(z)), orientation=Quaternion(**axes))
+def box_pose(box: Box) -> Pose:
+    """Middle and axes of a box."""
+    axes = dict(zip('xyzw', map(float, box.turn), strict=True))
+    return Pose(position=point(box.centre), orientation=Quaternion(**axes))
 
 
-def box_size(person: Person) -> Vector3:
-    """Lengths of the box of a person, metres."""
-    return Vector3(**dict(zip('xyz', map(float, person.size), strict=True)))
+def box_size(box: Box) -> Vector3:
+    """Lengths of a box, metres."""
+    return Vector3(**dict(zip('xyz', map(float, box.size), strict=True)))
+
+
+def point(place: NDArray[np.float64]) -> Point:
+    """A place (3,) as a message."""
+    return Point(**dict(zip('xyz', map(float, place), strict=True)))
 
 
 def _results(
