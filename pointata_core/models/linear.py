@@ -58,7 +58,9 @@ def product(x: Tensor, factor: Tensor, bias: Tensor | None = None) -> Tensor:
         factor: ``(out, in)``, a :attr:`Linear.factor` or some of its columns.
         bias: ``(out,)`` float32, or ``None``.
     """
-    if factor.dtype == torch.float32 or x.dtype == factor.dtype:
+    if x.dtype == factor.dtype:
+        return F.linear(x, factor, None if bias is None else bias.to(x.dtype))
+    if factor.dtype == torch.float32:
         return F.linear(x, factor, bias)
     result = F.linear(x.to(factor.dtype), factor).to(x.dtype)
     return result if bias is None else result.add_(bias)

@@ -76,10 +76,11 @@ class GridPoints:
         # align_corners false: -1 and 1 are the outer borders of the outer cells.
         extent = self.position.new_tensor([self.columns, self.rows])
         at = (self.position * (2.0 / extent) - 1.0).unsqueeze(1)
+        # Places are too exact for bfloat16.
         found = torch.nn.functional.grid_sample(
-            image, at.to(image.dtype), padding_mode='border', align_corners=False
+            image.to(at.dtype), at, padding_mode='border', align_corners=False
         )
-        return found.squeeze(2).transpose(1, 2)
+        return found.squeeze(2).transpose(1, 2).to(image.dtype)
 
     @property
     def _cells(self) -> int:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pointata_core.models.activation import relu
+from pointata_core.models.linear import Linear
 from pointata_core.models.scene.birds_eye import place
 from pointata_core.models.scene.config import SceneConfig
 from pointata_core.models.scene.grid_points import GridPoints
@@ -57,14 +58,14 @@ class SceneEncoder(nn.Module):
         finest, second = config.widths[:2]
         own_share = config.frame_statistics
         own = _COLUMNS + features
-        self.lift = nn.Linear(own, config.point_width)
-        self.deepen = nn.Linear(config.point_width, config.point_width)
+        self.lift = Linear(own, config.point_width)
+        self.deepen = Linear(config.point_width, config.point_width)
         self.view: GridUNet | None = None
-        self.join: nn.Linear | None = None
+        self.join: Linear | None = None
         if config.view_rows:
             self.view = GridUNet(config.point_width, config.view_widths, own_share)
             seen = config.point_width + sum(config.view_widths[:2])
-            self.join = nn.Linear(seen, config.point_width)
+            self.join = Linear(seen, config.point_width)
         self.unet = GridUNet(config.point_width + len(config.heights) + 1, config.widths, own_share)
         self.compare: NormedConvolution | None = None
         self.blend: NormedConvolution | None = None
@@ -72,7 +73,7 @@ class SceneEncoder(nn.Module):
             seen = finest + (finest + 1) * len(config.lags)
             self.compare = NormedConvolution(seen, finest, 1, own=own_share)
             self.blend = NormedConvolution(finest, finest, own=own_share)
-        self.merge = nn.Linear(own + config.point_width + finest + second, width)
+        self.merge = Linear(own + config.point_width + finest + second, width)
 
     def forward(
         self, points: Tensor, features: Tensor | None, mask: Tensor | None
@@ -87,6 +88,7 @@ class SceneEncoder(nn.Module):
         grid = place(points, mask, self.config)
         height = points[..., 2] - ground_height(points, mask, grid, self.config.ground_cells)
         columns = self._columns(points, features, height, grid)
+        columns = columns.to(self.lift.factor.dtype)
         own = relu(self.deepen(relu(self.lift(columns))))
         if self.view is not None and self.join is not None:
             view = place_in_view(points, mask, self.config)
@@ -111,8 +113,10 @@ class SceneEncoder(nn.Module):
         """
         if self.compare is None or self.blend is None:
             return fine
-        changed = relu(self.compare(torch.cat([fine, *earlier], dim=1)))
-        return relu(self.blend(changed) + fine)
+        inside = self.lift.factor.dtype
+        maps = [image.to(inside) for image in (fine, *earlier)]
+        changed = relu(self.compare(torch.cat(maps, dim=1)))
+        return relu(self.blend(changed) + maps[0])
 
     def read(self, scene: SceneFeatures, fine: Tensor) -> Tensor:
         """Features of the points ``(F, N, H)``.
@@ -122,7 +126,7 @@ class SceneEncoder(nn.Module):
             fine: Their map, after :meth:`with_history`.
         """
         around = [scene.own, scene.grid.gather(fine), scene.grid.gather(scene.coarse)]
-        return relu(self.merge(torch.cat(around, dim=-1)))
+        return relu(self.merge(torch.cat([part.to(scene.own.dtype) for part in around], dim=-1)))
 
     def _columns(
         self, points: Tensor, features: Tensor | None, height: Tensor, grid: GridPoints

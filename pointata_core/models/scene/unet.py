@@ -47,16 +47,18 @@ class NormedConvolution(nn.Module):
             return norm(F.conv2d(image, kernel, None, layer.stride, layer.padding))
         assert norm.running_var is not None and norm.running_mean is not None
         if self.own:
-            values = F.conv2d(image, kernel.to(image.dtype), None, layer.stride, layer.padding)
+            reduced = kernel.to(image.dtype)
+            # In float32 from here on: the sums must be exact, and bfloat16 is slow beside products.
+            values = F.conv2d(image, reduced, None, layer.stride, layer.padding).float()
             # As rows of channels; a reduction over two axes of an image takes twenty times as long.
-            rows = values.permute(0, 2, 3, 1).flatten(1, 2).float()
+            rows = values.permute(0, 2, 3, 1).flatten(1, 2)
             mean = rows.mean(dim=1)
             variance = (rows.square().mean(dim=1) - mean.square()).clamp_min(0.0)
             variance = torch.lerp(norm.running_var, variance, self.own)
             scale = norm.weight * (variance + norm.eps).rsqrt()
             shift = norm.bias - torch.lerp(norm.running_mean, mean, self.own) * scale
-            scale, shift = (v[..., None, None].to(image.dtype) for v in (scale, shift))
-            return torch.addcmul(shift, values, scale)
+            normed = torch.addcmul(shift[..., None, None], values, scale[..., None, None])
+            return normed.to(image.dtype)
         if torch.is_grad_enabled():
             return norm(F.conv2d(image, kernel, None, layer.stride, layer.padding))
         # Folding costs a pass over the weights, which are far fewer than the values of an image.

@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pointata_core.models.activation import gelu
+from pointata_core.models.linear import Linear, product
 from pointata_core.models.point.geometry import FrameGeometry
 from pointata_core.models.point.heads.local_feature import LocalFeature
 from pointata_core.models.scene.config import SceneConfig
@@ -66,8 +66,8 @@ class SegmentationHead(nn.Module):
             self.local = LocalFeature(features, pillar_sizes, hidden)
         self.project = nn.ModuleList(nn.Linear(width, hidden, bias=False) for _ in range(taps))
         self.auxiliary = nn.Linear(auxiliary, hidden, bias=False) if auxiliary else None
-        self.fuse = nn.Linear(2 * hidden if taps else hidden, hidden)
-        self.refine = nn.Linear(hidden, hidden)
+        self.fuse = Linear(2 * hidden if taps else hidden, hidden)
+        self.refine = Linear(hidden, hidden)
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Linear(hidden, classes)
 
@@ -132,11 +132,11 @@ class SegmentationHead(nn.Module):
             own = self._own_half(self.local.read(own, fine))
         x = gelu(self._with_tokens(own, described.interpolation, tokens, auxiliary))
         refined = gelu(self.refine(x))
-        return self.classify(self.dropout(refined.add_(x)))
+        return self.classify(self.dropout(refined.add_(x)).float())
 
     def _own_half(self, local: Tensor) -> Tensor:
         """Linear over [local, context] without building the concatenation; here the first half."""
-        return F.linear(local, self.fuse.weight[:, : local.shape[-1]], self.fuse.bias)
+        return product(local, self.fuse.factor[:, : local.shape[-1]], self.fuse.bias)
 
     def _with_tokens(
         self,
@@ -151,8 +151,8 @@ class SegmentationHead(nn.Module):
         if self.auxiliary is not None:
             projected = projected + self.auxiliary(auxiliary)
         # The second half, at the tokens, of which there are fewer than points.
-        weight = self.fuse.weight[:, own.shape[-1] :]
-        return interpolate(F.linear(projected, weight), interpolation).add_(own)
+        weight = self.fuse.factor[:, own.shape[-1] :]
+        return interpolate(product(projected, weight), interpolation).add_(own)
 
 
 def map_of(described: DescribedPoints | None) -> Tensor | None:
