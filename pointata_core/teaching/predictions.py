@@ -8,7 +8,7 @@ differ, or a place has another label than in the scan before, the bundle is like
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,6 +128,29 @@ def predict(
             project.set_segments(number, segment)
         if report is not None:
             report(number + 1, len(project))
+
+
+def bundle_labels(
+    project: Project, bundle: SkillBundle, numbers: Collection[int]
+) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+    """Labels of some scans as a stream of all scans gives them, in classes of the folder.
+
+    Args:
+        project: Open.
+        bundle: What labels them.
+        numbers: Which scans; nothing behind the last of them is computed.
+
+    Yields:
+        Number of the scan, and ``(N,)`` labels.
+    """
+    stream, table = LabelledStream(bundle), _class_table(bundle, project)
+    for number in range(max(numbers, default=-1) + 1):
+        found = project.scan(number)
+        result = stream.step(
+            RecordedScan(found.points, found.intensity, found.stamp_ns, found.pose)
+        )
+        if number in numbers and result is not None:
+            yield number, table[result.labels]
 
 
 def _turned(scan: RecordedScan) -> RecordedScan:

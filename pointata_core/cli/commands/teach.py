@@ -17,6 +17,8 @@ examples:
   pointata teach import my_street --bag drive.mcap --fixed-frame odom
   pointata teach import my_street --semantickitti dataset/sequences/08
   pointata teach look my_street --bundle default
+  pointata teach learn my_street output=runs/mine --bundle default
+  pointata train --config runs/mine/settings.yaml output=runs/again
   pointata teach simulate my_street --labels dataset/sequences/08/labels --clicks 50
   pointata teach export my_street --output labelled/sequences/08"""
 
@@ -30,6 +32,7 @@ def parser() -> Parser:
         'Work in a folder with scans, labels and corrections.\n\n'
         'import  make the folder FOLDER of a bag or of a sequence in the layout of SemanticKITTI\n'
         'look    label the scans with the bundle, and list scans that are worth a look\n'
+        'learn   train the bundle further on the corrections; exit status 1 if it became worse\n'
         'simulate  let true labels answer clicks, to measure what clicks are worth\n'
         'export  write scans and labels as such a sequence; all that was not changed has the bytes '
         'that were imported\n\n'
@@ -37,7 +40,9 @@ def parser() -> Parser:
         _EXAMPLES,
     )
     new.add_argument(
-        'what', type=Literal['import', 'look', 'simulate', 'export'], help='Action, see above.'
+        'what',
+        type=Literal['import', 'look', 'learn', 'simulate', 'export'],
+        help='Action, see above.',
     )
     new.option('folder FOLDER', 'Folder to work in.')
     new.option('--bag PATH', 'import: rosbag2 folder or file.')
@@ -48,7 +53,7 @@ def parser() -> Parser:
         '',
     )
     new.option('--semantickitti DIR', 'import: a sequence, instead of a bag.')
-    new.option('--bundle DIR', 'look: folder or name of the bundle.', 'default')
+    new.option('--bundle DIR', 'look, learn: folder or name of the bundle.', 'default')
     new.option('--scans N', 'look: how many scans to list.', 5)
     new.option('--labels DIR', 'simulate: folder with the true labels.')
     new.option('--clicks N', 'simulate: how many.', 50)
@@ -58,12 +63,19 @@ def parser() -> Parser:
     )  # fmt: skip
     new.option('--seed N', 'simulate: of the random choice.', 0)
     new.option('--output DIR', 'export: new folder.')
+    new.option('--config FILE', 'learn: another recipe than config/training/teach.yaml.')
+    new.add_argument(
+        'overrides', type=str, nargs='*', metavar='NAME=VALUE',
+        help='learn: values in place of those of the recipe, such as output=runs/mine.',
+    )  # fmt: skip
     return new
 
 
 def run(arguments: Any) -> int:
     """Do what is asked for."""
-    actions = {'import': _import, 'look': _look, 'simulate': _simulate, 'export': _export}
+    actions = {
+        'import': _import, 'look': _look, 'learn': _learn, 'simulate': _simulate, 'export': _export,
+    }  # fmt: skip
     return actions[arguments.what](arguments)
 
 
@@ -121,6 +133,47 @@ def _look(arguments: Any) -> int:
         table.add_row(name, one.reason)
     out().print(table)
     return 0
+
+
+def _learn(arguments: Any) -> int:
+    from dataclasses import asdict
+
+    from pointata_core.cli.console import err, note, out, print_json, progress
+    from pointata_core.resources import resource_path
+    from pointata_core.teaching.learning import RECIPE, learn
+    from pointata_core.teaching.project import Project
+    from pointata_core.training.engine.settings import read_settings
+    from pointata_core.training.skill.settings import TrainingSettings
+
+    config = arguments.config or resource_path(RECIPE)
+    settings = read_settings(TrainingSettings, config, arguments.overrides or ())
+    with Project(arguments.folder) as project:
+        found = learn(
+            project, arguments.bundle, settings, progress=progress, quiet=not err().is_terminal
+        )
+    lessons = found.lessons
+    if arguments.json:
+        facts = asdict(found)
+        print_json(
+            {
+                **facts,
+                'bundle': str(found.bundle),
+                'lessons': {**facts['lessons'], 'root': str(lessons.root)},
+            }
+        )
+    elif found.after.points:
+        out().print(
+            f'kept aside: {100 * found.before.right:.1f} % right before, '
+            f'{100 * found.after.right:.1f} % after, {found.after.points} points'
+        )
+    if not found.after.points:
+        note('note: with fewer than five clicks none is kept aside to check what was learned')
+    if lessons.distrusted:
+        note(f'labels of the bundle were not learned of {", ".join(lessons.distrusted)}')
+    for sentence in found.worse:
+        note(f'worse than before: {sentence}')
+    note(f'{found.bundle}: the bundle; {settings.output}/settings.yaml repeats the training')
+    return 1 if found.worse else 0
 
 
 def _simulate(arguments: Any) -> int:
