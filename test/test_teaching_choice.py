@@ -157,5 +157,11 @@ def test_the_command_measures_clicks(tmp_path, project, capsys) -> None:
     assert [score['clicks'] for score in scores] == [0, 1, 2, 3]
     shares = [score['labelled'] for score in scores]
     assert shares == sorted(shares) and shares[0] == 0 < shares[1]
+    assert main(['teach', 'score', folder, '--labels', labels, '--json']) == 0
+    score = json.loads(capsys.readouterr().out)
+    assert 0 < score['miou'] < 1 and set(score['iou']) == {'road', 'sidewalk', 'building', 'car'}
+    for what in ('simulate', 'score'):
+        assert main(['teach', what, folder]) == 2
+        assert '--labels' in capsys.readouterr().err
     assert main(['teach', 'simulate', folder, '--labels', str(tmp_path)]) == 2
     assert '000000.label' in capsys.readouterr().err

@@ -83,6 +83,13 @@ def test_a_sequence_without_labels_leaves_without_them(tmp_path, source) -> None
     assert len(list((tmp_path / 'labelled' / 'labels').iterdir())) == len(project)
 
 
+def test_labels_may_be_left_out(tmp_path, source) -> None:
+    words = ['teach', 'import', str(tmp_path / 'p'), '--semantickitti', str(source)]
+    assert main([*words, '--without-labels']) == 0
+    with Project(tmp_path / 'p') as project:
+        assert not any(project.known(number).words.any() for number in range(len(project)))
+
+
 def test_corrections_change_their_points_alone(tmp_path, project, source) -> None:
     before = project.known(1).words.copy()
     edit = project.record({'kind': 'click'}, [change(1, [0, 2], 10), change(2, [5], 10, False)])

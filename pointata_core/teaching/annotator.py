@@ -15,11 +15,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pointata_core.bundles.bundle import SkillBundle
 from pointata_core.errors import CloudFileError
-from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
+from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix, SegmentationScore
 from pointata_core.taxonomy import UNLABELLED
 from pointata_core.teaching.clicks import label_segment
-from pointata_core.teaching.predictions import read_prediction
+from pointata_core.teaching.predictions import bundle_labels, read_prediction
 from pointata_core.teaching.project import Project
 from pointata_core.teaching.propagation import DEFAULT_REACH, Reach
 from pointata_core.teaching.suggestions import class_weights, suggest_scans, suggest_segments
@@ -125,6 +126,22 @@ def _random(project: Project, seed: int) -> Iterator[tuple[int, int]]:
             left.discard(number)
             continue
         yield number, int(generator.choice(segments[count >= _FEWEST]))
+
+
+def score_bundle(
+    project: Project, truth: Sequence[NDArray[np.uint16]], bundle: SkillBundle
+) -> SegmentationScore | None:
+    """Compare the labels of a bundle alone with the truth; ``None`` without any truth.
+
+    Args:
+        project: Open; its labels play no part.
+        truth: See :func:`annotate`.
+        bundle: To be scored, as a stream of all scans.
+    """
+    matrix = ConfusionMatrix(project.classes.names)
+    for number, labels in bundle_labels(project, bundle, range(len(project))):
+        matrix.add(truth[number], labels)
+    return matrix.score()
 
 
 def score_labels(project: Project, truth: Sequence[NDArray[np.uint16]], clicks: int) -> LabelScore:

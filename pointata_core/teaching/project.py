@@ -105,7 +105,12 @@ class Project:
 
     @classmethod
     def import_sequence(
-        cls, folder: str | Path, source: str | Path, classes: ClassTable | None = None
+        cls,
+        folder: str | Path,
+        source: str | Path,
+        classes: ClassTable | None = None,
+        *,
+        labels: bool = True,
     ) -> Project:
         """Make a project of a sequence in the layout of SemanticKITTI; its labels are known.
 
@@ -113,6 +118,7 @@ class Project:
             folder: New or empty.
             source: Folder that holds ``velodyne``.
             classes: Those of the default bundle if left out.
+            labels: Take its labels over.
 
         Raises:
             CloudFileError: A file of the source is missing or damaged.
@@ -121,7 +127,7 @@ class Project:
         folder, source = Path(folder), Path(source)
         refuse_content(folder)
         sequence = copy_scans(source, folder / 'sequences' / '00')
-        if not sequence.has_labels:
+        if not (labels and sequence.has_labels):
             return cls.start(folder, classes)
         for path in sequence.paths:
             name = f'{path.stem}.label'

@@ -20,6 +20,7 @@ examples:
   pointata teach learn my_street output=runs/mine --bundle default
   pointata train --config runs/mine/settings.yaml output=runs/again
   pointata teach simulate my_street --labels dataset/sequences/08/labels --clicks 50
+  pointata teach score my_street --labels dataset/sequences/08/labels --bundle runs/mine/bundle
   pointata teach export my_street --output labelled/sequences/08"""
 
 
@@ -34,6 +35,7 @@ def parser() -> Parser:
         'look    label the scans with the bundle, and list scans that are worth a look\n'
         'learn   train the bundle further on the corrections; exit status 1 if it became worse\n'
         'simulate  let true labels answer clicks, to measure what clicks are worth\n'
+        'score   compare the labels of a bundle alone with true labels\n'
         'export  write scans and labels as such a sequence; all that was not changed has the bytes '
         'that were imported\n\n'
         'Label tools may work in FOLDER/sequences/00 while no other command has it open.',
@@ -41,7 +43,7 @@ def parser() -> Parser:
     )
     new.add_argument(
         'what',
-        type=Literal['import', 'look', 'learn', 'simulate', 'export'],
+        type=Literal['import', 'look', 'learn', 'simulate', 'score', 'export'],
         help='Action, see above.',
     )
     new.option('folder FOLDER', 'Folder to work in.')
@@ -53,9 +55,10 @@ def parser() -> Parser:
         '',
     )
     new.option('--semantickitti DIR', 'import: a sequence, instead of a bag.')
-    new.option('--bundle DIR', 'look, learn: folder or name of the bundle.', 'default')
+    new.flag('--without-labels', 'import: leave the labels of the sequence out.')
+    new.option('--bundle DIR', 'look, learn, score: folder or name of the bundle.', 'default')
     new.option('--scans N', 'look: how many scans to list.', 5)
-    new.option('--labels DIR', 'simulate: folder with the true labels.')
+    new.option('--labels DIR', 'simulate, score: folder with the true labels.')
     new.option('--clicks N', 'simulate: how many.', 50)
     new.add_argument(
         '--choice', type=Literal['suggested', 'random'], default='suggested', metavar='HOW',
@@ -74,7 +77,8 @@ def parser() -> Parser:
 def run(arguments: Any) -> int:
     """Do what is asked for."""
     actions = {
-        'import': _import, 'look': _look, 'learn': _learn, 'simulate': _simulate, 'export': _export,
+        'import': _import, 'look': _look, 'learn': _learn, 'simulate': _simulate,
+        'score': _score, 'export': _export,
     }  # fmt: skip
     return actions[arguments.what](arguments)
 
@@ -91,7 +95,9 @@ def _import(arguments: Any) -> int:
 
     folder = Path(arguments.folder)
     if arguments.bag is None:
-        project = Project.import_sequence(folder, arguments.semantickitti)
+        project = Project.import_sequence(
+            folder, arguments.semantickitti, labels=not arguments.without_labels
+        )
     else:
         refuse_content(folder)
         scans = scans_of_bag(arguments.bag, arguments.topic, arguments.fixed_frame)
@@ -177,8 +183,7 @@ def _learn(arguments: Any) -> int:
 
 
 def _simulate(arguments: Any) -> int:
-    if arguments.labels is None:
-        raise ConfigError('pointata teach simulate lacks --labels', 'Give the true labels')
+    _require_labels(arguments)
     from dataclasses import asdict
 
     from pointata_core.cli.console import new_table, out, print_json
@@ -203,6 +208,38 @@ def _simulate(arguments: Any) -> int:
         table.add_row(str(score.clicks), *(f'{100 * share:.1f}' for share in shares))
     out().print(table)
     return 0
+
+
+def _score(arguments: Any) -> int:
+    _require_labels(arguments)
+    from dataclasses import asdict
+
+    from pointata_core.bundles.bundle import load_bundle
+    from pointata_core.cli.console import new_table, out, print_json
+    from pointata_core.teaching.annotator import read_truth, score_bundle
+    from pointata_core.teaching.project import Project
+
+    with Project(arguments.folder) as project:
+        truth = read_truth(project, arguments.labels)
+        score = score_bundle(project, truth, load_bundle(arguments.bundle))
+    if score is None:
+        raise ConfigError(f'{arguments.labels}: no label is of a class', 'Give labels of classes')
+    if arguments.json:
+        print_json(asdict(score))
+        return 0
+    table = new_table('class', '>IoU')
+    for name, iou in score.iou.items():
+        table.add_row(name, f'{100 * iou:.1f}')
+    table.add_row('mean', f'{100 * score.miou:.1f}')
+    out().print(table)
+    return 0
+
+
+def _require_labels(arguments: Any) -> None:
+    if arguments.labels is None:
+        raise ConfigError(
+            f'pointata teach {arguments.what} lacks --labels', 'Give the folder of the true labels'
+        )
 
 
 def _export(arguments: Any) -> int:
