@@ -114,7 +114,13 @@ def test_in_a_fixed_frame_people_are_followed_in_it_and_shown_in_that_of_the_clo
         live.wait_for_state('active')
         people = live.collect('output/people', Detection3DArray)
         play(live, recording)
-        messages = people.wait_for(COUNT)
+        messages = list(people.wait_for(COUNT))
+        # Without its pose a cloud would show everybody at another place.
+        live.set(transform_policy='uncompensated', transform_timeout=0.0)
+        points = np.ones((50, 3), np.float32)
+        live.publisher().publish(cloud(points, stamp_of(messages[-1]) + PERIOD_NS))
+        wait_until(lambda: live.stream.people.facts().unplaced == 1, 'a cloud without its pose')
+        assert len(people.messages) == COUNT
     assert log.results()['sha256'] == expected['sha256']
     for message, (pose, centres) in zip(messages, poses, strict=True):
         assert len(message.detections) == len(centres)
@@ -156,6 +162,11 @@ def test_people_are_followed_though_nobody_subscribes_and_forgotten_with_the_his
         again = {one.id for one in later[-1].detections}
         assert not known & again
         # Another skill: nobody is followed, and no number means two people.
+        live.set(people='follow')
+        answer = live.load_skill()
+        assert answer.success
+        assert 'the classes of action were stand, walk, wave and are now none' in answer.message
+        live.set(people=str(skill))
         assert live.load_skill().success
         send(range(4), START_NS)
         last = people.wait_for(9)[5:]

@@ -6,6 +6,8 @@ This module does not import ROS.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pointata_core.bundles.manifest import Manifest
 from pointata_core.bundles.manifest_base import ManifestBase
 from pointata_core.io.cloud import Cloud
@@ -14,16 +16,17 @@ from pointata_core.io.cloud import Cloud
 _POINTS_PER_VOXEL = 100
 
 
-def changes(old: ManifestBase, new: ManifestBase) -> str:
-    """What readers of the results must know when ``new`` replaces ``old``; may be empty."""
-    tasks = (
-        ('segmentation', old.segmentation_classes, new.segmentation_classes),
-        ('action', old.action_classes, new.action_classes),
-    )
+def changes(old: Mapping[str, tuple[str, ...]], new: Mapping[str, tuple[str, ...]]) -> str:
+    """What readers of the results must know when other classes are published; may be empty.
+
+    Args:
+        old: Classes by task.
+        new: The same of the skill that replaces it.
+    """
     return '; '.join(
-        f'the classes of {task} were {_listed(before)} and are now {_listed(after)}'
-        for task, before, after in tasks
-        if before != after
+        f'the classes of {task} were {_listed(old[task])} and are now {_listed(new[task])}'
+        for task in old
+        if old[task] != new[task]
     )
 
 

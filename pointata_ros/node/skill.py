@@ -37,6 +37,13 @@ class Skill:
         return self.loaded.people(self.person) if self.follows_people else None
 
     @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """Names of what is published, by task."""
+        manifest = self.loaded.bundle.manifest
+        actions = self.person_actions or manifest.action_classes
+        return {'segmentation': manifest.segmentation_classes, 'action': actions}
+
+    @property
     def person_actions(self) -> tuple[str, ...]:
         """Classes of the person skill, if there is one."""
         return self.person.manifest.action_classes if self.person else ()

@@ -171,7 +171,7 @@ class SkillServer:
             try:
                 if self.current is None:
                     raise ConfigError('the node is not configured any more')
-                before = self.current.loaded.bundle.manifest
+                before = self.current.classes
                 self._use(skill, sessions, ResetReason.BUNDLE_CHANGED)
                 self.refused = ''
                 self.announce()
@@ -180,7 +180,7 @@ class SkillServer:
             else:
                 bundle = skill.loaded.bundle
                 text = f'{bundle.manifest.name} {bundle.short_hash} serves from now on'
-                finish(True, '; '.join(filter(None, (text, changes(before, bundle.manifest)))))
+                finish(True, '; '.join(filter(None, (text, changes(before, skill.classes)))))
 
         settings = self._settings()
         try:
