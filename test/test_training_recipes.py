@@ -19,6 +19,7 @@ from small_training import write_radar
 
 pytest.importorskip('lightning', reason='training needs the extra `train`')
 
+from benchmarks.experiments import learned_drives
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.inference.session import StreamingSession
 from pointata_core.models.checkpoints.conversion import load_backbone
@@ -160,6 +161,38 @@ def test_the_street_recipe_goes_on_from_the_default_bundle_with_recorded_drives(
     for name in ('classify.weight', 'local.merge.weight'):
         change = (after[name] - before[name]).abs().max()
         assert 0 < change < 0.1, 'two steps from the weights of the default bundle'
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_drive_is_scored_by_a_bundle_that_learned_from_the_others_alone(
+    tmp_path, monkeypatch
+) -> None:
+    for name, raw in (('00', (40, 10)), ('01', (50, 70)), ('02', (48, 80))):
+        write_kitti_sequence(tmp_path / 'sequences' / name, scans=6, raw=raw)
+    learned = []
+    original = learned_drives.run_train
+    monkeypatch.setattr(
+        learned_drives, 'run_train', lambda settings: learned.append(settings) or original(settings)
+    )
+    recorded = {'recorded': 'semantickitti'}
+    mixes = {'frames': [recorded], 'clips': [recorded], 'held_out': MIXES['held_out'][:1]}
+    words = [
+        '--data', tmp_path, '--output', tmp_path / 'found.json', '--work', tmp_path / 'work',
+        '--drives', '01', '--methods', 'start', 'street',
+        '--set', f'data.options={json.dumps({"mixes": mixes})}', 'data.processes=1', 'device=cpu',
+        'precision=32',
+        *(f'stages.{n}.optimiser.{name}=1' for n in (0, 1) for name in ('steps', 'batch')),
+    ]  # fmt: skip
+    for _ in range(2):  # the second time nothing is left to do
+        assert learned_drives.main([*map(str, words)]) == 0
+    (settings,) = learned
+    assert settings.data.options['mixes']['frames'] == [{**recorded, 'without': ['01']}]
+    runs = json.loads((tmp_path / 'found.json').read_text())['runs']
+    assert [(one['task'], one['method']) for one in runs] == [('start', '01'), ('street', '01')]
+    for one in runs:
+        assert 0 <= one['miou'] <= 100 and one['flicker'] is not None
+    assert json.loads((tmp_path / 'found.json').read_text())['settings']['street']['stages']
 
 
 @pytest.mark.slow

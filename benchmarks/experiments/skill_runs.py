@@ -72,7 +72,7 @@ def _plain_value(value: Any) -> Any:
         return asdict(value)
     if isinstance(value, Mapping):
         return {key: _plain_value(one) for key, one in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain_value(one) for one in value] if isinstance(value, tuple | list) else value
 
 
 def prepare_clips(settings: TrainingSettings) -> tuple[ClipStore, ClipStore]:

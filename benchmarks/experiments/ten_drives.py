@@ -143,7 +143,7 @@ def measure(
         )
         pooled.add(moving)
         still.add(resting)
-        each[drive] = _with_still(moving, resting)
+        each[drive] = with_still(moving, resting)
         log(f'{name} {drive}: mean IoU {each[drive]["miou"]} %')
     means = [one['miou'] for one in each.values()]
     return {
@@ -151,12 +151,13 @@ def measure(
         'label_memory': label_memory,
         'mean': round(float(np.mean(means)), 2),
         'worst': min(means),
-        'pooled': _with_still(pooled, still),
+        'pooled': with_still(pooled, still),
         'drives': each,
     }
 
 
-def _with_still(moving: Counts, resting: Counts) -> dict[str, Any]:
+def with_still(moving: Counts, resting: Counts) -> dict[str, Any]:
+    """The figures of a drive with poses, and its flicker without them."""
     return moving.figures() | {'flicker_without_poses': resting.figures()['flicker']}
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 
 from benchmarks.tables.markdown import table
@@ -49,6 +50,31 @@ def ten_drives_classes(results: Results) -> str:
     return table(('IoU (%)', *(f'`{name}`' for name in bundles)), rows)
 
 
+def learned_drives(results: Results) -> str:
+    """Mean IoU of recorded drives, before and after training on others or on themselves."""
+    found: dict[str, dict[str, dict]] = {}
+    for run in results('learned_drives')['runs']:
+        if run['seed'] == 0:
+            found.setdefault(run['method'], {})[run['task']] = run
+    methods = [m for m in ('start', 'street', 'adapted') if any(m in one for one in found.values())]
+    rows = [
+        (drive, *(_figure(found[drive].get(m, {}).get('miou')) for m in methods))
+        for drive in sorted(found)
+    ]
+    for name, over in (('mean', statistics.fmean), ('worst', min)):
+        complete = [all(m in one for one in found.values()) for m in methods]
+        rows.append(
+            (
+                name,
+                *(
+                    _figure(over(one[m]['miou'] for one in found.values()) if whole else None)
+                    for m, whole in zip(methods, complete, strict=True)
+                ),
+            )
+        )
+    return table(('mean IoU (%)', *(f'`{m}`' for m in methods)), rows)
+
+
 def _figure(value: float | None) -> str:
     return '–' if value is None else f'{value:.1f}'
 
@@ -57,4 +83,5 @@ TABLES = {
     'ten-drives': ten_drives,
     'ten-drives-each': ten_drives_each,
     'ten-drives-classes': ten_drives_classes,
+    'learned-drives': learned_drives,
 }
