@@ -94,6 +94,8 @@ setup(
         'simulate': ['embreex>=4'],
         # LAS, LAZ and E57 files
         'survey': ['laspy[lazrs]>=2.4', 'pye57>=0.4'],
+        # the local server of `pointata teach`
+        'teach': ['starlette>=0.37', 'uvicorn>=0.29'],
         'train': ['lightning>=2.4', 'POT>=0.9.6', 'pytorch-optimizer>=4', 'tensorboard>=2.14'],
         # pytest standing here tells `colcon test` to run it instead of unittest
         'test': [

@@ -140,6 +140,7 @@ def test_every_python_dependency_of_the_core_is_required() -> None:
     training |= {'laspy', 'pye57'}  # the extra `survey`
     training |= {'dracopy'}  # the extra `draco`
     training |= {'ray'}  # the extra `fleet`
+    training |= {'starlette', 'uvicorn'}  # the extra `teach`
     required = requirement_names('requirements.txt') | training | {'pointata-ros', 'pointata_ros'}
     assert imported_distributions('pointata_core') - required == set()
 

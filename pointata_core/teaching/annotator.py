@@ -108,7 +108,7 @@ def _suggested(project: Project, per_scan: int) -> Iterator[tuple[int, int]]:
         number = scans[0].scan
         seen.add(number)
         for _ in range(per_scan):
-            segments = suggest_segments(project, number, weights)
+            segments = suggest_segments(project, number, weights, 1)
             if not segments or segments[0].segment is None:
                 break
             yield number, segments[0].segment

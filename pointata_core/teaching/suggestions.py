@@ -52,7 +52,7 @@ def class_weights(project: Project) -> NDArray[np.float64]:
 
 
 def suggest_segments(
-    project: Project, number: int, weights: NDArray[np.float64]
+    project: Project, number: int, weights: NDArray[np.float64], most: int | None = None
 ) -> list[Suggestion]:
     """Segments of a scan that are worth a click, the best first.
 
@@ -60,6 +60,7 @@ def suggest_segments(
         project: With predictions.
         number: Of the scan.
         weights: See :func:`class_weights`.
+        most: How many to return; all if left out.
     """
     known, prediction = project.known(number), read_prediction(project, number)
     inside = known.segment >= 0
@@ -76,7 +77,7 @@ def suggest_segments(
             number, int(names[one]), float(worth[one]),
             _reason(prediction, np.flatnonzero(inside)[(of_point == one) & unknown]),
         )
-        for one in order
+        for one in order[:most]
         if worth[one] > 0
     ]  # fmt: skip
 
@@ -92,7 +93,7 @@ def suggest_scans(
         most: How many to find.
         seen: Scans that a person has looked at.
     """
-    best = [suggest_segments(project, number, weights)[:_BEST] for number in range(len(project))]
+    best = [suggest_segments(project, number, weights, _BEST) for number in range(len(project))]
     worth = np.array([sum(one.worth for one in segments) for segments in best])
     described = np.stack([_descriptor(project, number) for number in range(len(project))])
     distance = np.full(len(project), np.inf)

@@ -36,6 +36,7 @@ def parser() -> Parser:
         'learn   train the bundle further on the corrections; exit status 1 if it became worse\n'
         'simulate  let true labels answer clicks, to measure what clicks are worth\n'
         'score   compare the labels of a bundle alone with true labels\n'
+        'serve   answer requests of a label page on this machine\n'
         'export  write scans and labels as such a sequence; all that was not changed has the bytes '
         'that were imported\n\n'
         'Label tools may work in FOLDER/sequences/00 while no other command has it open.',
@@ -43,7 +44,7 @@ def parser() -> Parser:
     )
     new.add_argument(
         'what',
-        type=Literal['import', 'look', 'learn', 'simulate', 'score', 'export'],
+        type=Literal['import', 'look', 'learn', 'simulate', 'score', 'serve', 'export'],
         help='Action, see above.',
     )
     new.option('folder FOLDER', 'Folder to work in.')
@@ -65,6 +66,7 @@ def parser() -> Parser:
         help='simulate: segments that are suggested, or random ones.',
     )  # fmt: skip
     new.option('--seed N', 'simulate: of the random choice.', 0)
+    new.option('--port N', 'serve: port on this machine; 0 for a free one.', 8765)
     new.option('--output DIR', 'export: new folder.')
     new.option('--config FILE', 'learn: another recipe than config/training/teach.yaml.')
     new.add_argument(
@@ -78,7 +80,7 @@ def run(arguments: Any) -> int:
     """Do what is asked for."""
     actions = {
         'import': _import, 'look': _look, 'learn': _learn, 'simulate': _simulate,
-        'score': _score, 'export': _export,
+        'score': _score, 'serve': _serve, 'export': _export,
     }  # fmt: skip
     return actions[arguments.what](arguments)
 
@@ -232,6 +234,34 @@ def _score(arguments: Any) -> int:
         table.add_row(name, f'{100 * iou:.1f}')
     table.add_row('mean', f'{100 * score.miou:.1f}')
     out().print(table)
+    return 0
+
+
+def _serve(arguments: Any) -> int:
+    import secrets
+    import socket
+
+    from pointata_core.cli.console import note
+    from pointata_core.teaching.project import Project
+    from pointata_core.teaching.server import make_app
+
+    with Project(arguments.folder) as project, socket.socket() as listening:
+        token = secrets.token_urlsafe(16)
+        app = make_app(project, token)
+        import uvicorn
+
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(('127.0.0.1', arguments.port))
+            listening.listen()  # so that the address below answers from now on
+        except OSError as error:
+            raise ConfigError(
+                f'port {arguments.port} is not free ({error.strerror})', 'Give another --port'
+            ) from error
+        note(f'http://127.0.0.1:{listening.getsockname()[1]}/{token}/project')
+        # No access log: it would hold the token.
+        config = uvicorn.Config(app, log_level='warning', access_log=False)
+        uvicorn.Server(config).run(sockets=[listening])
     return 0
 
 

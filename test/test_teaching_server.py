@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A page reads and corrects scans through the server; nothing is lost when it is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('starlette', reason='the server needs the extra `teach`')
+pytest.importorskip('uvicorn', reason='the server needs the extra `teach`')
+
+from teaching_folders import street_project, truth_of
+
+from pointata_core.taxonomy import SEGMENTATION_CLASSES, class_id
+from pointata_core.teaching.predictions import Prediction, write_prediction
+from pointata_core.teaching.project import Project
+from pointata_core.teaching.segments import segment_scan
+
+ROOT = Path(__file__).resolve().parents[1]
+CAR, ROAD = class_id('car'), class_id('road')
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp('served') / 'street'
+    with street_project(path, 3) as project:
+        for number in range(3):
+            scan, labels = project.scan(number), truth_of(number)
+            nothing = np.zeros(len(labels), np.float32)
+            write_prediction(project, number, Prediction(labels, nothing + 0.7, nothing, nothing))
+            project.set_segments(
+                number, segment_scan(scan.points, scan.intensity, labels, SEGMENTATION_CLASSES)
+            )
+    return path
+
+
+class Server:
+    """``pointata teach serve`` in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        words = ['-m', 'pointata_core.cli.main', 'teach', 'serve', str(folder), '--port', '0']
+        self.process = subprocess.Popen(
+            [sys.executable, *words], stderr=subprocess.PIPE, text=True,
+            env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        )  # fmt: skip
+        assert self.process.stderr is not None
+        self.url = self.process.stderr.readline().strip().removesuffix('/project')
+        assert self.url.startswith('http://127.0.0.1:'), self.url
+
+    def get(self, path: str) -> bytes:
+        with urllib.request.urlopen(f'{self.url}/{path}', timeout=60) as answer:
+            return answer.read()
+
+    def post(self, path: str, **body: object):
+        text = json.dumps(body).encode()
+        with urllib.request.urlopen(f'{self.url}/{path}', text, timeout=60) as answer:
+            return json.loads(answer.read())
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+
+@pytest.fixture(scope='module')
+def server(folder):
+    one = Server(folder)
+    yield one
+    one.kill()
+
+
+def array(data: bytes, kind: str) -> np.ndarray:
+    return np.frombuffer(data, kind)
+
+
+def test_a_page_reads_a_scan_and_corrects_it(server, folder) -> None:
+    facts = json.loads(server.get('project'))
+    assert [scan['points'] for scan in facts['scans']] == [len(truth_of(n)) for n in range(3)]
+    assert [one['name'] for one in facts['classes']] == list(SEGMENTATION_CLASSES)
+    rows = array(server.get('scans/1/points'), '<f4').reshape(-1, 4)
+    assert len(rows) == len(truth_of(1)) and np.isfinite(rows).all()
+    labels = array(server.get('scans/1/labels'), '<u2')
+    np.testing.assert_array_equal(labels, truth_of(1))
+    assert set(array(server.get('scans/1/probability'), '<f4')) == {np.float32(0.7)}
+    segments = array(server.get('scans/1/segments'), '<i4')
+    chosen = int(segments[truth_of(1) == CAR][0])
+    edit = server.post('scans/1/click', **{'segment': chosen, 'class': 'person'})
+    assert edit['edit'] == facts['edits'] + 1 and 1 in edit['scans']
+    after = array(server.get('scans/1/labels'), '<u2')
+    assert set(after[segments == chosen]) == {class_id('person')}
+    np.testing.assert_array_equal(after[segments != chosen], labels[segments != chosen])
+    by = array(server.get('scans/1/by'), '<i4')
+    np.testing.assert_array_equal(by == edit['edit'], segments == chosen)
+    assert server.post('undo') == edit and server.post('redo') == edit
+    server.post('undo')
+    part = np.flatnonzero(segments == chosen)[:5].tolist()
+    split = server.post('scans/1/split', index=part)['segment']
+    assert np.flatnonzero(array(server.get('scans/1/segments'), '<i4') == split).tolist() == part
+    server.post('scans/1/points', **{'index': part, 'class': None})
+    assert server.post('scans/1/confirm', index=[*range(20)])['scans']
+    assert {one['segment'] for one in json.loads(server.get('scans/0/suggestions'))} <= set(
+        array(server.get('scans/0/segments'), '<i4').tolist()
+    )
+    assert {one['scan'] for one in json.loads(server.get('suggestions'))} <= {0, 1, 2}
+
+
+def test_a_killed_server_loses_no_correction(tmp_path, folder) -> None:
+    folder = shutil.copytree(folder, tmp_path / 'copy')
+    server = Server(folder)
+    edit = server.post('scans/0/points', **{'index': [1, 2], 'class': 'bicycle'})
+    server.kill()
+    with Project(folder) as project:
+        assert len(project.edits) == edit['edit']
+        assert (project.classes.labels(project.known(0).words[[1, 2]]) == 9).all()
+
+
+@pytest.mark.parametrize(('path', 'body', 'status', 'message'), [
+    ('scans/9/points', None, 404, 'no scan 9'),
+    ('scans/0/colours', None, 404, 'no colours'),
+    ('scans/0/click', {'segment': 123456, 'class': 'car'}, 400, 'no segment 123456'),
+    ('scans/0/click', {'segment': 0, 'class': 'trolley'}, 400, "no class 'trolley'"),
+    ('scans/0/click', {'class': 'car'}, 400, 'segment'),
+    ('scans/0/points', {'index': [10**9], 'class': 'car'}, 400, 'no list of points'),
+    ('scans/0/points', {'index': [], 'class': 'car'}, 400, 'no points'),
+    ('scans/0/points', {'index': [[1]], 'class': 'car'}, 400, 'no list of points'),
+    ('scans/0/points', [1], 400, 'no JSON object'),
+])  # fmt: skip
+def test_a_wrong_request_is_answered_and_changes_nothing(
+    server, path, body, status, message
+) -> None:
+    before = json.loads(server.get('project'))['edits']
+    text = None if body is None else json.dumps(body).encode()
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f'{server.url}/{path}', text, timeout=60)
+    assert caught.value.code == status
+    assert message in json.loads(caught.value.read())['message']
+    assert json.loads(server.get('project'))['edits'] == before
+
+
+def test_without_the_token_there_is_nothing(server) -> None:
+    home = server.url.rpartition('/')[0]
+    for path in ('', 'project', 'x/project'):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f'{home}/{path}', timeout=60)
+        assert caught.value.code == 404
