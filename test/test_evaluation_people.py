@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 
+import matplotlib.image
 import numpy as np
 import pytest
 from person_skills import ACTIONS, write_person_skill
 
 from pointata_core.bundles.bundle import load_person_bundle
 from pointata_core.cli.main import main
-from pointata_core.evaluation.people_log import PeopleLog
+from pointata_core.evaluation.colours import colour_of_number
+from pointata_core.evaluation.people_log import PeopleLog, PersonTrack
+from pointata_core.evaluation.report.charts import LIGHT
+from pointata_core.evaluation.report.trails import trail_chart
 from pointata_core.inference.people.people_session import PeopleSession
 from pointata_core.simulation import simulate, write_bag
 from pointata_core.taxonomy import SEGMENTATION_CLASSES
@@ -53,7 +58,9 @@ def test_results_and_report_tell_of_each_person_and_are_the_same_again(tmp_path,
     assert any(track['actions'] for track in tracks)
     page = (tmp_path / 'a' / 'report.html').read_text()
     assert 'id="people"' in page
-    assert (tmp_path / 'a' / 'people.png').stat().st_size > 1000
+    for name in ('people.png', 'people_trails.png', 'people_trails_dark.png'):
+        assert (tmp_path / 'a' / name).stat().st_size > 1000
+    assert page.count('seen from above') == 1
 
 
 def test_people_are_followed_without_a_skill(tmp_path):
@@ -61,7 +68,19 @@ def test_people_are_followed_without_a_skill(tmp_path):
     people = evaluate(tmp_path / 'bag', 'follow', tmp_path / 'out')['people']
     assert people['skill'] is None and people['tracks'] and people['classes'] == []
     assert not any(track['actions'] for track in people['tracks'])
-    assert 'Without a person skill' in (tmp_path / 'out' / 'report.html').read_text()
+    page = (tmp_path / 'out' / 'report.html').read_text()
+    assert 'Without a person skill' in page and 'Where people went' in page
+    assert not (tmp_path / 'out' / 'people.png').exists()
+
+
+def test_people_who_hardly_move_have_a_trail_too():
+    one = PersonTrack(3, 0.0, 0.0, 1, 0, 4.0, ((0.0, 4.0, 1.0),), ())
+    two = PersonTrack(12, 0.0, 9.0, 90, 0, 4.0, ((0.0, 4.0, 1.0), (9.0, 44.0, 1.5)), ())
+    for tracks in ([one], [one, two]):
+        picture = matplotlib.image.imread(io.BytesIO(trail_chart(tracks, LIGHT)))
+        red, green, blue = colour_of_number(tracks[-1].number)
+        near = np.abs(picture[..., :3] - np.array([red, green, blue])).max(-1) < 0.02
+        assert near.sum() > 20 and 200 < picture.shape[0] < 1300
 
 
 def test_a_log_holds_stretches_of_actions_and_sparse_paths(skill):

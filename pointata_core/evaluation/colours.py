@@ -32,6 +32,11 @@ def colour_of(name: str, index: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
+def colour_of_number(number: int) -> tuple[float, float, float]:
+    """RGB, 0..1, of a followed person; those of successive numbers are far apart."""
+    return colorsys.hsv_to_rgb(number * _GOLDEN_RATIO % 1.0, 0.7, 0.9)
+
+
 def palette(classes: Sequence[str]) -> np.ndarray:
     """``(C + 1, 3)`` uint8 RGB by label; the last row is for unlabelled points."""
     colours = [colour_of(name, index) for index, name in enumerate(classes)]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +11,7 @@ from rclpy.duration import Duration
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from pointata_core.evaluation.colours import colour_of_number
 from pointata_core.inference.people.box import Box, box_of, moved
 from pointata_core.inference.people.decision import UNKNOWN
 from pointata_core.inference.people.people_session import ObservedPerson
@@ -21,7 +21,6 @@ _KINDS = ('box', 'text', 'trail')
 _TRAIL_S = 5.0
 _TRAIL_WIDTH_M, _TEXT_HEIGHT_M, _ABOVE_HEAD_M = 0.06, 0.35, 0.35
 _SEEN, _HIDDEN = 0.45, 0.15  # opacity of boxes
-_GOLDEN = 0.618034  # hues of successive numbers are far apart
 _WHITE = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
 _MOST_IDS = 2**31
 
@@ -134,5 +133,5 @@ class PeopleMarkers:
 
 
 def _colour(number: int, opacity: float) -> ColorRGBA:
-    red, green, blue = colorsys.hsv_to_rgb(number * _GOLDEN % 1.0, 0.7, 1.0)
+    red, green, blue = colour_of_number(number)
     return ColorRGBA(r=red, g=green, b=blue, a=opacity)

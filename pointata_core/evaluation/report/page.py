@@ -8,11 +8,12 @@ years later. Every figure in it carries the key under which ``results.json`` hol
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pointata_core.evaluation.people_log import PersonTrack
 from pointata_core.evaluation.results import EvaluationResults, Snapshot
 from pointata_core.safe_files import make_output_folder, write_atomically
 
@@ -80,6 +81,7 @@ def write_report(results: EvaluationResults, directory: str | Path) -> Path:
     charts = {
         'timeline': _timeline_image(results),
         'people': _people_image(results),
+        'trails': _trails_image(results),
         'latency': _latency_image(results),
         'confusion': _confusion_image(results),
     }
@@ -229,15 +231,32 @@ def _people_image(results: EvaluationResults) -> Image | None:
     from pointata_core.evaluation.report.charts import DARK, LIGHT, action_chart
 
     tracks = results.people['tracks'] if results.people else ()
-    if not tracks or not results.people:
+    if not tracks or not results.people or not results.people['classes']:
         return None
-    longest = sorted(tracks, key=lambda track: -track.frames)[:_MOST_PEOPLE]
-    shown = sorted(longest, key=lambda track: track.number)
+    shown = _longest(tracks)
     rows = {f'person {track.number}': track.actions for track in shown}
     end = max(track.end_s for track in tracks)
     classes = results.people['classes']
     light, dark = (action_chart(rows, classes, end, theme) for theme in (LIGHT, DARK))
     return Image('people.png', 'What each person does over time', light, dark)
+
+
+def _trails_image(results: EvaluationResults) -> Image | None:
+    """Where the same people went."""
+    from pointata_core.evaluation.report.charts import DARK, LIGHT
+    from pointata_core.evaluation.report.trails import trail_chart
+
+    shown = _longest(results.people['tracks'] if results.people else ())
+    if not shown:
+        return None
+    light, dark = (trail_chart(shown, theme) for theme in (LIGHT, DARK))
+    return Image('people_trails.png', 'Where people went, seen from above', light, dark)
+
+
+def _longest(tracks: Sequence[PersonTrack]) -> list[PersonTrack]:
+    """The people who were there longest, by number."""
+    longest = sorted(tracks, key=lambda track: -track.frames)[:_MOST_PEOPLE]
+    return sorted(longest, key=lambda track: track.number)
 
 
 def _latency_image(results: EvaluationResults) -> Image | None:
