@@ -22,7 +22,12 @@ from pointata_core.taxonomy import UNLABELLED, class_id, labels_from_semantickit
 from pointata_core.teaching.clicks import label_points
 from pointata_core.teaching.learning import AsideScore, learn, score_aside
 from pointata_core.teaching.lessons import edits_aside, scans_to_learn, write_lessons
-from pointata_core.teaching.predictions import Prediction, bundle_labels, write_prediction
+from pointata_core.teaching.predictions import (
+    Prediction,
+    bundle_labels,
+    read_prediction,
+    write_prediction,
+)
 from pointata_core.teaching.propagation import THIS_SCAN
 from pointata_core.training.engine.settings import read_settings
 from pointata_core.training.skill.settings import TrainingSettings
@@ -77,6 +82,16 @@ def test_corrections_and_sure_labels_are_learned_and_distrusted_ones_are_not(tmp
     assert write_lessons(project, tmp_path / 'again').root.name == lessons.root.name
     click(project, 0, SIDEWALK, 1)
     assert write_lessons(project, tmp_path / 'again').root.name != lessons.root.name
+
+
+def test_a_class_is_judged_by_the_labels_that_would_be_learned(tmp_path, project) -> None:
+    prediction = read_prediction(project, 0)
+    rows = np.flatnonzero(truth_of(0) == ROAD)
+    unsure = rows[prediction.differs[rows] > 0]
+    label_points(project, 0, unsure, 'sidewalk', THIS_SCAN)
+    assert write_lessons(project, tmp_path).distrusted == ()
+    label_points(project, 0, np.setdiff1d(rows, unsure), 'sidewalk', THIS_SCAN)
+    assert write_lessons(project, tmp_path).distrusted == ('road',)
 
 
 def test_every_fifth_click_is_kept_aside(tmp_path, project) -> None:

@@ -66,13 +66,13 @@ def write_lessons(project: Project, folder: Path, share: float = 0.5) -> Lessons
         raise ConfigError(f'{project.folder}: nothing was corrected', 'Correct some segments first')
     aside = edits_aside(project)
     predictions = {number: read_prediction(project, number) for number in numbers}
-    distrusted = _distrusted(project, predictions, aside)
     least = _thresholds(list(predictions.values()), share)
+    distrusted = _distrusted(project, predictions, least, aside)
     least[list(distrusted)] = np.inf
     labels, corrected, own = {}, 0, 0
     for number, prediction in predictions.items():
         known = project.known(number)
-        sure = (prediction.differs == 0) & (prediction.probability >= least[prediction.labels])
+        sure = _sure(prediction, least)
         label = np.where(sure, prediction.labels, UNLABELLED).astype(np.uint16)
         by_person = known.by != 0
         label[by_person] = project.classes.labels(known.words)[by_person]
@@ -114,19 +114,31 @@ def edits_aside(project: Project) -> tuple[int, ...]:
 
 
 def _distrusted(
-    project: Project, predictions: dict[int, Prediction], aside: tuple[int, ...]
+    project: Project,
+    predictions: dict[int, Prediction],
+    least: NDArray[np.float32],
+    aside: tuple[int, ...],
 ) -> tuple[int, ...]:
-    """Classes of the bundle that are often wrong where a person labelled."""
+    """Classes of which labels are often wrong although the bundle is sure of them.
+
+    Only such labels are judged: a person looks where the bundle is unsure, so its other labels are
+    wrong there more often than elsewhere.
+    """
     classes = len(project.classes.names)
     seen, right = np.zeros(classes), np.zeros(classes)
     for number, prediction in predictions.items():
         known = project.known(number)
-        judged = known.confirmed & ~np.isin(known.by, aside) & (prediction.labels < classes)
+        judged = (known.by != 0) & ~np.isin(np.abs(known.by), aside)
+        judged &= _sure(prediction, least) & (prediction.labels < classes)
         true = project.classes.labels(known.words)[judged]
         said = prediction.labels[judged]
         seen += np.bincount(said, minlength=classes)
         right += np.bincount(said[said == true], minlength=classes)
     return tuple(np.flatnonzero((seen >= _FEWEST) & (right < _RIGHT * seen)).tolist())
+
+
+def _sure(prediction: Prediction, least: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return (prediction.differs == 0) & (prediction.probability >= least[prediction.labels])
 
 
 def _thresholds(predictions: list[Prediction], share: float) -> NDArray[np.float32]:
