@@ -11,7 +11,7 @@ from teaching_folders import street_project, truth_of, write_street
 
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.cli.main import main
-from pointata_core.errors import CloudFileError
+from pointata_core.errors import CloudFileError, ConfigError
 from pointata_core.taxonomy import SEGMENTATION_CLASSES, UNLABELLED, class_id
 from pointata_core.teaching.annotator import annotate, read_truth, score_labels
 from pointata_core.teaching.clicks import label_segment
@@ -20,6 +20,7 @@ from pointata_core.teaching.predictions import (
     predict,
     prediction_path,
     read_prediction,
+    require_predictions,
     write_prediction,
 )
 from pointata_core.teaching.propagation import THIS_SCAN
@@ -143,6 +144,9 @@ def test_a_bundle_is_asked_in_three_views(tmp_path) -> None:
         assert (segment >= 0).all()
         truth = read_truth(project, write_street(tmp_path / 'true', 2, labels=True))
         np.testing.assert_array_equal(truth[0], truth_of(0))
+        require_predictions(project, load_bundle('default'))
+        with pytest.raises(ConfigError, match='the predictions are of default'):
+            require_predictions(project, load_bundle('radhar'))
         predict(project, load_bundle('default'))
         np.testing.assert_array_equal(read_prediction(project, 1).labels, second.labels)
         np.testing.assert_array_equal(project.known(0).segment, segment)

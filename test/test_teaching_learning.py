@@ -18,12 +18,14 @@ from pointata_core.bundles.bundle import load_bundle
 from pointata_core.cli.main import main
 from pointata_core.datasets.scenes.semantickitti import SemanticKittiSequence
 from pointata_core.errors import ConfigError
+from pointata_core.safe_files import write_json
 from pointata_core.taxonomy import UNLABELLED, class_id, labels_from_semantickitti
 from pointata_core.teaching.clicks import label_points
 from pointata_core.teaching.learning import AsideScore, learn, score_aside
 from pointata_core.teaching.lessons import edits_aside, scans_to_learn, write_lessons
 from pointata_core.teaching.predictions import (
     Prediction,
+    bundle_digest,
     bundle_labels,
     read_prediction,
     write_prediction,
@@ -47,6 +49,8 @@ def project(tmp_path):
             write_prediction(
                 one, number, Prediction(labels, sure, differs, np.full(len(labels), np.nan))
             )
+        facts = {'name': 'default', 'digest': bundle_digest(load_bundle('default'))}
+        write_json(one.folder / 'teach' / 'predictions' / 'bundle.json', facts)
         yield one
 
 
@@ -176,3 +180,7 @@ def test_a_bundle_with_other_classes_is_refused(tmp_path, project) -> None:
         learn(project, 'default', settings)
     with pytest.raises(ConfigError, match='classes of its own'):
         learn(project, 'radhar', settings)
+    facts = project.folder / 'teach' / 'predictions' / 'bundle.json'
+    write_json(facts, {'name': 'street', 'digest': '0'})
+    with pytest.raises(ConfigError, match='predictions are of street'):
+        learn(project, 'default', settings)

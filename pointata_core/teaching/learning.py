@@ -16,7 +16,7 @@ from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.safe_files import make_output_folder, write_json
 from pointata_core.taxonomy import SEGMENTATION_CLASSES
 from pointata_core.teaching.lessons import Lessons, write_lessons
-from pointata_core.teaching.predictions import bundle_labels
+from pointata_core.teaching.predictions import bundle_labels, require_predictions
 from pointata_core.teaching.project import Project
 from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.training import run_train
@@ -73,7 +73,8 @@ def learn(
         training: See :func:`run_train`.
 
     Raises:
-        ConfigError: The bundle has other classes, or nothing was corrected.
+        ConfigError: The bundle has other classes, the predictions are of another bundle, or nothing
+            was corrected.
         PointataError: Bundle or folder cannot be read.
     """
     bundle = load_bundle(start)
@@ -82,6 +83,7 @@ def learn(
             f'bundle {bundle.manifest.name} labels points with classes of its own',
             'Start from a bundle with the classes of the default one',
         )
+    require_predictions(project, bundle)
     output = make_output_folder(settings.output)
     lessons = write_lessons(project, output)
     before = score_aside(project, bundle, lessons.aside)

@@ -7,6 +7,8 @@ differ, or a place has another label than in the scan before, the bundle is like
 
 from __future__ import annotations
 
+import hashlib
+import json
 import zipfile
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -16,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointata_core.bundles.bundle import SkillBundle
-from pointata_core.errors import CloudFileError
-from pointata_core.safe_files import write_atomically
+from pointata_core.errors import CloudFileError, ConfigError
+from pointata_core.safe_files import write_atomically, write_json
 from pointata_core.taxonomy import UNLABELLED
 from pointata_core.teaching.project import Project
 from pointata_core.teaching.segments import DEFAULT_SIZES, SegmentSettings, segment_scan
@@ -78,6 +80,27 @@ def read_prediction(project: Project, number: int) -> Prediction:
     return found
 
 
+def bundle_digest(bundle: SkillBundle) -> str:
+    """Tells bundles apart by what their manifests say, the hashes of their files included."""
+    return hashlib.sha256((bundle.path / 'manifest.json').read_bytes()).hexdigest()
+
+
+def require_predictions(project: Project, bundle: SkillBundle) -> None:
+    """Make sure that the predictions of a folder are those of a bundle.
+
+    Raises:
+        ConfigError: They are of another one, or there are none.
+    """
+    path = project.folder / 'teach' / 'predictions' / 'bundle.json'
+    found = json.loads(path.read_text()) if path.is_file() else {}
+    if found.get('digest') != bundle_digest(bundle):
+        raise ConfigError(
+            f'{path}: the predictions are of {found.get("name", "no bundle")}, expected '
+            f'those of {bundle.manifest.name} in {bundle.path}',
+            f'Run: pointata teach look {project.folder} --bundle {bundle.path}',
+        )
+
+
 def predict(
     project: Project,
     bundle: SkillBundle,
@@ -93,6 +116,8 @@ def predict(
         sizes: Of the segments.
         report: Called after each scan with how many are done, of how many.
     """
+    facts = prediction_path(project, 0).parent / 'bundle.json'
+    facts.unlink(missing_ok=True)  # until all predictions are of this bundle
     streams = LabelledStream(bundle), LabelledStream(bundle, mirrored=True), LabelledStream(bundle)
     table = _class_table(bundle, project)
     before: tuple[NDArray, NDArray] | None = None
@@ -128,6 +153,7 @@ def predict(
             project.set_segments(number, segment)
         if report is not None:
             report(number + 1, len(project))
+    write_json(facts, {'name': bundle.manifest.name, 'digest': bundle_digest(bundle)})
 
 
 def bundle_labels(
