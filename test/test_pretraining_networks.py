@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from pointata_core.errors import ConfigError
 from pointata_core.models.camera.resnet import ResNet
+from pointata_core.models.checkpoints.files import CheckpointError
 from pointata_core.models.point.backbone import Backbone
 from pointata_core.models.point.config import preset_config
 from pointata_core.models.point.dgcnn import DgcnnEncoder, EdgeConvolution
@@ -22,7 +23,13 @@ from pointata_core.training.pretrain.heads import (
     PoseEncoder,
     ProjectionHead,
 )
-from pointata_core.training.pretrain.image_encoder import FrozenImageEncoder, normalise_images
+from pointata_core.training.pretrain.image_encoder import (
+    EFFICIENTNET,
+    ResNetEncoder,
+    image_encoder_file,
+    normalise_images,
+    read_image_encoder,
+)
 from pointata_core.training.pretrain.masked import MaskedReconstruction, chamfer
 
 
@@ -182,7 +189,7 @@ def test_missing_patches_are_never_shown_while_there_are_others(backbone):
 
 def test_frozen_network_ignores_train_mode_and_keeps_its_statistics():
     torch.manual_seed(0)
-    network = FrozenImageEncoder(ResNet(18, classes=0), 32)
+    network = ResNetEncoder(ResNet(18, classes=0), 32)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     network.train()
     images = torch.randint(0, 256, (2, 64, 64), dtype=torch.uint8)
@@ -196,11 +203,35 @@ def test_frozen_network_ignores_train_mode_and_keeps_its_statistics():
 
 @pytest.mark.parametrize(('stride', 'side', 'width'), [(8, 8, 896), (16, 4, 768), (32, 2, 512)])
 def test_map_of_a_stride_has_that_many_cells(stride, side, width):
-    network = FrozenImageEncoder(ResNet(18, classes=0), stride)
+    network = ResNetEncoder(ResNet(18, classes=0), stride)
     cells = network(torch.zeros(1, 64, 64, dtype=torch.uint8)).cells
     assert cells.shape == (1, width, side, side) and network.width == width
 
 
+@pytest.mark.parametrize(('stride', 'side', 'width'), [(4, 24, 1456), (8, 12, 1432), (32, 3, 1280)])
+def test_efficientnet_trained_on_imagenet_gives_maps_of_every_stride(stride, side, width):
+    pytest.importorskip('efficientnet_lite_pytorch', reason='needs the extra `pretrain`')
+    network = read_image_encoder(image_encoder_file(EFFICIENTNET), stride)
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (2, 96, 96), dtype=torch.uint8)
+    found = network.train()(images)
+    assert found.cells.shape == (2, width, side, side) and network.width == width
+    assert found.overall.shape == (2, network.overall_width) == (2, 1280)
+    # The package itself: the same image on all three channels, values from -1 to 1.
+    alone = ((images.float() - 127) / 128).unsqueeze(1).expand(-1, 3, -1, -1)
+    with torch.no_grad():
+        last = network.trunk.extract_features(alone)
+    torch.testing.assert_close(found.cells[:, -1280:, :: side // 3, :: side // 3], last)
+
+
+def test_weights_that_are_not_those_of_the_efficientnet_are_refused(tmp_path):
+    pytest.importorskip('efficientnet_lite_pytorch', reason='needs the extra `pretrain`')
+    path = tmp_path / 'other.pth'
+    torch.save({'_conv_head.weight': torch.zeros(2, 2)}, path)
+    with pytest.raises(CheckpointError, match=r'other\.pth: expected the weights of efficientnet'):
+        read_image_encoder(path, 8)
+
+
 def test_unknown_stride_is_refused():
     with pytest.raises(ConfigError, match='map_stride'):
-        FrozenImageEncoder(ResNet(18, classes=0), 7)
+        ResNetEncoder(ResNet(18, classes=0), 7)

@@ -31,7 +31,7 @@ from pointata_core.training.pretrain import run as pretraining_run
 from pointata_core.training.pretrain.batches import ImageClouds, split_shapes
 from pointata_core.training.pretrain.export import BACKBONE, export_checkpoint
 from pointata_core.training.pretrain.image_bank import ImageBank
-from pointata_core.training.pretrain.image_encoder import FrozenImageEncoder
+from pointata_core.training.pretrain.image_encoder import FrozenImageEncoder, ResNetEncoder
 from pointata_core.training.pretrain.pic_point import (
     CollapseWarning,
     PicPointModule,
@@ -75,7 +75,7 @@ def finished(folder, bank, teacher) -> Path:
 def network(teacher: Path) -> FrozenImageEncoder:
     trunk = ResNet(18, classes=0)
     load_resnet_weights(trunk, teacher)
-    return FrozenImageEncoder(trunk, 8)
+    return ResNetEncoder(trunk, 8)
 
 
 def a_batch(bank: ImageBank, config: PretrainingConfig = SMALL) -> dict[str, torch.Tensor]:

@@ -149,7 +149,7 @@ def load_resnet_weights(network: ResNet, path: str | Path) -> None:
         CheckpointError: No such file, damaged, or weights of another network; names the tensor.
     """
     path = Path(path)
-    weights = _read(path)
+    weights = read_weights(path)
     if network.fc is None:
         weights = {k: v for k, v in weights.items() if k not in ('fc.weight', 'fc.bias')}
     own = network.state_dict()
@@ -174,7 +174,12 @@ def load_resnet_weights(network: ResNet, path: str | Path) -> None:
     network.load_state_dict({**own, **weights})
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors of a ``.safetensors`` or a checkpoint file.
+
+    Raises:
+        CheckpointError: No such file, or damaged.
+    """
     if path.suffix != '.safetensors':
         return read_checkpoint(path)
     try:

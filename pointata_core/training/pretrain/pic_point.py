@@ -12,7 +12,6 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
-from pointata_core.models.camera.resnet import WIDTHS
 from pointata_core.models.point.backbone import Backbone
 from pointata_core.models.point.config import preset_config
 from pointata_core.models.point.dgcnn import DgcnnEncoder
@@ -75,7 +74,8 @@ class PicPointModule(lightning.LightningModule):
         heads: dict[str, nn.Module] = {}
         if config.overall_weight:
             heads['shape'] = ProjectionHead(self.encoder.overall_width, config.latent)
-            heads['image'] = ProjectionHead(WIDTHS[-1], config.latent)
+            assert images is not None, 'a contrast needs an image encoder'
+            heads['image'] = ProjectionHead(images.overall_width, config.latent)
         if config.local_weight:
             heads['region'] = LocalPointHead(
                 self.encoder.local_width, config.latent, config.pose_join

@@ -30,7 +30,7 @@ from pointata_core.training.pretrain.batches import ImageClouds, split_shapes
 from pointata_core.training.pretrain.costs import RunRecord
 from pointata_core.training.pretrain.export import BACKBONE, export_encoder
 from pointata_core.training.pretrain.image_bank import ImageBank
-from pointata_core.training.pretrain.image_encoder import read_image_encoder
+from pointata_core.training.pretrain.image_encoder import image_encoder_file, read_image_encoder
 from pointata_core.training.pretrain.images import (
     data_and_licence,
     rendered_images,
@@ -82,7 +82,9 @@ def prepare_teacher(
     )
     bank, weights = ImageBank.read(images), None
     if settings.training.contrasts:
-        weights = Path(settings.image_encoder or output / TEACHER)
+        weights = output / TEACHER
+        if settings.image_encoder:
+            weights = image_encoder_file(settings.image_encoder)
         if not settings.image_encoder and not weights.is_file():
             log(f'{weights}: training an image encoder')
             with progress('image encoder') as report:

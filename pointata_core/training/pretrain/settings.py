@@ -165,7 +165,8 @@ class PretrainingSettings:
     Attributes:
         output: Folder of the run.
         images: What the backbone and the image encoder learn from.
-        image_encoder: Weights of a ResNet-18 or -34, by torchvision's names; empty to train one.
+        image_encoder: Weights of a ResNet-18 or -34, by torchvision's names, or
+            ``efficientnet_lite0`` for that network, trained on ImageNet; empty to train one.
         teacher: How that one is trained.
         training: How the backbone is trained.
     """
