@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The ament_python package ``pointata_ros``: the ROS 2 node and the core library it stands on.
 
@@ -70,6 +71,11 @@ setup(
         'console_scripts': ['pointata = pointata_core.cli.main:main'],
         # The core must not import ROS: its command line finds the live demo by this name.
         'pointata.commands': ['demo = pointata_ros.tools.demo:run'],
+        # ament_copyright learns the headers of this package.
+        'ament_copyright.copyright_name': [
+            'pointata_ros = pointata_ros.tools.copyright_check:HOLDER'
+        ],
+        'ament_copyright.license': ['apache2_spdx = pointata_ros.tools.copyright_check:APACHE'],
     },
     python_requires='>=3.10',
     install_requires=['setuptools', *requirements()],

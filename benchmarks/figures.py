@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Write every figure that README and ``docs/`` show from ``benchmarks/results/*.json``.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Start the perception node, and on request a recording, RViz or the Foxglove bridge.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Networks, streaming inference, evaluation and training for point-cloud video, without ROS.
 

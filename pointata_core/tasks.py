@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Run many tasks: in this process, in several of this machine, or on a Ray cluster.
 

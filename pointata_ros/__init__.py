@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The ROS 2 side of PointATA: a thin perception node and a bag player.
 

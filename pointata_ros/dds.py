@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Large clouds need a larger shared-memory segment than Fast DDS gives by default.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Shared fixtures: where real recordings lie, a small bundle, and a ROS domain of one's own."""
 

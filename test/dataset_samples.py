@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Small files in the exact layouts of public data sets, for the tests of their loaders."""
 

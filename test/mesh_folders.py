@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A folder of meshes in the layout of ShapeNet, some of them broken in ten ways."""
 

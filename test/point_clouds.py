@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Clouds for the tests of the point operators: ordinary ones and those full of ties."""
 

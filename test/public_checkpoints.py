@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints in the public layouts, filled with random weights, and what those networks compute.
 

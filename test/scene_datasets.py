@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Tiny data sets of scenes and shapes in the layout of the public ones: names, keys, types."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Several stages on a toy world: points, frames and actors are learned, and stages are resumed."""
 

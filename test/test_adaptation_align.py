@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Stage 1: the distance to the shapes falls, and nothing but the embedder has changed."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Prepared clips are what a stream would see; batches do not depend on the number of processes."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The sensor's motion in training: what stands still stays, whatever augmentation does."""
 

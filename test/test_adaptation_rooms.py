@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Single frames are clips of length one: the recipe for scanned rooms trains on its own layout."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Runs of stage 2: killed and resumed, in several processes, and served as they were scored."""
 

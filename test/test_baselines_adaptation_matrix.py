@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """An experiment can be stopped anywhere, never mixes settings, and draws means over seeds."""
 

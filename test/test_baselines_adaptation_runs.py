@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The comparison of methods runs from its command line, stops, and goes on where it stopped."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Recordings with a camera through ``pointata evaluate``, and KITTI as such a recording."""
 

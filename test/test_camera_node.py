@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A node with a camera bundle, its camera and its clouds, all over DDS."""
 

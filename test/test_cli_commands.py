@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The command line as its users meet it: quick help, plain errors, and results that can be read."""
 

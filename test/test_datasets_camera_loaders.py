@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Camera and LiDAR data sets: projection, class maps, splits and public layouts."""
 

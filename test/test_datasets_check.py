@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """``pointata data``: counts against published ones, and everything that is missing by name."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """UTD-MHAD, MSR-Action3D and NTU RGB+D: right points, right splits, plain words about bad files."""
 

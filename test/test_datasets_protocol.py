@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What all data sets promise: records that agree with themselves, names that can be looked up."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """RadHAR: text and packed form say the same, whole recordings are held out, cut files are named."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Clips out of recordings and points out of clouds: exact windows, reproducible choices."""
 

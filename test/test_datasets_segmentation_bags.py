@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Recordings as clips: truth in the clouds or beside them, poses, damage, any order of reading."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """HOI4D's challenge files: sequences counted from the files, only what is asked for is read."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """SemanticKITTI as clips: ego motion taken out, moving classes apart, splits as published."""
 

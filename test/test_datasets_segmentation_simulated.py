@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The simulator as a data set: shards are clips, and a seed belongs to one split for ever."""
 

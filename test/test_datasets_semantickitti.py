@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """SemanticKITTI sequences: labels stay with their points, poses become those of the LiDAR."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """ShapeNet-55, ModelNet40 in two forms and ScanObjectNN: classes fixed by name, files checked."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Shapes for stage 1: classes in balance, points reproducible, size and place taken out."""
 

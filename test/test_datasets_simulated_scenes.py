@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Scenes that are simulated when they are read: what a recipe names, and the same every time."""
 

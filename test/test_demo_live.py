@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The demo: three processes over real DDS, an honest account, and nothing left behind."""
 

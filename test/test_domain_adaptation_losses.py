@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Loss terms against point-by-point arithmetic, their gradients and their switches."""
 

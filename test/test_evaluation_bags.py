@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Bag evaluation: same bag, same labels; nothing lost unseen; scores that mean what they say."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Videos are judged by the sum of their clips' softmax, whatever the order of the clips."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Many recordings in one command: each as by itself, one account of all, nothing lost."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A fleet on a real Ray cluster of two workers. It takes a while, because workers load torch."""
 

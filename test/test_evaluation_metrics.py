@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Segmentation scores: hand-made cases, properties, and torchmetrics as an independent judge."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """HOTA, IDF1 and MOTA are those of TrackEval, and hidden people do not count."""
 

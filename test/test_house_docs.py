@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """README and ``docs/`` are short, their links lead somewhere, what they show exists and runs."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The layers of docs/architecture.md hold, seen in the syntax trees of all modules.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The commands a newcomer types pass on what they are given and say what is missing."""
 

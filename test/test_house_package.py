@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What is packaged: versions agree, nothing is forgotten, nothing personal slips in."""
 
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import pointata_core
+from pointata_ros.tools.copyright_check import APACHE, HOLDER
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -161,13 +163,17 @@ def test_no_machine_paths_in_tracked_files() -> None:
     assert offending == []
 
 
-def test_every_source_file_names_its_licence() -> None:
+def test_every_source_file_names_holder_and_licence() -> None:
+    """As ``ament_copyright`` reads them: a comment block with the copyright, then the licence."""
+    (header,) = APACHE.file_headers
+    lines = header.format(copyright=f'Copyright 2026 {HOLDER}').splitlines()
+    expected = ''.join(f'# {line}\n' for line in lines)
     missing = [
         str(path)
         for path in tracked_files()
         if path.suffix == '.py'
         and (ROOT / path).stat().st_size
-        and 'SPDX-License-Identifier: Apache-2.0' not in (ROOT / path).read_text()[:200]
+        and expected not in (ROOT / path).read_text()[:200]
     ]
     assert missing == []
 

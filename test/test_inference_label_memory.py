@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Labels count earlier frames at the same place, moved with the sensor, and only those."""
 

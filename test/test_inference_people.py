@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Each person has a stream of its own: exact, saved, restored, and sure before it speaks."""
 

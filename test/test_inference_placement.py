@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A sensor may be turned, moved or in another unit: its points get the labels they should."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Clouds in a wrong unit, with wrong axes or bytes are noticed, and good ones raise no alarm."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Recordings: both storages, every way to name one, and every way in which one can be broken."""
 

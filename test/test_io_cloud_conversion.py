@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Clouds in other messages: Livox, compressed, depth images; as messages and as recordings."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Cloud files in the spellings of other programs, and files that are not what they seem."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Clouds on disk: what is written is read, and every malformed file is named with a fix."""
 

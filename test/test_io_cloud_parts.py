@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Fields and points of a cloud can be passed on as they are, whatever the layout."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Cut or corrupted mcap files give up every message that is still whole, and end in ValueError."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The decoder's contract, one test per way in which drivers get PointCloud2 wrong."""
 

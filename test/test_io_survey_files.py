@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """LAS, LAZ and E57, written by the libraries that read them, and refused where those are absent."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Transforms over time agree with scipy's rotations, and say why where they cannot be given."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Who acts, and how they move: the choice of the actor's points, the differences of its trace."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Networks of the camera and LiDAR: published sizes, gradient routes, independence of samples."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Ways of patches from earlier frames' points: what they are, and who hears of them."""
 

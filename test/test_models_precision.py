@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Products in bfloat16: nearly the same answers, the same weights, and a way back."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The shared image encoder: torchvision's names and counts, maps, and safe loading."""
 

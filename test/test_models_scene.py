@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The scene encoder: its grid, its ground, its maps of earlier frames, and exact streaming."""
 

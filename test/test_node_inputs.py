@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Several inputs of one node: one network, and streams that know nothing of each other."""
 

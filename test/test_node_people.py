@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A running node follows people: the same as the evaluation, and published for those who ask."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A running node with sensors in other units and axes, and its clouds for mapping and Nav2."""
 

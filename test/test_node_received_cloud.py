@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What is done for a cloud before its turn: as good as what is done at its turn, or not done."""
 

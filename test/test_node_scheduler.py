@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Several queues share one worker: nothing is lost, and none waits for more than one turn each."""
 

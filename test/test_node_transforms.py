@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Ego motion from TF: late odometry, missing odometry, and clouds that wait for it."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Full scans of 250,000 points must fit in 2 GB, interpreter and libraries included."""
 

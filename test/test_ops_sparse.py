@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Sparse convolution equals the dense one on occupied voxels, values and gradients alike."""
 

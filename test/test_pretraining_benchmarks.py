@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Experiments of pre-training: what variants share, sizes of networks, and their tables."""
 

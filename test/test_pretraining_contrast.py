@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Contrasts of points and images: equal to a plain loop, neutral where they must be."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Fine-tuning: learns classes and parts, scores as the protocols say, refuses what it cannot."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """From a folder of meshes to a probed backbone by the commands alone; broken meshes are named."""
 

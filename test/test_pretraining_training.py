@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Pre-training runs: batches by step, resuming, freezing, export, and the command line."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Damaged recordings, evaluated: what can be read of them is answered, the rest is named."""
 

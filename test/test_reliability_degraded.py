@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Degraded operation of a live node, row by row of the table in ``docs/troubleshooting.md``."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """How bad a fault is, who hears of it, and what is done about a device that fails."""
 

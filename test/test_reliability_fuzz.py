@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Twenty thousand hostile clouds: each is decoded or rejected with a reason, and none does harm."""
 

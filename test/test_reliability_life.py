@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Loops through the states, peers that come and go, parameters that change: nothing leaks."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Faults of the system in writing results: named before the work or at once, nothing half left."""
 

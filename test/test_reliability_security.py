@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The example policy for secured graphs is neither wider nor narrower than what the node does."""
 

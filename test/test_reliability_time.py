@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Time that loops, stands still, jumps and changes its pace, in a live node."""
 

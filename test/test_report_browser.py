@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The report in a real browser: images load, nothing complains, the figures are visible."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Bird's-eye images show the right point, at the right place, in the right colour."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The report stands alone, says what results.json says, and trusts no name in a recording."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Scores as the field computes them, of any bundle, without training; data are read whole first."""
 

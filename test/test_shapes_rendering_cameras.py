@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Viewpoints are regular; projection agrees with hand calculation and with the pixels' rays."""
 

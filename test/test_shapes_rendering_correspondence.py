@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Point-to-pixel maps: front seen, back hidden, and the pixel is the right one."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Image shards: what is read is what was written; interrupted runs continue; damage is named."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The shipped radar skill: what it takes and gives, and exercises it was not trained on."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Simulated camera frames as a data set, and the benchmark that compares methods on them."""
 

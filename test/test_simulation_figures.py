@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Bodies with a skin: they stand on the ground, keep their size and move as people do."""
 

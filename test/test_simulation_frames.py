@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Frames are reproducible, and their labels, poses and actions agree with the geometry."""
 

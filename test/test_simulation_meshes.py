@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Meshes of real things: rays meet their triangles, and scenes are made of them."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The simulator knows what moves: by places of vehicles and persons, whatever the sensor does."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """People keep their bones, stand on the ground, move without jumps and follow their script."""
 

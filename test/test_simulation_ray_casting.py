@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Rays meet shapes where geometry says they do, whatever the culling thinks."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Sensors of many kinds: patterns, fields of view, mounts, and scans distorted by motion."""
 

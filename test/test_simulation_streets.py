@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Streets of all kinds: ground that rolls, flush sidewalks, mirrored light, drops of rain."""
 

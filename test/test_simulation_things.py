@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Riders sit on their vehicles; rooms, streets and yards hold meshes of furniture and bins."""
 

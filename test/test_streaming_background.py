@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A second thread for what needs no history: the same answers, and no thread left at work."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Scans and segments are offered where the bundle is probably wrong, and clicks there pay off."""
 

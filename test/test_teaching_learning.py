@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A bundle learns what was corrected, and clicks that are kept aside judge it."""
 

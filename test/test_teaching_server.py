@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A page reads and corrects scans through the server; nothing is lost when it is killed."""
 

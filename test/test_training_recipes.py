@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Every bundle that ships has a recipe, and each recipe runs from nothing to a bundle."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What trains a scene encoder: its loss, what is left out of clips, ranks of sensor fields."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The controls, and the protocol by which stage 1 uses any of the losses."""
 

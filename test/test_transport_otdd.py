@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """OTDD as a loss: laws that a distance of data sets obeys, its gradient, and what it refuses."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Two tiny domains of images and points: by day, and in the dark with other distances.
 

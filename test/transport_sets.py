@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Small labelled sets, and OTDD by plain loops over POT's NumPy functions: no cache, no padding."""
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Generate and compile ROS 2 interface packages with the ROS wheels and a C++ compiler.
 

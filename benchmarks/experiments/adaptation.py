@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 r"""PointATA against its baselines on the same clips: methods x seeds x label fractions.
 

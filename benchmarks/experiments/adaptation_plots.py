@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Plots of finished runs: mean and spread over seeds, never a best of anything."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """One run of the comparison: from a method to its settings, and to what goes into the results."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """FtD++, xMUDA and their bounds on two pairs of simulated domains: methods x pairs x seeds.
 

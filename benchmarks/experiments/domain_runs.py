@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Runs of domain adaptation: methods x setups x seeds, of simulated pairs and recorded streets."""
 

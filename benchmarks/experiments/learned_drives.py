@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What recorded drives teach: labels of other drives, or a drive's own scans without labels.
 

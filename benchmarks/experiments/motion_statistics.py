@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What a clip holds about motion before anything is trained: tubes, and points of earlier frames.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What each part of pre-training is worth: equal runs that differ in one choice, then probed.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Simulated streets and recorded ones as frames in our own format, made when first asked for.
 

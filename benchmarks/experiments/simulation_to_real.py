@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """From simulated streets to recorded ones, with a LiDAR alone and with a camera beside it.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Does time pay in semantic segmentation? One recipe with one frame and with eight.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """How right the labels of a bundle are on ten drives that were recorded on real streets.
 

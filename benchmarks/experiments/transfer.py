@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What pre-training is worth for a skill: stage 2 on frozen backbones, tasks x tuning x seeds.
 

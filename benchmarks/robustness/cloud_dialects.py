@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """An endless, repeatable supply of cloud files in the dialects of the programs that write them.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Throw cloud files of every dialect, whole and damaged, at the readers for as long as wanted.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What the benchmarks of a live node share: its name, bundles good and bad, the conditions."""
 

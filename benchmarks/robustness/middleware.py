@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Sets the middleware of a live benchmark when it is imported: before ``rclpy.init``.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """How many clouds of recordings as people have them our reader finds, and how many rosbags finds.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Peers and processes of a ROS graph over real DDS; makes clouds and recordings."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """One run of the soak: a sensor, its listeners and the account of every cloud."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The sensor of the soak: makes clouds, knows which it made, and judges the answers to them."""
 

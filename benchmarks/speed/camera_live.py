@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What a cloud costs a camera bundle: without an image, with one, and with a second thread.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """How much sooner a fleet of recordings is evaluated on several workers of a Ray cluster.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What a GPU is worth: everything that one needs to be asked, in at most five minutes.
 

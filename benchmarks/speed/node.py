@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Where the time of one cloud goes, offline and live, and whether the node keeps up with a sensor.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Time the stages of a session on recorded clouds; prints JSON. ``node.py`` starts it.
 

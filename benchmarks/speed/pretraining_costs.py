@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Parameters and FLOPs of 3D backbones and image encoders, beside published ones.
 

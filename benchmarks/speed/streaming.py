@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What a stream saves: the cost of one `step` against recomputing a window, same weights, one run.
 

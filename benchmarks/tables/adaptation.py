@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Tables of the comparison of methods, of transfer and of time in segmentation."""
 

@@ -1,7 +1,10 @@
 # %% [markdown]
 # # Label a bag in ten lines
 #
-# <!-- SPDX-License-Identifier: Apache-2.0 -->
+# <!--
+# Copyright 2026 the pointata_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+# -->
 #
 # This tutorial labels every point of a recording with the default bundle, without ROS.
 #

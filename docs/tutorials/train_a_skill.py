@@ -1,7 +1,10 @@
 # %% [markdown]
 # # Train a skill on your data
 #
-# <!-- SPDX-License-Identifier: Apache-2.0 -->
+# <!--
+# Copyright 2026 the pointata_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+# -->
 #
 # This tutorial teaches the frozen backbone of the default bundle five new actions and streams a
 # recording through the result. It needs the extras `train` and `pretrain`.

@@ -1,7 +1,10 @@
 # %% [markdown]
 # # What the network sees
 #
-# <!-- SPDX-License-Identifier: Apache-2.0 -->
+# <!--
+# Copyright 2026 the pointata_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+# -->
 #
 # This tutorial draws what happens between points and labels: voxels, the local ground, the map of
 # the scene encoder and what earlier frames add to it; then what the frozen backbone works with:

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The files of a bundle: where they are, and whether they hold what the network needs."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The manifest of a bundle: what the weights are, what they expect and what they predict.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The parts of a manifest, and the checks they share; all messages name field, found, expected."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """How a cloud is normalised and sampled before the network sees it: a part of every bundle."""
 

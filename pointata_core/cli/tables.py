@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Results of a run as tables for a terminal; bag evaluation and demo print the same."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Public data sets behind two protocols: clips of point-cloud video, and single frames.
 

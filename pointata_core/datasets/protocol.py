@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What every data set gives: clips or frames, class names, and counts that can be checked.
 

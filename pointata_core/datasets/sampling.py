@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Which frames of a recording make a clip, and which points of a cloud are kept.
 

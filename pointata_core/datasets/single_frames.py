@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Single frames (shapes, scanned rooms) as clips of one frame, for code that works on clips."""
 

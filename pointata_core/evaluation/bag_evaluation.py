@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Run a bundle over a recorded bag, exactly as the live node would in ``block`` policy.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Motion and placement of the sensor of a recording, from its transforms or from settings."""
 

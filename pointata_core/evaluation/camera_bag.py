@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The camera of a recording: which topics it has, and what it saw when a cloud was taken.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """SHA-256 of all labels of a recording: equal for two runs if and only if all labels are."""
 

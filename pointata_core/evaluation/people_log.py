@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Where each person was in a recording, and what it did."""
 
@@ -6,13 +7,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pointata_core.evaluation.results import ActionSegment
 from pointata_core.evaluation.timeline import action_segments
-from pointata_core.inference.people.people_session import ObservedPerson
+
+if TYPE_CHECKING:  # loads torch
+    from pointata_core.inference.people.people_session import ObservedPerson
 
 _PATH_STEP_S = 0.5
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What is kept of a run, frame by frame: it can be stored, and joined with that of a later part.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Results of an evaluation: plain values for ``results.json``, and a trace for the images.
 

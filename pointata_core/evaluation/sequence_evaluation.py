@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Run a bundle over a SemanticKITTI sequence: simulation to reality in one figure.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Which image belongs to a cloud: the one whose stamp is nearest, within a tolerance."""
 

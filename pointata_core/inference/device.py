@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Which device to run on, and why: a silent fall-back to the CPU is a classic complaint."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """How the coordinates of a sensor become what networks take: metres, z up (REP-103).
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """One input's stream: frames in, a prediction for every point out, with nothing recomputed.
 

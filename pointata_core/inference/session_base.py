@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What all sessions have in common: one stream of frames in, one prediction for each out."""
 

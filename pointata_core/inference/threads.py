@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """How a stream uses the processors: several threads per operation, or two halves of a frame.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What the stamps of a stream allow: go on, skip a frame, or begin anew.
 

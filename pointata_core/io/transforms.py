@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Poses between frames at any recorded moment, from ``/tf`` and ``/tf_static``, without ROS.
 

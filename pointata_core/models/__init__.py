@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The networks: a frozen 3D transformer, adapters along tubes, and heads."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Linear layers whose products may be taken in bfloat16, everything around them in float32.
 

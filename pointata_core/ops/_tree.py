@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Nearest neighbours by a k-d tree (scipy), made to agree with the comparison of all pairs.
 

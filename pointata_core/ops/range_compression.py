@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Range compression: a space in which a spinning sensor's points are about equally dense.
 

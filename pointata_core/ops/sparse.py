@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Sparse 3D convolution in plain torch, equal to the dense one on occupied voxels.
 

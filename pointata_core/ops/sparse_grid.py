@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Occupied voxels of a batch, and the rulebooks of which feeds which in a convolution.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Voxel grid sampling: one voxel per occupied cube, and the way back from points to voxels.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Shapes to pre-train on: a procedural generator, mesh files, sampling by area.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A finished shape: a triangle mesh in the unit sphere with part labels and a family."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A LiDAR simulator: drawn scenes, cast rays, true labels; our licence-free data."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What the rays of a scan met: class, instance, reflectivity and angle of each hit."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Training shards: one simulated recording per ``.npz`` file, written once and read many times.
 

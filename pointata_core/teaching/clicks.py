@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What a person does with a scan: label a segment or some points, split one, confirm the rest."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What a person changed, one file for each action, so that nothing is lost and all can be undone.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """One sequence in the layout of SemanticKITTI: copied bit for bit, or written of a recording."""
 

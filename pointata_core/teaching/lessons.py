@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What a bundle learns from a folder: corrections, and labels of its own that are probably right.
 

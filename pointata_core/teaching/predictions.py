@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What a bundle makes of the scans of a folder, and where it contradicts itself.
 

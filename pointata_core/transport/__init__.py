@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """How far apart two sets of labelled features are: OTDD by POT, with MMD and means as controls.
 

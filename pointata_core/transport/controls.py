@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Controls for OTDD that ignore labels: maximum mean discrepancy and the distance of means.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """How far two classes are apart: squared 2-Wasserstein distance of their feature clouds.
 

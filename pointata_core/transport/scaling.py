@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Features in units of the source set, so that a regularisation means the same for every network.
 

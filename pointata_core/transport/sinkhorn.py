@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Entropic optimal transport: POT's log-domain Sinkhorn, and a symmetric one for a set with itself.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The subscriptions of one input's camera, and the image that belongs to a cloud.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Notices that ROS time jumped: a looped bag, a restarted simulation, use_sim_time switched.
 

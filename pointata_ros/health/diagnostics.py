@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The state of the node as DiagnosticArray: input, processing and model, for each input.
 

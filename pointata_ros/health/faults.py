@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong lately, for how long, and how bad that is: once is a warning, lasting an error.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Explains why no cloud arrives, or why fewer arrive than were sent, and what to do about it.
 

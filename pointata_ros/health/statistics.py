@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What became of every cloud: counters and recent timings, shared by the threads of the node.
 

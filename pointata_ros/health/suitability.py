@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Whether a skill fits: what changes with another one, and clouds unlike those of its training.
 

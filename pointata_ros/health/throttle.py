@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Logs what happens again and again less often: every few seconds, or at growing distances."""
 

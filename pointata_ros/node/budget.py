@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """How much time a node that is too slow may spend on clouds that newer ones supersede."""
 

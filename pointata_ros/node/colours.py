@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A colour for each class of a bundle, in the field ``rgb`` that viewers read."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Starts the perception node and ends it cleanly: on Ctrl-C once or twice, and on SIGTERM."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Followed people as boxes, texts and trails that RViz and Foxglove can show."""
 

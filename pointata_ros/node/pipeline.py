@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What happens to one cloud: decode, ego motion, session, publish. Owned by the worker thread."""
 

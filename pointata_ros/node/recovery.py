@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What to do when the network fails on a cloud: go on, with less, or give the device up.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Which cloud is next: several input queues, one worker, one cloud of each queue in turn.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Loads a skill (a bundle that has run on its device) for the node. May run on any thread."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The skill that serves all inputs, and the service that replaces it between two clouds.
 

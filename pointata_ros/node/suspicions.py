@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Reports what seems to be wrong with the first clouds of an input: unit, axes, bytes, fields."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """``config/perception.yaml`` and ``docs/parameters.md``, generated from the parameter table."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Which names inputs may have, as parts of topic names, and which fields outputs may repeat.
 

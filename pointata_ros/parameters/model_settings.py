@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Parameters of the node about what it computes, and on what; the first ones of the table.
 

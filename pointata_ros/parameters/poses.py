@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Poses in parameters: of a LiDAR before its camera, and of each sensor in a frame with z up.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """``ros2 run pointata_ros replay BAG``: a bag player that needs no rosbag2.
 

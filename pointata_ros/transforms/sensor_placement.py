@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """How the points of an input enter the network: by parameters, or by the pose that TF has."""
 

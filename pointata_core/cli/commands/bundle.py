@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """``pointata bundle``: what is in a skill bundle, and is it whole."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """``pointata predict``: label a cloud from a file, or a folder of them as one stream.
 

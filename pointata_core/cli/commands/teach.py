@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """``pointata teach``: correct labels of a recording, and let a bundle learn from them."""
 

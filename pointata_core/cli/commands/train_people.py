@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """``pointata train-people``: a person skill from simulated people."""
 

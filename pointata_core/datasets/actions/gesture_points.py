@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Hands as PointLSTM prepares them: the format that both gesture data sets share.
 

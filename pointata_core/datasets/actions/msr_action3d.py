@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """MSR-Action3D: 20 actions of 10 people before a Kinect v1, as depth video.
 

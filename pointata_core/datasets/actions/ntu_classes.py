@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The 120 actions of NTU RGB+D in their published order; NTU RGB+D 60 has the first 60."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """NTU RGB+D 60 and 120: actions of one or two people before three Kinects v2, as depth video.
 

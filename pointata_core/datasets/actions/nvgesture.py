@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """NVIDIA Dynamic Hand Gesture: 25 gestures of a driver's hand, as depth video.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """SHREC'17 track on hand gestures: 14 gestures, with one finger or the whole hand, as depth video.
 

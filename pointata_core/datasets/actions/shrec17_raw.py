@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A hand out of SHREC'17 depth images as released, found as PointLSTM's scripts find it.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """UTD-MHAD: 27 actions of 8 people before a Kinect v1, as depth video.
 

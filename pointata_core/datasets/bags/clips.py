@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Clips of rosbag2 recordings with ground truth, read as bag evaluation reads them.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A2D2, the Audi data set (Geyer et al., arXiv:2004.06320), front camera.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Frames in our own format: plain arrays, one archive per frame, and an index.
 

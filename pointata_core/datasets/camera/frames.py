@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """An image and the LiDAR points that it shows, and data sets of such frames."""
 

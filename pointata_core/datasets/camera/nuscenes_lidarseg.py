@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """nuScenes-lidarseg with its front camera (Caesar et al., CVPR 2020; Fong et al., RA-L 2022).
 

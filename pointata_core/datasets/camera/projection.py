@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """From LiDAR points to pixels: rigid transforms, pinhole cameras and lens distortion.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """How frames become samples, as plain data: a command line lists it without loading arrays."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Frames as a network takes them: resized or cropped images, voxel coordinates, augmentation.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """SemanticKITTI with its left colour camera (Behley et al., ICCV 2019; Geiger et al., CVPR 2012).
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A simulated drive with LiDAR and camera as a recording, truth in the classes of a task included.
 

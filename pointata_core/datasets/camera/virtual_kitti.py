@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Virtual KITTI 1.3.1 (Gaidon et al., CVPR 2016) with the point clouds of vkitti3D.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """HDF5 files that hold one row per sequence or shape, read a row at a time.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """MATLAB 5 files: shapes of arrays from the header, values on demand.
 

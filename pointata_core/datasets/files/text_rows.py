@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Rows of numbers from text files, as shapes and rooms of public data sets are written."""
 

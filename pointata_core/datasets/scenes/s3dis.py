@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """S3DIS: six areas of office buildings, scanned, 13 classes for every point.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Clips of SemanticKITTI: scans of a driving car, with separate standing and moving classes.
 

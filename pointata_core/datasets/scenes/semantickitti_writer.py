@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Scans with labels in the layout of SemanticKITTI, so that other tools can go on with them."""
 

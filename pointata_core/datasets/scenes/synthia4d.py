@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Synthia 4D: simulated streets with a class for every point, as prepared for MeteorNet.
 

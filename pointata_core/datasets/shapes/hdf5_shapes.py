@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Shapes in HDF5 files with ``data`` (n, N, 3) and ``label`` (n,) or (n, 1)."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """ModelNet40 in PointNet's form: HDF5 files of 2048 points for each shape.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Shapes as stage 1 takes them: a balanced choice, few points each, in the unit sphere."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """One split of a data set of shapes: counting by category and reading, whatever the files are."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """ShapeNet-55: 3D shapes of 55 categories, as clouds of 8192 points.
 

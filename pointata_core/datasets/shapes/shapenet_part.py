@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """ShapeNetPart: 16 categories of shapes with 50 labelled parts.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Evaluate all recordings of a fleet: here one after another, or on the workers of a Ray cluster.
 

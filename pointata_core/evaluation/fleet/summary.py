@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """One account of many streams: per recording, per sensor, and the worst frames of all."""
 

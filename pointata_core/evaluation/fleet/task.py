@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """One task of a fleet: a stream, or a part of a long one, from the recording to its results.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Scores of an action timeline: frame accuracy, segmental F1@k and edit score.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Latency of a stream by stage, as percentiles: a mean hides the frame that came too late."""
 

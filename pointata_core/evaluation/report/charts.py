@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Charts of a report: action timeline, latency by stage, confusions; for light and dark pages."""
 

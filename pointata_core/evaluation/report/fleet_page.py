@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The page about a fleet of recordings; each line leads to the report of its recording."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Whether z points up: judged by the ground, or by the field of view of a camera.
 

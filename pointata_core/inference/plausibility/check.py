@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Looks at the first clouds of a stream and reports once what seems to be wrong with them.
 

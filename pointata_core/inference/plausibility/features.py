@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Sensor fields, such as intensity, whose range is not the one that a network was trained with."""
 

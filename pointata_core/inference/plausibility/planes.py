@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The large planes of a cloud, such as ground, walls and ceiling, by random sampling."""
 

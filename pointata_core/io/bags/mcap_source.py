@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Files of the format mcap: ROS 2 and ROS 1 messages, whoever wrote the file."""
 

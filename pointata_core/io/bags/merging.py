@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Messages of several files in one order, unpacked where each was compressed by itself."""
 

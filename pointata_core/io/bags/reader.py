@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Read recordings (rosbag2 in sqlite3 and mcap, ROS 1 bags) without a ROS installation.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Turn serialised ROS 1 messages into those of ROS 2, with the converter of rosbags."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Closed sqlite3 files and indexed ROS 1 bags, read by rosbags; ROS 1 bags without an index."""
 

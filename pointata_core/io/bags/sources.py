@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Read the messages of one file of a recording, by its index or, without one, from its front.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Files of the storage sqlite3, closed, cut or left open by a killed recorder."""
 

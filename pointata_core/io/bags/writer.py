@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Write rosbag2 recordings that ``ros2 bag`` plays, without a ROS installation."""
 

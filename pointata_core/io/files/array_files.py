@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Clouds as bare arrays: ``.bin`` of float32, NumPy's ``.npy`` and ``.npz``.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Find out how many float32 columns a ``.bin`` file has; it holds nothing that tells.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Single clouds on disk: PCD, PLY, bare arrays, text, and the formats of surveying.
 

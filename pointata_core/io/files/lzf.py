@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Decompress LZF, the format inside ``binary_compressed`` PCD files (Marc Lehmann's LibLZF).
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The header of PLY files (Greg Turk's Stanford format), as the tools of the field write it.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """LAS, LAZ and E57, the formats of surveying, through the libraries of the extra ``survey``."""
 

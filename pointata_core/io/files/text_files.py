@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Clouds as plain text: one point a line, numbers between blanks, commas, semicolons or tabs.
 

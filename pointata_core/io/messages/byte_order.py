@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Read a cloud in the byte order that its message does not declare, to see which one is right."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Make image, calibration, cloud, transform and label messages for recordings, without ROS."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Encode columns as the bytes of a PointCloud2 and fill any message class with them.
 

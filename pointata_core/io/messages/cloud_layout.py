@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The layout that a ``sensor_msgs/msg/PointCloud2`` declares, checked against its bytes.
 

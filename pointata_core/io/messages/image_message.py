@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Decode ``sensor_msgs/Image`` and ``CompressedImage`` of rclpy and rosbags.
 

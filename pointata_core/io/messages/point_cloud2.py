@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Decode ``sensor_msgs/msg/PointCloud2`` from any source, without ever raising on its content.
 

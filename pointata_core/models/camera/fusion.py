@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """MFFM: the fusion of pixel and point features of FtD++ (Wu et al., TCSVT 2025, section III).
 

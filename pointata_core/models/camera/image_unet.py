@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """U-Net on a ResNet encoder: a feature for every pixel of a camera image.
 

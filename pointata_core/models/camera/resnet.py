@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """ResNet-18 and ResNet-34 (He et al., CVPR 2016), parameter names as in torchvision.
 

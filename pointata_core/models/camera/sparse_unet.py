@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Sparse 3D U-Net: a feature for every point of a voxelised cloud.
 

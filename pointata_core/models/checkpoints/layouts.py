@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Which names the public 3D transformers give to what, and what of theirs we leave behind.
 

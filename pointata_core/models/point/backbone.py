@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The 3D transformer that stays frozen: patch encoder, positions, class token, blocks, norm.
 

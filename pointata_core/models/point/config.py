@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What a network is made of: frozen dataclasses, checked once, saved with every bundle."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """DGCNN (Wang et al., Dynamic Graph CNN, TOG 2019), the other backbone of the Pic@Point paper."""
 

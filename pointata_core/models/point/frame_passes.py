@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The passes inside a frame: embedder, blocks, heads; the same in whole clips and in streams.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Where a frame's tokens lie and which points, neighbours and past tokens belong to them.
 

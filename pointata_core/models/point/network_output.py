@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Outputs of a network's heads, and the values between its blocks and its heads."""
 

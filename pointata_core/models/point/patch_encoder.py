@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Mini-PointNet: one local patch of points becomes one token (Point-BERT, Yu et al., CVPR 2022)."""
 

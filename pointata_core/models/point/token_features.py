@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Auxiliary token features: motion and sensor fields, which a frozen 3D embedder does not encode.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Tubes: a token and its nearest predecessors in time, as indices into past frames' slots.
 

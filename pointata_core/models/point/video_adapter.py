@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The video adapter (PVA): the only place where time is mixed, causally and along tubes.
 

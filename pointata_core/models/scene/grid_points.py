@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Points on a grid: pooling them into its cells, and reading an image of it at the points."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A small U-Net over a grid (Ronneberger et al., MICCAI 2015), with residual blocks."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Finds the meshes of ShapeNet, ModelNet or any folder, each with its category and name.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Union and difference of labelled solids: one watertight mesh with a part label for every face.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What a family of shapes is: a name, a group, parts, and a function that draws one member."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Articulated people and animals in random poses, and a few that swim or fly; facing +x."""
 

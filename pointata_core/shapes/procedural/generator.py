@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Draws shapes by family and seed; the same arguments give the same shape, bit for bit.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Boxes, cylinders, limbs, ellipsoids, tori and superquadrics, centred at the origin.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Solids from curves: lathe (a profile turned about z), sweep (a section along a path), prism."""
 

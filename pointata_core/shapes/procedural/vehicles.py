@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Vehicle-like shapes: cars, lorries, buses, aircraft, boats, two-wheelers; heading +x."""
 

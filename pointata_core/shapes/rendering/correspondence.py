@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The pixel of every point: exact projection and a depth test along the point's own ray.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Casts rays at a mesh with Embree, on the CPU and without OpenGL."""
 

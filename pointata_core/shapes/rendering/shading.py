@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Normals at the corners of faces: round across blunt edges, broken at sharp ones."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Rendered shapes on disk: compressed ``.npz`` shards, written atomically, read shape by shape.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Domains: a city, a light, a LiDAR and a camera that belong together.
 

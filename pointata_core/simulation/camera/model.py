@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A pinhole camera beside the LiDAR: its calibration, and its rays for the ray caster.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Surfaces hit by the rays of a camera: class, position, normal and other inputs of colour."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What stands at the foot of a façade on the street: shop windows, awnings, scaffolds, stairs."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Trees, bushes and hedges: capsules of wood, and clouds of leaves in which rays end at random."""
 

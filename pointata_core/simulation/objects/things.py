@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Benches, bins, hydrants, boxes and other things that stand on pavements and in yards."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Cars, vans, trucks and two-wheelers, in their own frame: x forward, origin on the ground.
 

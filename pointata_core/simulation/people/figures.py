@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Bodies with a skin: children to elders, posed by linear blend skinning.
 

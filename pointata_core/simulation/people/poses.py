@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Poses of a skeleton of 19 bones: what captured and parametric motions have in common."""
 

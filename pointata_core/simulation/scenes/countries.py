@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Kinds of streets: ranges from which their sizes are drawn, and what lines them.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Outdoor ground: a raster of heights, on which kerbs raise the sidewalks.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Procedural rooms, from an office to a hall, with one person acting and perhaps another."""
 

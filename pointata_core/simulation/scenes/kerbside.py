@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What stands between carriageway and lots: parked cars, trees, lamps, signs, bicycles."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A street while it is being built: its plan and ground, and the shapes added so far."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Procedural streets: from a highway to a lane between hedges, in several kinds of places.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The ground of a street: carriageway, verges, sidewalks, lawns, paved lots, banks and paint."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The plan of a street: its centre line, its cross-section and what stands beside it."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A scene ready to be scanned: what stands, what moves, who acts and where the sensor goes."""
 

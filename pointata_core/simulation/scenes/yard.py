@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Procedural yards: a robot on a lawn or a paved court, with somebody acting in front of it."""
 

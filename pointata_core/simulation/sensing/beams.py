@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Where the beams of real sensors point: rings with uneven spacing, and patterns without rings.
 

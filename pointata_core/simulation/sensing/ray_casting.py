@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """First hits of all rays of a sensor with all shapes of a scene, on one core.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """From the geometry of a hit to what the receiver reports: lost, noisy, brighter or darker.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Which rays can meet a shape at all: its window in the sensor's grid of rows and columns.
 

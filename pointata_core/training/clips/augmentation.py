@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Augmentation: copies of a clip that are prepared, and changes in every training step.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What a sensor may lack, left out of training clips: points, intensities, its own motion.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Frozen features of prepared clips, computed once: what enters the first adapted block.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A clip as the network sees it: voxels, their labels and their geometry, one array of each.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Adapting a camera and LiDAR network to a domain without labels (FtD++ and its relatives).
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The Lightning module of domain adaptation: terms of one step, their sum, optimiser, teacher."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The last network of a domain-adaptation run as a camera bundle, for node and evaluation."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Loss terms of xMUDA (Jaritz et al., TPAMI 2022) and FtD++ (Wu et al., TCSVT 2025).
 

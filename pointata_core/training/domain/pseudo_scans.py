@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Scans labelled by a bundle, as far as it is sure of itself, to train it further with them.
 

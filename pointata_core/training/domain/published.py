@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What the papers set: loss weights, styles and schedules of FtD++ and of what it is compared with.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Scans of a recording without labels, with the motion of the sensor where it is known."""
 

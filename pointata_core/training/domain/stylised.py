@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The source in the target's style (MMST of FtD++): same content and labels, foreign looks.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Optimiser, schedule and parameter groups of every training, and a plain loop for small ones."""
 

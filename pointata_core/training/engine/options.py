@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Choices that every kind of training has: where and how it computes, saves and draws at random."""
 

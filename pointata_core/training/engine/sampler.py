@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Which samples make a batch: a function of seed and step alone, so that resuming needs no state.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Settings of any run: read from YAML and overrides, checked, written as plain values."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """One training of a person skill in one folder: crops, steps, temperature, scores, bundle.
 

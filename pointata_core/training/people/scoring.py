@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Scores of a person skill on people that its training left out, decided on as in a session."""
 

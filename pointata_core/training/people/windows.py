@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Windows of people, disturbed as sensors and segmentation disturb them."""
 

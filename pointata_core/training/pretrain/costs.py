@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What a part of pre-training costs: wall and processor time, throughput, peak memory.
 

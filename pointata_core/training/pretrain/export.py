@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Export of a run: the 3D backbone alone, and a manifest of its origin."""
 

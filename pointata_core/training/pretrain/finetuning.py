@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Fine-tuning: the whole encoder learns a task, classes of wholes or parts of points.
 

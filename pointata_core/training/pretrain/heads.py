@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Heads that bring points and images into one space, and the encoder of the camera's pose.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Settings of a pre-training run; each field is a key of ``config/training/pretrain_*.yaml``.
 

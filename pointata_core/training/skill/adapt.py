@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The ``adapt`` stage: train adapters, context encoder and heads on clips."""
 

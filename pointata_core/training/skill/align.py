@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The ``align`` stage: bring the features of point-cloud video close to those of 3D shapes.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Scores of a finished bundle on any data set of clips; nothing is trained."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Counts predictions of one task: actions of recordings, actions of frames, classes of points."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Labelled features of 3D shapes: the target of the ``align`` stage."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The stages of a run: each changes the network, and leaves its result in a folder of its own.
 

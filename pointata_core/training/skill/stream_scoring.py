@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Scores of recordings that are streamed through a bundle frame by frame, as on a robot."""
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A run from settings to bundle: prepare clips, train stage by stage, score, write the bundle."""
 

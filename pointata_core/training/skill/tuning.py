@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What a run trains: PointATA's adapters, or one of the baselines it is compared with.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The current action of every frame: a frame descriptor and a causal temporal readout.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A descriptor of the actor: the points that the segmentation head assigns to the actor class.
 

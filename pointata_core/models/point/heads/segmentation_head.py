@@ -1,3 +1,4 @@
+# Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Per-point classes: tokens of several depths, interpolated to the points, with local features."""
 
