@@ -133,7 +133,8 @@ class SegmentationHead(nn.Module):
             own = self._own_half(self.local.read(own, fine))
         x = gelu(self._with_tokens(own, described.interpolation, tokens, auxiliary))
         refined = gelu(self.refine(x))
-        return self.classify(self.dropout(refined.add_(x)).float())
+        final = self.dropout(refined.add_(x))
+        return self.classify(final.to(self.classify.weight.dtype))
 
     def _own_half(self, local: Tensor) -> Tensor:
         """Linear over [local, context] without building the concatenation; here the first half."""
