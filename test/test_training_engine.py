@@ -137,10 +137,10 @@ def test_muon_takes_the_large_matrices_and_kernels() -> None:
         torch.nn.Conv2d(3, 32, 3), torch.nn.BatchNorm2d(32), torch.nn.Conv2d(32, 10, 1)
     )
     groups = parameter_groups(network, learning_rate=0.1, weight_decay=0.5)
-    assert with_muon(groups, 0.0) == groups
+    assert with_muon(groups, 0.0, 0.1) == groups
     found = [
         (group['use_muon'], group['lr'], group['weight_decay'], [len(p) for p in group['params']])
-        for group in with_muon(groups, 0.02)
+        for group in with_muon(groups, 0.02, 0.1)
     ]
     assert found == [
         (True, 0.02, 0.5, [32]),
@@ -149,13 +149,22 @@ def test_muon_takes_the_large_matrices_and_kernels() -> None:
     ]
 
 
+def test_muon_keeps_slow_groups_slow() -> None:
+    network = torch.nn.ModuleDict({'old': torch.nn.Linear(9, 32), 'new': torch.nn.Linear(9, 32)})
+    groups = parameter_groups(
+        network, learning_rate=0.1, weight_decay=0.0, slow=('old.',), slow_share=0.25
+    )
+    rates = [group['lr'] for group in with_muon(groups, 0.02, 0.1) if group['use_muon']]
+    assert sorted(rates) == pytest.approx([0.005, 0.02])
+
+
 def test_a_step_of_muon_is_orthogonal_and_the_rest_steps_as_with_adamw() -> None:
     torch.manual_seed(0)
     network = torch.nn.Conv2d(3, 32, 3)
     alone = torch.nn.Parameter(network.bias.detach().clone())
     before = network.weight.detach().clone()
     groups = parameter_groups(network, learning_rate=0.1, weight_decay=0.0)
-    optimiser = make_optimiser(with_muon(groups, 0.02), constant)
+    optimiser = make_optimiser(with_muon(groups, 0.02, 0.1), constant)
     expected = make_optimiser([alone], constant, learning_rate=0.1)
     for _ in range(3):
         network.weight.grad = torch.randn_like(network.weight)
@@ -316,7 +325,7 @@ class Line(lightning.LightningModule):
 
     def configure_optimizers(self):
         groups = parameter_groups(self, learning_rate=0.1, weight_decay=0.01)
-        groups = with_muon(groups, self.muon_rate)
+        groups = with_muon(groups, self.muon_rate, 0.1)
         return make_optimiser(groups, cosine(self.steps, 0.2)).for_lightning()
 
 

@@ -5,20 +5,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pointata_core.bundles.bundle import SkillBundle, load_bundle
-from pointata_core.errors import ConfigError
 from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.safe_files import make_output_folder, write_json
-from pointata_core.taxonomy import SEGMENTATION_CLASSES
 from pointata_core.teaching.lessons import Lessons, write_lessons
 from pointata_core.teaching.predictions import bundle_labels, require_predictions
 from pointata_core.teaching.project import Project
+from pointata_core.training.domain.bundle_adaptation import going_on, load_start
 from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.training import run_train
 
@@ -78,25 +77,12 @@ def learn(
             was corrected.
         PointataError: Bundle or folder cannot be read.
     """
-    bundle = load_bundle(start)
-    if tuple(bundle.manifest.segmentation_classes) != SEGMENTATION_CLASSES:
-        raise ConfigError(
-            f'bundle {bundle.manifest.name} labels points with classes of its own',
-            'Start from a bundle with the classes of the default one',
-        )
+    bundle = load_start(start)
     require_predictions(project, bundle)
     output = make_output_folder(settings.output)
     lessons = write_lessons(project, output)
     before = score_aside(project, bundle, lessons.aside)
-    result = run_train(
-        replace(
-            settings,
-            data=replace(settings.data, root=str(lessons.root)),
-            network=replace(settings.network, start=str(bundle.path)),
-            licence=bundle.manifest.licence,
-        ),
-        **training,
-    )
+    result = run_train(going_on(settings, bundle, lessons.root), **training)
     assert result is not None and result.bundle is not None
     after = score_aside(project, load_bundle(result.bundle), lessons.aside)
     found = LearnResult(result.bundle, lessons, before, after, tuple(_worse(before, after)))

@@ -74,12 +74,7 @@ def adapt_bundle(
         ConfigError: The bundle has other classes, or the recording no usable scan.
         PointataError: Bundle or recording cannot be read.
     """
-    bundle = load_bundle(start)
-    if tuple(bundle.manifest.segmentation_classes) != SEGMENTATION_CLASSES:
-        raise ConfigError(
-            f'bundle {bundle.manifest.name} labels points with classes of its own',
-            'Adapt a bundle with the classes of the default one',
-        )
+    bundle = load_start(start)
     output = make_output_folder(settings.output)
     learned, checked = _divided(spread_runs(scans, most_scans))
     if not learned:
@@ -88,7 +83,9 @@ def adapt_bundle(
     for number in range(1, rounds + 1):
         folder = output / f'round_{number}'
         write_pseudo_labels(bundle, learned, folder / 'scans', share)
-        result = run_train(_round(settings, folder, bundle), **training)
+        result = run_train(
+            going_on(replace(settings, output=str(folder)), bundle, folder / 'scans'), **training
+        )
         assert result is not None and result.bundle is not None
         bundle = load_bundle(result.bundle)
     after = check_bundle(bundle, checked)
@@ -99,11 +96,30 @@ def adapt_bundle(
     return found
 
 
-def _round(settings: TrainingSettings, folder: Path, bundle: SkillBundle) -> TrainingSettings:
-    data = replace(settings.data, root=str(folder / 'scans'))
-    network = replace(settings.network, start=str(bundle.path))
-    licence = bundle.manifest.licence
-    return replace(settings, output=str(folder), data=data, network=network, licence=licence)
+def load_start(start: str | Path) -> SkillBundle:
+    """Load a bundle that recorded streets can train further.
+
+    Raises:
+        ConfigError: It has classes of its own.
+        PointataError: It cannot be read.
+    """
+    bundle = load_bundle(start)
+    if tuple(bundle.manifest.segmentation_classes) != SEGMENTATION_CLASSES:
+        raise ConfigError(
+            f'bundle {bundle.manifest.name} labels points with classes of its own',
+            'Start from a bundle with the classes of the default one',
+        )
+    return bundle
+
+
+def going_on(settings: TrainingSettings, bundle: SkillBundle, scans: Path) -> TrainingSettings:
+    """The same training, from a bundle, with scans in the layout of SemanticKITTI."""
+    return replace(
+        settings,
+        data=replace(settings.data, root=str(scans)),
+        network=replace(settings.network, start=str(bundle.path)),
+        licence=bundle.manifest.licence,
+    )
 
 
 def _written(

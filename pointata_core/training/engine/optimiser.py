@@ -104,7 +104,9 @@ def make_optimiser(
     return Optimiser(optimizer, LambdaLR(optimizer, schedule))
 
 
-def with_muon(groups: Sequence[dict[str, Any]], rate: float) -> list[dict[str, Any]]:
+def with_muon(
+    groups: Sequence[dict[str, Any]], rate: float, learning_rate: float
+) -> list[dict[str, Any]]:
     """Give matrices to Muon (Jordan, 2024), which makes the steps of a matrix orthogonal.
 
     Convolution kernels are matrices of one row for each output. Small matrices, such as those that
@@ -112,7 +114,8 @@ def with_muon(groups: Sequence[dict[str, Any]], rate: float) -> list[dict[str, A
 
     Args:
         groups: Of :func:`parameter_groups`.
-        rate: Learning rate of the matrices; 0 leaves all to AdamW.
+        rate: Learning rate of the matrices; 0 leaves all to AdamW. Slow groups stay slow.
+        learning_rate: That of the groups which are not slow.
     """
     if not rate:
         return list(groups)
@@ -121,7 +124,10 @@ def with_muon(groups: Sequence[dict[str, Any]], rate: float) -> list[dict[str, A
         for muon in (True, False):
             chosen = [p for p in group['params'] if _is_large(p) == muon]
             if chosen:
-                own = {'use_muon': muon, **({'lr': rate} if muon else {})}
+                own = {
+                    'use_muon': muon,
+                    **({'lr': rate * group['lr'] / learning_rate} if muon else {}),
+                }
                 found.append({**group, 'params': chosen, **own})
     return found
 

