@@ -126,7 +126,7 @@ def test_the_map_agrees_with_the_image():
     cameras = cameras_around(SETTINGS)
     shown = render_shape(shape, SETTINGS, cameras)
     rendered = render(shape, cameras, SETTINGS)
-    np.testing.assert_array_equal(shown.grey, rendered.grey)
+    np.testing.assert_array_equal(shown.images, rendered.images)
     _, depth = cameras.project(shown.points)
     for view in range(len(cameras)):
         seen = shown.visible[view]

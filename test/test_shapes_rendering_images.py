@@ -77,8 +77,8 @@ def test_face_depth_and_grey_agree_on_what_is_background():
     found = render(shape_of(box(1, 0.5, 0.7)), cameras, SETTINGS)
     empty = np.isinf(found.depth)
     np.testing.assert_array_equal(found.face == -1, empty)
-    assert (found.grey[empty] == 255).all()
-    assert (found.grey[~empty] < 255).all()
+    assert (found.images[empty] == 255).all()
+    assert (found.images[~empty] < 255).all()
 
 
 def test_a_surface_that_faces_the_camera_is_brightest_and_others_follow_the_cosine():
@@ -86,14 +86,14 @@ def test_a_surface_that_faces_the_camera_is_brightest_and_others_follow_the_cosi
     cameras = cameras_around(settings)
     found = render(shape_of(box(1, 1, 1)), cameras, settings)
     normals = face_normals(shape_of(box(1, 1, 1)).triangles)
-    assert (found.grey[:, 32, 32] == round(255 * 0.8)).all()
+    assert (found.images[:, 32, 32] == round(255 * 0.8)).all()
     for view in range(6):
         seen = found.face[view] >= 0
         rays = rays_of(cameras, view)[seen]
         cosine = np.abs((normals[found.face[view][seen]] * rays).sum(-1))
         cosine /= np.linalg.norm(rays, axis=-1)
         expected = 255 * 0.8 * (0.25 + 0.75 * cosine)
-        np.testing.assert_allclose(found.grey[view][seen], expected, atol=0.51)
+        np.testing.assert_allclose(found.images[view][seen], expected, atol=0.51)
 
 
 def test_meshes_turned_inside_out_look_the_same():
@@ -103,7 +103,7 @@ def test_meshes_turned_inside_out_look_the_same():
         shape.vertices, shape.faces[:, ::-1], shape.face_part, ('a',), 'solid', 'solid'
     )
     cameras = cameras_around(SETTINGS)
-    first, second = (render(s, cameras, SETTINGS).grey for s in (shape, inside_out))
+    first, second = (render(s, cameras, SETTINGS).images for s in (shape, inside_out))
     assert np.abs(first.astype(int) - second).max() <= 1
 
 

@@ -41,7 +41,7 @@ def written(tmp_path_factory):
 
 
 def assert_same(first, second):
-    for field in ('points', 'part', 'grey', 'pixels'):
+    for field in ('points', 'part', 'images', 'pixels'):
         np.testing.assert_array_equal(getattr(first, field), getattr(second, field))
         assert getattr(first, field).dtype == getattr(second, field).dtype
     np.testing.assert_allclose(first.normals, second.normals, atol=0.01)
@@ -206,7 +206,7 @@ def test_images_to_look_at_colour_parts_and_visible_points():
     assert (coloured.any(axis=(1, 2))).all()
     rendered = render_shape(shape, SETTINGS, cameras)
     marked = image_of_points(rendered, 0)
-    changed = (marked != rendered.grey[0][..., None]).any(-1)
+    changed = (marked != rendered.images[0][..., None]).any(-1)
     rows, columns = rendered.pixels[0, rendered.visible[0]].T
     assert changed[rows, columns].all()
     assert changed.sum() == len(set(zip(rows.tolist(), columns.tolist(), strict=True)))

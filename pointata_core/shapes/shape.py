@@ -11,6 +11,19 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
+class Scan:
+    """The rays of a sensor, in the frame and unit of the shape.
+
+    Args:
+        origin: (3,) where all rays start.
+        directions: (R, 3) of any length.
+    """
+
+    origin: NDArray[np.floating]
+    directions: NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
 class Shape:
     """A triangle mesh inside the unit sphere; x forward, y left, z up.
 
@@ -24,6 +37,8 @@ class Shape:
         family: Label of the shape: a procedural family or the category of a data set.
         name: Unique name, such as ``chair-00000012`` or the model id of a data set.
         group: Coarser label; empty if there is none.
+        face_colour: (F, 3) uint8 red, green and blue; None for grey.
+        scan: How a sensor looks at the shape; None where points come from the whole surface.
     """
 
     vertices: NDArray[np.float32]
@@ -33,6 +48,8 @@ class Shape:
     family: str
     name: str
     group: str = ''
+    face_colour: NDArray[np.uint8] | None = None
+    scan: Scan | None = None
 
     @property
     def triangles(self) -> NDArray[np.float32]:

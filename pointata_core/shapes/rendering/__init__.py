@@ -6,7 +6,7 @@
 from pointata_core.shapes.rendering import RenderSettings, procedural_sources, write_renderings
 
 folder = write_renderings('images', procedural_sources(10_000, seed=0), RenderSettings(size=96))
-shape = folder[0]                          # RenderedShape: points, grey, pixels, cameras, ...
+shape = folder[0]                          # RenderedShape: points, images, pixels, cameras, ...
 shape.cells(stride=32)                     # (views, points) cell of a feature map, -1 = hidden
 ```
 """

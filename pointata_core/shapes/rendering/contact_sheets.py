@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,15 +44,14 @@ def contact_sheet(images: Sequence[NDArray[np.uint8]], columns: int = 0) -> NDAr
     sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
     for index, image in enumerate(images):
         row, column = index // columns * height, index % columns * width
-        grey = image if image.ndim == 3 else image[..., None]
-        sheet[row : row + height, column : column + width] = grey
+        sheet[row : row + height, column : column + width] = _coloured(image)
     return sheet
 
 
 def image_of_parts(shape: Shape, cameras: Cameras, settings: RenderSettings) -> NDArray[np.uint8]:
     """Render a shape with a colour per part: (V, S, S, 3) uint8."""
-    images = render(shape, cameras, settings)
-    shade = images.grey[..., None] / (255 * settings.albedo)
+    images = render(shape, cameras, replace(settings, colour=False))
+    shade = images.images[..., None] / (255 * settings.albedo)
     colours = PART_COLOURS[shape.face_part % len(PART_COLOURS)]
     seen = images.face[..., None] >= 0
     return np.where(seen, shade * colours[images.face], 255).astype(np.uint8)
@@ -59,11 +59,16 @@ def image_of_parts(shape: Shape, cameras: Cameras, settings: RenderSettings) -> 
 
 def image_of_points(rendered: RenderedShape, view: int) -> NDArray[np.uint8]:
     """One view with the pixels of its visible points in their parts' colours: (S, S, 3) uint8."""
-    image = np.repeat(rendered.grey[view][..., None], 3, axis=-1)
+    image = np.array(_coloured(rendered.images[view]))
     seen = rendered.visible[view]
     rows, columns = rendered.pixels[view, seen].T
     image[rows, columns] = PART_COLOURS[rendered.part[seen] % len(PART_COLOURS)]
     return image
+
+
+def _coloured(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3) of an image (H, W) or (H, W, 3)."""
+    return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=-1)
 
 
 def write_png(path: str | Path, sheet: NDArray[np.uint8]) -> Path:

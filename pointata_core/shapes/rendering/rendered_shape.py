@@ -14,6 +14,7 @@ from pointata_core.shapes.rendering.cameras import Cameras, cameras_around
 from pointata_core.shapes.rendering.correspondence import pixel_cells, point_pixels
 from pointata_core.shapes.rendering.ray_casting import RayCaster
 from pointata_core.shapes.rendering.rendering import render
+from pointata_core.shapes.rendering.scans import sample_scan
 from pointata_core.shapes.rendering.settings import RenderSettings
 from pointata_core.shapes.sampling import sample_surface
 from pointata_core.shapes.shape import Shape
@@ -27,7 +28,7 @@ class RenderedShape:
         points: (M, 3) float32 surface points in random order, inside the unit sphere.
         normals: (M, 3) float32 unit normals.
         part: (M,) uint8 index into ``part_names``.
-        grey: (V, S, S) uint8 images, white background.
+        images: (V, S, S) uint8 grey, or (V, S, S, 3) colours, white background.
         pixels: (V, M, 2) int16 row and column of every point, -1 where it is hidden.
         cameras: V cameras with view and projection matrices.
         family: Label of the shape.
@@ -39,7 +40,7 @@ class RenderedShape:
     points: NDArray[np.float32]
     normals: NDArray[np.float32]
     part: NDArray[np.uint8]
-    grey: NDArray[np.uint8]
+    images: NDArray[np.uint8]
     pixels: NDArray[np.int16]
     cameras: Cameras
     family: str
@@ -60,7 +61,7 @@ class RenderedShape:
 def render_shape(
     shape: Shape, settings: RenderSettings, cameras: Cameras | None = None
 ) -> RenderedShape:
-    """Sample a shape's surface, render it and find every point in every view.
+    """Sample a shape's surface, or scan it, render it and find every point in every view.
 
     The points depend on the shape's name and the settings' seed only.
 
@@ -71,13 +72,16 @@ def render_shape(
     """
     cameras = cameras_around(settings) if cameras is None else cameras
     rng = np.random.default_rng([zlib.crc32(shape.name.encode()), settings.seed])
-    samples = sample_surface(shape, settings.points, rng)
     caster = RayCaster(shape)
+    if shape.scan is None:
+        samples = sample_surface(shape, settings.points, rng)
+    else:
+        samples = sample_scan(shape, caster, settings.points, rng)
     return RenderedShape(
         points=samples.points,
         normals=samples.normals,
         part=samples.part,
-        grey=render(shape, cameras, settings, caster).grey,
+        images=render(shape, cameras, settings, caster).images,
         pixels=point_pixels(samples.points, cameras, caster, settings.tolerance),
         cameras=cameras,
         family=shape.family,

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shaded images and depth maps of a shape, one ray per pixel.
 
-Grey surfaces on white, lit by a lamp at the camera (Lambert) and by even light. Both sides of a
-face are lit: meshes of public data sets are often turned inside out.
+Grey or coloured surfaces on white, lit by a lamp at the camera (Lambert) and by even light. Both
+sides of a face are lit: meshes of public data sets are often turned inside out.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class Renderings:
     """V square images of one shape.
 
     Args:
-        grey: (V, S, S) uint8, white where nothing is.
+        images: (V, S, S) uint8 grey, or (V, S, S, 3) colours; white where nothing is.
         depth: (V, S, S) float32 distance in front of the camera plane; infinite where nothing is.
         face: (V, S, S) int32 face seen; -1 where nothing is.
     """
 
-    grey: NDArray[np.uint8]
+    images: NDArray[np.uint8]
     depth: NDArray[np.float32]
     face: NDArray[np.int32]
 
@@ -51,9 +51,10 @@ def render(
     caster = RayCaster(shape) if caster is None else caster
     normals = corner_normals(shape, settings.crease_degrees)
     size = cameras.size
-    grey = np.full((len(cameras), size, size), BACKGROUND, np.uint8)
-    depth = np.full(grey.shape, np.inf, np.float32)
-    face = np.full(grey.shape, -1, np.int32)
+    colours = (3,) if settings.colour else ()
+    images = np.full((len(cameras), size, size, *colours), BACKGROUND, np.uint8)
+    depth = np.full(images.shape[:3], np.inf, np.float32)
+    face = np.full(depth.shape, -1, np.int32)
     for index, (eye, (low, high)) in enumerate(zip(cameras.eyes, _windows(shape, cameras))):
         rows, columns = np.mgrid[low[1] : high[1], low[0] : high[0]].reshape(2, -1)
         rays = cameras.pixel_rays(index, rows, columns)
@@ -64,11 +65,24 @@ def render(
         towards = rays[seen] / np.linalg.norm(rays[seen], axis=1, keepdims=True)
         length = np.maximum(np.linalg.norm(normal, axis=1), 1e-12)
         facing = np.abs(np.einsum('rd,rd->r', normal, towards)) / length
-        light = settings.albedo * (settings.ambient + (1 - settings.ambient) * facing)
-        grey[index, rows, columns] = np.rint(255 * light)
+        light = settings.ambient + (1 - settings.ambient) * facing
+        images[index, rows, columns] = np.rint(
+            255 * _colours(shape, hits.face[seen], settings, light)
+        )
         depth[index, rows, columns] = hits.distance[seen]
         face[index, rows, columns] = hits.face[seen]
-    return Renderings(grey, depth, face)
+    return Renderings(images, depth, face)
+
+
+def _colours(
+    shape: Shape, face: NDArray[np.int32], settings: RenderSettings, light: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """Brightness 0..1 of R pixels, (R,), or (R, 3) in colour."""
+    if not settings.colour:
+        return settings.albedo * light
+    if shape.face_colour is None:
+        return np.repeat(settings.albedo * light[:, None], 3, axis=1)
+    return shape.face_colour[face] / 255 * light[:, None]
 
 
 def _windows(shape: Shape, cameras: Cameras) -> NDArray[np.int64]:

@@ -33,6 +33,7 @@ class RenderSettings:
         tolerance: How far behind the visible surface a point may lie, along the ray through it, and
             still count as visible.
         seed: Seed of the surface points.
+        colour: Images show the colours of the shapes; else all surfaces are grey.
     """
 
     views: int = 20
@@ -47,6 +48,7 @@ class RenderSettings:
     crease_degrees: float = 40.0
     tolerance: float = 1e-4
     seed: int = 0
+    colour: bool = False
 
     def __post_init__(self) -> None:
         needed = np.degrees(2 * np.arcsin(min(1.0, 1 / self.radius))) if self.radius > 0 else 180.0

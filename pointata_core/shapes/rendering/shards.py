@@ -25,7 +25,7 @@ from pointata_core.shapes.rendering.rendered_shape import RenderedShape, render_
 from pointata_core.shapes.rendering.settings import RenderSettings
 from pointata_core.shapes.rendering.sources import Source, describe
 
-FORMAT = 1
+FORMAT = 2
 
 
 class RenderingShardError(PointataError):
@@ -95,7 +95,7 @@ class RenderingShard:
             points=arrays['points'],
             normals=normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1),
             part=arrays['part'],
-            grey=arrays['grey'],
+            images=arrays['images'],
             pixels=arrays['pixels'],
             cameras=self.cameras,
             family=description['family'],
@@ -105,7 +105,7 @@ class RenderingShard:
         )
 
 
-_ARRAYS = ('points', 'normals', 'part', 'grey', 'pixels')
+_ARRAYS = ('points', 'normals', 'part', 'images', 'pixels')
 
 
 def write_rendering_shard(

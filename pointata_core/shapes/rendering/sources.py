@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+from pointata_core.shapes.colours import with_part_colours
 from pointata_core.shapes.procedural.generator import FAMILIES, balanced_plan, generate
 from pointata_core.shapes.shape import Shape
 
@@ -45,7 +46,7 @@ class ProceduralSource:
 
     def load(self) -> Shape:
         """Draw the shape."""
-        return generate(self.family, self.seed)
+        return with_part_colours(generate(self.family, self.seed))
 
 
 def procedural_sources(

@@ -9,9 +9,12 @@ the camera stands to the cloud as it is now.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 from torch.utils.data import Dataset, default_collate
 
 from pointata_core.errors import ConfigError
@@ -25,11 +28,20 @@ _LEAST_VISIBLE = 0.125
 class ImageClouds(Dataset):
     """Shapes as training sees them, keyed by (draw, shape); moved and thinned if augmented.
 
+    With ``features``, the kept maps ``(S, V, C, h, h)`` of all images, those of the views take the
+    place of the images.
+
     Raises:
         ConfigError: The bank has fewer points or views than the settings require.
     """
 
-    def __init__(self, bank: ImageBank, config: PretrainingConfig, augment: bool = True) -> None:
+    def __init__(
+        self,
+        bank: ImageBank,
+        config: PretrainingConfig,
+        augment: bool = True,
+        features: Sequence[NDArray[np.float16]] = (),
+    ) -> None:
         for name, have in (('points', bank.points.shape[1]), ('views', bank.views)):
             if getattr(config, name) > have:
                 raise ConfigError(
@@ -39,6 +51,7 @@ class ImageClouds(Dataset):
         self.bank = bank
         self.config = config
         self.augment = augment
+        self.features = features
         self.cells = bank.cells(config.map_stride)
         stored = np.arange(bank.views)
         pool = config.view_pool or bank.views
@@ -48,12 +61,13 @@ class ImageClouds(Dataset):
         """Number of shapes."""
         return len(self.bank)
 
-    def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         """One cloud and its images.
 
         Returns:
-            ``points (N, 3)``, ``grey (W, H, H)`` uint8, ``cell (W, N)`` int64, ``view (W, 4, 4)``,
-            ``projection (4, 4)``, ``label ()``.
+            ``points (N, 3)``, ``images (W, H, H[, 3])`` uint8, ``cell (W, N)`` int64,
+            ``view (W, 4, 4)``, ``projection (4, 4)``, ``label ()``. Where features are kept,
+            ``stages``, a list of ``(W, C, h, h)``, in place of the images.
         """
         draw, shape = key
         rng = np.random.default_rng([self.config.seed, draw, shape])
@@ -61,22 +75,27 @@ class ImageClouds(Dataset):
         chosen = self._points(rng)
         points = self.bank.points[shape, chosen]
         move = self._move(rng) if self.augment else np.eye(4)
-        points = points @ move[:3, :3].T
+        if self.config.normalised:
+            move = move @ _into_unit_sphere(points)
+        points = points @ move[:3, :3].T + move[:3, 3]
         if self.augment and self.config.jitter:
             reach = 5 * self.config.jitter
             noise = self.config.jitter * rng.standard_normal(points.shape)
             points = points + noise.clip(-reach, reach)
         view = self.bank.cameras.view[views] @ np.linalg.inv(move)
+        seen: Any = {'images': torch.from_numpy(self.bank.images[shape, views])}
+        if self.features:
+            seen = {'stages': [torch.from_numpy(stage[shape][views]) for stage in self.features]}
         return {
             'points': torch.from_numpy(points.astype(np.float32)),
-            'grey': torch.from_numpy(self.bank.grey[shape, views]),
+            **seen,
             'cell': torch.from_numpy(self.cells[shape][views][:, chosen].astype(np.int64)),
             'view': torch.from_numpy(view.astype(np.float32)),
             'projection': torch.from_numpy(self.bank.cameras.projection.astype(np.float32)),
             'label': torch.tensor(int(self.bank.label[shape])),
         }
 
-    def batch(self, keys: list[tuple[int, int]]) -> dict[str, Tensor]:
+    def batch(self, keys: list[tuple[int, int]]) -> dict[str, Any]:
         """The clouds of several keys, stacked."""
         return default_collate([self[key] for key in keys])
 
@@ -102,6 +121,15 @@ class ImageClouds(Dataset):
         cosine, sine = size * np.cos(angle), size * np.sin(angle)
         move[:3, :3] = [[cosine, -sine, 0], [sine, cosine, 0], [0, 0, size]]
         return move
+
+
+def _into_unit_sphere(points: np.ndarray) -> np.ndarray:
+    """(4, 4) move that brings the centroid to the origin and the farthest point to 1."""
+    centre = points.mean(axis=0)
+    size = 1 / max(float(np.linalg.norm(points - centre, axis=1).max()), 1e-9)
+    move = np.diag([size, size, size, 1.0])
+    move[:3, 3] = -size * centre
+    return move
 
 
 def split_shapes(count: int, held_back: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ the image encoder. A shape of 20 views at 64 x 64 with 2,048 points takes about 
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ class ImageBank:
 
     Attributes:
         points: ``(S, M, 3)`` float32.
-        grey: ``(S, V, H, H)`` uint8.
+        images: ``(S, V, H, H)`` uint8 grey, or ``(S, V, H, H, 3)`` colours.
         pixels: ``(S, V, M, 2)`` int16 row and column, -1 where hidden.
         label: ``(S,)`` int64 index into ``families``.
         families: Names, sorted.
@@ -31,7 +32,7 @@ class ImageBank:
     """
 
     points: NDArray[np.float32]
-    grey: NDArray[np.uint8]
+    images: NDArray[np.uint8]
     pixels: NDArray[np.int16]
     label: NDArray[np.int64]
     families: tuple[str, ...]
@@ -44,7 +45,7 @@ class ImageBank:
         families = tuple(sorted({shape.family for shape in shapes}))
         return cls(
             points=np.stack([shape.points for shape in shapes]),
-            grey=np.stack([shape.grey for shape in shapes]),
+            images=np.stack([shape.images for shape in shapes]),
             pixels=np.stack([shape.pixels for shape in shapes]),
             label=np.array([families.index(shape.family) for shape in shapes]),
             families=families,
@@ -58,7 +59,17 @@ class ImageBank:
     @property
     def views(self) -> int:
         """Number of views V."""
-        return self.grey.shape[1]
+        return self.images.shape[1]
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of all images."""
+        return zlib.crc32(np.ascontiguousarray(self.images))
+
+    @property
+    def size(self) -> int:
+        """Pixels H of an image's edge."""
+        return self.images.shape[2]
 
     def cells(self, stride: int) -> NDArray[np.int16]:
         """``(S, V, M)`` cell of every point in a feature map of this stride, -1 where hidden.
@@ -66,7 +77,7 @@ class ImageBank:
         Raises:
             ConfigError: The images do not divide into such cells.
         """
-        size = self.grey.shape[-1]
+        size = self.size
         if size % stride:
             raise ConfigError(
                 f'map_stride is {stride}, images are {size} pixels wide',

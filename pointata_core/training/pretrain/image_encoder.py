@@ -1,6 +1,6 @@
 # Copyright 2026 the pointata_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The frozen image encoder: grey images in, one feature map and one vector out.
+"""The frozen image encoder: images in, one feature map and one vector out.
 
 Pic@Point (Herzog and Suwelack, arXiv 2410.09519) takes a frozen ResNet-18 trained on ImageNet. Its
 last map is 32 times coarser than the image, 7 x 7 at 224 pixels. Small images need finer maps: at
@@ -10,6 +10,7 @@ CVPR 2015), which at stride 32 is the last stage alone, as published.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,11 +44,16 @@ class ImageFeatures(NamedTuple):
     overall: Tensor
 
 
-def normalise_images(grey: Tensor) -> Tensor:
-    """Grey images ``(P, H, W)`` uint8 as the ``(P, 3, H, W)`` float input of a ResNet."""
-    values = (grey.float() / 255).unsqueeze(1)
-    mean, std = (torch.tensor(v, device=grey.device).view(1, 3, 1, 1) for v in (_MEAN, _STD))
-    return (values - mean) / std
+def normalise_images(images: Tensor) -> Tensor:
+    """Images ``(P, H, W[, 3])`` uint8 as the ``(P, 3, H, W)`` float input of a ResNet."""
+    mean, std = (torch.tensor(v, device=images.device).view(1, 3, 1, 1) for v in (_MEAN, _STD))
+    return (_channels(images) - mean) / std
+
+
+def _channels(images: Tensor) -> Tensor:
+    """Images ``(P, H, W)`` or ``(P, H, W, 3)`` uint8 as ``(P, 3 or 1, H, W)`` from 0 to 1."""
+    values = images.float() / 255
+    return values.unsqueeze(1) if images.dim() == 3 else values.permute(0, 3, 1, 2)
 
 
 class FrozenImageEncoder(nn.Module):
@@ -81,20 +87,25 @@ class FrozenImageEncoder(nn.Module):
         """Stay in evaluation mode: batch statistics would drift otherwise."""
         return super().train(False)
 
-    @torch.no_grad()
-    def forward(self, grey: Tensor) -> ImageFeatures:
-        """Look at images ``(P, H, H)`` uint8."""
-        stages = self.stages(grey)
-        finest = stages[self.first]
-        columns = [finest]
-        columns += [
-            F.interpolate(stage, size=finest.shape[-2:]) for stage in stages[self.first + 1 :]
-        ]
-        return ImageFeatures(torch.cat(columns, dim=1), stages[-1].mean(dim=(2, 3)))
+    def forward(self, images: Tensor) -> ImageFeatures:
+        """Look at images ``(P, H, H[, 3])`` uint8."""
+        return features_of(self.used_stages(images))
 
-    def stages(self, grey: Tensor) -> list[Tensor]:
-        """Maps ``(P, C, h, h)`` of images ``(P, H, H)`` uint8 at the strides 4, 8, 16 and 32."""
+    @torch.no_grad()
+    def used_stages(self, images: Tensor) -> list[Tensor]:
+        """The maps of :meth:`stages` from the stride of this encoder on."""
+        return self.stages(images)[self.first :]
+
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """Maps ``(P, C, h, h)`` of images ``(P, H, H[, 3])`` at the strides 4, 8, 16 and 32."""
         raise NotImplementedError
+
+
+def features_of(stages: Sequence[Tensor]) -> ImageFeatures:
+    """The features that maps ``(P, C, h, h)`` give, the finest first."""
+    finest = stages[0]
+    columns = [finest, *(F.interpolate(stage, size=finest.shape[-2:]) for stage in stages[1:])]
+    return ImageFeatures(torch.cat(columns, dim=1), stages[-1].mean(dim=(2, 3)))
 
 
 class ResNetEncoder(FrozenImageEncoder):
@@ -105,9 +116,9 @@ class ResNetEncoder(FrozenImageEncoder):
     def __init__(self, trunk: ResNet, stride: int) -> None:
         super().__init__(trunk, WIDTHS, stride)
 
-    def stages(self, grey: Tensor) -> list[Tensor]:
+    def stages(self, images: Tensor) -> list[Tensor]:
         """See :meth:`FrozenImageEncoder.stages`."""
-        return list(self.trunk.maps(normalise_images(grey))[1:])
+        return list(self.trunk.maps(normalise_images(images))[1:])
 
 
 class EfficientNetEncoder(FrozenImageEncoder):
@@ -126,11 +137,11 @@ class EfficientNetEncoder(FrozenImageEncoder):
         super().__init__(trunk, (*widths, int(trunk._conv_head.out_channels)), stride)
         self.ends = frozenset(ends)
 
-    def stages(self, grey: Tensor) -> list[Tensor]:
+    def stages(self, images: Tensor) -> list[Tensor]:
         """See :meth:`FrozenImageEncoder.stages`."""
         trunk: Any = self.trunk
-        values = (grey.float() / 255 - _LITE_MIDDLE) / _LITE_REACH
-        x = trunk._swish(trunk._bn0(trunk._conv_stem(values.unsqueeze(1).expand(-1, 3, -1, -1))))
+        values = (_channels(images) - _LITE_MIDDLE) / _LITE_REACH
+        x = trunk._swish(trunk._bn0(trunk._conv_stem(values.expand(-1, 3, -1, -1))))
         maps = []
         for number, block in enumerate(trunk._blocks):
             x = block(x)

@@ -22,6 +22,7 @@ from pointata_core.training.engine.optimiser import (
     make_optimiser,
     parameter_groups,
     require_finite,
+    with_muon,
 )
 from pointata_core.training.pretrain.contrast import (
     alignment,
@@ -31,7 +32,11 @@ from pointata_core.training.pretrain.contrast import (
     uniformity,
 )
 from pointata_core.training.pretrain.heads import LocalPointHead, PoseEncoder, ProjectionHead
-from pointata_core.training.pretrain.image_encoder import FrozenImageEncoder
+from pointata_core.training.pretrain.image_encoder import (
+    FrozenImageEncoder,
+    ImageFeatures,
+    features_of,
+)
 from pointata_core.training.pretrain.masked import MaskedReconstruction
 from pointata_core.training.pretrain.settings import PretrainingConfig
 
@@ -125,7 +130,7 @@ class PicPointModule(lightning.LightningModule):
             encode = partial(encoder, points)
         if self.images is not None:
             features = encode()
-            seen = self.images(batch['grey'].flatten(0, 1))
+            seen = self._seen(batch)
             if config.overall_weight:
                 loss = loss + config.overall_weight * self._overall(features, seen, facts, watch)
             if config.local_weight:
@@ -136,6 +141,13 @@ class PicPointModule(lightning.LightningModule):
             facts['masked_loss'] = masked.detach()
             loss = loss + config.masked_weight * masked
         return loss, facts
+
+    def _seen(self, batch: dict[str, Any]) -> ImageFeatures:
+        """Image features of a batch, computed now or kept from before."""
+        if 'stages' in batch:
+            return features_of([stage.flatten(0, 1).float() for stage in batch['stages']])
+        assert self.images is not None, 'a contrast needs an image encoder'
+        return self.images(batch['images'].flatten(0, 1))
 
     def _overall(self, features: PointFeatures, seen: Any, facts: dict, watch: bool) -> Tensor:
         shapes = self.heads['shape'](features.overall)
@@ -182,12 +194,13 @@ class PicPointModule(lightning.LightningModule):
             )
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Adam or AdamW and one cosine to zero, with warm-up if wanted, stepped per batch."""
+        """One cosine to zero, with warm-up if wanted, stepped per batch."""
         config = self.config
+        groups = parameter_groups(
+            self, learning_rate=config.learning_rate, weight_decay=config.weight_decay
+        )
         return make_optimiser(
-            parameter_groups(
-                self, learning_rate=config.learning_rate, weight_decay=config.weight_decay
-            ),
+            with_muon(groups, config.muon_rate, config.learning_rate),
             cosine(config.steps, config.warmup),
             decoupled=config.optimizer == 'adamw',
         ).for_lightning()

@@ -11,14 +11,16 @@ and ends with the weights of a run that was never stopped.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from pointata_core.errors import ConfigError
@@ -30,6 +32,7 @@ from pointata_core.training.engine.trainer import StepData, processes, train
 from pointata_core.training.pretrain.batches import ImageClouds, split_shapes
 from pointata_core.training.pretrain.costs import RunRecord
 from pointata_core.training.pretrain.export import BACKBONE, export_encoder
+from pointata_core.training.pretrain.feature_store import kept_features
 from pointata_core.training.pretrain.image_bank import ImageBank
 from pointata_core.training.pretrain.image_encoder import image_encoder_file, read_image_encoder
 from pointata_core.training.pretrain.images import (
@@ -41,10 +44,14 @@ from pointata_core.training.pretrain.pic_point import PicPointModule
 from pointata_core.training.pretrain.settings import PretrainingConfig, PretrainingSettings
 from pointata_core.training.pretrain.teacher import save_teacher, train_teacher
 
-TEACHER = 'teacher.safetensors'
+TEACHER, FEATURES = 'teacher.safetensors', 'features'
 _WEIGHTS_FIX = 'Train one with pointata pretrain-image, or give ImageNet weights of ResNet-18'
 
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
+
+def _no_progress(what: str) -> AbstractContextManager[Callable[[int, int], None]]:
+    return nullcontext(lambda done, total: None)
 
 
 def run_pretraining(
@@ -61,7 +68,13 @@ def run_pretraining(
     """
     bank, weights, facts = prepare_teacher(settings, log=log, progress=progress)
     return pretrain_backbone(
-        settings.output, settings.training, bank, weights, provenance=facts, quiet=quiet
+        settings.output,
+        settings.training,
+        bank,
+        weights,
+        provenance=facts,
+        progress=progress,
+        quiet=quiet,
     )
 
 
@@ -113,6 +126,7 @@ def pretrain_backbone(
     image_weights: str | Path | None,
     *,
     provenance: dict[str, Any] | None = None,
+    progress: Progress = _no_progress,
     quiet: bool = True,
 ) -> Path:
     """Train, or go on training, in a folder.
@@ -137,13 +151,18 @@ def pretrain_backbone(
     backbone = output / BACKBONE
     if backbone.with_suffix('.json').is_file():
         return backbone
+    features: Sequence[NDArray[np.float16]] = ()
+    if config.keep_features and encoder is not None:
+        encoder_id = facts['image_encoder']['sha256']
+        with progress('image features') as report:
+            features = kept_features(output / FEATURES, encoder, bank, encoder_id, report)
     lightning.seed_everything(config.seed, verbose=False)
     radius = float(torch.from_numpy(bank.cameras.eyes).norm(dim=1).mean())
     module = PicPointModule(config, encoder, radius)
     record = RunRecord()
     trainer = train(
         module,
-        image_data(bank, config),
+        image_data(bank, config, features),
         output,
         steps=config.steps,
         clip=1.0,
@@ -163,7 +182,9 @@ def pretrain_backbone(
     return backbone
 
 
-def image_data(bank: ImageBank, config: PretrainingConfig) -> StepData:
+def image_data(
+    bank: ImageBank, config: PretrainingConfig, features: Sequence[NDArray[np.float16]] = ()
+) -> StepData:
     """Training batches, and at most four whole batches of the shapes held back, unmoved."""
     training, held_back = split_shapes(len(bank), config.held_back)
     order = SampleOrder(len(training), config.seed)
@@ -172,9 +193,9 @@ def image_data(bank: ImageBank, config: PretrainingConfig) -> StepData:
         [(0, int(shape)) for shape in held_back[i * config.batch : (i + 1) * config.batch]]
         for i in range(min(whole, 4))
     ]
-    unmoved = ImageClouds(bank, config, augment=False)
+    unmoved = ImageClouds(bank, config, augment=False, features=features)
     return StepData(
-        ImageClouds(bank, config).batch,
+        ImageClouds(bank, config, features=features).batch,
         lambda draw: (draw, int(training[order[draw]])),
         config.batch * processes(),
         config,
@@ -195,7 +216,7 @@ def _facts(
         'images': {
             'shapes': len(bank),
             'views': bank.views,
-            'size': int(bank.grey.shape[-1]),
+            'size': bank.size,
             'points': int(bank.points.shape[1]),
             'families': list(bank.families),
         },

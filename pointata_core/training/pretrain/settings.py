@@ -42,8 +42,12 @@ class PretrainingConfig(RunOptions):
         steps: Optimiser steps.
         optimizer: ``adam`` as published, or ``adamw``.
         learning_rate: Peak rate.
+        muon_rate: Peak rate of Muon, which then trains matrices and kernels; 0 leaves it out.
         weight_decay: Of the optimiser.
         warmup: Share of the steps in which the rate rises before its cosine.
+        keep_features: Image features are computed once and kept in the output, in half precision.
+        normalised: Clouds are centred and brought into the unit sphere, as scans of one side are
+            not; before they are moved.
         scale: Clouds grow or shrink by up to this factor.
         jitter: Standard deviation of noise on points, clipped at five times.
         drop: Largest share of points that a cloud loses (others are repeated).
@@ -70,8 +74,11 @@ class PretrainingConfig(RunOptions):
     steps: int = 10_000
     optimizer: Literal['adam', 'adamw'] = 'adam'
     learning_rate: float = 1e-3
+    muon_rate: float = 0.0
     weight_decay: float = 1e-6
     warmup: float = 0.0
+    keep_features: bool = False
+    normalised: bool = False
     scale: float = 1.25
     jitter: float = 0.01
     drop: float = 0.5
@@ -88,6 +95,7 @@ class PretrainingConfig(RunOptions):
             ('temperature', self.temperature > 0, 'more than 0'),
             ('warmup', 0 <= self.warmup < 1, 'in [0, 1)'),
             ('learning_rate', self.learning_rate > 0, 'more than 0'),
+            ('muon_rate', self.muon_rate >= 0, '0 or more'),
             ('scale', self.scale >= 1, '1 or more'),
             ('jitter', self.jitter >= 0, '0 or more'),
             ('drop', 0 <= self.drop < 1, 'in [0, 1)'),
@@ -111,12 +119,19 @@ _COUNTS = ('tokens', 'patch_size', 'points', 'views', 'latent', 'steps', 'checkp
 class ImageSettings:
     """Images of shapes; they are rendered if their folder has none, or not all yet.
 
+    People and things are those of the simulator: bodies in captured and parametric poses; vehicles,
+    furniture and what stands in streets.
+
     Attributes:
         folder: Where they are; empty for ``images`` in the output.
         meshes: Folder of meshes to render: ShapeNet, ModelNet, or any with .obj, .off, .ply and
             .glb files. Broken ones are named and left out. Empty for procedural shapes.
         up: Axis of the meshes that points up; left out, y for ShapeNet and z for others.
-        shapes: Procedural shapes to draw, families in turn.
+        shapes: Procedural shapes to draw, families in turn; none with meshes.
+        people: People to draw, actions in turn.
+        things: Things to draw, kinds in turn.
+        scanned: Share of people and things whose points are a scan by one of the sensors.
+        colour: Images in colour; else all surfaces are grey.
         size: Pixels of an image's edge.
         views: Images per shape.
         processes: That render.
@@ -126,6 +141,10 @@ class ImageSettings:
     meshes: str = ''
     up: Literal['y', 'z'] | None = None
     shapes: int = 2784
+    people: int = 0
+    things: int = 0
+    scanned: float = 0.5
+    colour: bool = False
     size: int = 64
     views: int = 20
     processes: int = 1

@@ -56,8 +56,8 @@ def train_teacher(
     )
 
     def loss_of(step: int) -> Tensor:
-        grey, label = _draw(bank, shapes, config, rng)
-        scores = network(normalise_images(grey))
+        images, label = _draw(bank, shapes, config, rng)
+        scores = network(normalise_images(images))
         return F.cross_entropy(scores, label, label_smoothing=0.1)
 
     watch = Stopwatch()
@@ -69,7 +69,7 @@ def train_teacher(
         'accuracy': None if accuracy is None else round(accuracy, 4),
         'chance': round(1 / len(bank.families), 4),
         'families': list(bank.families),
-        'image_size': int(bank.grey.shape[-1]),
+        'image_size': int(bank.size),
         'shapes': len(shapes),
         'costs': costs,
         'config': asdict(config),
@@ -84,7 +84,7 @@ def teacher_accuracy(network: ResNet, bank: ImageBank, shapes: np.ndarray) -> fl
         return None
     right = 0
     for shape in shapes:
-        scores = network(normalise_images(torch.from_numpy(bank.grey[shape])))
+        scores = network(normalise_images(torch.from_numpy(bank.images[shape])))
         right += int((scores.argmax(1) == int(bank.label[shape])).sum())
     return right / (len(shapes) * bank.views)
 
@@ -106,13 +106,16 @@ def _draw(
     bank: ImageBank, shapes: np.ndarray, config: TeacherConfig, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     chosen = rng.choice(shapes, config.batch, replace=len(shapes) < config.batch)
-    grey = bank.grey[chosen, rng.integers(bank.views, size=config.batch)]
-    side = grey.shape[-1]
+    images = bank.images[chosen, rng.integers(bank.views, size=config.batch)]
+    side = bank.size
     most = int(config.shift * side)
-    padded = np.pad(grey, ((0, 0), (most, most), (most, most)), constant_values=255)
+    edges = ((0, 0), (most, most), (most, most), (0, 0))[: images.ndim]
+    padded = np.pad(images, edges, constant_values=255)
     row, column = rng.integers(2 * most + 1, size=(2, config.batch))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))
+    # Windows have their rows and columns last: (P, [3,] H, H).
     shifted = windows[np.arange(config.batch), row, column]
-    mirror = rng.random((config.batch, 1, 1)) < 0.5
+    mirror = rng.random((config.batch, *(1,) * (shifted.ndim - 1))) < 0.5
     turned = np.where(mirror, shifted[..., ::-1], shifted)
+    turned = turned if turned.ndim == 3 else np.moveaxis(turned, 1, -1)
     return torch.from_numpy(turned), torch.from_numpy(bank.label[chosen])
