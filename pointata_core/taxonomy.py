@@ -47,6 +47,9 @@ ACTION_CLASSES: tuple[str, ...] = (
 )
 """Per-frame actions; index 0 means that nobody is near enough to tell."""
 
+PERSON_ACTIONS: tuple[str, ...] = (*ACTION_CLASSES[1:], 'sit', 'lie', 'jump', 'kick')
+"""What a followed person does. Whoever has sat down sits, and whoever has fallen lies."""
+
 SEGMENTATION_COLOURS: tuple[tuple[int, int, int], ...] = (
     (170, 80, 170),  # road: purple, as in SemanticKITTI and Cityscapes, a little lighter
     (105, 40, 105),  # sidewalk: dark purple
@@ -80,6 +83,15 @@ ACTION_COLOURS: tuple[tuple[int, int, int], ...] = (
     (245, 115, 40),  # punch
 )
 """RGB, 0..255, one per action."""
+
+PERSON_ACTION_COLOURS: tuple[tuple[int, int, int], ...] = (
+    *ACTION_COLOURS[1:],
+    (85, 45, 160),  # sit
+    (130, 10, 30),  # lie
+    (160, 220, 60),  # jump
+    (190, 60, 10),  # kick
+)
+"""RGB, 0..255, one for each of ``PERSON_ACTIONS``."""
 
 GROUND_NAMES = frozenset(
     {

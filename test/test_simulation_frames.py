@@ -13,7 +13,7 @@ from pointata_core.errors import ConfigError
 from pointata_core.simulation import NO_CLASS, SCENES, SENSORS, SensorModel, simulate
 from pointata_core.simulation.scanning import ACTOR_RANGE, scan
 from pointata_core.simulation.solids import ShapeKind
-from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, class_id
+from pointata_core.taxonomy import ACTION_CLASSES, PERSON_ACTIONS, SEGMENTATION_CLASSES, class_id
 
 COARSE = SENSORS['hdl64'].with_columns(360)
 EXACT = replace(COARSE, range_noise=0.0, dropout=0.0)
@@ -235,6 +235,27 @@ def test_a_sensor_that_cannot_be_is_refused():
         SensorModel('x', (0.0, 0.1), 100, 50.0, projection='fisheye')
     with pytest.raises(ConfigError, match='min_range'):
         SensorModel('x', (0.0, 0.1), 100, 0.5)
+
+
+def test_people_on_a_stage_do_what_scenes_have_no_name_for():
+    done = set()
+    for seed in range(6):
+        for frame in simulate('stage', 'unitree_l1', seed, 12.0, 2.0):
+            for person in frame.people:
+                done.add(person.doing)
+                known = person.doing in ACTION_CLASSES and person.action
+                assert known or person.doing in ('sit', 'lie', 'jump', 'kick', 'stand')
+    assert done == set(PERSON_ACTIONS)
+
+
+def test_people_who_are_not_kept_are_in_no_frame():
+    frames = [
+        next(iter(simulate('stage', 'vlp16', 1, 0.1, keep=keep)))
+        for keep in (lambda person: True, lambda person: person.body.instance != 2)
+    ]
+    numbers = [{person.instance for person in frame.people} for frame in frames]
+    assert numbers[0] - numbers[1] == {2}
+    assert 2 in frames[0].instance and 2 not in frames[1].instance
 
 
 def test_a_frame_tells_where_everybody_is_and_what_they_do():

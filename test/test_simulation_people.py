@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pointata_core.simulation.people.body import Body, Joint, mirrored
 from pointata_core.simulation.people.mingling import mingle
-from pointata_core.simulation.people.motions import NEUTRAL, draw_style, motion
+from pointata_core.simulation.people.motions import NEUTRAL, Style, draw_style, motion, outcome
 from pointata_core.simulation.people.performance import Performance, wander, write_script
 from pointata_core.taxonomy import ACTION_CLASSES
 
@@ -99,6 +99,27 @@ def test_a_script_is_gapless_and_who_went_down_gets_up(seed):
         assert after.start == before.end
         down = before.action in ('sit_down', 'fall')
         assert (after.action == 'stand_up') == down
+
+
+def test_an_action_that_ends_comes_to_another():
+    style = Style(1.0, 1.0, 0.0, False, 0.5, 0.0)
+    found = [outcome(action, t, style) for action in ('sit_down', 'fall') for t in (0.5, 3.0)]
+    assert found == ['sit_down', 'sit', 'fall', 'lie']
+    assert outcome('walk', 9.0, style) == 'walk'
+    assert outcome('throw', 2.0, style, 1.5) == 'stand'
+    slow = Style(0.5, 1.0, 0.0, False, 0.5, 0.0)
+    assert outcome('sit_down', 1.5, slow) == 'sit_down'
+
+
+@pytest.mark.parametrize('variant', [0.1, 0.9])
+def test_whoever_jumps_leaves_the_ground_and_whoever_kicks_lifts_a_foot(variant):
+    style = Style(1.0, 1.0, 0.0, False, variant, 0.0)
+    times = np.arange(0, 1.4, 0.05)
+    hops = [motion('jump', t, style, NEUTRAL)[Joint.HOP] for t in times]
+    assert min(hops) == 0.0 and max(hops) > 0.3
+    hips = [motion('kick', t, style, NEUTRAL) for t in times]
+    side = Joint.RIGHT_HIP_FLEXION if variant < 0.5 else Joint.RIGHT_HIP_ABDUCTION
+    assert max(np.degrees(one[side]) for one in hips) > 60
 
 
 def test_scripts_show_all_actions_about_equally():

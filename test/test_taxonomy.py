@@ -13,6 +13,7 @@ def test_every_class_has_a_name_and_a_colour_of_its_own():
     for names, colours in (
         (taxonomy.SEGMENTATION_CLASSES, taxonomy.SEGMENTATION_COLOURS),
         (taxonomy.ACTION_CLASSES, taxonomy.ACTION_COLOURS),
+        (taxonomy.PERSON_ACTIONS, taxonomy.PERSON_ACTION_COLOURS),
     ):
         assert len(set(names)) == len(names) == len(colours)
         distance = np.linalg.norm(

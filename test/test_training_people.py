@@ -26,7 +26,13 @@ from pointata_core.simulation import simulate
 from pointata_core.simulation.scanning import PersonTruth
 from pointata_core.taxonomy import SEGMENTATION_CLASSES
 from pointata_core.training.engine.settings import read_settings
-from pointata_core.training.people.crop_store import CLASSES, PersonClip, is_held_out, read_clips
+from pointata_core.training.people.crop_store import (
+    CLASSES,
+    PersonClip,
+    cut_out,
+    is_held_out,
+    read_clips,
+)
 from pointata_core.training.people.run import SkillModule
 from pointata_core.training.people.scoring import fit_temperature, score_clips
 from pointata_core.training.people.settings import Disturbances, PeopleMix, PeopleSettings
@@ -112,6 +118,22 @@ def test_only_held_out_frames_are_scored() -> None:
     assert scores['all']['accuracy'] == 1.0
     assert scores['all'] == scores['vlp16']
     assert scores['all']['frames'] == 10
+
+
+def test_held_out_bodies_are_not_before_the_sensor_in_training():
+    mix, preparation = PeopleMix('stage', 'vlp16', (7, 8), 0.5), PersonPreparation()
+    scored = cut_out(mix, 7, preparation)
+    learned = cut_out(mix, 7, preparation, held_out=False)
+    assert 0 < len(learned) < len(scored)
+    assert any(one.unseen.all() for one in scored) and not any(o.unseen.all() for o in learned)
+
+
+def test_muon_takes_the_matrices():
+    mixes = (PeopleMix('stage', 'vlp16', (0, 1)),)
+    settings = PeopleSettings(train=mixes, held_out=mixes, muon_rate=0.02)
+    module = SkillModule(PersonNetwork(PersonConfig(CLASSES)), settings, torch.ones(len(CLASSES)))
+    groups = module.configure_optimizers()['optimizer'].param_groups
+    assert {tuple(p.shape) for g in groups if g['use_muon'] for p in g['params']} >= {(128, 64)}
 
 
 def test_settings_name_what_is_wrong(tmp_path) -> None:

@@ -12,12 +12,15 @@ import numpy as np
 from pointata_core.taxonomy import (
     ACTION_CLASSES,
     ACTION_COLOURS,
+    PERSON_ACTION_COLOURS,
+    PERSON_ACTIONS,
     SEGMENTATION_CLASSES,
     SEGMENTATION_COLOURS,
 )
 
 UNLABELLED_COLOUR = (90, 90, 90)
 _KNOWN = {
+    **dict(zip(PERSON_ACTIONS, PERSON_ACTION_COLOURS, strict=True)),
     **dict(zip(ACTION_CLASSES, ACTION_COLOURS, strict=True)),
     **dict(zip(SEGMENTATION_CLASSES, SEGMENTATION_COLOURS, strict=True)),
 }

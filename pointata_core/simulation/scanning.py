@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,9 @@ import numpy as np
 from pointata_core.errors import ConfigError
 from pointata_core.simulation.hits import DROP, GROUND, NO_CLASS, describe, in_the_grass
 from pointata_core.simulation.objects.library import share_of_meshes
+from pointata_core.simulation.people.performance import Performance
 from pointata_core.simulation.scenes.indoor import indoor
+from pointata_core.simulation.scenes.stage import stage
 from pointata_core.simulation.scenes.street import street
 from pointata_core.simulation.scenes.traffic import traffic
 from pointata_core.simulation.scenes.world import World
@@ -25,7 +27,14 @@ from pointata_core.simulation.sensing.sensors import SensorModel, get_sensor
 from pointata_core.simulation.solids import rigid, yaw_rotation
 from pointata_core.taxonomy import class_id
 
-SCENES = {'street': street, 'traffic': traffic, 'yard': yard, 'crowd': crowd, 'indoor': indoor}
+SCENES = {
+    'street': street,
+    'traffic': traffic,
+    'yard': yard,
+    'crowd': crowd,
+    'stage': stage,
+    'indoor': indoor,
+}
 """The kinds of scenes by name."""
 
 ACTOR_RANGE = 8.0
@@ -54,6 +63,7 @@ class PersonTruth:
         points: Points of the person in the scan.
         phenotype: Which body it has; -1 for one of capsules.
         clip: Captured clip that it performs; empty for a parametric motion.
+        doing: Name from ``PERSON_ACTIONS``; empty where that was not kept.
     """
 
     instance: int
@@ -62,6 +72,7 @@ class PersonTruth:
     points: int
     phenotype: int
     clip: str
+    doing: str = ''
 
 
 @dataclass(frozen=True)
@@ -119,11 +130,12 @@ def simulate(
     *,
     mount: Mount = Mount(),
     turning: bool = False,
+    keep: Callable[[Performance], bool] = lambda person: True,
 ) -> Iterator[SimulatedFrame]:
     """Draw a scene and scan it.
 
     Args:
-        scene: ``'street'``, ``'traffic'``, ``'yard'``, ``'crowd'`` or ``'indoor'``.
+        scene: ``'street'``, ``'traffic'``, ``'yard'``, ``'crowd'``, ``'stage'`` or ``'indoor'``.
         sensor: Name of a preset, or a model.
         seed: Same arguments and seed, same frames, bit for bit.
         duration_s: Seconds; ``round(duration_s * rate_hz)`` frames, at least one.
@@ -134,6 +146,7 @@ def simulate(
         mount: Height and attitude of the sensor.
         turning: Spread the rays of a turn over the time between frames. Each point is then given in
             the sensor frame of its own instant, as by a driver without motion compensation.
+        keep: Which of the people that were drawn are there.
 
     Yields:
         Frames in order of time, with points in order of ring and azimuth.
@@ -164,7 +177,8 @@ def simulate(
         roll=world.ego.roll + np.radians(mount.roll_deg),
     )
     carrier = None if mount.pitch_deg or mount.roll_deg else world.carrier
-    world = replace(world, ego=ego, carrier=carrier)
+    people = tuple(person for person in world.people if keep(person))
+    world = replace(world, ego=ego, carrier=carrier, people=people)
     if turning and model.is_spinning:
         model = replace(model, turn_s=1 / rate_hz)
     count = max(1, round(duration_s * rate_hz))
@@ -326,7 +340,8 @@ def _people(
         seen = int(np.count_nonzero(mine == own))
         phenotype = getattr(performer.body, 'phenotype', -1)
         action, clip = performer.action_at(t), performer.clip_at(t)
-        found.append(PersonTruth(own, place, action, seen, phenotype, clip))
+        doing = performer.doing_at(t)
+        found.append(PersonTruth(own, place, action, seen, phenotype, clip, doing))
     return tuple(found)
 
 

@@ -30,7 +30,7 @@ def parser() -> Parser:
         _EXAMPLES,
     )
     new.option('output PATH', 'Folder to write; must not exist.', kind=str)
-    new.option('--scene NAME', 'street, traffic, yard, crowd or indoor.', 'street')
+    new.option('--scene NAME', 'street, traffic, yard, crowd, stage or indoor.', 'street')
     new.option(
         '--sensor NAME',
         'Its name: hdl64, os1_64, mid360, kinect … (docs/simulation.md).',

@@ -113,13 +113,16 @@ class PersonNetwork(nn.Module):
         Returns:
             (F, width).
         """
-        x = (points - points.new_tensor([0.0, 0.0, 0.9])) * _SCALE
+        # Padding, most of a batch, is never computed.
+        x = (points[mask] - points.new_tensor([0.0, 0.0, 0.9])) * _SCALE
         for layer in self.points:
             x = F.relu(layer(x))
-        weight = mask.unsqueeze(-1).to(x.dtype)
-        count = weight.sum(1)
-        x = x * weight  # not negative, so zeros change no maximum
-        parts = [x.amax(1), x.sum(1) / count.clamp_min(1.0), motion, count.log1p() / 6.0]
+        lengths = mask.sum(1)
+        # Not negative, so the zeros of an empty crop are no more than any maximum.
+        highest = torch.segment_reduce(x, 'max', lengths=lengths, initial=0.0)
+        total = torch.segment_reduce(x, 'sum', lengths=lengths, initial=0.0)
+        count = lengths.unsqueeze(1).to(x.dtype)
+        parts = [highest, total / count.clamp_min(1.0), motion, count.log1p() / 6.0]
         return F.gelu(self.describe(torch.cat(parts, 1))) * (count > 0)
 
     def forward(self, points: Tensor, mask: Tensor, motion: Tensor) -> Tensor:

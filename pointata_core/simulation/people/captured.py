@@ -22,7 +22,9 @@ SHARE = 0.8
 """Share of the performances of an action that are captured ones, where there are any."""
 
 _CYCLIC = ('walk', 'run')
-_ONCE = ('pick_up', 'throw')
+ONCE = ('pick_up', 'throw')
+"""Actions whose clips are played once."""
+
 _LEG = 0.47  # hip to ankle in body heights
 _FITTING = 6  # gaits among which a style chooses, those whose own speed is nearest
 
@@ -54,7 +56,7 @@ class Motion:
             first = int(exact) % count
             second = (first + 1) % count
         else:
-            if self.action not in _ONCE:
+            if self.action not in ONCE:
                 exact = (count - 1) - abs(exact % (2 * (count - 1)) - (count - 1))
             first = min(int(exact), count - 1)
             second = min(first + 1, count - 1)
@@ -111,7 +113,7 @@ def captured_pose(action: str, t: float, style: Style, height: float) -> Pose | 
     length = len(motion.vectors) / motion.rate
     if action in _CYCLIC:
         tempo = float(np.clip(style.speed / (_LEG * height) / motion.speed, 0.6, 1.6))
-    if action not in _ONCE:
+    if action not in ONCE:
         begin = style.phase / (2 * np.pi) * length
     pose = motion.pose_at(begin + t * tempo)
     return pose.mirrored() if style.mirror else pose

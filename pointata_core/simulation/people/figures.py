@@ -58,6 +58,8 @@ class Figure:
         instance: Instance id of all points.
         reflectivity: (2,) of the upper clothes, and of trousers and shoes.
         cloth: Metres that clothes stand off the skin.
+        plain: Whether the upper clothes' reflectivity is that of the whole body: a third of the
+            time to scan it, for who does not need its intensity.
     """
 
     phenotype: int
@@ -65,6 +67,7 @@ class Figure:
     instance: int
     reflectivity: tuple[float, float]
     cloth: float
+    plain: bool = False
 
     @cached_property
     def _rest(self) -> tuple[np.ndarray, np.ndarray]:
@@ -128,9 +131,11 @@ class Figure:
             yaw: Heading, radians.
         """
         points = self.vertices(pose) @ yaw_rotation(yaw).T + position
-        looks = (_SKIN, *self.reflectivity)
+        pieces, looks = _parts(), (_SKIN, *self.reflectivity)
+        if self.plain:
+            pieces, looks = (np.concatenate(pieces),), looks[1:2]
         parts = []
-        for faces, reflectivity in zip(_parts(), looks):
+        for faces, reflectivity in zip(pieces, looks):
             used, corners = np.unique(faces, return_inverse=True)
             parts.append(
                 mesh_shape(

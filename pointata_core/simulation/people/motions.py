@@ -229,6 +229,11 @@ def _throw(t: float, s: Style) -> np.ndarray:
 
 
 def _punch(t: float, s: Style) -> np.ndarray:
+    if s.variant < 0.3:  # one after the other, out of standing
+        ready = NEUTRAL + posture(right_shoulder_flexion=20, right_elbow=100, spine_twist=-15)
+        hit = NEUTRAL + posture(right_shoulder_flexion=85, right_elbow=-4, spine_twist=25)
+        keys = [(0.0, NEUTRAL), (0.3, ready), (0.5, hit), (0.65, hit), (1.1, NEUTRAL)]
+        return _through(keys, (t * s.tempo) % 1.3)
     guard = NEUTRAL + posture(shoulder_flexion=40, elbow=115, knee=15)
     guard += posture(left_hip_flexion=22, right_hip_flexion=-8, spine_flexion=8)
     beat = 2.2 * s.tempo * t + s.phase / (2 * np.pi)
@@ -237,6 +242,29 @@ def _punch(t: float, s: Style) -> np.ndarray:
     twist = 28 if arm == 'right' else -28
     hit = {f'{arm}_shoulder_flexion': 48, f'{arm}_elbow': -118, f'{other}_elbow': 5}
     return guard + reach * posture(spine_twist=twist * s.amplitude, **hit)
+
+
+def _kick(t: float, s: Style) -> np.ndarray:
+    t = (t * s.tempo) % 1.5
+    arms = posture(shoulder_abduction=25)
+    if s.variant < 0.65:  # forward
+        back = NEUTRAL + arms + posture(right_hip_flexion=-22, right_knee=70, spine_flexion=8)
+        up = posture(right_hip_flexion=70, right_knee=12, spine_flexion=-10, pitch=-6)
+    else:  # sideways
+        back = NEUTRAL + arms + posture(right_hip_flexion=45, right_knee=90)
+        up = posture(right_hip_abduction=65, right_knee=5, roll=-18)
+    done = NEUTRAL + arms + s.amplitude * up
+    return _through([(0, NEUTRAL), (0.4, back), (0.62, done), (0.75, done), (1.2, NEUTRAL)], t)
+
+
+def _jump(t: float, s: Style) -> np.ndarray:
+    t = (t * s.tempo) % 1.25
+    low = NEUTRAL + posture(hip_flexion=50, knee=70, spine_flexion=18, shoulder_flexion=-30)
+    high = NEUTRAL + posture(hop=0.35 * s.amplitude, shoulder_flexion=60)
+    if s.variant < 0.4:  # arms and legs apart
+        high += posture(shoulder_abduction=110, hip_abduction=22, shoulder_flexion=-50)
+    keys = [(0, NEUTRAL), (0.3, low), (0.5, high), (0.6, high), (0.8, low), (1.1, NEUTRAL)]
+    return _through(keys, t)
 
 
 _MOTIONS: dict[str, Callable[[float, Style], np.ndarray]] = {
@@ -249,14 +277,35 @@ _MOTIONS: dict[str, Callable[[float, Style], np.ndarray]] = {
     'pick_up': _pick_up,
     'throw': _throw,
     'punch': _punch,
+    'kick': _kick,
+    'jump': _jump,
 }
+_COMES_TO = {
+    'sit_down': ('sit', 1.2),
+    'fall': ('lie', 0.9),
+    'pick_up': ('stand', 1.9),
+    'stand_up': ('stand', 1.7),
+}
+
+
+def outcome(action: str, t: float, style: Style, seconds: float | None = None) -> str:
+    """What a person does ``t`` seconds into an action: an action that ends comes to another.
+
+    Args:
+        action: Name of the action.
+        t: Seconds since it began.
+        style: Manner of this performance.
+        seconds: How long it takes at its usual tempo; as the parametric motion if not given.
+    """
+    after, usual = _COMES_TO.get(action, ('stand', np.inf))
+    return after if t * style.tempo > (usual if seconds is None else seconds) else action
 
 
 def motion(action: str, t: float, style: Style, start: np.ndarray) -> np.ndarray:
     """Posture ``t`` seconds into an action.
 
     Args:
-        action: Name from ``ACTION_CLASSES``, not ``none``.
+        action: Name from ``PERSON_ACTIONS`` but ``sit`` and ``lie``, which other actions come to.
         t: Seconds since the action began.
         style: Manner of this performance.
         start: Posture at its beginning; only what has to come from somewhere uses it fully

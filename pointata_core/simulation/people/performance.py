@@ -10,12 +10,12 @@ import numpy as np
 
 from pointata_core.simulation.people import motions
 from pointata_core.simulation.people.body import Body
-from pointata_core.simulation.people.captured import captured_motion, captured_pose
+from pointata_core.simulation.people.captured import ONCE, Motion, captured_motion, captured_pose
 from pointata_core.simulation.people.figures import Figure
-from pointata_core.simulation.people.motions import NEUTRAL, Style, smoothstep
+from pointata_core.simulation.people.motions import NEUTRAL, Style, outcome, smoothstep
 from pointata_core.simulation.people.poses import Pose, pose_of
 from pointata_core.simulation.solids import Shapes
-from pointata_core.taxonomy import action_id
+from pointata_core.taxonomy import ACTION_CLASSES, action_id
 
 STEP = 0.05
 """Seconds between two places of a path."""
@@ -108,16 +108,28 @@ class Performance:
         return started[-1] if started else 0
 
     def action_at(self, t: float) -> int:
-        """Index of the action at time ``t``."""
-        return action_id(self.segment_at(t).action)
+        """Index of the action at time ``t``; 0 for one that scenes do not name."""
+        action = self.segment_at(t).action
+        return action_id(action) if action in ACTION_CLASSES else 0
+
+    def doing_at(self, t: float) -> str:
+        """What the person does at time ``t``, a name from ``PERSON_ACTIONS``."""
+        segment, motion = self.segment_at(t), self._captured_at(t)
+        seconds = None
+        if motion is not None and motion.action in ONCE:
+            seconds = len(motion.vectors) / motion.rate
+        return outcome(segment.action, t - segment.start, segment.style, seconds)
 
     def clip_at(self, t: float) -> str:
         """Name of the captured clip that is performed at time ``t``; empty where none is."""
+        motion = self._captured_at(t)
+        return '' if motion is None else motion.clip
+
+    def _captured_at(self, t: float) -> Motion | None:
         segment = self.segment_at(t)
         if not isinstance(self.body, Figure):
-            return ''
-        motion = captured_motion(segment.action, segment.style, self.body.height)
-        return '' if motion is None else motion.clip
+            return None
+        return captured_motion(segment.action, segment.style, self.body.height)
 
     def anchor_at(self, t: float) -> tuple[np.ndarray, float]:
         """(x, y) and yaw at time ``t``."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -94,7 +95,7 @@ def pose_of(posture: np.ndarray) -> Pose:
         (Joint.RIGHT_SHOULDER_FLEXION, Joint.RIGHT_HIP_FLEXION),
     )
     for (side, sign), (shoulder, hip) in zip(_SIDES, limbs):
-        hang = aligning(np.array([0.0, sign, 0.0]), _DOWN)
+        hang = _hanging(sign)
         upper = _limb(spine, sign, p[shoulder : shoulder + 2])
         fore = upper @ rotation_from_rpy(0.0, -p[shoulder + 2], 0.0)
         thigh = _limb(root, sign, p[hip : hip + 2])
@@ -106,6 +107,12 @@ def pose_of(posture: np.ndarray) -> Pose:
         turn[f'{side}_shank'] = turn[f'{side}_foot'] = shank
     turns = np.stack([turn[bone] for bone in BONES])
     return Pose(turns, p[[Joint.FORWARD, Joint.SIDEWAYS, Joint.HOP]])
+
+
+@cache
+def _hanging(side: float) -> np.ndarray:
+    """(3, 3) rotation from an arm held sideways to one that hangs."""
+    return aligning(np.array([0.0, side, 0.0]), _DOWN)
 
 
 def _limb(base: np.ndarray, side: float, angles: np.ndarray) -> np.ndarray:

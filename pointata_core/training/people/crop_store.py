@@ -12,7 +12,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,10 +23,12 @@ from pointata_core.inference.people.crops import crop, floor_below, motion, thin
 from pointata_core.models.person.person_network import MOTION_WIDTH
 from pointata_core.safe_files import write_atomically
 from pointata_core.simulation import SimulatedFrame, simulate
+from pointata_core.simulation.people.performance import Performance
 from pointata_core.simulation.scanning import PersonTruth
+from pointata_core.simulation.sensing.sensors import SensorModel, get_sensor
 from pointata_core.taxonomy import (
-    ACTION_CLASSES,
     GROUND_NAMES,
+    PERSON_ACTIONS,
     SEGMENTATION_CLASSES,
     class_id,
     classes_among,
@@ -35,12 +37,13 @@ from pointata_core.tracking.tracker import Tracker
 from pointata_core.training.engine.run_folder import cache_lock
 from pointata_core.training.people.settings import PeopleMix
 
-CLASSES = ACTION_CLASSES[1:]
-"""Actions of a person; ``none`` is nobody's."""
+CLASSES = PERSON_ACTIONS
+"""Actions of a person."""
 
-VERSION = 1
+VERSION = 3
 _GROUND = classes_among(SEGMENTATION_CLASSES, GROUND_NAMES)
 _RATE_HZ = 10.0
+_AHEAD = 1.25  # radians to each side
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +74,17 @@ def read_clips(
     preparation: PersonPreparation,
     cache: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    held_out: bool = True,
 ) -> list[PersonClip]:
-    """All people of some recordings, simulated once and kept."""
+    """All people of some recordings, simulated once and kept; see :func:`cut_out`."""
     jobs = [(mix, seed) for mix in mixes for seed in range(*mix.seeds)]
     clips: list[PersonClip] = []
     with cache_lock(cache):
         for number, (mix, seed) in enumerate(jobs, start=1):
-            path = cache / f'{_key(mix, seed, preparation)}.npz'
+            path = cache / f'{_key(mix, seed, preparation, held_out)}.npz'
             if not path.is_file():
-                arrays = _arrays(cut_out(mix, seed, preparation))
+                arrays = _arrays(cut_out(mix, seed, preparation, held_out=held_out))
                 # The stub takes names for options.
                 write_atomically(path, partial(np.savez, **arrays))  # type: ignore[arg-type]
             clips += _clips(path, mix.sensor)
@@ -87,12 +92,27 @@ def read_clips(
     return clips
 
 
-def cut_out(mix: PeopleMix, seed: int, preparation: PersonPreparation) -> list[PersonClip]:
-    """Simulate one recording and cut its people out."""
+def cut_out(
+    mix: PeopleMix, seed: int, preparation: PersonPreparation, *, held_out: bool = True
+) -> list[PersonClip]:
+    """Simulate one recording and cut its people out.
+
+    Args:
+        mix: Scene and sensor.
+        seed: Of the recording.
+        preparation: Of crops.
+        held_out: Whether bodies that training leaves out are there.
+    """
     tracker = Tracker()
     open_clips: dict[int, list] = {}
     floors: dict[int, float] = {}
-    for frame in simulate(mix.scene, mix.sensor, seed, mix.seconds, _RATE_HZ):
+    sensor_model = _ahead(mix.sensor)
+
+    def keep(person: Performance) -> bool:
+        return (held_out or not _is_left_out(person.body)) and _comes_by(person, sensor_model)
+
+    frames = simulate(mix.scene, sensor_model, seed, mix.seconds, _RATE_HZ, meshes=1.0, keep=keep)
+    for frame in frames:
         sensor = frame.pose[:3, 3]
         is_person = frame.label == class_id('person')
         people = tracker.update(frame.points, frame.stamp_ns, is_person, frame.pose)
@@ -110,6 +130,16 @@ def cut_out(mix: PeopleMix, seed: int, preparation: PersonPreparation) -> list[P
     return [_clip(rows, mix.sensor) for rows in open_clips.values()]
 
 
+def _ahead(name: str) -> SensorModel:
+    """The sensor with the part of a turn in which people are: the rest costs time only."""
+    sensor = get_sensor(name)
+    if not sensor.is_spinning or sensor.azimuths[1] - sensor.azimuths[0] <= 2 * _AHEAD:
+        return sensor
+    columns = round(2 * _AHEAD / sensor.column_step)
+    width = columns * sensor.column_step / 2
+    return replace(sensor, columns=columns, azimuths=(-width, width))
+
+
 def _truth(frame: SimulatedFrame, rows: np.ndarray) -> tuple[int, bool]:
     """Action of the person that the points belong to, and whether training leaves it out."""
     if not len(rows):
@@ -120,8 +150,18 @@ def _truth(frame: SimulatedFrame, rows: np.ndarray) -> tuple[int, bool]:
         return -1, False
     for person in frame.people:
         if person.instance == owner:
-            return person.action - 1, is_held_out(person)
+            return CLASSES.index(person.doing), is_held_out(person)
     return -1, False
+
+
+def _comes_by(person: Performance, sensor: SensorModel) -> bool:
+    """Whether a camera that looks along x sees the person at any time."""
+    x, y = person.path[:, :2].T
+    return not sensor.is_camera or bool((np.abs(y) < sensor.half_width * x).any())
+
+
+def _is_left_out(body: object) -> bool:
+    return getattr(body, 'phenotype', -1) % 4 == 3
 
 
 def is_held_out(person: PersonTruth) -> bool:
@@ -143,8 +183,9 @@ def _clip(rows: list, sensor: str) -> PersonClip:
     )
 
 
-def _key(mix: PeopleMix, seed: int, preparation: PersonPreparation) -> str:
+def _key(mix: PeopleMix, seed: int, preparation: PersonPreparation, held_out: bool) -> str:
     facts = [VERSION, mix.scene, mix.sensor, seed, mix.seconds]
+    facts += [] if held_out else ['bodies of training']
     facts += [asdict(preparation)[name] for name in ('points', 'reach_m', 'period_s')]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]
 

@@ -29,6 +29,7 @@ from pointata_core.training.engine.optimiser import (
     make_optimiser,
     parameter_groups,
     require_finite,
+    with_muon,
 )
 from pointata_core.training.engine.provenance import provenance
 from pointata_core.training.engine.run_folder import RESULTS, claim
@@ -59,8 +60,10 @@ def run_people(
     """
     output = claim(settings.output, asdict(settings))
     cache = Path(settings.cache)
-    clips = _near(read_clips(settings.train, settings.preparation, cache, progress), settings)
-    held_out = _near(read_clips(settings.held_out, settings.preparation, cache, progress), settings)
+    preparation = settings.preparation
+    clips = read_clips(settings.train, preparation, cache, progress, held_out=False)
+    held_out = read_clips(settings.held_out, preparation, cache, progress)
+    clips, held_out = _near(clips, settings), _near(held_out, settings)
     lightning.seed_everything(settings.seed, verbose=False)
     network = PersonNetwork(PersonConfig(CLASSES, width=settings.width))
     data = StepData(
@@ -161,11 +164,12 @@ class SkillModule(lightning.LightningModule):
         return total / self.weights[learned].sum().clamp_min(1e-6)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW on a cosine."""
+        """AdamW, or Muon and AdamW, on a cosine."""
         settings = self.settings
         groups = parameter_groups(
             self.network, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay
         )
+        groups = with_muon(groups, settings.muon_rate, settings.learning_rate)
         return make_optimiser(groups, cosine(settings.steps, 0.05)).for_lightning()
 
 

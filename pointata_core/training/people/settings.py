@@ -78,6 +78,7 @@ class PeopleSettings(RunOptions):
         steps: Of the optimiser.
         batch: Windows of a step.
         learning_rate: Peak of AdamW's cosine.
+        muon_rate: Peak of Muon's, which then trains the matrices; 0 for AdamW alone.
         weight_decay: On matrices.
         label_smoothing: Of the cross-entropy.
         class_weight_power: 0 for equal weights, 1 for classes balanced by frequency.
@@ -98,6 +99,7 @@ class PeopleSettings(RunOptions):
     steps: int = 3000
     batch: int = 32
     learning_rate: float = 2e-3
+    muon_rate: float = 0.0
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     class_weight_power: float = 0.5
