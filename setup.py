@@ -69,8 +69,11 @@ setup(
     data_files=data_files(),
     entry_points={
         'console_scripts': ['pointata = pointata_core.cli.main:main'],
-        # The core must not import ROS: its command line finds the live demo by this name.
-        'pointata.commands': ['demo = pointata_ros.tools.demo:run'],
+        # The core must not import ROS: its command line finds these by name.
+        'pointata.commands': [
+            'demo = pointata_ros.tools.demo:run',
+            'load_skill = pointata_ros.tools.load_skill:load_into_nodes',
+        ],
         # ament_copyright learns the headers of this package.
         'ament_copyright.copyright_name': [
             'pointata_ros = pointata_ros.tools.copyright_check:HOLDER'

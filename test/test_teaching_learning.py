@@ -22,7 +22,7 @@ from pointata_core.errors import ConfigError
 from pointata_core.safe_files import write_json
 from pointata_core.taxonomy import UNLABELLED, class_id, labels_from_semantickitti
 from pointata_core.teaching.clicks import label_points
-from pointata_core.teaching.learning import AsideScore, learn, score_aside
+from pointata_core.teaching.learning import AsideScore, learn, score_edits
 from pointata_core.teaching.lessons import edits_aside, scans_to_learn, write_lessons
 from pointata_core.teaching.predictions import (
     Prediction,
@@ -107,11 +107,11 @@ def test_every_fifth_click_is_kept_aside(tmp_path, project) -> None:
     (labels,) = (one for n, one in zip(scans_to_learn(project), written(lessons)) if n == 3)
     assert kept.any() and (labels[kept] == UNLABELLED).all()
     bundle = load_bundle('default')
-    score = score_aside(project, bundle, lessons.aside)
     ((_, found),) = bundle_labels(project, bundle, [3])
+    score = score_edits(project, {3: found}, lessons.aside)
     assert score.points == kept.sum()
     assert score.right == pytest.approx((found[kept] == ROAD).mean())
-    assert score_aside(project, bundle, ()) == AsideScore(0, 0.0, {})
+    assert score_edits(project, {3: found}, ()) == AsideScore(0, 0.0, {})
 
 
 @pytest.mark.parametrize(('corrected', 'expected'), [

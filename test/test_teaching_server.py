@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
+import signal
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,65 +18,25 @@ import pytest
 pytest.importorskip('starlette', reason='the server needs the extra `teach`')
 pytest.importorskip('uvicorn', reason='the server needs the extra `teach`')
 
-from teaching_folders import street_project, truth_of
+from teaching_folders import truth_of
+from teaching_server import Server, labelled_street
 
 from pointata_core.taxonomy import SEGMENTATION_CLASSES, class_id
-from pointata_core.teaching.predictions import Prediction, write_prediction
 from pointata_core.teaching.project import Project
-from pointata_core.teaching.segments import segment_scan
 
-ROOT = Path(__file__).resolve().parents[1]
 CAR, ROAD = class_id('car'), class_id('road')
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp('served') / 'street'
-    with street_project(path, 3) as project:
-        for number in range(3):
-            scan, labels = project.scan(number), truth_of(number)
-            nothing = np.zeros(len(labels), np.float32)
-            write_prediction(project, number, Prediction(labels, nothing + 0.7, nothing, nothing))
-            project.set_segments(
-                number, segment_scan(scan.points, scan.intensity, labels, SEGMENTATION_CLASSES)
-            )
-    return path
-
-
-class Server:
-    """``pointata teach serve`` in a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        words = ['-m', 'pointata_core.cli.main', 'teach', 'serve', str(folder), '--port', '0']
-        self.process = subprocess.Popen(
-            [sys.executable, *words], stderr=subprocess.PIPE, text=True,
-            env={**os.environ, 'PYTHONPATH': str(ROOT)},
-        )  # fmt: skip
-        assert self.process.stderr is not None
-        self.url = self.process.stderr.readline().strip().removesuffix('/project')
-        assert self.url.startswith('http://127.0.0.1:'), self.url
-
-    def get(self, path: str) -> bytes:
-        with urllib.request.urlopen(f'{self.url}/{path}', timeout=60) as answer:
-            return answer.read()
-
-    def post(self, path: str, **body: object):
-        text = json.dumps(body).encode()
-        with urllib.request.urlopen(f'{self.url}/{path}', text, timeout=60) as answer:
-            return json.loads(answer.read())
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        assert self.process.stderr is not None
-        self.process.stderr.close()
+    return labelled_street(tmp_path_factory.mktemp('served') / 'street', 3)
 
 
 @pytest.fixture(scope='module')
 def server(folder):
     one = Server(folder)
     yield one
-    one.kill()
+    one.end()
 
 
 def array(data: bytes, kind: str) -> np.ndarray:
@@ -119,7 +78,7 @@ def test_a_killed_server_loses_no_correction(tmp_path, folder) -> None:
     folder = shutil.copytree(folder, tmp_path / 'copy')
     server = Server(folder)
     edit = server.post('scans/0/points', **{'index': [1, 2], 'class': 'bicycle'})
-    server.kill()
+    server.end()
     with Project(folder) as project:
         assert len(project.edits) == edit['edit']
         assert (project.classes.labels(project.known(0).words[[1, 2]]) == 9).all()
@@ -150,7 +109,41 @@ def test_a_wrong_request_is_answered_and_changes_nothing(
 
 def test_without_the_token_there_is_nothing(server) -> None:
     home = server.url.rpartition('/')[0]
-    for path in ('', 'project', 'x/project'):
+    for path in ('', 'project', 'x/project', 'main.js'):
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(f'{home}/{path}', timeout=60)
         assert caught.value.code == 404
+
+
+def test_the_page_and_its_modules_are_served(server) -> None:
+    assert b'<canvas' in server.get('')
+    for name in ('main.js', 'three.module.min.js', 'OrbitControls.js', 'page.css'):
+        assert server.get(name)
+
+
+def test_the_address_survives_a_restart_and_is_private(tmp_path, folder) -> None:
+    folder = shutil.copytree(folder, tmp_path / 'copy')
+    first = Server(folder)
+    first.end(signal.SIGINT)
+    second = Server(folder, first.port)
+    second.end()
+    assert first.url == second.url
+    assert (folder / 'teach' / 'token').stat().st_mode & 0o077 == 0
+
+
+def test_a_label_may_stay_in_its_scan(server) -> None:
+    edit = server.post('scans/1/points', **{'index': [3], 'class': 'car', 'carry_over': False})
+    assert edit['scans'] == [1]
+
+
+def test_learning_needs_corrections_and_says_so(tmp_path) -> None:
+    server = Server(labelled_street(tmp_path / 'street', 1))
+    assert json.loads(server.get('learned')) is None
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        server.post('serve')
+    assert 'nothing was learned' in json.loads(caught.value.read())['message']
+    server.post('learn')
+    while (state := json.loads(server.get('job')))['running']:
+        time.sleep(0.2)
+    assert 'nothing was corrected' in state['message'] and state['fix']
+    server.end()

@@ -7,10 +7,13 @@ Label files hold ids of SemanticKITTI. Classes that it lacks get ids that it doe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from pointata_core.datasets.scenes.semantickitti_writer import raw_ids
@@ -18,6 +21,7 @@ from pointata_core.errors import ConfigError
 from pointata_core.taxonomy import SEGMENTATION_CLASSES, SEMANTICKITTI_TO_OURS, UNLABELLED
 
 _FIRST_OWN = 1000
+_NAME = re.compile('[a-z][a-z0-9_]*')
 _INSTANCE = np.uint32(0xFFFF0000)
 
 
@@ -51,6 +55,13 @@ class ClassTable:
                 for number, (name, word) in enumerate(zip(SEGMENTATION_CLASSES, ids, strict=True))
             }
         )
+
+    def extended(self, names: Sequence[str]) -> ClassTable:
+        """The same classes and those that are new, with ids of their own."""
+        ids = dict(self.ids)
+        for name in names:
+            ids.setdefault(name, max(_FIRST_OWN - 1 + len(ids), *ids.values()) + 1)
+        return ClassTable(ids)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,3 +98,22 @@ class ClassTable:
         table = np.zeros(1 << 16, np.uint32)
         table[: len(self.ids)] = list(self.ids.values())
         return table[labels] | (before & _INSTANCE)
+
+
+def read_classes(path: str | Path) -> tuple[str, ...]:
+    """Names of classes in a YAML file: a list, such as ``[trolley, pallet]``.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f'{path} cannot be read ({error})', 'Write: [trolley, pallet]') from error
+    names = [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+    if not names or len(names) < len(found) or not all(_NAME.fullmatch(name) for name in names):
+        raise ConfigError(
+            f'{path}: expected a list of names in lower case, found {found!r}',
+            'Write: [trolley, pallet]',
+        )
+    return tuple(names)

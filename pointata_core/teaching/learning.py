@@ -4,24 +4,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pointata_core.bundles.bundle import SkillBundle, load_bundle
+from pointata_core.bundles.bundle import load_bundle
 from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
-from pointata_core.safe_files import make_output_folder, write_json
-from pointata_core.teaching.lessons import Lessons, write_lessons
-from pointata_core.teaching.predictions import bundle_labels, require_predictions
+from pointata_core.safe_files import make_output_folder, write_atomically, write_json
+from pointata_core.teaching.lessons import Lessons, edits_taught, scans_to_learn, write_lessons
+from pointata_core.teaching.predictions import (
+    bundle_labels,
+    read_prediction,
+    require_predictions,
+)
 from pointata_core.teaching.project import Project
 from pointata_core.training.domain.bundle_adaptation import going_on, load_start
 from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.training import run_train
 
 RECIPE = 'config/training/teach.yaml'
+RESULT = 'teaching.json'
 _MARGIN = 0.01
 
 
@@ -49,6 +56,8 @@ class LearnResult:
         lessons: What it learned from.
         before: Score of the bundle that it began with.
         after: Score of the outcome.
+        taught_before: The same on the clicks that it learned from.
+        taught_after: The same for the outcome.
         worse: Why it should not be used, as sentences.
     """
 
@@ -56,6 +65,8 @@ class LearnResult:
     lessons: Lessons
     before: AsideScore
     after: AsideScore
+    taught_before: AsideScore
+    taught_after: AsideScore
     worse: tuple[str, ...]
 
 
@@ -65,6 +76,7 @@ def learn(
     """Train a bundle further on the corrections of a folder.
 
     ``OUTPUT/settings.yaml`` repeats the training with ``pointata train``, without the folder.
+    ``OUTPUT/after/NNNNNN.npy`` has the labels that the outcome gives to the scans learned from.
 
     Args:
         project: With predictions of this bundle, and corrections.
@@ -81,40 +93,50 @@ def learn(
     require_predictions(project, bundle)
     output = make_output_folder(settings.output)
     lessons = write_lessons(project, output)
-    before = score_aside(project, bundle, lessons.aside)
+    asked = scans_to_learn(project)
+    before = {number: read_prediction(project, number).labels for number in asked}
     result = run_train(going_on(settings, bundle, lessons.root), **training)
     assert result is not None and result.bundle is not None
-    after = score_aside(project, load_bundle(result.bundle), lessons.aside)
-    found = LearnResult(result.bundle, lessons, before, after, tuple(_worse(before, after)))
+    after = dict(bundle_labels(project, load_bundle(result.bundle), asked))
+    for number, labels in after.items():
+        path = output / 'after' / f'{project.name(number)}.npy'
+        write_atomically(path, partial(np.save, arr=labels))
+    taught = edits_taught(project)
+    first, second = (score_edits(project, labels, lessons.aside) for labels in (before, after))
+    found = LearnResult(
+        result.bundle,
+        lessons,
+        first,
+        second,
+        score_edits(project, before, taught),
+        score_edits(project, after, taught),
+        tuple(_worse(first, second)),
+    )
     facts = asdict(found)
     facts['bundle'], facts['lessons']['root'] = str(found.bundle), str(lessons.root)
-    write_json(output / 'teaching.json', facts)
+    write_json(output / RESULT, facts)
     return found
 
 
-def score_aside(project: Project, bundle: SkillBundle, aside: Sequence[int]) -> AsideScore:
-    """Compare labels of a bundle with those clicks that were kept aside.
+def score_edits(
+    project: Project, labels: Mapping[int, NDArray[np.uint16]], edits: Collection[int]
+) -> AsideScore:
+    """Compare labels of a bundle with those that a person gave by some clicks.
 
     Args:
         project: Open.
-        bundle: To be scored.
-        aside: Numbers of edits.
+        labels: ``(N,)`` of scans, by number, in classes of the folder.
+        edits: Numbers of the clicks.
     """
     matrix = ConfusionMatrix(project.classes.names)
-    asked = [number for number in range(len(project)) if _aside(project, number, aside).any()]
-    if asked:
-        for number, labels in bundle_labels(project, bundle, asked):
-            rows = _aside(project, number, aside)
-            true = project.classes.labels(project.known(number).words)
-            matrix.add(true[rows], labels[rows])
-    found = matrix.score()
-    if found is None:
+    for number, found in labels.items():
+        known = project.known(number)
+        rows = np.isin(known.by, np.array(sorted(edits), np.int64))
+        matrix.add(project.classes.labels(known.words)[rows], found[rows])
+    score = matrix.score()
+    if score is None:
         return AsideScore(0, 0.0, {})
-    return AsideScore(found.points, found.accuracy, dict(found.iou))
-
-
-def _aside(project: Project, number: int, aside: Sequence[int]) -> np.ndarray:
-    return np.isin(project.known(number).by, np.array(aside, np.int64))
+    return AsideScore(score.points, score.accuracy, dict(score.iou))
 
 
 def _worse(before: AsideScore, after: AsideScore) -> list[str]:

@@ -110,8 +110,17 @@ def scans_to_learn(project: Project) -> list[int]:
 
 def edits_aside(project: Project) -> tuple[int, ...]:
     """Numbers of the clicks that are not learned, one in five."""
-    clicks = [edit.number for edit in project.edits if edit.what.get('kind') in _LABELS]
-    return tuple(clicks[_ASIDE - 1 :: _ASIDE])
+    return _clicks(project)[_ASIDE - 1 :: _ASIDE]
+
+
+def edits_taught(project: Project) -> tuple[int, ...]:
+    """Numbers of the clicks that are learned."""
+    aside = edits_aside(project)
+    return tuple(number for number in _clicks(project) if number not in aside)
+
+
+def _clicks(project: Project) -> tuple[int, ...]:
+    return tuple(edit.number for edit in project.edits if edit.what.get('kind') in _LABELS)
 
 
 def _distrusted(

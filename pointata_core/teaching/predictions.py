@@ -86,20 +86,33 @@ def bundle_digest(bundle: SkillBundle) -> str:
     return hashlib.sha256((bundle.path / 'manifest.json').read_bytes()).hexdigest()
 
 
+def has_predictions(project: Project, bundle: SkillBundle) -> bool:
+    """Whether all scans have predictions of this bundle."""
+    return _predicted_by(project).get('digest') == bundle_digest(bundle)
+
+
 def require_predictions(project: Project, bundle: SkillBundle) -> None:
     """Make sure that the predictions of a folder are those of a bundle.
 
     Raises:
         ConfigError: They are of another one, or there are none.
     """
-    path = project.folder / 'teach' / 'predictions' / 'bundle.json'
-    found = json.loads(path.read_text()) if path.is_file() else {}
-    if found.get('digest') != bundle_digest(bundle):
+    if not has_predictions(project, bundle):
         raise ConfigError(
-            f'{path}: the predictions are of {found.get("name", "no bundle")}, expected '
+            f'{_facts_path(project)}: the predictions are of '
+            f'{_predicted_by(project).get("name", "no bundle")}, expected '
             f'those of {bundle.manifest.name} in {bundle.path}',
             f'Run: pointata teach look {project.folder} --bundle {bundle.path}',
         )
+
+
+def _predicted_by(project: Project) -> dict[str, str]:
+    path = _facts_path(project)
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _facts_path(project: Project) -> Path:
+    return project.folder / 'teach' / 'predictions' / 'bundle.json'
 
 
 def predict(
@@ -117,7 +130,7 @@ def predict(
         sizes: Of the segments.
         report: Called after each scan with how many are done, of how many.
     """
-    facts = prediction_path(project, 0).parent / 'bundle.json'
+    facts = _facts_path(project)
     facts.unlink(missing_ok=True)  # until all predictions are of this bundle
     streams = LabelledStream(bundle), LabelledStream(bundle, mirrored=True), LabelledStream(bundle)
     table = _class_table(bundle, project)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +36,7 @@ from pointata_core.teaching.folder import copy_scans, refuse_content
 GIVEN = np.iinfo(np.int32).max
 """``by`` of labels that came with the scans."""
 
+DESCRIPTION = 'teach/project.json'  # a folder without it was not finished
 _FORMAT = 1
 _CACHED = 64  # scans whose labels are kept in memory
 
@@ -60,10 +62,12 @@ class Known(NamedTuple):
 
 
 class Project:
-    """An open folder; no other process can open it until it is closed.
+    """An open folder; no other process can change it until it is closed.
 
     Args:
         folder: Made by :meth:`start` or :meth:`import_sequence`.
+        reading: Open it as it is now beside a process that may change it; corrections made here
+            are an error.
 
     Attributes:
         classes: Names and ids.
@@ -74,18 +78,20 @@ class Project:
         OutputError: Another process has opened it, or it cannot be written.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, reading: bool = False) -> None:
         self.folder = Path(folder)
         self.home = self.folder / 'sequences' / '00'
         self._teach = self.folder / 'teach'
-        self.classes = ClassTable(_read_project(self._teach / 'project.json')['classes'])
-        self._lock = _locked(self._teach / 'lock')
+        self.classes = ClassTable(_read_project(self.folder / DESCRIPTION)['classes'])
+        self._reading = reading
+        self._lock: Any = nullcontext() if reading else _locked(self._teach / 'lock')
         try:
             self.sequence = SemanticKittiSequence(self.home)
             self._names = [path.stem for path in self.sequence.paths]
             self._log = EditLog(self._teach / 'edits')
-            self._cache: dict[int, Known] = {}
-            self._adopt()
+            self._cache: dict[int, tuple[int, Known]] = {}
+            if not reading:
+                self._adopt()
         except BaseException:
             self.close()
             raise
@@ -144,8 +150,7 @@ class Project:
             'classes': dict((classes or ClassTable.default()).ids),
             'labelled': labelled,
         }
-        # Last: a folder without it was not finished.
-        write_json(folder / 'teach' / 'project.json', facts)
+        write_json(folder / DESCRIPTION, facts)  # last
         return cls(folder)
 
     def __enter__(self) -> Project:
@@ -156,9 +161,21 @@ class Project:
         """Close it."""
         self.close()
 
+    def add_classes(self, names: Sequence[str]) -> None:
+        """Append classes; those that are there already stay as they are."""
+        extended = self.classes.extended(names)
+        if extended != self.classes:
+            facts = _read_project(self.folder / DESCRIPTION)
+            write_json(
+                self.folder / DESCRIPTION,
+                {'format': _FORMAT, **facts, 'classes': dict(extended.ids)},
+            )
+            self.classes = extended
+
     def close(self) -> None:
         """Let other processes open the folder."""
-        self._lock.close()
+        if not self._reading:
+            self._lock.close()
 
     def __len__(self) -> int:
         """Number of scans."""
@@ -184,11 +201,14 @@ class Project:
 
     def known(self, number: int) -> Known:
         """What is known of a scan; the arrays must not be changed."""
-        if number not in self._cache:
+        # Segments may be written by another process, see :mod:`.job`.
+        cut = self._segment_path(number)
+        version = cut.stat().st_mtime_ns if cut.is_file() else 0
+        if number not in self._cache or self._cache[number][0] != version:
             while len(self._cache) >= _CACHED:
                 del self._cache[next(iter(self._cache))]
-            self._cache[number] = self._derived(number)
-        return self._cache[number]
+            self._cache[number] = version, self._derived(number)
+        return self._cache[number][1]
 
     def _derived(self, number: int) -> Known:
         """What came with the scan and all edits that count."""
@@ -200,7 +220,7 @@ class Project:
             words = np.fromfile(given, '<u4').astype(np.uint32)
         by = np.where(words != 0, GIVEN, 0).astype(np.int32)
         segment = np.full(points, -1, np.int32)
-        cut = self._teach / 'segments' / f'{name}.npy'
+        cut = self._segment_path(number)
         if cut.is_file():
             segment = np.load(cut, allow_pickle=False).astype(np.int32)
         if not len(words) == len(segment) == points:
@@ -230,8 +250,10 @@ class Project:
 
         Raises:
             ValueError: There is no such scan or point, or a scan has two changes; nothing changes.
-            OutputError: It cannot be written.
+            OutputError: It cannot be written, or the folder is open for reading.
         """
+        if self._reading:
+            raise OutputError(f'{self.folder} is open for reading', 'Open it to be changed')
         if len({change.scan for change in changes}) < len(changes):
             raise ValueError('a scan is changed twice')
         for change in changes:
@@ -270,7 +292,7 @@ class Project:
             number: Of the scan.
             segment: ``(N,)``, below a million; -1 for none.
         """
-        path = self._teach / 'segments' / f'{self._names[number]}.npy'
+        path = self._segment_path(number)
         write_atomically(path, lambda stream: np.save(stream, segment.astype(np.int32)))
         self._cache.pop(number, None)
 
@@ -301,6 +323,9 @@ class Project:
             )
         return np.fromfile(path, '<u4').astype(np.uint32)
 
+    def _segment_path(self, number: int) -> Path:
+        return self._teach / 'segments' / f'{self._names[number]}.npy'
+
     def _label_path(self, number: int) -> Path:
         return self.home / 'labels' / f'{self._names[number]}.label'
 
@@ -319,7 +344,7 @@ class Project:
         target = Path(target)
         refuse_content(target)
         copy_scans(self.home, target)
-        if not _read_project(self._teach / 'project.json')['labelled'] and not self.edits:
+        if not _read_project(self.folder / DESCRIPTION)['labelled'] and not self.edits:
             return
         for number, name in enumerate(self._names):
             words = self.known(number).words.astype('<u4')

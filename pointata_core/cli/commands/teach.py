@@ -15,6 +15,8 @@ SUMMARY = 'Correct labels of a recording by a few clicks, and let a bundle learn
 
 _EXAMPLES = """\
 examples:
+  pointata teach drive.mcap                         open the label page
+  pointata teach drive.mcap --classes my.yaml
   pointata teach import my_street --bag drive.mcap --fixed-frame odom
   pointata teach import my_street --semantickitti dataset/sequences/08
   pointata teach look my_street --bundle default
@@ -31,34 +33,40 @@ _SCORED = (1, 2, 5, 10, 25, 50, 100, 200, 500)  # clicks after which the labels 
 def parser() -> Parser:
     """Options of the command."""
     new = new_parser(
-        'Work in a folder with scans, labels and corrections.\n\n'
+        'pointata teach BAG [FOLDER] opens a page in the browser to correct labels, to learn from '
+        'them and to use what was learned. BAG may be the folder of an earlier time. The other '
+        'actions do parts of this without the page.\n\n'
         'import  make the folder FOLDER of a bag or of a sequence in the layout of SemanticKITTI\n'
         'look    label the scans with the bundle, and list scans that are worth a look\n'
         'learn   train the bundle further on the corrections; exit status 1 if it became worse\n'
         'simulate  let true labels answer clicks, to measure what clicks are worth\n'
         'score   compare the labels of a bundle alone with true labels\n'
-        'serve   answer requests of a label page on this machine\n'
         'export  write scans and labels as such a sequence; all that was not changed has the bytes '
         'that were imported\n\n'
         'Label tools may work in FOLDER/sequences/00 while no other command has it open.',
         _EXAMPLES,
     )
+    new.add_argument('what', type=str, metavar='WHAT', help='Recording, or an action, see above.')
     new.add_argument(
-        'what',
-        type=Literal['import', 'look', 'learn', 'simulate', 'score', 'serve', 'export'],
-        help='Action, see above.',
-    )
-    new.option('folder FOLDER', 'Folder to work in.')
+        'folder', type=str, nargs='?', metavar='FOLDER',
+        help='Folder to work in; of the page, by default NAME_teach in the current folder.',
+    )  # fmt: skip
     new.option('--bag PATH', 'import: rosbag2 folder or file.')
-    new.option('--topic NAME', 'import: topic of the clouds; needed only if the bag has several.')
+    new.option(
+        '--topic NAME', 'import, page: topic of the clouds, if the bag has several.'
+    )
     new.option(
         '--fixed-frame FRAME',
-        'import: frame at rest (map, odom). Without one no correction reaches other scans.',
+        'import, page: frame at rest (map, odom); the page finds one itself. Without one no '
+        'correction reaches other scans.',
         '',
     )
     new.option('--semantickitti DIR', 'import: a sequence, instead of a bag.')
     new.flag('--without-labels', 'import: leave the labels of the sequence out.')
-    new.option('--bundle DIR', 'look, learn, score: folder or name of the bundle.', 'default')
+    new.option('--bundle DIR', 'page, look, learn, score: folder or name of the bundle.', 'default')
+    new.option(
+        '--classes FILE', 'page: YAML list of further classes, such as [trolley].'
+    )
     new.option('--scans N', 'look: how many scans to list.', 5)
     new.option('--labels DIR', 'simulate, score: folder with the true labels.')
     new.option('--clicks N', 'simulate: how many.', 50)
@@ -67,12 +75,12 @@ def parser() -> Parser:
         help='simulate: segments that are suggested, or random ones.',
     )  # fmt: skip
     new.option('--seed N', 'simulate: of the random choice.', 0)
-    new.option('--port N', 'serve: port on this machine; 0 for a free one.', 8765)
+    new.option('--port N', 'page: port on this machine; 0 for a free one.', 8765)
     new.option('--output DIR', 'export: new folder.')
-    new.option('--config FILE', 'learn: another recipe than config/training/teach.yaml.')
+    new.option('--config FILE', 'page, learn: another recipe than config/training/teach.yaml.')
     new.add_argument(
         'overrides', type=str, nargs='*', metavar='NAME=VALUE',
-        help='learn: values in place of those of the recipe, such as output=runs/mine.',
+        help='page, learn: values in place of those of the recipe, such as output=runs/mine.',
     )  # fmt: skip
     return new
 
@@ -81,8 +89,17 @@ def run(arguments: Any) -> int:
     """Do what is asked for."""
     actions = {
         'import': _import, 'look': _look, 'learn': _learn, 'simulate': _simulate,
-        'score': _score, 'serve': _serve, 'export': _export,
+        'score': _score, 'export': _export,
     }  # fmt: skip
+    if arguments.what not in actions:
+        from pointata_core.cli.teach_page import serve_page
+
+        return serve_page(arguments)
+    if arguments.folder is None:
+        raise ConfigError(
+            f'pointata teach {arguments.what} lacks FOLDER',
+            f'Name the folder, or write ./{arguments.what} if that is a recording',
+        )
     return actions[arguments.what](arguments)
 
 
@@ -235,34 +252,6 @@ def _score(arguments: Any) -> int:
         table.add_row(name, f'{100 * iou:.1f}')
     table.add_row('mean', f'{100 * score.miou:.1f}')
     out().print(table)
-    return 0
-
-
-def _serve(arguments: Any) -> int:
-    import secrets
-    import socket
-
-    from pointata_core.cli.console import note
-    from pointata_core.teaching.project import Project
-    from pointata_core.teaching.server import make_app
-
-    with Project(arguments.folder) as project, socket.socket() as listening:
-        token = secrets.token_urlsafe(16)
-        app = make_app(project, token)
-        import uvicorn
-
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind(('127.0.0.1', arguments.port))
-            listening.listen()  # so that the address below answers from now on
-        except OSError as error:
-            raise ConfigError(
-                f'port {arguments.port} is not free ({error.strerror})', 'Give another --port'
-            ) from error
-        note(f'http://127.0.0.1:{listening.getsockname()[1]}/{token}/project')
-        # No access log: it would hold the token.
-        config = uvicorn.Config(app, log_level='warning', access_log=False)
-        uvicorn.Server(config).run(sockets=[listening])
     return 0
 
 

@@ -231,6 +231,17 @@ def make_trainer(
     )
 
 
+class Steps(Callback):
+    """Reports how many steps are done, of how many."""
+
+    def __init__(self, report: Callable[[int, int], None]) -> None:
+        self.report = report
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Report one step."""
+        self.report(trainer.global_step, trainer.max_steps)
+
+
 class LastCheckpoint(Callback):
     """Keeps the state after the last checkpoint in one file, replaced whole."""
 

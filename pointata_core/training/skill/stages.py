@@ -26,7 +26,13 @@ from pointata_core.training.clips.clip_store import Clips, ClipStore, Windows, o
 from pointata_core.training.clips.frozen_features import FrozenFeatures, freeze_features
 from pointata_core.training.clips.preparation import Task
 from pointata_core.training.engine.run_folder import cache_lock
-from pointata_core.training.engine.trainer import StepData, chosen_device, train, uses_bf16
+from pointata_core.training.engine.trainer import (
+    StepData,
+    Steps,
+    chosen_device,
+    train,
+    uses_bf16,
+)
 from pointata_core.training.skill.actors import (
     find_actor_clips,
     read_actor_clips,
@@ -205,7 +211,10 @@ def _adapt(run: Run, stage: StageSettings, folder: Path) -> None:
     elif run.caches_prefix():
         clips = run.frozen(store)
     weights = loss_weights(store, settings.tasks, optimiser.class_weight_power)
-    first = train_on_clips(settings, stage, network, clips, weights, folder, quiet=run.quiet)
+    with run.progress(f'training {stage.folder}') if run.quiet else nullcontext() as report:
+        first = train_on_clips(
+            settings, stage, network, clips, weights, folder, quiet=run.quiet, report=report
+        )
     if stage.logit_adjustment:
         if 'points' not in weights:
             raise ConfigError(
@@ -226,6 +235,7 @@ def train_on_clips(
     folder: Path,
     *,
     quiet: bool = True,
+    report: Callable[[int, int], None] | None = None,
 ) -> bool:
     """Train a network on clips, or go on where the folder's checkpoint ends.
 
@@ -237,6 +247,7 @@ def train_on_clips(
         weights: Weights of the classes, see :func:`loss_weights`.
         folder: Checkpoint and logs go here.
         quiet: Show no bar.
+        report: Called after each step with (done, of how many).
 
     Returns:
         Whether this is the first process.
@@ -258,7 +269,10 @@ def train_on_clips(
     shares = sample_weights(clips.kinds, stage.sample_shares) if stage.sample_shares else None
     key = clip_key(len(clips), clips.variants, settings.seed, shares)
     data = StepData(clips.__getitem__, key, batch, settings)
-    trainer = train(module, data, folder, steps=steps, clip=optimiser.clip, quiet=quiet)
+    callbacks = [Steps(report)] if report else []
+    trainer = train(
+        module, data, folder, steps=steps, clip=optimiser.clip, callbacks=callbacks, quiet=quiet
+    )
     return trainer.is_global_zero
 
 
