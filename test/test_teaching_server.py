@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 pytest.importorskip('starlette', reason='the server needs the extra `teach`')
@@ -147,3 +148,18 @@ def test_learning_needs_corrections_and_says_so(tmp_path) -> None:
         time.sleep(0.2)
     assert 'nothing was corrected' in state['message'] and state['fix']
     server.end()
+
+
+def test_a_job_outlives_requests_and_ends_with_its_server(tmp_path) -> None:
+    folder = tmp_path / 'street'
+    labelled_street(folder, 60)
+    shutil.rmtree(folder / 'teach' / 'predictions')
+    server = Server(folder)
+    while not (state := json.loads(server.get('job')))['done']:
+        assert state['running'], state
+        time.sleep(0.2)
+    (job,) = psutil.Process(server.process.pid).children()
+    server.end()
+    _, alive = psutil.wait_procs([job], timeout=60)
+    assert not alive
+    assert not (folder / 'teach' / 'predictions' / 'bundle.json').exists(), 'it was not done'

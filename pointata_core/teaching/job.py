@@ -10,19 +10,18 @@ goes on taking others.
 
 from __future__ import annotations
 
-import ctypes
 import json
-import signal
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Thread
 from typing import Any
 
 from pointata_core.errors import PointataError
 
 _PERIOD_S = 0.2
-_PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 def look(folder: str, bundle: str) -> Any:
@@ -89,9 +88,14 @@ def main(name: str, facts: str) -> int:
     return 0
 
 
+def _end_with_server() -> None:
+    """Wait until the other end of the input is closed; a job without its server is of no use."""
+    sys.stdin.read()
+    os._exit(1)
+
+
 if __name__ == '__main__':
-    # A job without its server is of no use.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    Thread(target=_end_with_server, daemon=True).start()
     _out, sys.stdout = sys.stdout, sys.stderr  # libraries print, too
     sys.exit(main(*sys.argv[1:]))
 else:

@@ -70,7 +70,7 @@ class Jobs:
             self.state = JobState(name, True, 'starting')
             self._process = subprocess.Popen(
                 [sys.executable, '-m', 'pointata_core.teaching.job', name, json.dumps(facts)],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             )  # fmt: skip
             Thread(target=self._follow, args=(self._process,), daemon=True).start()
 

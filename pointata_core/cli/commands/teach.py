@@ -52,9 +52,7 @@ def parser() -> Parser:
         help='Folder to work in; of the page, by default NAME_teach in the current folder.',
     )  # fmt: skip
     new.option('--bag PATH', 'import: rosbag2 folder or file.')
-    new.option(
-        '--topic NAME', 'import, page: topic of the clouds, if the bag has several.'
-    )
+    new.option('--topic NAME', 'import, page: topic of the clouds, if the bag has several.')
     new.option(
         '--fixed-frame FRAME',
         'import, page: frame at rest (map, odom); the page finds one itself. Without one no '
@@ -64,9 +62,7 @@ def parser() -> Parser:
     new.option('--semantickitti DIR', 'import: a sequence, instead of a bag.')
     new.flag('--without-labels', 'import: leave the labels of the sequence out.')
     new.option('--bundle DIR', 'page, look, learn, score: folder or name of the bundle.', 'default')
-    new.option(
-        '--classes FILE', 'page: YAML list of further classes, such as [trolley].'
-    )
+    new.option('--classes FILE', 'page: YAML list of further classes, such as [trolley].')
     new.option('--scans N', 'look: how many scans to list.', 5)
     new.option('--labels DIR', 'simulate, score: folder with the true labels.')
     new.option('--clicks N', 'simulate: how many.', 50)
