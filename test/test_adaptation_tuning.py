@@ -306,7 +306,7 @@ def test_the_way_along_tubes_is_that_of_the_points() -> None:
     seen = []
     for points in (there, there.flip(1)):
         geometry = frame_geometry(points.flatten(0, 1), None, GEOMETRY)
-        parents = clip_parents(geometry, None, 1, GEOMETRY.tube_radius)
+        parents = clip_parents(geometry, None, 1, GEOMETRY)
         seen.append(clip_steps(geometry, None, parents))
     first, later = seen[0][0], seen[0][1:]
     assert not first.any(), 'tubes begin in the first frame'

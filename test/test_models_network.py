@@ -92,12 +92,14 @@ def stream(network, clip, mask=None, features=None, motion=None, state=None):
     fields=st.booleans(),
     empty=st.sets(st.integers(0, 8), max_size=3),
     moving=st.booleans(),
+    anchors=st.sampled_from(['sampled', 'followed']),
 )
 def test_stepping_equals_the_whole_clip(
-    seed, frames, points, kernel, embedder_frames, lags, fields, empty, moving
+    seed, frames, points, kernel, embedder_frames, lags, fields, empty, moving, anchors
 ):
     config = replace(
         SMALL,
+        geometry=replace(SMALL.geometry, anchors=anchors),
         adapter_kernel=kernel,
         embedder_frames=embedder_frames,
         motion_lags=tuple(sorted(lags)),
@@ -240,15 +242,15 @@ def test_point_order_does_not_matter_and_frame_order_does():
 @torch.no_grad()
 def test_ego_motion_keeps_tubes_of_a_static_world():
     """A sensor that drives past a static scene must get the tubes of one that stands still."""
-    radius = 0.05
+    config = replace(SMALL.geometry, range_knee=0.0, tube_radius=0.05)
     world = moving_clip(1, 1, 40, seed=12)[:, 0]
     step = torch.tensor([0.4, -0.2, 0.0])
     clip = torch.stack([world - t * step for t in range(3)], dim=1)
     motion = torch.eye(4).repeat(1, 3, 1, 1)
     motion[..., :3, 3] = -step
-    geometry = frame_geometry(clip.flatten(0, 1), None, replace(SMALL.geometry, range_knee=0.0))
-    with_motion = clip_parents(geometry, motion, 1, radius)
-    without = clip_parents(geometry, None, 1, radius)
+    geometry = frame_geometry(clip.flatten(0, 1), None, config)
+    with_motion = clip_parents(geometry, motion, 1, config)
+    without = clip_parents(geometry, None, 1, config)
     assert (with_motion[:, 1:] >= 0).float().mean() > (without[:, 1:] >= 0).float().mean()
     assert bool((with_motion[:, 1:] >= 0).all())
 

@@ -38,9 +38,10 @@ class PrecomputedFrame:
         frame: The voxels.
         voxels: Their centroids ``(1, M, 3)`` on the device.
         columns: Their features ``(1, M, C)``, or ``None``.
-        geometry: Of the tokens.
+        geometry: Of the tokens; ``None`` where they follow those of the frame before.
         tokens: Patch tokens ``(1, G, D)``; ``None`` where they need the frame before.
-        described: The voxels, described for the segmentation head; ``None`` without one.
+        described: The voxels, described for the segmentation head; ``None`` without one, or without
+            the geometry.
         laps: Milliseconds by stage.
     """
 
@@ -52,7 +53,7 @@ class PrecomputedFrame:
     frame: PreparedFrame
     voxels: Tensor
     columns: Tensor | None
-    geometry: TokenGeometry
+    geometry: TokenGeometry | None
     tokens: LazyValue[Tensor] | None
     described: LazyValue[DescribedPoints] | None
     laps: Mapping[str, float]
@@ -107,7 +108,9 @@ def precompute(
     watch.lap('prepare')
     voxels = frame.points.unsqueeze(0).to(device)
     columns = None if frame.features is None else frame.features.unsqueeze(0).to(device)
-    geometry = token_geometry(voxels, None, network.config.geometry)
+    geometry = None
+    if not network.config.geometry.follows:
+        geometry = token_geometry(voxels, None, network.config.geometry)
     watch.lap('geometry')
     return PrecomputedFrame(
         points, placement, origin, preparer, network, frame, voxels, columns, geometry,
@@ -118,18 +121,18 @@ def precompute(
 
 
 def _tokens(
-    network: PointATA, voxels: Tensor, columns: Tensor | None, geometry: TokenGeometry
+    network: PointATA, voxels: Tensor, columns: Tensor | None, geometry: TokenGeometry | None
 ) -> LazyValue[Tensor] | None:
-    if network.config.embedder_frames > 1 or not network.config.geometry.tokens:
+    if geometry is None or network.config.embedder_frames > 1 or not network.config.geometry.tokens:
         return None
     return LazyValue(lambda: network.embed(voxels, columns, geometry))
 
 
 def _described(
-    network: PointATA, voxels: Tensor, columns: Tensor | None, geometry: TokenGeometry
+    network: PointATA, voxels: Tensor, columns: Tensor | None, geometry: TokenGeometry | None
 ) -> LazyValue[DescribedPoints] | None:
     head = network.segmentation_head
-    if head is None:
+    if head is None or geometry is None:
         return None
 
     def describe() -> DescribedPoints:

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from pointata_core.models.point.align_embedder import EarlierFrame
+from pointata_core.models.point.config import GeometryConfig
 from pointata_core.models.point.frame_passes import patches_before
 from pointata_core.models.point.geometry import FrameGeometry, tube_parents
 from pointata_core.models.point.network_parts import NetworkParts
-from pointata_core.models.point.patch_motion import moved_points
-from pointata_core.models.point.tubes import parent_slots, shift_frames, tube_steps
+from pointata_core.models.point.tubes import moved_points, parent_slots, shift_frames, tube_steps
 
 
 def clip_parents(
-    geometry: FrameGeometry, motion: Tensor | None, batch: int, radius: float
+    geometry: FrameGeometry, motion: Tensor | None, batch: int, config: GeometryConfig
 ) -> Tensor:
     """Slot of the frame before that every slot continues, ``(B, T, 1 + G)``; ``-1`` for none.
 
@@ -24,7 +24,7 @@ def clip_parents(
         geometry: Of the ``B * T`` frames.
         motion: ``(B, T, 4, 4)`` taking the frame before into each frame; ``None`` at rest.
         batch: B.
-        radius: Beyond this distance a tube begins anew.
+        config: Gives the distance beyond which a tube begins anew.
     """
     clip = geometry.unfold(batch)
     before = moved_points(shift_frames(clip.centres, 1), motion)
@@ -35,7 +35,8 @@ def clip_parents(
         mask.flatten(0, 1),
         before.flatten(0, 1),
         before_mask.flatten(0, 1),
-        radius,
+        config.tube_radius,
+        config.follows,
     )
     slots = parent_slots(parents, mask.any(-1).flatten(), before_mask.any(-1).flatten())
     return slots.unflatten(0, (batch, -1))

@@ -12,6 +12,7 @@ from pointata_core.errors import ConfigError
 from pointata_core.models.scene.config import SceneConfig
 
 BlockStyle = Literal['pre_norm', 'replace_norm']
+Anchors = Literal['sampled', 'followed']
 Readout = Literal['convolution', 'pooled', 'linear']
 
 
@@ -63,7 +64,10 @@ class GeometryConfig:
         patch_size: Points per patch K.
         range_knee: Where range compression of the centre sampling sets in; 0 samples centres
             uniformly in space, as object models do.
-        tube_radius: A token continues the nearest token of the frame before within this distance.
+        anchors: ``sampled`` anew in every frame; or ``followed``: they stay on what they lie on, as
+            far as ``tube_radius``, see :mod:`.anchors`.
+        tube_radius: A token continues the nearest token of the frame before within this distance;
+            a followed one continues itself.
         context_neighbours: Neighbours per token in the context encoder.
         pillar_sizes: Ground-plane voxels of the segmentation head's local feature.
     """
@@ -71,6 +75,7 @@ class GeometryConfig:
     tokens: int = 64
     patch_size: int = 32
     range_knee: float = 0.0
+    anchors: Anchors = 'sampled'
     tube_radius: float = 0.2
     context_neighbours: int = 8
     pillar_sizes: tuple[float, ...] = (0.05, 0.15, 0.45)
@@ -81,6 +86,15 @@ class GeometryConfig:
             raise ConfigError(f'geometry.tokens is {self.tokens}, expected >= 0')
         if self.range_knee < 0:
             raise ConfigError(f'geometry.range_knee is {self.range_knee}, expected >= 0')
+        if self.anchors not in get_args(Anchors):
+            raise ConfigError(
+                f"geometry.anchors is '{self.anchors}', expected one of {get_args(Anchors)}"
+            )
+
+    @property
+    def follows(self) -> bool:
+        """Whether token centres depend on the frame before."""
+        return self.anchors == 'followed' and self.tokens > 0
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from pointata_core.models.point.anchors import followed_centres
 from pointata_core.models.point.config import GeometryConfig
+from pointata_core.models.point.tubes import moved_points
 from pointata_core.ops import (
     Interpolation,
     farthest_point_sample,
@@ -25,6 +28,8 @@ from pointata_core.ops import (
     voxel_grid,
 )
 from pointata_core.ops.range_compression import compress_range
+
+_ROUNDING = 1e-5  # of the distance that a followed centre may move
 
 
 @dataclass(frozen=True)
@@ -81,18 +86,67 @@ class FrameGeometry(TokenGeometry):
         return self.map(lambda t: t.flatten(0, 1))
 
 
-def frame_geometry(points: Tensor, mask: Tensor | None, config: GeometryConfig) -> FrameGeometry:
+class Centres(NamedTuple):
+    """Token centres of the frame before, which followed centres begin with.
+
+    Attributes:
+        centres: ``(F, G, 3)`` in the coordinates of the frame that follows.
+        mask: ``(F, G)``, where there is one.
+    """
+
+    centres: Tensor
+    mask: Tensor
+
+
+def frame_geometry(
+    points: Tensor, mask: Tensor | None, config: GeometryConfig, before: Centres | None = None
+) -> FrameGeometry:
     """Compute the geometry of F frames.
 
     Args:
         points: ``(F, N, 3)`` normalised, finite.
         mask: ``(F, N)``, false for padding; ``None`` when every slot holds a point.
         config: Sizes and radii.
+        before: Of the frames before, for followed centres; ``None`` where histories begin.
     """
-    return point_geometry(points, mask, token_geometry(points, mask, config), config)
+    return point_geometry(points, mask, token_geometry(points, mask, config, before), config)
 
 
-def token_geometry(points: Tensor, mask: Tensor | None, config: GeometryConfig) -> TokenGeometry:
+def clip_geometry(
+    points: Tensor, mask: Tensor | None, motion: Tensor | None, config: GeometryConfig
+) -> FrameGeometry:
+    """Compute the geometry of whole clips, which begin as streams do.
+
+    Args:
+        points: ``(B, T, N, 3)`` normalised, finite.
+        mask: ``(B, T, N)`` or ``None``.
+        motion: ``(B, T, 4, 4)`` taking the frame before into each frame; ``None`` at rest.
+        config: Sizes and radii.
+
+    Returns:
+        That of the ``B * T`` frames.
+    """
+    if not config.follows:
+        flat_mask = None if mask is None else mask.flatten(0, 1)
+        return frame_geometry(points.flatten(0, 1), flat_mask, config)
+    frames, before = [], None
+    for t in range(points.shape[1]):
+        if before is not None and motion is not None:
+            before = before._replace(centres=moved_points(before.centres, motion[:, t]))
+        found = frame_geometry(points[:, t], None if mask is None else mask[:, t], config, before)
+        before = Centres(found.centres, found.token_mask)
+        frames.append(found)
+    return FrameGeometry(
+        **{
+            f.name: torch.stack([getattr(one, f.name) for one in frames], dim=1).flatten(0, 1)
+            for f in fields(FrameGeometry)
+        }
+    )
+
+
+def token_geometry(
+    points: Tensor, mask: Tensor | None, config: GeometryConfig, before: Centres | None = None
+) -> TokenGeometry:
     """The first half of :func:`frame_geometry`, enough for everything but the per-point head."""
     if not config.tokens:
         nothing = points.new_zeros((len(points), 0), dtype=torch.int64)
@@ -100,7 +154,10 @@ def token_geometry(points: Tensor, mask: Tensor | None, config: GeometryConfig) 
         around = nothing.unsqueeze(-1).expand(-1, -1, config.context_neighbours)
         return TokenGeometry(nothing, points.new_zeros((len(points), 0, 3)), patches, around)
     sampled = compress_range(points, config.range_knee)
-    centre_index = farthest_point_sample(sampled, config.tokens, mask)
+    if config.follows and before is not None:
+        centre_index = followed_centres(points, mask, *before, config.tube_radius, sampled)
+    else:
+        centre_index = farthest_point_sample(sampled, config.tokens, mask)
     centres = gather(points, centre_index)
     token_mask = centre_index >= 0
     patch_index = knn(centres, points, config.patch_size, mask, token_mask).index
@@ -155,7 +212,12 @@ def frames_with_points(geometry: TokenGeometry, points: Tensor, mask: Tensor | N
 
 
 def tube_parents(
-    centres: Tensor, mask: Tensor, before: Tensor, before_mask: Tensor, radius: float
+    centres: Tensor,
+    mask: Tensor,
+    before: Tensor,
+    before_mask: Tensor,
+    radius: float,
+    follows: bool = False,
 ) -> Tensor:
     """Return for each token the token of the frame before that it continues.
 
@@ -165,10 +227,16 @@ def tube_parents(
         before: ``(F, G, 3)`` centres of the frame before, in this frame's coordinates.
         before_mask: ``(F, G)``.
         radius: Beyond this distance a tube begins anew.
+        follows: Whether centres are followed, so that a token can only continue its own slot.
 
     Returns:
         ``(F, G)`` index, ``-1`` for none.
     """
     if not centres.shape[1] or not before.shape[1]:
         return torch.full(mask.shape, -1, dtype=torch.int64, device=mask.device)
+    if follows:
+        offset = (centres - before).double()
+        near = (offset * offset).sum(dim=-1) <= (radius * (1 + _ROUNDING)) ** 2
+        own = torch.arange(centres.shape[1], device=centres.device).expand_as(mask)
+        return torch.where(near & mask & before_mask, own, -1)
     return nearest_within(centres, before, radius, before_mask, mask)

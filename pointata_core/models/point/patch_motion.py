@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pointata_core.models.point.geometry import TokenGeometry
-from pointata_core.models.point.tubes import shift_frames
+from pointata_core.models.point.tubes import moved_points, shift_frames
 from pointata_core.ops import gather, knn
 
 DISPLACEMENT_WIDTH = 6
@@ -182,13 +182,6 @@ def patch_displacements(
     own, patch = columns[:, :, 0], columns[:, :, 1:].sum(2)
     mean = patch[..., 3:4] / patch[..., 4:].clamp_min(1.0)
     return torch.cat([own[..., :4], mean, own[..., 4:]], dim=-1)
-
-
-def moved_points(points: Tensor, motion: Tensor | None) -> Tensor:
-    """Apply rigid motions ``(..., 4, 4)`` to points ``(..., N, 3)``."""
-    if motion is None:
-        return points
-    return points @ motion[..., :3, :3].transpose(-1, -2) + motion[..., None, :3, 3]
 
 
 def rotated_displacements(displacements: Tensor, matrix: Tensor) -> Tensor:

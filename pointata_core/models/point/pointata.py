@@ -27,8 +27,10 @@ from pointata_core.models.point.frame_passes import (
     token_positions,
 )
 from pointata_core.models.point.geometry import (
+    Centres,
     FrameGeometry,
     TokenGeometry,
+    clip_geometry,
     frame_geometry,
     frames_with_points,
     tube_parents,
@@ -37,7 +39,6 @@ from pointata_core.models.point.heads.segmentation_head import DescribedPoints, 
 from pointata_core.models.point.heads.two_stream_head import TwoStreamHead
 from pointata_core.models.point.network_output import EncodedFrame, NetworkOutput
 from pointata_core.models.point.network_parts import NetworkParts
-from pointata_core.models.point.patch_motion import moved_points
 from pointata_core.models.point.stream_state import (
     HeadMemory,
     StreamState,
@@ -50,6 +51,7 @@ from pointata_core.models.point.tubes import (
     ancestors,
     clip_ancestors,
     follow,
+    moved_points,
     parent_slots,
     shift_frames,
     tube_steps,
@@ -72,6 +74,7 @@ class PointATA(NetworkParts):
 
         Each block looks ``k - 1`` frames back; the segmentation's field is that of the blocks, the
         action head's readout comes on top, and points of earlier frames where they are looked at.
+        Followed centres are taken as given: they depend on all frames since the history began.
         """
         config = self.config
         blocks = len(self.adapters) * (config.adapter_kernel - 1)
@@ -140,12 +143,12 @@ class PointATA(NetworkParts):
         batch, frames = points.shape[:2]
         flat, flat_features, flat_mask = points.flatten(0, 1), _fold(features), _fold(mask)
         if geometry is None:
-            geometry = frame_geometry(flat, flat_mask, self.config.geometry)
+            geometry = clip_geometry(points, mask, motion, self.config.geometry)
         if prefix is None:
             patches = self._embed_clips(points, features, mask, motion, geometry)
         else:
             patches = prefix[:, 1:]
-        parents = clip_parents(geometry, motion, batch, self.config.geometry.tube_radius)
+        parents = clip_parents(geometry, motion, batch, self.config.geometry)
         chain = clip_ancestors(parents, self.config.adapter_kernel - 1)
 
         def past(block: int, latents: Tensor) -> list[Tensor]:
@@ -189,7 +192,7 @@ class PointATA(NetworkParts):
             ``(B * T, 1 + G, D)``: class token and tokens where the adapted blocks begin.
         """
         if geometry is None:
-            geometry = frame_geometry(points.flatten(0, 1), _fold(mask), self.config.geometry)
+            geometry = clip_geometry(points, mask, motion, self.config.geometry)
         tokens = self._embed_clips(points, features, mask, motion, geometry)
         x, position = self.backbone.with_class(tokens, geometry.centres)
         attention_mask = self.backbone.attention_mask(geometry.token_mask)
@@ -254,7 +257,7 @@ class PointATA(NetworkParts):
         mask = geometry.token_mask
         frames = len(mask) // batch
         if auxiliary is None:
-            parents = clip_parents(geometry, motion, batch, self.config.geometry.tube_radius)
+            parents = clip_parents(geometry, motion, batch, self.config.geometry)
             auxiliary = clip_steps(geometry, motion, parents)
         positions = token_positions(geometry, auxiliary)
         return self.action_head.predict_from_positions(
@@ -312,27 +315,27 @@ class PointATA(NetworkParts):
         Returns:
             The frame for the heads, and the state after it without the readout's new memory.
         """
+        before = moved_points(state.centres, motion)
         if geometry is None:
-            geometry = frame_geometry(points, mask, self.config.geometry)
+            centres = Centres(before, state.token_mask)
+            geometry = frame_geometry(points, mask, self.config.geometry, centres)
         if tokens is None:
             previous = None
             if self.config.embedder_frames > 1 and state.points.shape[1]:
-                before = moved_points(state.points, motion)
-                previous = patches_before(self, geometry, before, state.features, state.point_mask)
+                seen = moved_points(state.points, motion)
+                previous = patches_before(self, geometry, seen, state.features, state.point_mask)
             tokens = self.embed(points, features, geometry, previous)
         token_mask = geometry.token_mask
-        before = moved_points(state.centres, motion)
-        parents = parent_slots(
-            tube_parents(
-                geometry.centres,
-                token_mask,
-                before,
-                state.token_mask,
-                self.config.geometry.tube_radius,
-            ),
-            token_mask.any(dim=1),
-            state.token_mask.any(dim=1),
+        config = self.config.geometry
+        follow_on = tube_parents(
+            geometry.centres,
+            token_mask,
+            before,
+            state.token_mask,
+            config.tube_radius,
+            config.follows,
         )
+        parents = parent_slots(follow_on, token_mask.any(dim=1), state.token_mask.any(dim=1))
         taps_back = self.config.adapter_kernel - 1
         chain = ancestors([parents, *state.parents])[:taps_back]
         latents_now: list[Tensor] = []

@@ -81,3 +81,10 @@ def follow(latents: Tensor, ancestor: Tensor) -> Tensor:
     """Gather ``(..., F, S, r)`` along ``ancestor (F, S)``; zero where the tube has ended."""
     index = ancestor.clamp_min(0).unsqueeze(-1).expand(latents.shape)
     return torch.gather(latents, -2, index) * (ancestor >= 0).unsqueeze(-1)
+
+
+def moved_points(points: Tensor, motion: Tensor | None) -> Tensor:
+    """Apply rigid motions ``(..., 4, 4)`` to points ``(..., N, 3)``."""
+    if motion is None:
+        return points
+    return points @ motion[..., :3, :3].transpose(-1, -2) + motion[..., None, :3, 3]

@@ -19,7 +19,8 @@ from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.errors import ConfigError
 from pointata_core.inference.preparation import FramePreparer
 from pointata_core.models.point.config import GeometryConfig
-from pointata_core.models.point.geometry import frame_geometry
+from pointata_core.models.point.geometry import Centres, frame_geometry
+from pointata_core.models.point.tubes import moved_points
 from pointata_core.taxonomy import IGNORE
 
 Task = Literal['clip', 'frames', 'points']
@@ -64,6 +65,7 @@ def prepare_clip(
         columns.setdefault(name, []).append(values)
 
     sizes, origin = [], None
+    before: Centres | None = None
     for t, points in enumerate(clip.points):
         fields = None
         if clip.features is not None:
@@ -72,11 +74,17 @@ def prepare_clip(
         voxels = len(prepared.points)
         if voxels:
             origin = prepared.origin
-        layout = frame_geometry(prepared.points.unsqueeze(0), None, geometry)
+        moved = None
+        if motions is not None:
+            moved = preparer.motion(motions[t], prepared.origin)
+        if before is not None and moved is not None:
+            before = before._replace(centres=moved_points(before.centres, moved))
+        layout = frame_geometry(prepared.points.unsqueeze(0), None, geometry, before)
+        before = Centres(layout.centres, layout.token_mask)
         sizes.append(voxels)
         put('points', prepared.points.numpy())
-        if motions is not None:
-            put('motion', preparer.motion(motions[t], prepared.origin).numpy())
+        if moved is not None:
+            put('motion', moved.numpy())
         if prepared.features is not None:
             put('features', prepared.features.numpy())
         for name in ('centre_index', 'patch_index', 'context_index'):

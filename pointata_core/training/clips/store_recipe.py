@@ -66,6 +66,8 @@ class StoreRecipe:
         facts = {'format': _FORMAT, **asdict(self), 'root': str(Path(self.root).resolve())}
         if not self.scored:
             del facts['scored']  # as before it existed
+        if self.geometry.anchors == 'sampled':
+            del facts['geometry']['anchors']  # likewise
         text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -64,7 +64,7 @@ class ImageBank:
     @property
     def checksum(self) -> int:
         """CRC-32 of all images."""
-        return zlib.crc32(np.ascontiguousarray(self.images))
+        return zlib.crc32(np.ascontiguousarray(self.images).tobytes())
 
     @property
     def size(self) -> int:
