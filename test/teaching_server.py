@@ -21,18 +21,33 @@ from pointata_core.taxonomy import SEGMENTATION_CLASSES, class_id
 from pointata_core.teaching.predictions import Prediction, bundle_digest, write_prediction
 from pointata_core.teaching.segments import segment_scan
 
+YARD = {'scene': 'yard', 'sensor': 'vlp16', 'frames': 2}
+MIXES = {
+    'frames': [{'recorded': 'semantickitti'}, {**YARD, 'seeds': [1, 2]}],
+    'clips': [{'recorded': 'semantickitti'}, {**YARD, 'seeds': [2, 3], 'frames': 5}],
+    'held_out': [{**YARD, 'seeds': [3, 4]}],
+}
+TINY_TRAINING = (
+    f'data.options={json.dumps({"mixes": MIXES})}',
+    'data.processes=1', 'device=cpu', 'precision=32',
+    *(f'stages.{n}.optimiser.{name}=2' for n in (0, 1) for name in ('steps', 'batch')),
+)  # fmt: skip
+"""A recipe's values in a training of seconds."""
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def labelled_street(path: Path, scans: int, mistaken: dict[str, str] | None = None) -> Path:
+def labelled_street(
+    path: Path, scans: int, mistaken: dict[str, str] | None = None, *, poses: bool = True
+) -> Path:
     """A folder with the street, as if the default bundle had labelled it.
 
     Args:
         path: New.
         scans: How many.
         mistaken: Classes that it takes for others.
+        poses: Whether the scans have any.
     """
-    with street_project(path, scans) as project:
+    with street_project(path, scans, poses=poses) as project:
         for number in range(scans):
             scan, labels = project.scan(number), truth_of(number).copy()
             for true, other in (mistaken or {}).items():

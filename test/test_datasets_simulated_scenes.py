@@ -82,6 +82,19 @@ def test_recorded_drives_are_mixed_in_with_their_labels_and_without_actions(tmp_
     assert clip.features[1].shape == (len(clip.points[1]), 1)
 
 
+def test_classes_that_a_person_added_come_behind_ours_in_recorded_drives(tmp_path) -> None:
+    write_kitti_sequence(tmp_path / 'sequences' / '00', scans=1, raw=(40, 1011, 1015, 1016))
+    mixes = {'fit': [{'recorded': 'semantickitti'}, MIXES['fit'][1]]}
+    clips = open_dataset('simulated_scenes', tmp_path, 'fit', mixes=mixes)
+    assert set(clips[0].labels[0]) == {0, 11, IGNORE} and clips.classes == SEGMENTATION_CLASSES
+    clips = open_dataset(
+        'simulated_scenes', tmp_path, 'fit', mixes=mixes, extra_classes=['trolley']
+    )
+    assert clips.classes == (*SEGMENTATION_CLASSES, 'trolley')
+    assert set(clips[0].labels[0]) == {0, 11, 15, IGNORE}
+    assert clips[1].labels[0].max() < 15
+
+
 @pytest.mark.parametrize(
     ('mix', 'named'),
     [

@@ -7,7 +7,6 @@ The server is killed in between, and nothing is lost. The steps are one test eac
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -20,7 +19,7 @@ pytest.importorskip('playwright.sync_api', reason='requirements-dev.txt has it')
 
 from playwright.sync_api import Page, sync_playwright
 from teaching_folders import truth_of
-from teaching_server import Server, labelled_street
+from teaching_server import TINY_TRAINING, Server, labelled_street
 from test_report_browser import BROWSERS
 
 from pointata_core.bundles.bundle import load_bundle
@@ -31,12 +30,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PATIENCE_MS = 600_000  # of a machine that does much else
 FLAGS = ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader']
 SIDEWALK, TERRAIN, CAR = class_id('sidewalk'), class_id('terrain'), class_id('car')
-YARD = {'scene': 'yard', 'sensor': 'vlp16', 'frames': 2}
-MIXES = {
-    'frames': [{'recorded': 'semantickitti'}, {**YARD, 'seeds': [1, 2]}],
-    'clips': [{'recorded': 'semantickitti'}, {**YARD, 'seeds': [2, 3], 'frames': 5}],
-    'held_out': [{**YARD, 'seeds': [3, 4]}],
-}
 
 
 class Bench:
@@ -48,11 +41,7 @@ class Bench:
 
     def __init__(self, folder: Path, page: Page) -> None:
         self.folder, self.page, self.troubles = folder, page, []
-        self.words = (
-            f'data.cache={folder.parent / "cache"}', f'data.options={json.dumps({"mixes": MIXES})}',
-            'data.processes=1', 'device=cpu', 'precision=32',
-            *(f'stages.{n}.optimiser.{name}=2' for n in (0, 1) for name in ('steps', 'batch')),
-        )  # fmt: skip
+        self.words = (f'data.cache={folder.parent / "cache"}', *TINY_TRAINING)
         page.set_default_timeout(PATIENCE_MS)
         page.on('console', lambda message: self.troubles.append(message.text))
         page.on('pageerror', lambda error: self.troubles.append(str(error)))

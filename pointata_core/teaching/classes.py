@@ -16,11 +16,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from pointata_core.datasets.scenes.semantickitti_writer import raw_ids
+from pointata_core.datasets.scenes.semantickitti_writer import FIRST_OWN_ID, raw_ids
 from pointata_core.errors import ConfigError
 from pointata_core.taxonomy import SEGMENTATION_CLASSES, SEMANTICKITTI_TO_OURS, UNLABELLED
 
-_FIRST_OWN = 1000
 _NAME = re.compile('[a-z][a-z0-9_]*')
 _INSTANCE = np.uint32(0xFFFF0000)
 
@@ -51,7 +50,7 @@ class ClassTable:
         ids = raw_ids(np.arange(len(SEGMENTATION_CLASSES))).tolist()
         return cls(
             {
-                name: word or _FIRST_OWN + number
+                name: word or FIRST_OWN_ID + number
                 for number, (name, word) in enumerate(zip(SEGMENTATION_CLASSES, ids, strict=True))
             }
         )
@@ -60,7 +59,7 @@ class ClassTable:
         """The same classes and those that are new, with ids of their own."""
         ids = dict(self.ids)
         for name in names:
-            ids.setdefault(name, max(_FIRST_OWN - 1 + len(ids), *ids.values()) + 1)
+            ids.setdefault(name, FIRST_OWN_ID + len(ids))
         return ClassTable(ids)
 
     @property

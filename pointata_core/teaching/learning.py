@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.safe_files import make_output_folder, write_atomically, write_json
+from pointata_core.taxonomy import SEGMENTATION_CLASSES
 from pointata_core.teaching.lessons import Lessons, edits_taught, scans_to_learn, write_lessons
 from pointata_core.teaching.predictions import (
     bundle_labels,
@@ -30,6 +31,7 @@ from pointata_core.training.skill.training import run_train
 RECIPE = 'config/training/teach.yaml'
 RESULT = 'teaching.json'
 _MARGIN = 0.01
+_KEEP = 1.0  # see StageSettings.keep
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,13 @@ def learn(
             was corrected.
         PointataError: Bundle or folder cannot be read.
     """
-    bundle = load_start(start)
+    bundle = load_start(start, project.classes.names)
     require_predictions(project, bundle)
     output = make_output_folder(settings.output)
     lessons = write_lessons(project, output)
     asked = scans_to_learn(project)
     before = {number: read_prediction(project, number).labels for number in asked}
+    settings = _without_poses(_with_classes(settings, project), project)
     result = run_train(going_on(settings, bundle, lessons.root), **training)
     assert result is not None and result.bundle is not None
     after = dict(bundle_labels(project, load_bundle(result.bundle), asked))
@@ -137,6 +140,23 @@ def score_edits(
     if score is None:
         return AsideScore(0, 0.0, {})
     return AsideScore(score.points, score.accuracy, dict(score.iou))
+
+
+def _with_classes(settings: TrainingSettings, project: Project) -> TrainingSettings:
+    """The same training, with the classes of the folder; those of the bundle are kept."""
+    extra = project.classes.names[len(SEGMENTATION_CLASSES) :]
+    if not extra:
+        return settings
+    options = {**settings.data.options, 'extra_classes': list(extra)}
+    stages = tuple(replace(stage, keep=stage.keep or _KEEP) for stage in settings.plan)
+    return replace(settings, data=replace(settings.data, options=options), stages=stages)
+
+
+def _without_poses(settings: TrainingSettings, project: Project) -> TrainingSettings:
+    """The same training, without the motion of the sensor where the scans do not have it."""
+    if project.sequence.poses is not None:
+        return settings
+    return replace(settings, data=replace(settings.data, motion=False))
 
 
 def _worse(before: AsideScore, after: AsideScore) -> list[str]:

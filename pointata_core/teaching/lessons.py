@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointata_core.datasets.scenes.semantickitti_writer import SequenceWriter, raw_ids
+from pointata_core.datasets.scenes.semantickitti_writer import SequenceWriter
 from pointata_core.errors import ConfigError
-from pointata_core.taxonomy import SEGMENTATION_CLASSES, UNLABELLED
+from pointata_core.taxonomy import UNLABELLED
 from pointata_core.teaching.predictions import Prediction, read_prediction
 from pointata_core.teaching.project import Project
 
@@ -60,7 +60,7 @@ def write_lessons(project: Project, folder: Path, share: float = 0.5) -> Lessons
         share: Of the points of every class, the surest, that keep the bundle's label.
 
     Raises:
-        ConfigError: Nothing was corrected, or only in classes that cannot be learned.
+        ConfigError: Nothing was corrected, or nothing that is of a class.
     """
     numbers = scans_to_learn(project)
     if not numbers:
@@ -80,11 +80,11 @@ def write_lessons(project: Project, folder: Path, share: float = 0.5) -> Lessons
         label[np.isin(np.abs(known.by), aside)] = UNLABELLED
         corrected += int((by_person & (label != UNLABELLED)).sum())
         own += int((~by_person & (label != UNLABELLED)).sum())
-        labels[number] = _raw(project, label)
+        labels[number] = project.classes.words(label, np.zeros(len(label), np.uint32))
     if not corrected or not any(words.any() for words in labels.values()):
         raise ConfigError(
-            f'{project.folder}: no correction has a class that can be learned',
-            f'Correct segments of {", ".join(SEGMENTATION_CLASSES[:11])}',
+            f'{project.folder}: no correction is of a class',
+            f'Correct segments of {", ".join(project.classes.names)}',
         )
     digest = hashlib.sha256(b''.join(labels[number].tobytes() for number in numbers))
     root = folder / f'scans_{digest.hexdigest()[:12]}'
@@ -159,15 +159,6 @@ def _thresholds(predictions: list[Prediction], share: float) -> NDArray[np.float
     for label in np.unique(labels[labels != UNLABELLED]).tolist():
         least[label] = np.quantile(sure[labels == label], 1.0 - share)
     return least
-
-
-def _raw(project: Project, labels: NDArray[np.uint16]) -> NDArray[np.uint32]:
-    """Ids of SemanticKITTI; 0 for classes that it lacks."""
-    table = np.full(1 << 16, UNLABELLED, np.uint16)
-    for number, name in enumerate(project.classes.names):
-        if name in SEGMENTATION_CLASSES:
-            table[number] = SEGMENTATION_CLASSES.index(name)
-    return raw_ids(table[labels])
 
 
 def _runs(numbers: list[int]) -> list[list[int]]:

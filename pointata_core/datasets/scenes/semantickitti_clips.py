@@ -23,6 +23,7 @@ from pointata_core.datasets.protocol import Frame
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.scan_clips import CAUSAL_CLIPS, ScanClips
 from pointata_core.datasets.scenes.semantickitti import SemanticKittiSequence
+from pointata_core.datasets.scenes.semantickitti_writer import FIRST_OWN_ID
 from pointata_core.errors import CloudFileError, ConfigError
 from pointata_core.taxonomy import IGNORE, SEGMENTATION_CLASSES, SEMANTICKITTI_TO_OURS
 
@@ -65,6 +66,7 @@ _MOVING = {
     'other-vehicle': (256, 257, 259),  # on rails, bus, other
     'truck': (258,),
 }
+_OWN_IDS = range(FIRST_OWN_ID, FIRST_OWN_ID + 256)
 _NOT_SCORED = (0, 1, 52, 99)  # unlabelled, outlier, other structure, other object
 
 SINGLE_SCAN = {name: (*ids, *_MOVING.get(name, ())) for name, ids in _STANDING.items()}
@@ -118,7 +120,7 @@ def translate(raw: NDArray, scheme: str) -> NDArray[np.int64]:
     Raises:
         ValueError: An id is none of the data set.
     """
-    unknown = ~_known_ids()[raw]
+    unknown = ~_known_ids(scheme)[raw]
     if unknown.any():
         raise ValueError(f'raw class {raw[unknown][0]}')
     return _table(scheme)[raw]
@@ -128,14 +130,17 @@ def translate(raw: NDArray, scheme: str) -> NDArray[np.int64]:
 def _table(scheme: str) -> NDArray[np.int64]:
     """Class of every raw id, (65536,)."""
     table = np.full(1 << 16, IGNORE, np.int64)
+    if scheme == 'pointata':  # and classes that a person added
+        table[list(_OWN_IDS)] = np.arange(len(_OWN_IDS))
     for number, ids in enumerate(schemes()[scheme].values()):
         table[list(ids)] = number
     return table
 
 
 @cache
-def _known_ids() -> NDArray[np.bool_]:
+def _known_ids(scheme: str) -> NDArray[np.bool_]:
     known = np.zeros(1 << 16, np.bool_)
+    known[list(_OWN_IDS)] = scheme == 'pointata'
     known[[*_NOT_SCORED, *(raw for ids in MULTIPLE_SCANS.values() for raw in ids)]] = True
     return known
 

@@ -17,6 +17,8 @@ _RAW = {
     'road': 40, 'sidewalk': 48, 'terrain': 72, 'building': 50, 'fence': 51, 'pole': 80, 'trunk': 71,
     'vegetation': 70, 'car': 10, 'bicycle': 11, 'person': 30,
 }  # fmt: skip
+FIRST_OWN_ID = 1000
+"""Id of class 0 of a folder with classes that the data set lacks; class n has this and n."""
 assert all(SEMANTICKITTI_TO_OURS[raw] == SEGMENTATION_CLASSES.index(n) for n, raw in _RAW.items())
 
 

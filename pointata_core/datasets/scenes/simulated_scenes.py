@@ -15,6 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pointata_core.datasets.protocol import Frame
 from pointata_core.datasets.sampling import ClipSampling
 from pointata_core.datasets.scan_clips import ScanClips, ScanRecording
@@ -81,8 +83,8 @@ class DriveMix:
         if self.recorded != 'semantickitti':
             raise ConfigError(f"recorded is '{self.recorded}'", 'Give semantickitti')
 
-    def open(self, root: Path, split: str) -> list[RecordedDrive]:
-        """The drives.
+    def open(self, root: Path, split: str, classes: int) -> list[RecordedDrive]:
+        """The drives, with labels of so many classes.
 
         Raises:
             DataError: One is missing or damaged.
@@ -91,7 +93,9 @@ class DriveMix:
         drives = semantickitti_clips(
             root, 'all', labels='pointata', sequences=self.sequences or None
         ).recordings
-        taken = [RecordedDrive(one, split) for one in drives if one.name not in self.without]
+        taken = [
+            RecordedDrive(one, split, classes) for one in drives if one.name not in self.without
+        ]
         if not taken:
             raise ConfigError(f'{root}: no drive is left without {", ".join(self.without)}')
         return taken
@@ -103,12 +107,15 @@ class RecordedDrive:
     Args:
         drive: With labels in our classes.
         split: Split that it is read for.
+        classes: How many there are.
     """
 
     kind = 'recorded/hdl64'
 
-    def __init__(self, drive: ScanRecording, split: str) -> None:
-        self.drive, self.split = drive, split
+    def __init__(
+        self, drive: ScanRecording, split: str, classes: int = len(SEGMENTATION_CLASSES)
+    ) -> None:
+        self.drive, self.split, self.classes = drive, split, classes
         self.name, self.has_poses = f'{self.kind}/{drive.name}', drive.has_poses
 
     def __len__(self) -> int:
@@ -118,7 +125,10 @@ class RecordedDrive:
     def scan(self, number: int) -> tuple[Frame, int]:
         """Read one scan."""
         frame, _ = self.drive.scan(number)
-        return replace(frame, sequence=self.name, split=self.split), IGNORE
+        labels = frame.labels
+        if labels is not None:
+            labels = np.where(labels < self.classes, labels, IGNORE)
+        return replace(frame, labels=labels, sequence=self.name, split=self.split), IGNORE
 
 
 class SimulatedRecording:
@@ -171,6 +181,7 @@ def simulated_scenes(
     split: str,
     *,
     mixes: Mapping[str, Sequence[Mapping[str, Any]]],
+    extra_classes: Sequence[str] = (),
     sampling: ClipSampling = WHOLE,
 ) -> SimulatedScenes:
     """Open a mix of simulated scenes.
@@ -179,6 +190,7 @@ def simulated_scenes(
         root: Folder of recorded drives, where a mix has any.
         split: Name of the mix.
         mixes: Fields of :class:`SceneMix` or :class:`DriveMix` by name of the split.
+        extra_classes: Classes behind those of the simulator, which only recorded drives have.
         sampling: Which frames make a clip; by default each recording is one.
 
     Raises:
@@ -188,10 +200,11 @@ def simulated_scenes(
         raise ConfigError(
             f"data.options.mixes has no '{split}'", f'It has {", ".join(mixes) or "none"}'
         )
+    classes = (*SEGMENTATION_CLASSES, *extra_classes)
     recordings: list[SimulatedRecording | RecordedDrive] = []
     for fields in mixes[split]:
         if 'recorded' in fields:
-            recordings += _drives(fields).open(Path(root), split)
+            recordings += _drives(fields).open(Path(root), split, len(classes))
             continue
         try:
             mix = SceneMix(**{**fields, 'seeds': tuple(fields['seeds']), 'mount': _mount(fields)})
@@ -203,7 +216,7 @@ def simulated_scenes(
     return SimulatedScenes(
         'simulated_scenes',
         split,
-        SEGMENTATION_CLASSES,
+        classes,
         recordings,
         sampling,
         feature_names=('intensity',),

@@ -96,15 +96,20 @@ def adapt_bundle(
     return found
 
 
-def load_start(start: str | Path) -> SkillBundle:
+def load_start(start: str | Path, classes: tuple[str, ...] = SEGMENTATION_CLASSES) -> SkillBundle:
     """Load a bundle that recorded streets can train further.
+
+    Args:
+        start: By folder or name.
+        classes: The bundle has the first of these, at least those of the default bundle.
 
     Raises:
         ConfigError: It has classes of its own.
         PointataError: It cannot be read.
     """
     bundle = load_bundle(start)
-    if tuple(bundle.manifest.segmentation_classes) != SEGMENTATION_CLASSES:
+    known = tuple(bundle.manifest.segmentation_classes)
+    if len(known) < len(SEGMENTATION_CLASSES) or known != classes[: len(known)]:
         raise ConfigError(
             f'bundle {bundle.manifest.name} labels points with classes of its own',
             'Start from a bundle with the classes of the default one',

@@ -52,6 +52,8 @@ class AdaptTraining(lightning.LightningModule):
         augmentation: What changes in every step.
         dropped: What is left out in every step.
         up_axis: Vertical axis of the sensor frame.
+        teacher: Network with the first classes of points of this one.
+        keep: Weight of the difference from its labels.
     """
 
     def __init__(
@@ -67,8 +69,12 @@ class AdaptTraining(lightning.LightningModule):
         augmentation: StepAugmentation | None = None,
         dropped: DropSettings | None = None,
         up_axis: Axis = 'z',
+        teacher: nn.Module | None = None,
+        keep: float = 0.0,
     ) -> None:
         super().__init__()
+        # In a tuple: it is neither trained nor written into checkpoints.
+        self._teacher, self.keep = (teacher,), keep
         self.network, self.tasks, self.optimiser = network, tasks, optimiser
         self.steps, self.seed, self.up_axis = steps, seed, up_axis
         self.loss_weights = loss_weights or {}
@@ -120,12 +126,27 @@ class AdaptTraining(lightning.LightningModule):
             losses[task] = self._loss(task, logits, truth)
             right = (logits.detach().argmax(1) == truth).float().mean()
             values['accuracy' if len(self.tasks) == 1 else f'{task}_accuracy'] = right
+        if self._teacher[0] is not None:
+            losses['kept'] = self.keep * self._difference(self._teacher[0], output, part)
         loss = torch.stack(list(losses.values())).sum()
         require_finite(loss, self.global_step, losses)
         if len(losses) > 1:
             values.update({f'{name}_loss': value.detach() for name, value in losses.items()})
         self.log_dict({'loss': loss, **values}, prog_bar=True, batch_size=len(batch.points))
         return loss
+
+    def _difference(self, teacher: nn.Module, output: NetworkOutput, batch: ClipBatch) -> Tensor:
+        """Kullback-Leibler divergence from the teacher's labels, where the truth is not another.
+
+        After Hinton et al., Distilling the knowledge in a neural network, 2015.
+        """
+        with torch.no_grad():
+            theirs = predict(teacher.to(batch.label.device).eval(), batch).segmentation
+        assert theirs is not None and output.segmentation is not None
+        free = batch.mask & ((batch.label < 0) | (batch.label == theirs.argmax(-1)))
+        taught = theirs[free].float().log_softmax(1)
+        ours = output.segmentation[free][:, : theirs.shape[-1]].float().log_softmax(1)
+        return F.kl_div(ours, taught, reduction='batchmean', log_target=True)
 
     def _token_rows(self, clips: int, share: float) -> Tensor:
         """Numbers of the clips whose tokens are chosen, evenly over the batch of all processes."""

@@ -150,14 +150,17 @@ def build_network(
 def load_start(network: PointATA, path: Path) -> None:
     """Take over the weights of a bundle's skill; heads that this network lacks are left out.
 
+    Classes of points that the skill lacks are appended: it never finds them at first, and does else
+    what it did.
+
     Raises:
         ConfigError: The skill lacks weights of this network, or they have another shape.
         PointataError: The bundle cannot be read.
     """
-    if not path.exists():
-        with contextlib.suppress(ResourceError):
-            path = resource_path(str(path))
-    theirs = load_bundle(path, share_backbone=False).network.state_dict()
+    path = _start_path(path)
+    start = load_bundle(path, share_backbone=False).network
+    theirs = start.state_dict()
+    _append_classes(theirs, start.config.segmentation_classes, network)
     ours = network.state_dict()
     wrong = [n for n, v in ours.items() if n not in theirs or theirs[n].shape != v.shape]
     if wrong:
@@ -166,6 +169,37 @@ def load_start(network: PointATA, path: Path) -> None:
             'Give network.start a bundle of the same settings, or leave it empty',
         )
     network.load_state_dict({name: theirs[name] for name in ours})
+
+
+def load_teacher(settings: TrainingSettings) -> PointATA:
+    """The network of ``network.start``, as it is before the run.
+
+    Raises:
+        ConfigError: There is none.
+        PointataError: The bundle cannot be read.
+    """
+    if not settings.network.start:
+        raise ConfigError('stages.keep needs network.start', 'Set it to a bundle, or keep to 0')
+    return load_bundle(_start_path(Path(settings.network.start)), share_backbone=False).network
+
+
+def _start_path(path: Path) -> Path:
+    if not path.exists():
+        with contextlib.suppress(ResourceError):
+            return resource_path(str(path))
+    return path
+
+
+def _append_classes(state: dict[str, Tensor], classes: tuple[str, ...], network: PointATA) -> None:
+    """Rows of the segmentation head for classes behind those of a skill."""
+    ours = network.config.segmentation_classes
+    if len(ours) <= len(classes) or ours[: len(classes)] != classes:
+        return
+    head = 'segmentation_head.classify.'
+    weight, bias = state[f'{head}weight'], state[f'{head}bias']
+    own = network.state_dict()[f'{head}weight'][len(classes) :]
+    state[f'{head}weight'] = torch.cat([weight, own * (weight.std() / own.std())])
+    state[f'{head}bias'] = torch.cat([bias, torch.full_like(own[:, 0], float(bias.min()) - 2.0)])
 
 
 @torch.no_grad()

@@ -248,6 +248,8 @@ class StageSettings:
             others share the rest. Empty draws every window once a pass.
         logit_adjustment: How much of the class weights is taken back out of the segmentation logits
             afterwards, from 0 to 1.
+        keep: Weight of the difference from what ``network.start`` makes of the same points, among
+            the classes that it has; 0 for none.
         actors: Of an ``actors`` stage.
     """
 
@@ -261,10 +263,11 @@ class StageSettings:
     loss_weights: dict[str, float] = field(default_factory=dict)
     sample_shares: dict[str, float] = field(default_factory=dict)
     logit_adjustment: float = 0.0
+    keep: float = 0.0
     actors: ActorSettings = field(default_factory=ActorSettings)
 
     def __post_init__(self) -> None:
-        _at_least(self, 0, 'window')
+        _at_least(self, 0, 'window', 'keep')
         _at_least(self, 1, 'hop')
         if sum(self.sample_shares.values()) > 1 or min(self.sample_shares.values(), default=1) < 0:
             raise ConfigError(f'sample_shares are {self.sample_shares}, expected at most 1 in all')

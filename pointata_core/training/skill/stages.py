@@ -49,7 +49,7 @@ from pointata_core.training.skill.adapt import (
     trained_state,
 )
 from pointata_core.training.skill.align import AlignResult, AlignState, LabelledFrames, align
-from pointata_core.training.skill.network import build_network
+from pointata_core.training.skill.network import build_network, load_teacher
 from pointata_core.training.skill.settings import StageSettings, TrainingSettings
 from pointata_core.training.skill.shape_source import source_features
 from pointata_core.training.skill.tuning import apply_mode, prefix_is_frozen, tuning_mode
@@ -265,6 +265,8 @@ def train_on_clips(
         augmentation=settings.step_augmentation,
         dropped=settings.drop,
         up_axis=settings.augmentation.up_axis,
+        teacher=load_teacher(settings) if stage.keep else None,
+        keep=stage.keep,
     )
     shares = sample_weights(clips.kinds, stage.sample_shares) if stage.sample_shares else None
     key = clip_key(len(clips), clips.variants, settings.seed, shares)
