@@ -39,7 +39,7 @@ from pointata_core.training.people.settings import Disturbances, PeopleMix, Peop
 from pointata_core.training.people.windows import draw
 
 ROOT = Path(__file__).resolve().parents[1]
-STILL = Disturbances(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0)
+STILL = Disturbances(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0)
 
 
 def clip(frames: int = 6, seed: int = 0) -> PersonClip:
@@ -69,6 +69,14 @@ def test_windows_hold_the_clip_and_leave_out_what_is_held_out() -> None:
             np.sort(np.abs(found), axis=0), np.sort(np.abs(mine), axis=0), atol=1e-6
         )
     assert not window.mask[0, 5:].any()
+
+
+def test_people_on_the_spot_have_no_velocity() -> None:
+    one, still = replace(clip(), motion=np.full((6, 4), 2.0, np.float32)), replace(STILL, still=1.0)
+    windows = [draw([one], [(0, 0)], 6, 32, d, np.random.default_rng(1)) for d in (STILL, still)]
+    speeds = [window.motion[0, :, 2].mean() for window in windows]
+    assert speeds[0] > 2 and speeds[1] < 0.3
+    assert (windows[1].motion[0, :, 3] == 2.0).all()
 
 
 def test_a_batch_in_which_nothing_is_learned_has_no_loss() -> None:

@@ -25,7 +25,7 @@ from pointata_core.inference.loading import open_bundle
 from pointata_core.simulation import SimulatedFrame, simulate
 from pointata_core.simulation.scanning import ACTOR_POINTS
 from pointata_core.taxonomy import class_id
-from pointata_core.tracking.tracker import Tracker
+from pointata_core.tracking.tracker import Person, Tracker
 
 _GROUPS = ((1, 3), (4, 6), (7, 12))
 _SENSORS = ('vlp16', 'rs16', 'hdl64', 'kinect')
@@ -33,11 +33,8 @@ _RANGE = 15.0  # metres; whoever is farther away does not count
 _MOST_SEEDS = 60
 
 
-def count_frame(
-    scores: TrackingScores, frame: SimulatedFrame, tracker: Tracker, mask: np.ndarray
-) -> None:
-    """Follow one frame by the points of ``mask``, and count it."""
-    people = tracker.update(frame.points, frame.stamp_ns, mask, frame.pose)
+def count_frame(scores: TrackingScores, frame: SimulatedFrame, people: Sequence[Person]) -> None:
+    """Count one frame in which these people were found."""
     sensor = frame.pose[:2, 3]
     places = np.array([one.place[:2] for one in frame.people]).reshape(-1, 2)
     away = np.linalg.norm(places - sensor, axis=1)
@@ -92,7 +89,8 @@ def run(options: argparse.Namespace) -> None:
                 poses.accept(frame.pose)
                 masks = (frame.label == class_id('person'), result.labels == person)
                 for kind, mask in zip(kinds, masks, strict=True):
-                    count_frame(scores[sensor, group, kind], frame, trackers[kind], mask)
+                    people = trackers[kind].update(frame.points, frame.stamp_ns, mask, frame.pose)
+                    count_frame(scores[sensor, group, kind], frame, people)
             for kind in kinds:
                 scores[sensor, group, kind].next_recording()
             log(f'{sensor}, seed {seed}, {count} people')

@@ -124,7 +124,7 @@ def cut_out(
             found = crop(
                 placed[person.rows], person, sensor, floor, preparation.points, preparation.reach_m
             )
-            action, unseen = _truth(frame, person.rows)
+            action, unseen = true_action(frame, person.rows)
             row = (found, motion(person, sensor, floor), action, person.distance, unseen)
             open_clips.setdefault(person.number, []).append(row)
     return [_clip(rows, mix.sensor) for rows in open_clips.values()]
@@ -140,8 +140,16 @@ def _ahead(name: str) -> SensorModel:
     return replace(sensor, columns=columns, azimuths=(-width, width))
 
 
-def _truth(frame: SimulatedFrame, rows: np.ndarray) -> tuple[int, bool]:
-    """Action of the person that the points belong to, and whether training leaves it out."""
+def true_action(frame: SimulatedFrame, rows: np.ndarray) -> tuple[int, bool]:
+    """Action of the person that the points belong to, and whether training leaves it out.
+
+    Args:
+        frame: The scan.
+        rows: (n,) points of a followed person among those of the scan.
+
+    Returns:
+        An index into `CLASSES`, -1 where the points are of several people or none.
+    """
     if not len(rows):
         return -1, False
     count = np.bincount(frame.instance[rows])

@@ -48,6 +48,7 @@ class Disturbances:
         floor_m: Metres, standard deviation of the floor.
         scale: Largest share by which a body grows or shrinks.
         intruders: Most points of somebody or something else in a frame.
+        still: Share of windows without velocity, as of those who walk or run on the spot.
     """
 
     drop: float = 0.6
@@ -58,6 +59,7 @@ class Disturbances:
     floor_m: float = 0.06
     scale: float = 0.1
     intruders: int = 8
+    still: float = 0.25
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ class _Change:
         shift = rng.normal(0, settings.shift_m, 2)
         self._shift = np.array([*shift, rng.normal(0, settings.floor_m)], np.float32)
         self._keep = 1 - rng.uniform(0, settings.drop)
+        self._moves = rng.random() >= settings.still
         self._normal: np.ndarray | None = None
         if rng.random() < settings.hide:
             # Behind a low wall, or cut by the edge of the view.
@@ -101,5 +102,6 @@ class _Change:
     def motion(self, motion: np.ndarray) -> np.ndarray:
         """Velocity of one frame, mirrored as the points are."""
         noise = self._rng.normal(0, 0.1, 2)
-        along, across = motion[0] + noise[0], self._mirror * motion[1] + noise[1]
+        along, across = self._moves * motion[0], self._moves * self._mirror * motion[1]
+        along, across = along + noise[0], across + noise[1]
         return np.array([along, across, np.hypot(along, across), motion[3]], np.float32)
