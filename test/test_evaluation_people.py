@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import matplotlib.image
 import numpy as np
@@ -16,11 +17,14 @@ from pointata_core.bundles.bundle import load_person_bundle
 from pointata_core.cli.main import main
 from pointata_core.evaluation.colours import colour_of_number
 from pointata_core.evaluation.people_log import PeopleLog, PersonTrack
+from pointata_core.evaluation.people_truth import PeopleScores, TruePerson
 from pointata_core.evaluation.report.charts import LIGHT
 from pointata_core.evaluation.report.trails import trail_chart
-from pointata_core.inference.people.people_session import PeopleSession
+from pointata_core.evaluation.report.views import views_chart
+from pointata_core.inference.people.people_session import ObservedPerson, PeopleSession
 from pointata_core.simulation import simulate, write_bag
 from pointata_core.taxonomy import SEGMENTATION_CLASSES
+from pointata_core.tracking.tracker import Person
 
 
 @pytest.fixture(scope='module')
@@ -57,11 +61,64 @@ def test_results_and_report_tell_of_each_person_and_are_the_same_again(tmp_path,
         assert {segment['label'] for segment in track['actions']} <= set(ACTIONS)
         assert all(len(place) == 3 for place in track['path'])
     assert any(track['actions'] for track in tracks)
+    scores = first['people']['scores']
+    assert scores['tracking']['hota'] > 0.4
+    assert scores['action']['frames'] > 0
     page = (tmp_path / 'a' / 'report.html').read_text()
     assert 'id="people"' in page
-    for name in ('people.png', 'people_trails.png', 'people_trails_dark.png'):
+    for name in ('people.png', 'people_trails.png', 'people_trails_dark.png', 'people_views.png'):
         assert (tmp_path / 'a' / name).stat().st_size > 1000
     assert page.count('seen from above') == 1
+    assert 'Against the true people' in page
+
+
+def test_people_are_scored_by_a_topic_of_any_name_and_type_is_checked(tmp_path, capsys):
+    bag = write_bag(tmp_path / 'bag', simulate('crowd', 'kinect', 950_004, 0.2), sensor='kinect')
+    words = ['evaluate', '--bag', bag, '--people', 'follow', '--output', tmp_path / 'o']
+    assert main([*map(str, words), '--tracks-topic', '/ground_truth/action']) == 2
+    message = capsys.readouterr().err
+    assert '/ground_truth/action' in message and 'Detection3DArray' in message
+    assert main([*map(str, words), '--tracks-topic', '/nowhere']) == 2
+
+
+def test_scores_of_people_who_are_all_found_and_right():
+    one = TruePerson('a', np.array([4.0, 1.0, 0.0]), np.array([0.9, 0.9, 1.8]), ('walk',))
+    hidden = TruePerson('b', np.array([9.0, 1.0, 0.0]), np.array([0.9, 0.9, 1.8]), ('wave',))
+    points = np.tile([4.0, 1.0, 0.3], (8, 1)).astype(np.float32)
+    to_fixed = np.eye(4)
+    to_fixed[:3, 3] = 100, 0, 0
+    scores = PeopleScores(('stand', 'walk'))
+    for frame in range(10):
+        people = [followed(7, [104.0, 1.1, 0.0], int(frame < 8))]
+        scores.add(frame * 10**8, (one, hidden), people, points, to_fixed)
+    found = scores.results()
+    assert found['tracking']['mota'] == found['tracking']['idf1'] == 1.0
+    assert found['action']['frames'] == 10 and found['action']['accuracy'] == 0.8
+    assert found['action']['changes_per_minute'] == pytest.approx(60 / 0.9)
+    assert found['action']['true_changes_per_minute'] == 0
+    assert PeopleScores(()).results() is None
+
+
+def followed(number: int, centre: list[float], action: int) -> ObservedPerson:
+    size, nothing = np.ones(3), np.zeros(0, np.int64)
+    person = Person(number, np.array(centre), size, np.zeros(2), 4.0, nothing, 0, 0)
+    return ObservedPerson(person, action, np.array([0.1, 0.9], np.float32))
+
+
+def test_people_are_shown_where_they_are_seen_best():
+    log = PeopleLog(('stand', 'walk'))
+    rng = np.random.default_rng(0)
+    points = rng.normal([0.0, 5.0, 0.0], [0.2, 0.1, 0.5], (300, 3)).astype(np.float32)
+    for frame, score in enumerate((0.5, 0.9, 0.6)):
+        one = followed(3, [0.0, 5.0, 0.0], 1)
+        person = replace(one.person, rows=np.arange(10 * (frame + 1)))
+        log.add(frame * 10**8, [replace(one, person=person, scores=np.array([0.1, score]))], points)
+    (view,) = log.views()
+    assert (view.number, view.action, view.time_s) == (3, 'walk', 0.1)
+    turned = view.points - [0, 0, 0]
+    assert abs(turned[:, :2].mean()) < 0.01
+    assert turned[:, 0].std() < turned[:, 1].std()  # away from the sensor it is thin
+    assert len(views_chart([view] * 9, LIGHT)) > 1000
 
 
 def test_people_are_followed_without_a_skill(tmp_path):

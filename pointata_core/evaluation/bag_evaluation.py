@@ -21,6 +21,7 @@ from pointata_core.evaluation.bag_plan import (
 )
 from pointata_core.evaluation.bag_run import BagRun, Part, Progress
 from pointata_core.evaluation.bag_transforms import BagTransforms
+from pointata_core.evaluation.people_truth import read_people
 from pointata_core.inference.label_memory import DECAY
 from pointata_core.inference.placement import OPTICAL, UNPLACED, parse_placement
 from pointata_core.io.bags.reader import BagReader
@@ -54,6 +55,8 @@ class BagOptions:
         sensor_pose: ``x y z roll pitch yaw`` of the sensor in a frame with z up.
         target_frame: Such a frame by name: the pose comes from the recorded ``/tf``.
         people: To follow people, as :func:`.open_person_skill` takes it.
+        tracks_topic: ``vision_msgs/Detection3DArray`` with true people in the frame of the clouds;
+            ``None`` = ``/ground_truth/people``, if there is one.
     """
 
     topic: str | None = None
@@ -70,6 +73,7 @@ class BagOptions:
     sensor_pose: str = ''
     target_frame: str = ''
     people: str | Path | None = None
+    tracks_topic: str | None = None
 
 
 def evaluate_bag(
@@ -125,7 +129,9 @@ def run_bag(
     path = Path(bag)
     placement = parse_placement(options.input_scale, options.sensor_pose, options.target_frame)
     with BagReader(path) as reader:
-        plan = plan_bag(reader, options.topic, options.labels_field, options.labels_topic)
+        plan = plan_bag(
+            reader, options.topic, options.labels_field, options.labels_topic, options.tracks_topic
+        )
         if placement is UNPLACED and plan.intrinsics is not None:
             placement = OPTICAL
         # Only now: a mistyped topic should not have to wait for torch.
@@ -153,6 +159,7 @@ def run_bag(
             ),
             plan.translation(options.label_mapping, loaded.bundle.manifest.segmentation_classes),
             read_actions(reader, plan.action_topic),
+            read_people(reader, plan.tracks_topic if options.people else None),
             BagTransforms(reader, options.fixed_frame, options.target_frame, placement),
             camera,
         )

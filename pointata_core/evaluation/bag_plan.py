@@ -16,6 +16,7 @@ from pointata_core.evaluation.ground_truth import (
     labels_by_name,
     labels_to_classes,
 )
+from pointata_core.evaluation.people_truth import TRACKS_TRUTH_TOPIC
 from pointata_core.io.bags.depth_topics import find_depth_topic, find_info_topic, read_intrinsics
 from pointata_core.io.bags.reader import BagReader, TopicInfo
 from pointata_core.io.cloud import Cloud, Rejected
@@ -41,6 +42,7 @@ class BagPlan:
         cloud_type: Type of the messages on ``cloud_topic``.
         intrinsics: Of the camera, where these are depth images.
         info_topic: Where they come from.
+        tracks_topic: Topic of true people, if the bag has one.
     """
 
     cloud_topic: str
@@ -52,6 +54,7 @@ class BagPlan:
     cloud_type: str = POINT_CLOUD
     intrinsics: Intrinsics | None = None
     info_topic: str | None = None
+    tracks_topic: str | None = None
 
     @property
     def input_type(self) -> str:
@@ -77,6 +80,7 @@ def plan_bag(
     topic: str | None = None,
     labels_field: str | None = None,
     labels_topic: str | None = None,
+    tracks_topic: str | None = None,
 ) -> BagPlan:
     """Choose the topics, or say which of them is missing.
 
@@ -100,6 +104,8 @@ def plan_bag(
         labels_field = labels_field or DEFAULT_LABELS_FIELD
     known = {info.name for info in bag.topics if info.count}
     action = ACTION_TRUTH_TOPIC if ACTION_TRUTH_TOPIC in known else None
+    if tracks_topic is None and TRACKS_TRUTH_TOPIC in known:
+        tracks_topic = TRACKS_TRUTH_TOPIC
     names = None
     if labels_field is None and LABEL_NAMES_TOPIC in known:
         # Simulated recordings say what their labels mean; nothing has to be asked for then.
@@ -115,6 +121,7 @@ def plan_bag(
         cloud_topic.type,
         intrinsics,
         info_topic,
+        tracks_topic,
     )
 
 

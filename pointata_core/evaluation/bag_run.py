@@ -20,6 +20,7 @@ from pointata_core.evaluation.bag_plan import (
 )
 from pointata_core.evaluation.bag_transforms import BagTransforms
 from pointata_core.evaluation.ground_truth import StampMatcher
+from pointata_core.evaluation.people_truth import TruePerson
 from pointata_core.io.bags.reader import BagReader
 from pointata_core.io.cloud import CloudLimits, Rejected
 from pointata_core.io.messages.byte_order import swapped_points
@@ -73,11 +74,12 @@ class BagRun:
         runner: BundleRunner,
         to_ours: Callable[[np.ndarray], np.ndarray],
         actions: dict[int, str],
+        true_people: dict[int, tuple[TruePerson, ...]],
         transforms: BagTransforms,
         camera: BagCamera | None = None,
     ) -> None:
         self.path, self.plan, self.runner = path, plan, runner
-        self.to_ours, self.actions = to_ours, actions
+        self.to_ours, self.actions, self.true_people = to_ours, actions, true_people
         self.transforms, self.camera = transforms, camera
         self._waiting: deque[Any] = deque()
         self.matcher = StampMatcher()
@@ -182,6 +184,7 @@ class BagRun:
             decode_ms=decode_ms,
             truth=truth,
             action_truth=self.actions.get(cloud.stamp_ns),
+            true_people=self.true_people.get(cloud.stamp_ns),
             view=view,
             placement=placement,
             swapped=lambda: swapped_points(message, CloudLimits()),

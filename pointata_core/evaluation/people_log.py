@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # loads torch
     from pointata_core.inference.people.people_session import ObservedPerson
 
 _PATH_STEP_S = 0.5
+_MOST_VIEWS, _FEWEST_POINTS, _MOST_POINTS = 16, 12, 2000
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,25 @@ class PersonTrack:
     actions: tuple[ActionSegment, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class PersonView:
+    """A person at one moment, as the sensor sees it.
+
+    Attributes:
+        number: Of the person.
+        time_s: After the first frame.
+        action: What it does.
+        score: Of the action.
+        points: (n, 3) float32 metres: away from the sensor, to the left of that, and up.
+    """
+
+    number: int
+    time_s: float
+    action: str
+    score: float
+    points: np.ndarray
+
+
 @dataclass(eq=False)
 class _Notes:
     times: list[float] = field(default_factory=list)
@@ -68,9 +88,21 @@ class PeopleLog:
         self._first_ns: int | None = None
         self._digest = hashlib.sha256()
         self._most = 0
+        self._views: dict[tuple[int, int], PersonView] = {}
 
-    def add(self, stamp_ns: int, people: Sequence[ObservedPerson]) -> None:
-        """Take the people of one frame."""
+    def add(
+        self,
+        stamp_ns: int,
+        people: Sequence[ObservedPerson],
+        points: np.ndarray | None = None,
+    ) -> None:
+        """Take the people of one frame.
+
+        Args:
+            stamp_ns: Of the frame.
+            people: Who is there.
+            points: (N, 3) metres in the frame of the sensor, z up; ``None`` for no pictures.
+        """
         self._first_ns = stamp_ns if self._first_ns is None else self._first_ns
         time_s = (stamp_ns - self._first_ns) * 1e-9
         self._most = max(self._most, len(people))
@@ -89,6 +121,28 @@ class PeopleLog:
             if not notes.path or time_s - notes.path[-1][0] >= _PATH_STEP_S:
                 x, y = person.centre[:2]
                 notes.path.append((round(time_s, 3), round(float(x), 3), round(float(y), 3)))
+            if points is not None:
+                self._look(time_s, one, points)
+
+    def views(self) -> tuple[PersonView, ...]:
+        """Those who are seen best while they do something, by number and time; one an action."""
+        best = sorted(self._views.values(), key=lambda view: -view.score)[:_MOST_VIEWS]
+        return tuple(sorted(best, key=lambda view: (view.number, view.time_s)))
+
+    def _look(self, time_s: float, one: ObservedPerson, points: np.ndarray) -> None:
+        rows, action = one.person.rows, one.action
+        if action < 0 or len(rows) < _FEWEST_POINTS:
+            return
+        before, score = self._views.get((one.person.number, action)), float(one.scores[action])
+        if before is None or score > before.score:
+            mine = points[rows[:: -(-len(rows) // _MOST_POINTS)]].astype(np.float64)
+            x, y = mine[:, :2].mean(0)
+            view = np.array([[x, y], [-y, x]]) / max(np.hypot(x, y), 1e-6)
+            turned = np.column_stack([(mine[:, :2] - [x, y]) @ view.T, mine[:, 2]])
+            name = self._classes[action]
+            self._views[one.person.number, action] = PersonView(
+                one.person.number, time_s, name, score, turned.astype(np.float32)
+            )
 
     def results(self) -> dict[str, Any]:
         """Classes, tracks by number, most people at once, and a digest of all of it."""

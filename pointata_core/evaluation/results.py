@@ -13,7 +13,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from pointata_core.evaluation.metrics.actions import ActionScore
 from pointata_core.evaluation.metrics.latency import LatencySummary
 from pointata_core.evaluation.metrics.segmentation import SegmentationScore
 from pointata_core.safe_files import write_atomically
+
+if TYPE_CHECKING:
+    from pointata_core.evaluation.people_log import PersonView
 
 FORMAT = 1
 
@@ -109,12 +112,14 @@ class Trace:
         confusion: ``(C, C + 1)`` points by true and predicted class, "no prediction" last;
             ``None`` without ground truth.
         frames: Every frame with a prediction.
+        people: Some of the people in it.
     """
 
     snapshots: tuple[Snapshot, ...] = ()
     latency_ms: dict[str, list[float]] = field(default_factory=dict)
     confusion: np.ndarray | None = None
     frames: tuple[FrameFacts, ...] = ()
+    people: tuple[PersonView, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import numpy as np
 from pointata_core.errors import ConfigError
 from pointata_core.evaluation.environment import peak_rss_bytes
 from pointata_core.evaluation.people_log import PeopleLog
+from pointata_core.evaluation.people_truth import PeopleScores, TruePerson
 from pointata_core.evaluation.recorder import RunFacts, RunRecorder
 from pointata_core.evaluation.results import CameraImage, EvaluationResults
 from pointata_core.inference.camera_session import CameraResult
@@ -71,6 +72,7 @@ class BundleRunner:
         self._check = PlausibilityCheck(manifest)
         self._loaded = loaded
         self._people, self._people_log = None, None
+        self._people_scores: PeopleScores | None = None
         if people:
             self._people = loaded.people(open_person_skill(people, loaded))
             self._people_log = PeopleLog(self._people.classes)
@@ -83,6 +85,7 @@ class BundleRunner:
         decode_ms: float | None = None,
         truth: np.ndarray | None = None,
         action_truth: str | None = None,
+        true_people: Sequence[TruePerson] | None = None,
         view: CameraView | None = None,
         placement: Placement = UNPLACED,
         swapped: Callable[[], np.ndarray | None] | None = None,
@@ -95,6 +98,7 @@ class BundleRunner:
             decode_ms: What decoding it took.
             truth: ``(N,)`` true labels in the classes of the bundle.
             action_truth: Name of the true action.
+            true_people: Who is there, in the frame of the cloud; ``None`` where that is not told.
             view: What the camera saw, for a camera bundle.
             placement: Unit of the points, and the pose of the sensor.
             swapped: The same points, read with the other byte order.
@@ -121,7 +125,7 @@ class BundleRunner:
         self._poses.accept(pose)
         if result.reset is not None:
             self.recorder.resets[str(result.reset)] += 1
-        self._follow(cloud, result, pose, placement)
+        self._follow(cloud, result, pose, placement, true_people)
         self.recorder.add(
             cloud.stamp_ns,
             placement.apply(cloud.points),
@@ -159,21 +163,34 @@ class BundleRunner:
         return digest.hexdigest()
 
     def _follow(
-        self, cloud: Cloud, result: FrameResult, pose: np.ndarray | None, placement: Placement
+        self,
+        cloud: Cloud,
+        result: FrameResult,
+        pose: np.ndarray | None,
+        placement: Placement,
+        truth: Sequence[TruePerson] | None,
     ) -> None:
         """Follow the people of a labelled cloud."""
         if self._people is None or self._people_log is None:
             return
         resets = self.session.resets.total()
         found = self._people.follow(cloud.points, result, resets, pose, placement)
-        self._people_log.add(cloud.stamp_ns, found)
+        points = placement.apply(cloud.points)
+        self._people_log.add(cloud.stamp_ns, found, points)
+        if truth is not None:
+            # True places are in the unit and in the axes of the cloud.
+            scores = self._people_scores or PeopleScores(self._people.classes)
+            self._people_scores = scores
+            to_fixed = placement.pose if pose is None else pose
+            scores.add(cloud.stamp_ns, truth, found, cloud.points, to_fixed)
 
     def _people_results(self) -> dict[str, Any] | None:
         if self._people is None or self._people_log is None:
             return None
         skill = self._people.skill
         facts = None if skill is None else skill.manifest.facts(skill.path)
-        return {'skill': facts, **self._people_log.results()}
+        scores = None if self._people_scores is None else self._people_scores.results()
+        return {'skill': facts, **self._people_log.results(), 'scores': scores}
 
     def results(
         self,
@@ -200,6 +217,8 @@ class BundleRunner:
                 **self.facts(),
             )
         )
+        if self._people_log is not None:
+            found = replace(found, trace=replace(found.trace, people=self._people_log.views()))
         return replace(found, people=self._people_results())
 
     def facts(self) -> dict[str, Any]:

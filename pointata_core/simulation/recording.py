@@ -9,13 +9,16 @@ topic                   type                     content
 /tf                     tf2_msgs/TFMessage       map -> lidar, exact
 /ground_truth/action    vision_msgs/Classification  the true action, score 1
 /ground_truth/label_info vision_msgs/LabelInfo   names of the values of ``label``
+/ground_truth/people     vision_msgs/Detection3DArray  box, id and action of everybody
 ======================= ======================== ==================================================
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -32,6 +35,9 @@ POINTS_TOPIC = '/points'
 TF_TOPIC = '/tf'
 ACTION_TOPIC = '/ground_truth/action'
 LABEL_INFO_TOPIC = '/ground_truth/label_info'
+PEOPLE_TOPIC = '/ground_truth/people'
+
+_BOX = (0.9, 0.9, 1.8)  # metres, around everybody
 
 
 def write_bag(
@@ -71,6 +77,7 @@ def write_bag(
         writer.add_topic(
             LABEL_INFO_TOPIC, 'vision_msgs/msg/LabelInfo', transient_local=True, depth=1
         )
+        writer.add_topic(PEOPLE_TOPIC, 'vision_msgs/msg/Detection3DArray')
         for number, frame in enumerate(frames):
             now = frame.stamp_ns
             if number == 0:
@@ -96,7 +103,43 @@ def write_bag(
                 ],
             )
             writer.write(ACTION_TOPIC, action, now)
+            writer.write(PEOPLE_TOPIC, _people(types, frame, sensor_frame), now)
     return Path(path)
+
+
+def _people(types: dict[str, Any], frame: SimulatedFrame, frame_id: str) -> Any:
+    """A ``vision_msgs/Detection3DArray`` with everybody in the scene, upright in the map."""
+    made, to_sensor = partial(_made, types), np.linalg.inv(frame.pose)
+    turn = dict(zip('xyzw', Rotation.from_matrix(to_sensor[:3, :3]).as_quat().tolist()))
+    stamp = header(types, frame.stamp_ns, frame_id)
+    detections = []
+    for person in frame.people:
+        middle = np.array([*person.place, 1.0]) + [0, 0, _BOX[2] / 2, 0]
+        place = dict(zip('xyz', (to_sensor @ middle)[:3].tolist()))
+        pose = made(
+            'geometry_msgs/msg/Pose',
+            position=made('geometry_msgs/msg/Point', **place),
+            orientation=made('geometry_msgs/msg/Quaternion', **turn),
+        )
+        size = made('geometry_msgs/msg/Vector3', **dict(zip('xyz', _BOX)))
+        sure = made('geometry_msgs/msg/PoseWithCovariance', pose=pose, covariance=np.zeros(36))
+        results = [
+            made(
+                'vision_msgs/msg/ObjectHypothesisWithPose',
+                hypothesis=made('vision_msgs/msg/ObjectHypothesis', class_id=name, score=1.0),
+                pose=sure,
+            )
+            for name in ('person', person.doing)
+            if name
+        ]
+        box = made('vision_msgs/msg/BoundingBox3D', center=pose, size=size)
+        names = {'results': results, 'bbox': box, 'id': str(person.instance)}
+        detections.append(made('vision_msgs/msg/Detection3D', header=stamp, **names))
+    return made('vision_msgs/msg/Detection3DArray', header=stamp, detections=detections)
+
+
+def _made(types: dict[str, Any], kind: str, **fields: Any) -> Any:
+    return types[kind](**fields)
 
 
 def _labels(label: np.ndarray) -> np.ndarray:

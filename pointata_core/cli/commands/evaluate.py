@@ -28,7 +28,7 @@ SUMMARY = 'Measure a bundle on a bag, a SemanticKITTI sequence or cloud files; w
 # Options that are arguments of `evaluate_bag`.
 _OF_BAGS = (
     *('topic', 'labels_field', 'labels_topic', 'label_mapping', 'fixed_frame', 'image_topic'),
-    *('camera_extrinsics', 'target_frame'),
+    *('camera_extrinsics', 'target_frame', 'tracks_topic'),
 )
 _EXAMPLES = """\
 examples:
@@ -107,6 +107,10 @@ def parser() -> Parser:
         '--people DIR',
         'Folder of a person skill: follow people and tell what each of them does. "follow" follows '
         'them without a skill.',
+    )
+    new.option(
+        '--tracks-topic NAME',
+        'Topic of true people (vision_msgs/Detection3DArray); /ground_truth/people if left out.',
     )
     new.option('--max-gap SECONDS', 'A longer pause between two clouds starts a new history.', 1.0)
     memory = 'How much a cloud counts for labels against the next one, where motion is known; 0..1.'

@@ -83,6 +83,7 @@ def write_report(results: EvaluationResults, directory: str | Path) -> Path:
         'timeline': _timeline_image(results),
         'people': _people_image(results),
         'trails': _trails_image(results),
+        'views': _views_image(results),
         'latency': _latency_image(results),
         'confusion': _confusion_image(results),
     }
@@ -252,6 +253,18 @@ def _trails_image(results: EvaluationResults) -> Image | None:
         return None
     light, dark = (trail_chart(shown, theme) for theme in (LIGHT, DARK))
     return Image('people_trails.png', 'Where people went, seen from above', light, dark)
+
+
+def _views_image(results: EvaluationResults) -> Image | None:
+    """Some of the people, with their actions."""
+    from pointata_core.evaluation.report.charts import DARK, LIGHT
+    from pointata_core.evaluation.report.views import views_chart
+
+    views = results.trace.people
+    if not views:
+        return None
+    light, dark = (views_chart(views, theme) for theme in (LIGHT, DARK))
+    return Image('people_views.png', 'People as the sensor sees them', light, dark)
 
 
 def _longest(tracks: Sequence[PersonTrack]) -> list[PersonTrack]:

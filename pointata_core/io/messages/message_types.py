@@ -43,6 +43,14 @@ DEFINITIONS = {
     TRANSFORMS: 'geometry_msgs/TransformStamped[] transforms',
     'vision_msgs/msg/ObjectHypothesis': 'string class_id\nfloat64 score',
     'vision_msgs/msg/Classification': 'std_msgs/Header header\nObjectHypothesis[] results',
+    'vision_msgs/msg/ObjectHypothesisWithPose': (
+        'ObjectHypothesis hypothesis\ngeometry_msgs/PoseWithCovariance pose'
+    ),
+    'vision_msgs/msg/BoundingBox3D': 'geometry_msgs/Pose center\ngeometry_msgs/Vector3 size',
+    'vision_msgs/msg/Detection3D': (
+        'std_msgs/Header header\nObjectHypothesisWithPose[] results\nBoundingBox3D bbox\nstring id'
+    ),
+    'vision_msgs/msg/Detection3DArray': 'std_msgs/Header header\nDetection3D[] detections',
     'vision_msgs/msg/VisionClass': 'uint16 class_id\nstring class_name',
     'vision_msgs/msg/LabelInfo': (
         'std_msgs/Header header\nVisionClass[] class_map\nfloat32 threshold'
