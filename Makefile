@@ -19,7 +19,7 @@ help: ## list the targets
 env: ## create or update .venv (fast when up to date; PYTHON=... chooses the interpreter)
 	@tools/make_env.sh
 
-demo: env ## play a bag through the live node and write demo_output/report.html (BAG=... TOPIC=...; default: a simulated street)
+demo: env ## play a bag through the live node and write demo_output/report.html (BAG=... TOPIC=...; default: a simulated yard with people)
 	@.venv/bin/pointata demo $(if $(BAG),--bag '$(BAG)') $(if $(TOPIC),--topic '$(TOPIC)') $(DEMO_ARGS)
 
 test: env ## run the whole test suite (PYTEST_ARGS=...)

@@ -25,10 +25,11 @@ from pathlib import Path
 
 from pointata_core.errors import PointataError
 
-__all__ = ['DEFAULT_BUNDLE', 'ResourceError', 'resource_path', 'resource_roots']
+__all__ = ['DEFAULT_BUNDLE', 'DEFAULT_PEOPLE', 'ResourceError', 'resource_path', 'resource_roots']
 
 PACKAGE = 'pointata_ros'
 DEFAULT_BUNDLE = 'models/default'
+DEFAULT_PEOPLE = 'models/people'
 # PREFIX/lib/python3.X/site-packages/pointata_core is four levels below PREFIX; colcon's
 # symlinked build tree and Debian's PREFIX/local/lib need one or two more.
 _LEVELS_TO_PREFIX = 6

@@ -128,6 +128,7 @@ def test_a_recording_holds_clouds_transforms_and_truth(tmp_path, storage):
         '/tf': 3,
         '/ground_truth/action': 3,
         '/ground_truth/label_info': 1,
+        '/ground_truth/people': 3,
     }
     for frame, (stamp, cloud) in zip(frames, messages['/points']):
         assert stamp == frame.stamp_ns
@@ -162,6 +163,14 @@ def test_a_recording_holds_clouds_transforms_and_truth(tmp_path, storage):
     for frame, (_, message) in zip(frames, messages['/ground_truth/action']):
         assert [r.class_id for r in message.results] == [ACTION_CLASSES[frame.action]]
         assert message.results[0].score == 1.0
+    for frame, (_, message) in zip(frames, messages['/ground_truth/people']):
+        assert [one.id for one in message.detections] == [str(p.instance) for p in frame.people]
+        for one, person in zip(message.detections, frame.people):
+            names = [found.hypothesis.class_id for found in one.results]
+            assert names == ['person', person.doing]
+            place = one.bbox.center.position
+            there = frame.pose[:3, :3] @ [place.x, place.y, place.z] + frame.pose[:3, 3]
+            np.testing.assert_allclose(there - [0, 0, 0.9], person.place, atol=1e-9)
     (_, info) = messages['/ground_truth/label_info'][0]
     names = {entry.class_id: entry.class_name for entry in info.class_map}
     assert names == dict(enumerate(SEGMENTATION_CLASSES))

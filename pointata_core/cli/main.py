@@ -27,7 +27,7 @@ INTERRUPTED = 130  # as a shell reports SIGINT
 
 _EXAMPLES = """\
 examples:
-  pointata demo                                 run the node on a simulated street
+  pointata demo                                 run the node on a simulated yard with people
   pointata evaluate --bag drive.mcap            measure accuracy and latency
   pointata predict scan.pcd                     label one cloud
   pointata doctor                               check the installation"""

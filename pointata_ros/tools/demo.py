@@ -29,22 +29,26 @@ from pointata_core.cli.tables import print_results
 from pointata_core.errors import PointataError
 from pointata_core.evaluation import environment
 from pointata_core.evaluation.report.page import write_report
-from pointata_core.resources import DEFAULT_BUNDLE, resource_path
+from pointata_core.inference.loading import FOLLOW
+from pointata_core.resources import DEFAULT_BUNDLE, DEFAULT_PEOPLE, resource_path
+from pointata_core.taxonomy import PERSON_NAMES, classes_among
 from pointata_ros.dds import use_large_cloud_profile
 from pointata_ros.tools.demo_collector import Collector
+from pointata_ros.tools.demo_people import DemoPeople
 from pointata_ros.tools.demo_processes import (
     ChildProcess,
     ChildProcesses,
     Termination,
     handled_signals,
 )
-from pointata_ros.tools.demo_recording import Recording, choose_recording
+from pointata_ros.tools.demo_recording import Recording, choose_recording, recorded_poses
 from pointata_ros.tools.demo_results import live_results
 
 if TYPE_CHECKING:
     from pointata_core.evaluation.results import EvaluationResults
 
 NODE = '/pointata_demo'
+NOBODY = 'none'
 CLOUD_TOPIC = f'{NODE}/points'
 _START_TIMEOUT_S = 300.0
 _QUIET_S = 3.0
@@ -88,6 +92,11 @@ def _play(
     """Node, player and collector, from start to end; leaves no process behind."""
     bundle = Path(arguments.bundle) if arguments.bundle else resource_path(DEFAULT_BUNDLE)
     manifest = _manifest(bundle)
+    skill = _person_skill(arguments.people, manifest)
+    people = None
+    if skill:
+        classes, poses = manifest.segmentation_classes, recorded_poses(recording)
+        people = DemoPeople(skill, classes, recording.people, poses)
     with ExitStack() as stack:
         stack.enter_context(_own_ros_domain())
         use_large_cloud_profile()
@@ -97,14 +106,14 @@ def _play(
         stack.callback(listener.destroy_node)
         collector = Collector(
             listener, NODE, manifest, recording.plan.frames, recording.actions,
-            keep_labels=bool(recording.plan.labels_field),
+            keep_labels=bool(recording.plan.labels_field), people=people,
         )  # fmt: skip
         executor = SingleThreadedExecutor()
         executor.add_node(listener)
         children = stack.enter_context(ChildProcesses())
 
         perception = children.start(
-            'node', _node_command(arguments, recording, bundle), output / 'node.log'
+            'node', _node_command(arguments, recording, bundle, skill), output / 'node.log'
         )
         spin = _Spinner(executor, perception, termination)
         with err().status('starting the node'):
@@ -142,7 +151,17 @@ def _own_ros_domain() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _node_command(arguments: Any, recording: Recording, bundle: Path) -> list[str]:
+def _person_skill(wanted: str | None, manifest: Manifest) -> str:
+    """What the parameter ``people`` of the node is to be."""
+    if wanted is not None:
+        is_folder = wanted not in (FOLLOW, NOBODY)
+        return str(Path(wanted).resolve()) if is_folder else wanted.replace(NOBODY, '')
+    if not classes_among(manifest.segmentation_classes, PERSON_NAMES):
+        return ''
+    return str(resource_path(DEFAULT_PEOPLE))
+
+
+def _node_command(arguments: Any, recording: Recording, bundle: Path, people: str) -> list[str]:
     parameters = {
         'bundle': f"'{bundle.resolve()}'",
         'device': arguments.device,
@@ -151,7 +170,8 @@ def _node_command(arguments: Any, recording: Recording, bundle: Path) -> list[st
         'policy': arguments.policy,
         'input_type': recording.plan.input_type,
         'diagnostics_period': _DIAGNOSTICS_PERIOD_S,
-        'fixed_frame': f"'{arguments.fixed_frame}'",
+        'fixed_frame': f"'{recording.fixed_frame}'",
+        'people': f"'{people}'",
     }
     command = [sys.executable, '-m', 'pointata_ros.node.main', '--ros-args']
     command += ['-r', f'__node:={NODE.strip("/")}', '-r', f'~/input/points:={CLOUD_TOPIC}']

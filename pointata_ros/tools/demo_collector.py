@@ -16,11 +16,14 @@ from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import Classification, LabelInfo
 
 from pointata_core.bundles.manifest import Manifest
+from pointata_core.evaluation.people_truth import DETECTIONS
 from pointata_core.evaluation.recorder import RunRecorder
 from pointata_core.io.cloud import Rejected
 from pointata_core.io.messages.point_cloud2 import decode, decode_labels
 from pointata_core.io.messages.stamps import stamp_of
+from pointata_ros.message_classes import find_message_class
 from pointata_ros.qos import latched_profile, small_profile
+from pointata_ros.tools.demo_people import DemoPeople
 
 _EVERYTHING = QoSProfile(
     history=QoSHistoryPolicy.KEEP_ALL, reliability=QoSReliabilityPolicy.RELIABLE
@@ -39,8 +42,10 @@ class Collector:
         expected_frames: Clouds that will be sent.
         action_truth: True action by stamp.
         keep_labels: Keep all labels, for scoring afterwards: two bytes a point.
+        people: Takes the people; ``None`` where the node follows nobody.
 
     Attributes:
+        people: See above.
         recorder: The results.
         status: Latest diagnostics: ``'input'``, ``'processing'``, ``'model'`` to key-value pairs.
         reports: Diagnostics received.
@@ -57,10 +62,12 @@ class Collector:
         expected_frames: int,
         action_truth: Mapping[int, str],
         keep_labels: bool = False,
+        people: DemoPeople | None = None,
     ) -> None:
-        self.recorder = RunRecorder(
-            manifest.segmentation_classes, manifest.action_classes, expected_frames
-        )
+        # With a person skill the action is that of the nearest person, and no action of a frame.
+        self._actions = () if people and people.actions else manifest.action_classes
+        self.people = people
+        self.recorder = RunRecorder(manifest.segmentation_classes, self._actions, expected_frames)
         self.status: dict[str, dict[str, str]] = {}
         self.reports = 0
         self.problems: list[str] = []
@@ -90,6 +97,11 @@ class Collector:
             (DiagnosticArray, '/diagnostics', self._take_diagnostics, small_profile()),
         ):
             node.create_subscription(message, topic, callback, profile)
+        detections = find_message_class(DETECTIONS)
+        if people is not None and detections is not None:
+            node.create_subscription(
+                detections, f'{output}/people', people.take_people, _EVERYTHING
+            )
 
     def count(self, status: str, key: str) -> int:
         """A counter of the latest diagnostics; 0 if there is none."""
@@ -123,17 +135,22 @@ class Collector:
             self.problems.append(f'the segmentation cloud could not be read: {bad}')
             return
         self.last_result_s = time.monotonic()
-        self._clouds[cloud.stamp_ns] = (cloud.points, labels.astype(np.uint16))
-        if not self._manifest.action_classes:
+        labels = labels.astype(np.uint16)
+        self._clouds[cloud.stamp_ns] = (cloud.points, labels)
+        if self.people is not None:
+            self.people.take_cloud(cloud.stamp_ns, cloud.points, labels)
+        if not self._actions:
             self._release(cloud.stamp_ns, None)
 
     def _take_action(self, message: Classification) -> None:
-        names = self._manifest.action_classes
+        names = self._actions
         scores = np.zeros(len(names), np.float32)
         for hypothesis in message.results:
             if hypothesis.class_id in names:
                 scores[names.index(hypothesis.class_id)] = hypothesis.score
         stamp_ns = stamp_of(message)
+        if not names:
+            return
         if not self._manifest.segmentation_classes:
             self.last_result_s = time.monotonic()
             self._clouds[stamp_ns] = (np.empty((0, 3), np.float32), np.empty(0, np.uint16))
@@ -159,6 +176,8 @@ class Collector:
 
     def _check_labels(self, message: LabelInfo, task: str) -> None:
         expected = getattr(self._manifest, f'{task}_classes')
+        if task == 'action' and self.people is not None:
+            expected = self.people.actions or expected
         names = tuple(entry.class_name for entry in message.class_map)
         if names != expected:
             self.problems.append(f'label_info of {task} is {names}, the bundle has {expected}')

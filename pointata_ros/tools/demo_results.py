@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ def live_results(
         recorder.dropped['result_lost_on_the_way_back'] = missed
     notes += _pace_notes(arguments, recording, recorder.latency.samples_ms.get('total', []))
     model = collector.status.get('model', {})
-    return recorder.results(
+    found = recorder.results(
         RunFacts(
             kind='live',
             source=str(recording.path),
@@ -85,6 +86,10 @@ def live_results(
             notes=notes,
         )
     )
+    if collector.people is None:
+        return found
+    trace = replace(found.trace, people=collector.people.views())
+    return replace(found, people=collector.people.results(), trace=trace)
 
 
 def _pace_notes(arguments: Any, recording: Recording, total_ms: list[float]) -> list[str]:

@@ -20,7 +20,7 @@ ENTRY_POINT_GROUP = 'pointata.commands'
 
 _EXAMPLES = """\
 examples:
-  pointata demo                                     simulates a street first
+  pointata demo                                     simulates a yard with three people first
   pointata demo --bag drive.mcap --topic /points
   pointata demo --bag drive.mcap --policy latest    skip clouds when late, as on a robot"""
 
@@ -43,6 +43,11 @@ def parser() -> Parser:
     new.option('--topic NAME', 'Topic of the clouds; needed only if the bag has several.')
     new.option('--output DIR', 'Folder of the results.', 'demo_output')
     add_model_options(new)
+    new.option(
+        '--people DIR',
+        'Person skill; the one of this package if left out. "follow" follows people without a '
+        'skill, "none" follows nobody.',
+    )
     new.option('--rate FACTOR', 'Speed of the replay; 1 = as recorded.', 1.0)
     new.option(
         '--policy POLICY',
@@ -50,7 +55,11 @@ def parser() -> Parser:
         'counted) when the node is late, as on a robot.',
         'block',
     )
-    new.option('--fixed-frame FRAME', 'Remove ego motion against this frame.', '')
+    new.option(
+        '--fixed-frame FRAME',
+        'Remove ego motion against this frame; map for the simulated bag.',
+        '',
+    )
     new.option('--duration SECONDS', 'Length of the simulated bag.', 12.0)
     new.option('--sensor NAME', 'Sensor of the simulated bag.', 'vlp16')
     return new
