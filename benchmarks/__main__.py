@@ -63,6 +63,7 @@ BENCHMARKS = {
     'street-statistics': Benchmark('experiments', 'whether simulated streets look real', '2 min'),
     'simulation-to-real': Benchmark('experiments', 'from simulation to a real street', 'hours'),
     'people-tracking': Benchmark('experiments', 'how well people are followed in crowds', '30 min'),
+    'people-actions': Benchmark('experiments', 'whether people are understood', '30 min'),
     'learned-drives': Benchmark('experiments', 'what recorded drives teach', 'hours'),
     'ten-drives': Benchmark('experiments', 'how right labels are on ten real drives', '5 min'),
 }  # fmt: skip

@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from person_skills import write_person_skill
 from small_bags import frames, write_bag
 
 from pointata_core.evaluation.bag_evaluation import evaluate_bag
@@ -53,7 +55,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 @pytest.fixture(scope='module')
 def simulated(untrained_bundle, tmp_path_factory):
     output = tmp_path_factory.mktemp('demo')
-    words = ('--duration', 1, '--sensor', 'vlp16')
+    words = ('--duration', 1, '--sensor', 'vlp16', '--people', 'none')
     status, out, err = finish(demo(untrained_bundle, output, *words))
     assert status == 0, err
     (bag,) = output.glob('simulated_*')
@@ -89,11 +91,34 @@ def test_node_is_measured_from_outside(simulated):
 
 def test_live_answers_are_those_of_the_offline_evaluation(simulated, untrained_bundle):
     results, _, _, bag = simulated
-    offline = evaluate_bag(bag, bundle=untrained_bundle, device='cpu')
+    offline = evaluate_bag(bag, bundle=untrained_bundle, device='cpu', fixed_frame='map')
     assert results['labels_sha256'] == offline.labels_sha256
     assert results['segmentation']['miou'] == offline.segmentation.miou
     assert results['action']['accuracy'] == offline.action.accuracy
     assert results['bundle']['hash'] == offline.bundle['hash']
+
+
+def test_people_of_the_node_are_those_of_the_offline_evaluation(tmp_path):
+    skill = write_person_skill(tmp_path / 'toy')
+    process = demo('models/default', tmp_path / 'out', '--duration', 0.8, '--people', skill)
+    status, _, err = finish(process)
+    assert status == 0, err
+    results = json.loads((tmp_path / 'out' / 'results.json').read_text())
+    assert results['action'] is None and results['notes'][0].startswith('played at')
+    (bag,) = (tmp_path / 'out').glob('simulated_*')
+    offline = evaluate_bag(bag, bundle='models/default', device='cpu', fixed_frame='map',
+                           people=skill).to_dict()['people']  # fmt: skip
+    live = results['people']
+    assert live['skill']['hash'] == offline['skill']['hash']
+    assert live['scores']['tracking'] == pytest.approx(offline['scores']['tracking'], abs=1e-6)
+    assert live['scores']['action'] == offline['scores']['action']
+    for one, two in zip(live['tracks'], offline['tracks'], strict=True):
+        assert [one[key] for key in ('number', 'frames', 'start_s', 'actions')] == [
+            two[key] for key in ('number', 'frames', 'start_s', 'actions')
+        ]
+        np.testing.assert_allclose(one['path'], two['path'], atol=2e-3)
+    page = (tmp_path / 'out' / 'report.html').read_text()
+    assert 'id="people"' in page and 'id="actions"' not in page
 
 
 def test_clouds_that_the_node_refuses_are_reported_and_fail_the_demo(untrained_bundle, tmp_path):

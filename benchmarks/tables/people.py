@@ -26,4 +26,43 @@ def people_tracking(results: Results) -> str:
     return table((*header, 'switches', 'frames'), rows)
 
 
-TABLES = {'people-tracking': people_tracking}
+def people_actions(results: Results) -> str:
+    """What simulated people do who are not in the training: by sensor and labels."""
+    rows = [
+        (
+            row['sensor'],
+            row['labels'],
+            *(_percent(row[name]) for name in ('accuracy', 'f1_50', 'edit')),
+            *(f'{row[name]:.0f}' for name in ('changes_per_minute', 'true_changes_per_minute')),
+            _percent(row['hota']),
+            f'{row["frames"]:,}',
+        )
+        for row in results('people_actions')['rows']
+    ]
+    header = ('sensor', 'labels', 'right', 'F1@50', 'edit', 'changes', 'true changes', 'HOTA')
+    return table((*header, 'frames'), rows)
+
+
+def people_actions_real(results: Results) -> str:
+    """What real people do, on data sets that the person skill never learned from: by class."""
+    rows = []
+    for name, found in results('people_actions')['real'].items():
+        shown = {'utd_mhad': 'UTD-MHAD', 'msr_action3d': 'MSR-Action3D'}[name]
+        for action, row in found['classes'].items():
+            answers = sorted(row['answers'].items(), key=lambda pair: (-pair[1], pair[0]))
+            text = ', '.join(f'{answer} {count}' for answer, count in answers)
+            rows.append((shown, action, f'{row["right"]} of {row["recordings"]}', text))
+        share = _percent(found['right'] / found['recordings'])
+        rows.append((shown, '**all**', f'{found["right"]} of {found["recordings"]}', f'{share} %'))
+    return table(('data set', 'action', 'right', 'answers'), rows)
+
+
+def _percent(share: float | None) -> str:
+    return '–' if share is None else f'{100 * share:.1f}'
+
+
+TABLES = {
+    'people-tracking': people_tracking,
+    'people-actions': people_actions,
+    'people-actions-real': people_actions_real,
+}
