@@ -30,7 +30,7 @@ from pointata_core.errors import PointataError
 from pointata_core.evaluation import environment
 from pointata_core.evaluation.report.page import write_report
 from pointata_core.inference.loading import FOLLOW
-from pointata_core.resources import DEFAULT_BUNDLE, DEFAULT_PEOPLE, resource_path
+from pointata_core.resources import DEFAULT_BUNDLE, DEFAULT_PEOPLE, ResourceError, resource_path
 from pointata_core.taxonomy import PERSON_NAMES, classes_among
 from pointata_ros.dds import use_large_cloud_profile
 from pointata_ros.tools.demo_collector import Collector
@@ -158,7 +158,10 @@ def _person_skill(wanted: str | None, manifest: Manifest) -> str:
         return str(Path(wanted).resolve()) if is_folder else wanted.replace(NOBODY, '')
     if not classes_among(manifest.segmentation_classes, PERSON_NAMES):
         return ''
-    return str(resource_path(DEFAULT_PEOPLE))
+    try:
+        return str(resource_path(DEFAULT_PEOPLE))
+    except ResourceError:
+        return FOLLOW
 
 
 def _node_command(arguments: Any, recording: Recording, bundle: Path, people: str) -> list[str]:

@@ -23,7 +23,7 @@ from pointata_core.io.bags.reader import BagReader
 from pointata_core.io.transforms import TransformError
 
 # A yard with three people that no skill was trained on.
-SIMULATED_SCENE, SIMULATED_SEED, SIMULATED_RATE_HZ = 'crowd', 500_004, 10.0
+SIMULATED_SCENE, SIMULATED_SEED, SIMULATED_RATE_HZ = 'crowd', 500_068, 10.0
 SIMULATED_FIXED_FRAME = 'map'
 
 
