@@ -13,6 +13,7 @@ import numpy as np
 
 from pointata_core.evaluation.results import ActionSegment
 from pointata_core.evaluation.timeline import action_segments
+from pointata_core.tracking.tracker import Person
 
 if TYPE_CHECKING:  # loads torch
     from pointata_core.inference.people.people_session import ObservedPerson
@@ -63,6 +64,19 @@ class PersonView:
     action: str
     score: float
     points: np.ndarray
+
+
+def person_at(
+    number: int,
+    centre: np.ndarray,
+    size: np.ndarray,
+    distance: float,
+    rows: np.ndarray,
+    stamp_ns: int,
+) -> Person:
+    """A person as a message tells it, without velocity; arguments as of `Person`."""
+    still = np.zeros(2)
+    return Person(number, centre, size, still, distance, rows, stamp_ns, stamp_ns)
 
 
 @dataclass(eq=False)

@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointata_core.bundles.bundle import load_person_bundle
-from pointata_core.evaluation.people_log import PeopleLog, PersonView
+from pointata_core.evaluation.people_log import PeopleLog, PersonView, person_at
 from pointata_core.evaluation.people_truth import PeopleScores, TruePerson
 from pointata_core.inference.loading import FOLLOW
 from pointata_core.inference.people.decision import UNKNOWN
 from pointata_core.inference.people.people_session import ObservedPerson
 from pointata_core.io.messages.stamps import stamp_of
 from pointata_core.taxonomy import PERSON_NAMES, classes_among
-from pointata_core.tracking.tracker import Person
 
 Poses = Callable[[str, int], 'NDArray[np.float64] | None']
 """Pose of a frame at a stamp in the fixed frame; ``None`` where there is none."""
@@ -110,15 +109,13 @@ class DemoPeople:
         centre = np.array([place.x, place.y, place.z])
         reach = max(size.x, size.y) / 2 + _MARGIN_M
         away = np.hypot(*(points[is_person, :2] - centre[:2]).T)
-        person = Person(
-            number=int(one.id),
-            centre=pose[:3, :3] @ centre + pose[:3, 3],
-            size=np.array([size.x, size.y, size.z]),
-            velocity=np.zeros(2),
-            distance=float(np.hypot(*centre[:2])),
-            rows=is_person[away <= reach],
-            since_ns=stamp_ns,
-            seen_ns=stamp_ns,
+        person = person_at(
+            int(one.id),
+            pose[:3, :3] @ centre + pose[:3, 3],
+            np.array([size.x, size.y, size.z]),
+            float(np.hypot(*centre[:2])),
+            is_person[away <= reach],
+            stamp_ns,
         )
         found = [h.hypothesis for h in one.results if h.hypothesis.class_id in self._actions]
         scores = np.zeros(len(self._actions), np.float32)
