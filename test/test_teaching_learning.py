@@ -23,7 +23,14 @@ from pointata_core.errors import ConfigError
 from pointata_core.safe_files import write_json
 from pointata_core.taxonomy import UNLABELLED, class_id, labels_from_semantickitti
 from pointata_core.teaching.clicks import label_points
-from pointata_core.teaching.learning import AsideScore, learn, score_edits
+from pointata_core.teaching.learning import (
+    INDOOR_RECIPE,
+    RECIPE,
+    AsideScore,
+    learn,
+    recipe_of,
+    score_edits,
+)
 from pointata_core.teaching.lessons import edits_aside, scans_to_learn, write_lessons
 from pointata_core.teaching.predictions import (
     Prediction,
@@ -122,6 +129,17 @@ def test_scans_are_learned_in_runs_with_their_neighbours(project, corrected, exp
     for scan in corrected:
         click(project, scan, ROAD, 0)
     assert scans_to_learn(project) == list(expected)
+
+
+def test_the_recipe_fits_the_place(project) -> None:
+    assert recipe_of(project).endswith('teach.yaml')
+    for number in range(6):
+        labels = np.full(project.points(number), class_id('wall'), np.uint16)
+        nothing = np.zeros((3, len(labels)), np.float32)
+        write_prediction(project, number, Prediction(labels, *nothing))
+    assert recipe_of(project).endswith('teach_indoor.yaml')
+    for recipe in (RECIPE, INDOOR_RECIPE):
+        assert read_settings(TrainingSettings, recipe).name == 'taught'
 
 
 def test_nothing_to_learn_is_said(tmp_path, project) -> None:

@@ -16,7 +16,7 @@ from pointata_core.bundles.bundle import SkillBundle
 from pointata_core.errors import ConfigError
 from pointata_core.resources import resource_path
 from pointata_core.teaching.jobs import Jobs
-from pointata_core.teaching.learning import RECIPE, RESULT
+from pointata_core.teaching.learning import RESULT, recipe_of
 from pointata_core.teaching.predictions import has_predictions
 from pointata_core.teaching.project import Project
 from pointata_core.teaching.serving import publish_bundle
@@ -29,7 +29,7 @@ class Desk:
     Args:
         project: Open.
         bundle: That labels its scans, and from which learning begins.
-        config: Recipe of the learning.
+        config: Recipe of the learning; see :func:`recipe_of` where empty.
         overrides: Values in place of those of the recipe, as ``name=value``.
         jobs: Long work.
     """
@@ -64,7 +64,7 @@ class Desk:
             'learn',
             folder=str(self.project.folder),
             bundle=str(self.bundle.path),
-            config=self.config or str(resource_path(RECIPE)),
+            config=self.config or str(resource_path(recipe_of(self.project))),
             output=str(self._runs / f'{self._last_number() + 1:04d}'),
             overrides=list(self.overrides),
         )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.evaluation.metrics.segmentation import ConfusionMatrix
 from pointata_core.safe_files import make_output_folder, write_atomically, write_json
-from pointata_core.taxonomy import SEGMENTATION_CLASSES
+from pointata_core.taxonomy import SEGMENTATION_CLASSES, UNLABELLED, class_id
 from pointata_core.teaching.lessons import Lessons, edits_taught, scans_to_learn, write_lessons
 from pointata_core.teaching.predictions import (
     bundle_labels,
@@ -28,7 +28,8 @@ from pointata_core.training.domain.bundle_adaptation import going_on, load_start
 from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.training import run_train
 
-RECIPE = 'config/training/teach.yaml'
+RECIPE, INDOOR_RECIPE = 'config/training/teach.yaml', 'config/training/teach_indoor.yaml'
+_INDOOR = [class_id(name) for name in ('floor', 'wall', 'ceiling', 'furniture')]
 RESULT = 'teaching.json'
 _MARGIN = 0.01
 _KEEP = 1.0  # see StageSettings.keep
@@ -70,6 +71,20 @@ class LearnResult:
     taught_before: AsideScore
     taught_after: AsideScore
     worse: tuple[str, ...]
+
+
+def recipe_of(project: Project) -> str:
+    """Recipe for the scans of a folder: what is simulated beside them is like the most of them.
+
+    Args:
+        project: With predictions.
+    """
+    indoor = labelled = 0
+    for number in range(len(project)):
+        labels = read_prediction(project, number).labels
+        indoor += int(np.isin(labels, _INDOOR).sum())
+        labelled += int((labels != UNLABELLED).sum())
+    return INDOOR_RECIPE if 2 * indoor > labelled else RECIPE
 
 
 def learn(

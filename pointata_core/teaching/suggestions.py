@@ -10,8 +10,8 @@ ICLR 2018).
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,27 +94,67 @@ def suggest_scans(
         most: How many to find.
         seen: Scans that a person has looked at.
     """
-    best = [suggest_segments(project, number, weights, _BEST) for number in range(len(project))]
-    worth = np.array([sum(one.worth for one in segments) for segments in best])
-    described = np.stack([_descriptor(project, number) for number in range(len(project))])
-    distance = np.full(len(project), np.inf)
-    for number in seen:
-        distance = np.minimum(distance, np.linalg.norm(described - described[number], axis=1))
-    found: list[Suggestion] = []
+    candidates = [candidate(project, number, weights) for number in range(len(project))]
+    found = choose(candidates, most, [candidates[number] for number in seen])
+    return [one for _, one in found]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A scan that may be suggested.
+
+    Attributes:
+        suggestion: What is said about it.
+        described: Classes and heights of its points, to compare scans by.
+    """
+
+    suggestion: Suggestion
+    described: NDArray[np.float64]
+
+
+def candidate(project: Project, number: int, weights: NDArray[np.float64]) -> Candidate:
+    """What a scan is worth, and what it is like.
+
+    Args:
+        project: With predictions.
+        number: Of the scan.
+        weights: See :func:`class_weights`.
+    """
+    segments = suggest_segments(project, number, weights, _BEST)
+    unknown = np.flatnonzero(project.known(number).by == 0)
+    reason = _reason(read_prediction(project, number), unknown)
+    worth = sum(one.worth for one in segments)
+    return Candidate(Suggestion(number, None, worth, reason), _descriptor(project, number))
+
+
+def choose(
+    candidates: Sequence[Candidate], most: int, seen: Sequence[Candidate] = ()
+) -> list[tuple[int, Suggestion]]:
+    """Scans that are worth a look, the best first, with their places among the candidates.
+
+    Args:
+        candidates: To choose from; they may be of several folders.
+        most: How many to find.
+        seen: Those that a person has looked at.
+    """
+    worth = np.array([one.suggestion.worth for one in candidates])
+    described = np.stack([one.described for one in candidates])
+    distance = np.full(len(candidates), np.inf)
+    for other in seen:
+        distance = np.minimum(distance, np.linalg.norm(described - other.described, axis=1))
+    found: list[tuple[int, Suggestion]] = []
     while len(found) < most:
         free = worth * (worth > 0)
-        free[[one.scan for one in found]] = 0
+        free[[place for place, _ in found]] = 0
         if not free.any():
             break
         known = np.isfinite(distance).all()
-        novelty = distance / max(distance.max(), 1e-9) if known else np.ones(len(project))
+        novelty = distance / max(distance.max(), 1e-9) if known else np.ones(len(candidates))
         chosen = int(np.argmax(free / worth.max() * (0.5 + 0.5 * novelty)))
-        prediction = read_prediction(project, chosen)
-        unknown = np.flatnonzero(project.known(chosen).by == 0)
-        reason = _reason(prediction, unknown)
+        one = candidates[chosen].suggestion
         if known and novelty[chosen] > 0.5:
-            reason += '; unlike the scans seen so far'
-        found.append(Suggestion(chosen, None, float(worth[chosen]), reason))
+            one = replace(one, reason=f'{one.reason}; unlike the scans seen so far')
+        found.append((chosen, one))
         distance = np.minimum(distance, np.linalg.norm(described - described[chosen], axis=1))
     return found
 

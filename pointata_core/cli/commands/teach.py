@@ -20,6 +20,7 @@ examples:
   pointata teach import my_street --bag drive.mcap --fixed-frame odom
   pointata teach import my_street --semantickitti dataset/sequences/08
   pointata teach look my_street --bundle default
+  pointata teach look fleet --bags 'drives/**/*.mcap' --ray 10.0.0.1:6379 --scans 20
   pointata teach learn my_street output=runs/mine --bundle default
   pointata train --config runs/mine/settings.yaml output=runs/again
   pointata teach simulate my_street --labels dataset/sequences/08/labels --clicks 50
@@ -63,6 +64,15 @@ def parser() -> Parser:
     new.flag('--without-labels', 'import: leave the labels of the sequence out.')
     new.option('--bundle DIR', 'page, look, learn, score: folder or name of the bundle.', 'default')
     new.option('--classes FILE', 'page: YAML list of further classes, such as [trolley].')
+    new.option(
+        '--bags PATTERN',
+        "look: many recordings, such as 'fleet/**/*.mcap'; each gets a folder below FOLDER.",
+    )
+    new.add_argument(
+        '--ray', type=str | None, nargs='?', const='', metavar='ADDRESS',
+        help='look: label --bags on a Ray cluster: host:port or ray://host:port; without an '
+        'address on that of this machine, which is started if there is none.',
+    )  # fmt: skip
     new.option('--scans N', 'look: how many scans to list.', 5)
     new.option('--labels DIR', 'simulate, score: folder with the true labels.')
     new.option('--clicks N', 'simulate: how many.', 50)
@@ -73,7 +83,7 @@ def parser() -> Parser:
     new.option('--seed N', 'simulate: of the random choice.', 0)
     new.option('--port N', 'page: port on this machine; 0 for a free one.', 8765)
     new.option('--output DIR', 'export: new folder.')
-    new.option('--config FILE', 'page, learn: another recipe than config/training/teach.yaml.')
+    new.option('--config FILE', 'page, learn: another recipe than teach.yaml or teach_indoor.yaml.')
     new.add_argument(
         'overrides', type=str, nargs='*', metavar='NAME=VALUE',
         help='page, learn: values in place of those of the recipe, such as output=runs/mine.',
@@ -133,6 +143,10 @@ def _import(arguments: Any) -> int:
 
 
 def _look(arguments: Any) -> int:
+    if arguments.bags is not None:
+        return _look_at_fleet(arguments)
+    if arguments.ray is not None:
+        raise ConfigError('--ray is for many recordings', 'Name them with --bags, or leave it out')
     from dataclasses import asdict
 
     from pointata_core.bundles.bundle import load_bundle
@@ -157,19 +171,50 @@ def _look(arguments: Any) -> int:
     return 0
 
 
+def _look_at_fleet(arguments: Any) -> int:
+    from dataclasses import asdict
+
+    from pointata_core.cli.console import new_table, note, out, print_json
+    from pointata_core.teaching.fleet import look_at_fleet
+
+    found, failed = look_at_fleet(
+        arguments.bags,
+        arguments.folder,
+        arguments.bundle,
+        arguments.scans,
+        topic=arguments.topic,
+        fixed_frame=arguments.fixed_frame or None,
+        ray=arguments.ray,
+    )
+    if arguments.json:
+        errors = {name: error.message for name, error in failed.items()}
+        print_json({'scans': [asdict(one) for one in found], 'failed': errors})
+        return 1 if failed else 0
+    table = new_table('folder', 'scan', 'why')
+    for one in found:
+        table.add_row(one.folder, one.scan, one.reason)
+    out().print(table)
+    for name, error in failed.items():
+        note(f'{name} was left out: {error.message}. {error.fix}')
+    return 1 if failed else 0
+
+
 def _learn(arguments: Any) -> int:
     from dataclasses import asdict
 
+    from pointata_core.bundles.bundle import load_bundle
     from pointata_core.cli.console import err, note, out, print_json, progress
     from pointata_core.resources import resource_path
-    from pointata_core.teaching.learning import RECIPE, learn
+    from pointata_core.teaching.learning import learn, recipe_of
+    from pointata_core.teaching.predictions import require_predictions
     from pointata_core.teaching.project import Project
     from pointata_core.training.engine.settings import read_settings
     from pointata_core.training.skill.settings import TrainingSettings
 
-    config = arguments.config or resource_path(RECIPE)
-    settings = read_settings(TrainingSettings, config, arguments.overrides or ())
     with Project(arguments.folder) as project:
+        require_predictions(project, load_bundle(arguments.bundle))
+        config = arguments.config or resource_path(recipe_of(project))
+        settings = read_settings(TrainingSettings, config, arguments.overrides or ())
         found = learn(
             project, arguments.bundle, settings, progress=progress, quiet=not err().is_terminal
         )
