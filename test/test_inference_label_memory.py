@@ -93,7 +93,7 @@ def test_what_nobody_sees_is_forgotten_and_the_memory_stays_bounded() -> None:
         there = places(50, seed=1) + np.float32(1.5 * (t % 15))
         _, memory = memory.recall(there, np.zeros((50, 2)), STILL, SCALE_M)
         sizes.append(len(memory.points))
-    assert max(sizes) == sizes[-1] == 11 * 50
+    assert max(sizes) == sizes[-1] == 6 * 50
     assert memory.nbytes == sum(array.nbytes for array in memory)
 
 

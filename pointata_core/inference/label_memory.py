@@ -14,16 +14,16 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from scipy.spatial import cKDTree
-from scipy.special import log_softmax
 
 DECAY = 0.9
 """How much a frame counts against the one after it."""
 
-_NEIGHBOURS = 3
+_NEIGHBOURS = 2
 # Points of one surface in two scans lie about as far apart as its voxels, which grow with range.
 _REACH_M, _REACH_PER_M = 0.4, 0.03
-_FORGOTTEN = 10  # frames
+_FORGOTTEN = 5  # frames
 # Least probability that counts: one frame that is sure of itself cannot rule out a class for ever.
 _FLOOR = 1e-3
 
@@ -81,28 +81,26 @@ class LabelMemory(NamedTuple):
         """
         known = np.isfinite(logits).all(axis=1)
         fresh = points[known].astype(np.float32)
-        scores = log_softmax(logits[known].astype(np.float32), axis=1)
-        scores = np.log(np.exp(scores) + np.float32(_FLOOR))
+        scores = _log_probabilities(logits[known].astype(np.float32))
         weight = np.ones(len(fresh), np.float32)
         old = self.empty(logits.shape[1]) if motion is None else self._moved(motion)
+        kept = old.age <= _FORGOTTEN
         if len(old.points) and len(fresh):
             near, distance, within = _neighbours(old.points, fresh, scale_m)
-            share = np.where(within, np.exp(-2.0 * np.square(distance)), 0.0).astype(np.float32)
+            share = np.where(within, np.exp(-2.0 * np.square(distance)), np.float32(0.0))
             found = share.sum(axis=1)
             share /= np.maximum(found, np.float32(1e-9))[:, None]
             before = np.float32(decay) * np.minimum(2.0 * found, 1.0)
             before *= (share * old.weight[near]).sum(axis=1)
-            mean = np.einsum('nk,nkc->nc', share, old.scores[near])
+            mean = sum(share[:, k, None] * old.scores[near[:, k]] for k in range(_NEIGHBOURS))
             weight += before
             scores = (scores + before[:, None] * mean) / weight[:, None]
-            seen = np.zeros(len(old.points), bool)
-            seen[near[within]] = True
-            old = LabelMemory(*(array[~seen] for array in old))
+            kept[near[within]] = False
         memory = LabelMemory(
-            np.concatenate([fresh, old.points]),
-            np.concatenate([scores, old.scores]),
-            np.concatenate([weight, old.weight]),
-            np.concatenate([np.zeros(len(fresh), np.int64), old.age]),
+            np.concatenate([fresh, old.points[kept]]),
+            np.concatenate([scores, old.scores[kept]]),
+            np.concatenate([weight, old.weight[kept]]),
+            np.concatenate([np.zeros(len(fresh), np.int64), old.age[kept]]),
         )
         out = logits.astype(np.float32)
         out[known] = scores
@@ -111,8 +109,7 @@ class LabelMemory(NamedTuple):
     def _moved(self, motion: np.ndarray) -> LabelMemory:
         """One frame later, seen from where the sensor is now."""
         turn = motion.astype(np.float32)
-        moved = self._replace(points=self.points @ turn[:3, :3].T + turn[:3, 3], age=self.age + 1)
-        return LabelMemory(*(array[moved.age <= _FORGOTTEN] for array in moved))
+        return self._replace(points=self.points @ turn[:3, :3].T + turn[:3, 3], age=self.age + 1)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays by name, to be saved."""
@@ -122,6 +119,13 @@ class LabelMemory(NamedTuple):
     def of(cls, arrays: Mapping[str, np.ndarray]) -> LabelMemory:
         """The inverse of :meth:`arrays`."""
         return cls(*(arrays[f'labels.{name}'] for name in cls._fields))
+
+
+def _log_probabilities(logits: np.ndarray) -> np.ndarray:
+    """Logarithms ``(N, K)`` of the class probabilities of logits, none below the floor."""
+    # Long rows of points suit vector units, short rows of classes do not.
+    probabilities = torch.from_numpy(logits).T.contiguous().softmax(dim=0)
+    return probabilities.add_(_FLOOR).log_().T.contiguous().numpy()
 
 
 def _neighbours(
@@ -135,11 +139,12 @@ def _neighbours(
         scale_m: Metres of their unit.
 
     Returns:
-        Indices ``(N, 3)``, distances as a share of what is near enough, and whether each is.
+        Indices ``(N, 2)``, distances as a share of what is near enough, and whether each is.
     """
     reach_m = np.maximum(_REACH_M, _REACH_PER_M * scale_m * np.linalg.norm(new[:, :2], axis=1))
     reach = (reach_m / scale_m)[:, None]
     tree = cKDTree(old, compact_nodes=False, balanced_tree=False)
     distance, index = tree.query(new, k=_NEIGHBOURS, distance_upper_bound=float(reach.max()))
+    distance = distance.astype(np.float32)
     within = distance < reach
     return np.where(within, index, 0), distance / reach, within

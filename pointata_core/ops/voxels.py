@@ -172,7 +172,10 @@ def _rank_cells(
         key = _keys(voxels, low, strides)
         occupied = np.zeros(keys, dtype=bool)
         occupied[key] = True
-        rank = (np.cumsum(occupied, dtype=np.int32)[key] - 1).astype(np.int64)
+        cells = np.flatnonzero(occupied)
+        rank_of = np.empty(keys, dtype=np.int32)  # of occupied cells only: no pass over all
+        rank_of[cells] = np.arange(cells.size, dtype=np.int32)
+        rank = rank_of[key].astype(np.int64)
         return rank, np.bincount(rank)
     if strides is None:
         order = np.lexsort(voxels[::-1])
