@@ -65,6 +65,7 @@ BENCHMARKS = {
     'people-tracking': Benchmark('experiments', 'how well people are followed in crowds', '30 min'),
     'people-actions': Benchmark('experiments', 'whether people are understood', '30 min'),
     'learned-drives': Benchmark('experiments', 'what recorded drives teach', 'hours'),
+    'real-scans': Benchmark('experiments', 'what labels of recorded scans look like', '2 min'),
     'ten-drives': Benchmark('experiments', 'how right labels are on ten real drives', '5 min'),
 }  # fmt: skip
 """By name, in the order of the list."""

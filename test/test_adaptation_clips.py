@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scene_datasets import write_kitti_sequence
 from small_training import BACKBONE, write_radar
 
 from pointata_core.bundles.preparation_config import FeatureSpec, PreparationConfig
@@ -255,3 +256,33 @@ def test_auxiliary_features_kept_with_frozen_features_are_those_of_the_points(se
             auxiliary=kept.auxiliary,
         ).action  # fmt: skip
     torch.testing.assert_close(found, expected, atol=2e-2, rtol=1e-2)
+
+
+def test_trainings_share_simulated_scenes_but_neither_recorded_nor_augmented_ones(tmp_path) -> None:
+    write_kitti_sequence(tmp_path / 'data' / 'sequences' / '00', 2)
+    scene = {'scene': 'indoor', 'sensor': 'kinect', 'seeds': [7, 9], 'frames': 1}
+    mixes = {
+        'one': [scene],
+        'other': [{'recorded': 'semantickitti'}, {**scene, 'seeds': [8, 10]}],
+    }
+    data = DataSettings(
+        name='simulated_scenes', root=str(tmp_path / 'data'), sampling=ClipSampling('whole'),
+        variants=2, options={'mixes': mixes},
+    )  # fmt: skip
+    small = replace(PREPARATION, features={'intensity': FeatureSpec()})
+    settings = TrainingSettings(preparation=small, data=data, tasks=('points',))
+    settings = replace(settings, network=replace(settings.network, geometry=GeometryConfig(4, 4)))
+    one, other = (
+        open_store(settings.store_recipe(split, True), tmp_path / 'cache')
+        for split in ('one', 'other')
+    )
+    assert one.path(1, 0) == other.path(1, 0), 'seed 8'
+    paths = {s.path(clip, copy) for s in (one, other) for clip in range(len(s)) for copy in (0, 1)}
+    assert len(paths) == 2 * 2 + 3 * 2 - 1
+    fresh = open_store(settings.store_recipe('other', True), tmp_path / 'fresh')
+    for clip in range(len(other)):
+        for name, values in fresh.arrays(clip, 0).items():
+            np.testing.assert_array_equal(other.arrays(clip, 0)[name], values)
+    coarser = replace(small, max_voxels=32)
+    changed = replace(settings, preparation=coarser).store_recipe('one', True)
+    assert open_store(changed, tmp_path / 'cache').path(1, 0) != one.path(1, 0)

@@ -5,14 +5,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from benchmarks.experiments import learned_drives, real_scans
 from benchmarks.experiments.ten_drives import Counts, count_drive, main
 from pointata_core.bundles.bundle import load_bundle
+from pointata_core.evaluation.colours import colour_of
 from pointata_core.taxonomy import SEGMENTATION_CLASSES
+from pointata_core.training.engine.settings import read_settings
+from pointata_core.training.skill.settings import TrainingSettings
 
 ROAD, CAR, UNLABELLED_ID = 40, 10, 0
 """Raw ids of SemanticKITTI."""
@@ -90,3 +96,34 @@ def test_a_drive_without_labels_is_refused(untrained_bundle, tmp_path, capsys):
     words = ['--data', tmp_path / 'data', '--output', tmp_path / 'found.json']
     assert main([*map(str, words), '--bundles', f'one={untrained_bundle}']) == 2
     assert 'no labels or no poses' in capsys.readouterr().err
+
+
+def test_a_picture_shows_labels_beside_the_truth_where_there_is_one(untrained_bundle, tmp_path):
+    write_drive(tmp_path / 'drive', [0.0, 0.5])
+    shown = []
+    for name in ('with', 'without'):
+        words = ['--recordings', f'{name}={tmp_path / "drive"}', '--output', str(tmp_path)]
+        assert real_scans.main([*words, '--bundle', str(untrained_bundle)]) == 0
+        with Image.open(tmp_path / f'{name}.png') as image:
+            shown.append(np.asarray(image.convert('RGB')))
+        shutil.rmtree(tmp_path / 'drive' / 'labels', ignore_errors=True)
+    assert shown[0].shape[1] > 2 * real_scans.PIXELS > 2 * shown[1].shape[1] - 10
+    truth = shown[0][: real_scans.PIXELS, real_scans.PIXELS :].reshape(-1, 3)
+    distance = np.abs(truth.astype(int) - colour_of('car', 0)).max(axis=1)
+    assert (distance < 60).sum() > 20  # made smaller, a point is a little darker
+
+
+def test_a_video_of_no_known_kind_is_refused_by_its_name(untrained_bundle, tmp_path, capsys):
+    words = ['--recordings', f'one={tmp_path / "walk_rgb.mat"}', '--output', str(tmp_path)]
+    assert real_scans.main([*words, '--bundle', str(untrained_bundle)]) == 2
+    assert 'walk_rgb.mat is no depth video' in capsys.readouterr().err
+
+
+def test_every_drive_is_scored_by_a_training_without_it():
+    drives = ['00', '01', '02', '03', '04']
+    groups = [learned_drives.left_out(drives, drive, 2) for drive in drives]
+    assert groups == [['00', '01'], ['00', '01'], ['02', '03'], ['02', '03'], ['04']]
+    recipe = read_settings(TrainingSettings, Path('config/training/street.yaml'), [])
+    mixes = learned_drives.without_drives(recipe, groups[0]).data.options['mixes']
+    recorded = [part for parts in mixes.values() for part in parts if 'recorded' in part]
+    assert [part['without'] for part in recorded] == [['00', '01']] * 2

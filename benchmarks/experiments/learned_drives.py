@@ -8,7 +8,9 @@
 For every drive:
 
 * ``start``: the bundle that both begin with, as it is;
-* ``street``: trained on with the labels of all *other* drives (``config/training/street.yaml``);
+* ``street``: trained on with the labels of *other* drives (``config/training/street.yaml``). With
+  ``--together 2`` one training leaves out two drives, and each is scored: half the time, and a
+  little less to learn from than with one left out;
 * ``adapted``: trained on with the drive's own scans, without labels (``domain-adapt``). If the
   bundle's own checks refuse the outcome, the start is what the user keeps, and what is scored.
 
@@ -57,8 +59,8 @@ def read_recipe(options: argparse.Namespace, method: str) -> TrainingSettings:
     return read_settings(TrainingSettings, path, [*places, *options.settings])
 
 
-def without_drive(settings: TrainingSettings, drive: str) -> TrainingSettings:
-    """The same training, one recorded drive left out.
+def without_drives(settings: TrainingSettings, drives: Sequence[str]) -> TrainingSettings:
+    """The same training, some recorded drives left out.
 
     Raises:
         ConfigError: The recipe takes no recorded drives.
@@ -70,12 +72,24 @@ def without_drive(settings: TrainingSettings, drive: str) -> TrainingSettings:
         for part in parts:
             if 'recorded' in part:
                 found = True
-                part = {**part, 'without': [*part.get('without', ()), drive]}
+                part = {**part, 'without': [*part.get('without', ()), *drives]}
             mixes[split].append(part)
     if not found:
         raise ConfigError(f'recipe {settings.name} takes no recorded drives', 'Give another recipe')
     data = replace(settings.data, options={**settings.data.options, 'mixes': mixes})
     return replace(settings, data=data)
+
+
+def left_out(drives: Sequence[str], drive: str, together: int) -> list[str]:
+    """The drives that the training leaves out which one of them is scored with.
+
+    Args:
+        drives: All, in order.
+        drive: The one that is scored.
+        together: How many a training leaves out.
+    """
+    first = drives.index(drive) // together * together
+    return list(drives[first : first + together])
 
 
 def figures(bundle: SkillBundle, folder: Path) -> dict[str, Any]:
@@ -85,9 +99,12 @@ def figures(bundle: SkillBundle, folder: Path) -> dict[str, Any]:
 
 def run_all(options: argparse.Namespace) -> int:
     """Carry out what is missing."""
-    drives = options.drives or sorted(p.name for p in (options.data / 'sequences').glob('*'))
-    if not drives:
+    every = sorted(p.name for p in (options.data / 'sequences').glob('*'))
+    if not every:
         raise ConfigError(f'{options.data} holds no sequences', 'Give the folder above sequences')
+    drives = options.drives or every
+    for name in set(drives) - set(every):
+        raise ConfigError(f'{options.data} has no drive {name}', f'Choose among {", ".join(every)}')
     store, start = RunStore(options.output), load_bundle(options.start)
     for method in options.methods:
         facts = {'start': start.hash}
@@ -96,8 +113,10 @@ def run_all(options: argparse.Namespace) -> int:
             facts |= {
                 name: one for name, one in shared_facts(recipe).items() if 'start' not in name
             }
+        if method == 'street':
+            facts['together'] = options.together
         store.require_settings(method, facts)
-    work = functools.partial(_measure, options, start)
+    work = functools.partial(_measure, options, every, start)
     runs = [
         Run(method, drive, seed)
         for seed in options.seeds
@@ -112,16 +131,20 @@ def _score(measured: dict[str, Any]) -> str:
     return f'mean IoU {measured["miou"]} %'
 
 
-def _measure(options: argparse.Namespace, start: SkillBundle, run: Run) -> dict[str, Any]:
+def _measure(
+    options: argparse.Namespace, every: Sequence[str], start: SkillBundle, run: Run
+) -> dict[str, Any]:
     method, drive = run.task, run.method
     folder, output = options.data / 'sequences' / drive, options.work / run.folder
     watch, bundle = Stopwatch(), start
     refused: Sequence[str] = ()
     if method == 'street':
-        recipe = without_drive(read_recipe(options, method), drive)
-        result = run_train(replace(recipe, output=str(output), seed=run.seed))
-        assert result is not None and result.bundle is not None
-        bundle = load_bundle(result.bundle)
+        others = left_out(every, drive, options.together)
+        output = options.work / f'street_without_{"_".join(others)}_seed_{run.seed}'
+        if not (output / 'bundle').is_dir():  # else of a drive that was left out with this one
+            recipe = without_drives(read_recipe(options, method), others)
+            run_train(replace(recipe, output=str(output), seed=run.seed))
+        bundle = load_bundle(output / 'bundle')
     elif method == 'adapted':
         recipe = replace(read_recipe(options, method), output=str(output), seed=run.seed)
         adapted = adapt_bundle(options.start, scans_of_sequence(folder), recipe)
@@ -146,5 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line.add_argument('--start', type=Path, default=Path('models/default'), metavar='BUNDLE')
     line.add_argument('--methods', nargs='+', choices=METHODS, default=list(METHODS))
     line.add_argument('--drives', nargs='+', help='some of them; all by default')
+    line.add_argument('--together', type=int, default=1, metavar='N',
+                      help='drives that one training of street leaves out')  # fmt: skip
     options = line.options(arguments)
     return run_main(lambda: run_all(options), options.threads)

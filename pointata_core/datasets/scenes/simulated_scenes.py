@@ -9,6 +9,7 @@ with labels may be mixed in; their frames have no action.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -111,6 +112,7 @@ class RecordedDrive:
     """
 
     kind = 'recorded/hdl64'
+    key = ''
 
     def __init__(
         self, drive: ScanRecording, split: str, classes: int = len(SEGMENTATION_CLASSES)
@@ -146,6 +148,12 @@ class SimulatedRecording:
         self.kind = f'{mix.scene}/{mix.sensor}'
         self.name = f'{self.kind}/{seed:06d}'
 
+    @property
+    def key(self) -> str:
+        """A name for what the mix and the seed give."""
+        facts = repr(replace(self.mix, seeds=(self.seed, self.seed + 1)))
+        return hashlib.sha256(facts.encode()).hexdigest()[:24]
+
     def __len__(self) -> int:
         """Number of frames."""
         return self.mix.frames
@@ -174,6 +182,13 @@ class SimulatedScenes(ScanClips):
     def clip_kinds(self) -> tuple[str, ...]:
         """Scene and sensor of every clip."""
         return tuple(self.recordings[number].kind for number in self.clip_recordings)
+
+    @property
+    def clip_keys(self) -> tuple[str, ...]:
+        """Of every clip a name that tells all that it depends on; empty for recorded ones."""
+        if self.sampling != WHOLE:
+            return ('',) * len(self)
+        return tuple(self.recordings[number].key for number in self.clip_recordings)
 
 
 def simulated_scenes(

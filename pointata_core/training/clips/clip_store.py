@@ -4,7 +4,8 @@
 
 Everything that no trained weight has a part in is done here: reading, choosing frames, augmenting,
 voxels, tokens, patches. The folder is named by what it depends on, so a changed setting prepares
-anew and an interrupted preparation goes on.
+anew and an interrupted preparation goes on. Clips that a data set can name by all that they depend
+on (``clip_keys``) are shared: simulated streets are prepared once for all trainings that mix them.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ class ClipStore:
         kinds: What kind of recording each clip is from; empty names where the data set has none.
         subjects: Who is seen in each clip; empty names where that is not known.
         info: Entry of the data set, with the rules of its score.
+        shared: ``(count,)`` files of unaugmented clips that several stores hold; ``None`` for those
+            in the folder.
     """
 
     def __init__(
@@ -84,10 +87,12 @@ class ClipStore:
         kinds: Sequence[str],
         subjects: Sequence[str] = (),
         info: DatasetInfo | None = None,
+        shared: Sequence[Path | None] = (),
     ) -> None:
         self.folder, self.count, self.variants = folder, count, variants
         self.videos, self.classes, self.kinds = videos, classes, kinds
         self.subjects, self.info = subjects, info
+        self._shared = shared
         self._kept: OrderedDict[Pair, dict[str, np.ndarray]] = OrderedDict()
         self._bytes = 0
 
@@ -102,6 +107,9 @@ class ClipStore:
 
     def path(self, clip: int, variant: int) -> Path:
         """File of one prepared clip."""
+        shared = None if variant or not self._shared else self._shared[clip]
+        if shared is not None:
+            return shared
         return self.folder / f'{clip:06d}_{variant:02d}.npz'
 
     def arrays(self, clip: int, variant: int) -> dict[str, np.ndarray]:
@@ -233,6 +241,9 @@ def open_store(
     kinds = getattr(dataset, 'clip_kinds', ('',) * available)
     videos = np.asarray(getattr(dataset, 'clip_recordings', np.arange(available)))[chosen]
     recordings: Sequence[Any] = getattr(dataset, 'recordings', ())
+    keys = getattr(dataset, 'clip_keys', ('',) * available)
+    common = Path(cache) / 'clips' / recipe.shared_key
+    common.mkdir(parents=True, exist_ok=True)
     store = ClipStore(
         folder,
         len(chosen),
@@ -242,6 +253,7 @@ def open_store(
         [kinds[index] for index in chosen],
         [getattr(recordings[v], 'subject', None) or '' for v in videos] if recordings else (),
         dataset_info(recipe.name),
+        [common / f'{keys[index]}.npz' if keys[index] else None for index in chosen],
     )
     _prepare(store, dataset, chosen, recipe, progress, processes, ray)
     return store

@@ -23,7 +23,8 @@ from pointata_core.models.point.config import GeometryConfig
 from pointata_core.training.clips.augmentation import AugmentationConfig, augment_clip
 from pointata_core.training.clips.preparation import Task, prepare_clip, scored_frames
 
-_FORMAT = 3
+_FORMAT = 4
+_OF_THE_SPLIT = ('root', 'split', 'options', 'limit', 'variants', 'augmentation')
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,13 @@ class StoreRecipe:
         if self.geometry.anchors == 'sampled':
             del facts['geometry']['anchors']  # likewise
         text = json.dumps(facts, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def shared_key(self) -> str:
+        """Names the folder of clips that do not depend on the split that holds them."""
+        facts = {'format': _FORMAT, **asdict(self)}
+        text = json.dumps({k: facts[k] for k in facts if k not in _OF_THE_SPLIT}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def open(self) -> ClipDataset:
