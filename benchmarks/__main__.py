@@ -66,6 +66,7 @@ BENCHMARKS = {
     'people-actions': Benchmark('experiments', 'whether people are understood', '30 min'),
     'learned-drives': Benchmark('experiments', 'what recorded drives teach', 'hours'),
     'real-scans': Benchmark('experiments', 'what labels of recorded scans look like', '2 min'),
+    'scene-parts': Benchmark('experiments', 'what parts of the scene network are worth', 'hours'),
     'ten-drives': Benchmark('experiments', 'how right labels are on ten real drives', '5 min'),
 }  # fmt: skip
 """By name, in the order of the list."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.experiments import learned_drives, real_scans
+from benchmarks.experiments import learned_drives, real_scans, scene_parts
 from benchmarks.experiments.ten_drives import Counts, count_drive, main
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.evaluation.colours import colour_of
@@ -127,3 +128,12 @@ def test_every_drive_is_scored_by_a_training_without_it():
     mixes = learned_drives.without_drives(recipe, groups[0]).data.options['mixes']
     recorded = [part for parts in mixes.values() for part in parts if 'recorded' in part]
     assert [part['without'] for part in recorded] == [['00', '01']] * 2
+
+
+@pytest.mark.parametrize('part', scene_parts.PARTS)
+def test_a_row_of_parts_is_the_default_recipe_but_for_its_part(part, tmp_path):
+    words = argparse.Namespace(work=tmp_path, steps=[7, 3], settings=[])
+    whole, found = scene_parts.read_recipe(words, 'whole'), scene_parts.read_recipe(words, part)
+    assert [stage.optimiser['steps'] for stage in found.stages] == [7, 3]
+    assert found.data == whole.data
+    assert (found == whole) == (part == 'whole')
