@@ -63,6 +63,9 @@ NUMBER_PARAMETERS = {
     'input_scale': 'Metres per unit of the coordinates: 0.001 for millimetres',
     'transform_timeout': 'Seconds that a cloud may wait for its transform',
 }
+WHOLE_PARAMETERS = {
+    'max_voxels': 'Voxels per cloud at most; fewer make a slow computer faster',
+}
 BOOLEAN_PARAMETERS = {
     'use_sim_time': 'Take the time from /clock; with bag, the recording then provides it',
     'autostart': 'Configure and activate by itself',
@@ -109,7 +112,7 @@ def _arguments(share: str) -> list[DeclareLaunchArgument]:
         ),
         *(
             _argument(name, '', text + NOT_GIVEN)
-            for name, text in (TEXT_PARAMETERS | NUMBER_PARAMETERS).items()
+            for name, text in (TEXT_PARAMETERS | NUMBER_PARAMETERS | WHOLE_PARAMETERS).items()
         ),
         *(
             _argument(name, '', text + NOT_GIVEN, ('', *YES_NO))
@@ -245,8 +248,9 @@ def _perception_node(given: dict[str, str]) -> Node:
         name: ParameterValue(given[name], value_type=str) for name in TEXT_PARAMETERS if given[name]
     }
     overrides |= {
-        name: ParameterValue(given[name], value_type=float)
-        for name in NUMBER_PARAMETERS
+        name: ParameterValue(given[name], value_type=kind)
+        for names, kind in ((NUMBER_PARAMETERS, float), (WHOLE_PARAMETERS, int))
+        for name in names
         if given[name]
     }
     overrides |= {name: _is_yes(given[name]) for name in BOOLEAN_PARAMETERS if given[name]}

@@ -137,8 +137,9 @@ def test_what_was_finished_is_kept_and_what_changed_is_evaluated_anew(fleet, eva
 
 def test_other_options_are_other_results(fleet, evaluate):
     plain = evaluate(fleet / 'monday' / 'one')
-    scaled = evaluate(fleet / 'monday' / 'one', input_scale=0.5)
-    assert plain['recordings'][0]['labels_sha256'] != scaled['recordings'][0]['labels_sha256']
+    for other in ({'input_scale': 0.5}, {'max_voxels': 32}):
+        changed = evaluate(fleet / 'monday' / 'one', **other)
+        assert plain['recordings'][0]['labels_sha256'] != changed['recordings'][0]['labels_sha256']
 
 
 def test_every_sensor_of_a_recording_is_evaluated_by_itself(evaluate, untrained_bundle, tmp_path):

@@ -45,6 +45,7 @@ ARGUMENTS = (
     'autostart',
     'policy',
     'transform_timeout',
+    'max_voxels',
     'device',
     'bag',
     'rviz',

@@ -62,9 +62,11 @@ def labels_of(answer: PointCloud2) -> np.ndarray:
     return decode_labels(answer, 'class_id')
 
 
-def expected_labels(bundle, clouds: list[np.ndarray], placement: Placement) -> list[np.ndarray]:
+def expected_labels(
+    bundle, clouds: list[np.ndarray], placement: Placement, max_voxels: int = 0
+) -> list[np.ndarray]:
     choose_threads(0)
-    session = StreamingSession(load_bundle(bundle))
+    session = StreamingSession(load_bundle(bundle), max_voxels=max_voxels)
     return [
         session.step(points, stamp(number), placement=placement).labels
         for number, points in enumerate(clouds)
@@ -78,6 +80,7 @@ def test_settings_place_the_cloud_and_results_keep_its_coordinates(untrained_bun
     with Bench(
         bundle=str(untrained_bundle), device='cpu', policy='block', input_scale=1 / SCALE,
         sensor_pose='0 0 0.5 -1.5707963267948966 0 -1.5707963267948966', diagnostics_period=0.1,
+        max_voxels=200,
     ) as bench:  # fmt: skip
         bench.wait_for_state('active')
         answers = bench.collect('output/segmentation', PointCloud2)
@@ -85,12 +88,13 @@ def test_settings_place_the_cloud_and_results_keep_its_coordinates(untrained_bun
         for number, points in enumerate(sent):
             publisher.publish(cloud(points, stamp(number), frame_id='camera_optical_frame'))
         placement = Placement(1 / SCALE, _as_text_gives(pose))
-        wanted = expected_labels(untrained_bundle, sent, placement)
+        wanted = expected_labels(untrained_bundle, sent, placement, 200)
         for points, labels, answer in zip(sent, wanted, answers.wait_for(4), strict=True):
             np.testing.assert_array_equal(decode(answer).points, points)
             assert answer.header.frame_id == 'camera_optical_frame'
             np.testing.assert_array_equal(labels_of(answer), labels)
         assert 'sensor_pose' not in bench.diagnostics('input')['message']
+        assert bench.diagnostics('model')['voxel_limit'] == '200'
 
 
 def _as_text_gives(pose: np.ndarray) -> np.ndarray:

@@ -165,6 +165,19 @@ def test_voxels_are_halved_once_and_every_point_still_gets_a_label(session):
     assert StreamingSession(session.bundle).voxel_limit == whole
 
 
+def test_a_limit_of_voxels_is_kept_and_halved_like_that_of_the_bundle(session):
+    points = np.random.default_rng(0).normal(size=(9000, 3), scale=10).astype(np.float32)
+    whole = session.bundle_voxel_limit
+    limited = StreamingSession(session.bundle, max_voxels=whole // 2)
+    assert limited.voxel_limit == limited.bundle_voxel_limit == whole // 2
+    result = limited.step(points, 0)
+    assert 0 < result.voxels <= whole // 2
+    assert (result.labels != UNLABELLED).all()
+    assert limited.halve_voxel_limit()
+    assert limited.voxel_limit == whole // 4
+    assert StreamingSession(session.bundle, max_voxels=2 * whole).voxel_limit == whole
+
+
 def test_shortage_of_memory_is_borne_for_a_while_and_answers_renew_patience(session):
     recovery, error = Recovery(), torch.OutOfMemoryError('CUDA out of memory')
     for _ in range(3):

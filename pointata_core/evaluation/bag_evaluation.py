@@ -46,6 +46,7 @@ class BagOptions:
             whose transform is missing is skipped, as the node does by default.
         max_gap_s: A longer pause between two stamps starts a new history.
         label_memory: How much a frame counts for labels against the one after it.
+        max_voxels: Voxels per frame at most; 0 for as many as the bundle allows.
         image_topic: Images for a camera bundle; ``None`` = the only ones there are, ``'none'`` =
             do without.
         camera_extrinsics: Pose of the LiDAR in the camera's frame (``x y z qx qy qz qw``), where
@@ -66,6 +67,7 @@ class BagOptions:
     fixed_frame: str = ''
     max_gap_s: float = 1.0
     label_memory: float = DECAY
+    max_voxels: int = 0
     image_topic: str | None = None
     camera_extrinsics: str = ''
     image_tolerance_s: float = 0.05
@@ -154,6 +156,7 @@ def run_bag(
                 frames,
                 max_gap_s=options.max_gap_s,
                 label_memory=options.label_memory,
+                max_voxels=options.max_voxels,
                 labels=labels,
                 people=options.people,
             ),

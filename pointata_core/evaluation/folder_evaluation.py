@@ -38,6 +38,7 @@ def evaluate_clouds(
     precision: str = 'float32',
     max_gap_s: float = 1.0,
     label_memory: float = DECAY,
+    max_voxels: int = 0,
     progress: Callable[[int, int], None] | None = None,
     input_scale: float = 1.0,
     sensor_pose: str = '',
@@ -59,6 +60,7 @@ def evaluate_clouds(
         precision: ``float32`` or ``bfloat16``.
         max_gap_s: A longer pause between two stamps starts a new history.
         label_memory: How much a frame counts for labels against the one after it.
+        max_voxels: Voxels per frame at most; 0 for as many as the bundle allows.
         progress: Called with (files done, files in all).
         input_scale: Metres per unit of the coordinates.
         sensor_pose: ``x y z roll pitch yaw`` of the sensor in a frame with z up.
@@ -80,7 +82,12 @@ def evaluate_clouds(
 
     loaded = open_bundle(bundle, device, precision)
     runner = BundleRunner(
-        loaded, len(files), max_gap_s=max_gap_s, label_memory=label_memory, people=people
+        loaded,
+        len(files),
+        max_gap_s=max_gap_s,
+        label_memory=label_memory,
+        max_voxels=max_voxels,
+        people=people,
     )
     to_ours = labels_to_classes(label_mapping, runner.segmentation_classes)
     notes: Counter[str] = Counter()

@@ -41,6 +41,7 @@ class BundleRunner:
         expected_frames: About how many clouds will come.
         max_gap_s: A longer pause between two stamps starts a new history.
         label_memory: How much a frame counts for labels against the one after it.
+        max_voxels: Voxels per frame at most; 0 for as many as the bundle allows.
         labels: Gets a copy of the labels, see :class:`.LabelDigest`.
         people: To follow people, as :func:`.open_person_skill` takes it.
 
@@ -56,13 +57,14 @@ class BundleRunner:
         *,
         max_gap_s: float = 1.0,
         label_memory: float = DECAY,
+        max_voxels: int = 0,
         labels: BinaryIO | None = None,
         people: str | Path | None = None,
     ) -> None:
         manifest = loaded.bundle.manifest
         self.segmentation_classes = manifest.segmentation_classes
         self.features = tuple(manifest.features)
-        self.session = loaded.session(max_gap_s, label_memory)
+        self.session = loaded.session(max_gap_s, label_memory, max_voxels)
         self._new_recorder = lambda copy: RunRecorder(
             manifest.segmentation_classes, manifest.action_classes, expected_frames, copy
         )

@@ -34,6 +34,7 @@ def evaluate_sequence(
     compensate: bool = False,
     max_gap_s: float = 1.0,
     label_memory: float = DECAY,
+    max_voxels: int = 0,
     progress: Callable[[int, int], None] | None = None,
     input_scale: float = 1.0,
     sensor_pose: str = '',
@@ -49,6 +50,7 @@ def evaluate_sequence(
         compensate: Take ego motion out by the poses of the sequence.
         max_gap_s: A longer pause between two stamps starts a new history.
         label_memory: How much a frame counts for labels against the one after it.
+        max_voxels: Voxels per frame at most; 0 for as many as the bundle allows.
         progress: Called with (scans done, scans in all).
         input_scale: Metres per unit of the coordinates.
         sensor_pose: ``x y z roll pitch yaw`` of the sensor in a frame with z up.
@@ -68,7 +70,12 @@ def evaluate_sequence(
 
     loaded = open_bundle(bundle, device, precision)
     runner = BundleRunner(
-        loaded, len(sequence), max_gap_s=max_gap_s, label_memory=label_memory, people=people
+        loaded,
+        len(sequence),
+        max_gap_s=max_gap_s,
+        label_memory=label_memory,
+        max_voxels=max_voxels,
+        people=people,
     )
     if compensate and sequence.poses is None:
         why = [note for note in sequence.notes if 'poses.txt' in note]

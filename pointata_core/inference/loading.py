@@ -60,15 +60,20 @@ class LoadedBundle:
         products = '' if self.precision == 'float32' else f', products in {self.precision}'
         return f'{self.device.device} ({self.device.reason}){products}'
 
-    def session(self, max_gap_s: float = 1.0, label_memory: float = DECAY) -> Session:
+    def session(
+        self, max_gap_s: float = 1.0, label_memory: float = DECAY, max_voxels: int = 0
+    ) -> Session:
         """A new stream. All streams of a loaded bundle share its network in memory.
 
         Args:
             max_gap_s: A longer pause between two stamps starts a new history.
             label_memory: See :class:`StreamingSession`; sessions with a camera have none.
+            max_voxels: See there; likewise.
         """
         device = self.device.device
-        kind: Callable[..., Session] = partial(StreamingSession, label_memory=label_memory)
+        kind: Callable[..., Session] = partial(
+            StreamingSession, label_memory=label_memory, max_voxels=max_voxels
+        )
         if self.takes_images:
             kind = CameraSession
         return kind(self.bundle, device, max_gap_s, overlap=can_overlap(device))

@@ -50,6 +50,7 @@ class StreamingSession(Session):
         label_memory: How much a frame counts for labels against the one after it, 0..1, where the
             motion of the sensor is given; 0 for labels of single frames. See
             :mod:`.label_memory`.
+        max_voxels: Voxels per frame at most, for less work; 0 for as many as the bundle allows.
     """
 
     def __init__(
@@ -61,10 +62,14 @@ class StreamingSession(Session):
         *,
         overlap: bool = False,
         label_memory: float = DECAY,
+        max_voxels: int = 0,
     ) -> None:
         super().__init__(device, max_gap_s, tolerance_s, overlap)
         self.label_memory = label_memory
         preparation = PreparationConfig.from_dict(bundle.manifest.preparation)
+        voxels = min(max_voxels or preparation.max_voxels, preparation.max_voxels)
+        preparation = replace(preparation, max_voxels=max(_FEWEST_VOXELS, voxels))
+        self._most_voxels = preparation.max_voxels
         wanted = tuple(bundle.network.config.features)
         if tuple(preparation.features) != wanted:
             raise ConfigError(
@@ -215,8 +220,8 @@ class StreamingSession(Session):
 
     @property
     def bundle_voxel_limit(self) -> int:
-        """Voxels per frame that the bundle allows."""
-        return PreparationConfig.from_dict(self.bundle.manifest.preparation).max_voxels
+        """Voxels per frame that bundle and ``max_voxels`` allow."""
+        return self._most_voxels
 
     def halve_voxel_limit(self) -> bool:
         """Halve the voxels per frame unless that was done before; every point is still labelled."""

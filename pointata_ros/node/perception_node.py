@@ -157,7 +157,9 @@ class PerceptionNode(LifecycleNode):
                 self._prepare_camera(settings, stack)
             stack.callback(self._drop_streams)
             for name in settings.inputs or ('',):
-                session = skill.loaded.session(settings.max_gap, settings.label_memory)
+                session = skill.loaded.session(
+                    settings.max_gap, settings.label_memory, settings.max_voxels
+                )
                 self._add_stream(name, session, skill.people())
             self._monitor.open()
             stack.callback(self._monitor.close)

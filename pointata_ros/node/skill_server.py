@@ -106,8 +106,9 @@ class SkillServer:
         self._node.get_logger().error(skill.substitute_for)
 
     def _sessions(self, skill: Skill) -> list[_Sessions]:
-        gap, memory = self._settings().max_gap, self._settings().label_memory
-        return [(skill.loaded.session(gap, memory), skill.people()) for _ in self._streams()]
+        settings = self._settings()
+        options = settings.max_gap, settings.label_memory, settings.max_voxels
+        return [(skill.loaded.session(*options), skill.people()) for _ in self._streams()]
 
     def _use(self, skill: Skill, sessions: Sequence[_Sessions], reason: ResetReason) -> None:
         for stream, (session, people) in zip(self._streams(), sessions, strict=True):

@@ -52,6 +52,14 @@ class ModelSettings:
         'processor has instructions for it; nearly all labels stay the same.',
         choices=('float32', 'bfloat16'),
     )
+    max_voxels: int = parameter(
+        0,
+        'Model',
+        'Voxels per cloud at most: fewer make a slow computer faster and distant or thin things '
+        'coarser. 0 = as many as the bundle allows.',
+        minimum=0,
+        maximum=1_000_000,
+    )
     num_threads: int = parameter(
         0,
         'Model',

@@ -115,6 +115,8 @@ def parser() -> Parser:
     new.option('--max-gap SECONDS', 'A longer pause between two clouds starts a new history.', 1.0)
     memory = 'How much a cloud counts for labels against the next one, where motion is known; 0..1.'
     new.option('--label-memory SHARE', memory, 0.9)
+    voxels = 'Voxels per cloud at most, for less work; 0 for as many as the bundle allows.'
+    new.option('--max-voxels N', voxels, 0)
     new.option('--output DIR', 'Folder of results and report.', 'evaluation_output')
     add_model_options(new)
     return new
@@ -169,6 +171,7 @@ def _evaluate(arguments: Any) -> EvaluationResults:
             'precision': arguments.precision,
             'max_gap_s': arguments.max_gap,
             'label_memory': arguments.label_memory,
+            'max_voxels': arguments.max_voxels,
             'people': arguments.people,
             'progress': report_progress,
             'input_scale': arguments.input_scale,
@@ -219,6 +222,7 @@ def _run_fleet(arguments: Any) -> int:
             progress=report_progress,
             max_gap_s=arguments.max_gap,
             label_memory=arguments.label_memory,
+            max_voxels=arguments.max_voxels,
             input_scale=arguments.input_scale,
             sensor_pose=arguments.sensor_pose,
             image_tolerance_s=arguments.image_tolerance,
