@@ -90,7 +90,11 @@ def _percent(part: float, whole: float) -> float | None:
 
 
 def count_drive(
-    folder: Path, bundle: SkillBundle, poses: bool, label_memory: float = DECAY
+    folder: Path,
+    bundle: SkillBundle,
+    poses: bool,
+    label_memory: float = DECAY,
+    max_voxels: int = 0,
 ) -> Counts:
     """Stream one drive.
 
@@ -99,11 +103,13 @@ def count_drive(
         bundle: What labels it.
         poses: Whether the session learns how the sensor moved.
         label_memory: Of the session.
+        max_voxels: Of the session.
 
     Raises:
         ConfigError: The drive has no labels or no poses.
     """
-    session, counts = StreamingSession(bundle, label_memory=label_memory), Counts()
+    session = StreamingSession(bundle, label_memory=label_memory, max_voxels=max_voxels)
+    counts = Counts()
     classes = len(SEGMENTATION_CLASSES)
     before: tuple[NDArray, NDArray, NDArray] | None = None
     for number, scan in enumerate(SemanticKittiSequence(folder), start=1):
@@ -131,17 +137,15 @@ def count_drive(
 
 
 def measure(
-    name: str, path: Path, data: Path, drives: Sequence[str], label_memory: float
+    name: str, path: Path, data: Path, drives: Sequence[str], **session: Any
 ) -> dict[str, Any]:
-    """All drives with one bundle."""
+    """All drives with one bundle; ``session`` are options of its sessions."""
     bundle = load_bundle(path)
     each: dict[str, dict[str, Any]] = {}
     pooled, still = Counts(), Counts()
     for drive in drives:
         folder = data / 'sequences' / drive
-        moving, resting = (
-            count_drive(folder, bundle, poses, label_memory) for poses in (True, False)
-        )
+        moving, resting = (count_drive(folder, bundle, poses, **session) for poses in (True, False))
         pooled.add(moving)
         still.add(resting)
         each[drive] = with_still(moving, resting)
@@ -149,7 +153,7 @@ def measure(
     means = [one['miou'] for one in each.values()]
     return {
         'hash': bundle.hash,
-        'label_memory': label_memory,
+        **session,
         'mean': round(float(np.mean(means)), 2),
         'worst': min(means),
         'pooled': with_still(pooled, still),
@@ -170,7 +174,8 @@ def run_all(options: argparse.Namespace) -> None:
     bundles = json.loads(options.output.read_text())['bundles'] if options.output.exists() else {}
     for text in options.bundles:
         name, _, path = text.partition('=')
-        bundles[name] = measure(name, Path(path), options.data, drives, options.label_memory)
+        session = {'label_memory': options.label_memory, 'max_voxels': options.max_voxels}
+        bundles[name] = measure(name, Path(path), options.data, drives, **session)
         write_results(options.output, settings_of(options, 'data', 'threads'), bundles=bundles)
 
 
@@ -182,5 +187,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                       default=['default=models/default'])  # fmt: skip
     line.add_argument('--drives', nargs='+', help='some of them; all by default')
     line.add_argument('--label-memory', type=float, default=DECAY, help='0: of single frames')
+    line.add_argument('--max-voxels', type=int, default=0, help='of a scan; 0: as the bundle')
     options = line.options(arguments)
     return run_main(lambda: run_all(options), options.threads)
