@@ -52,7 +52,7 @@ TEXT_PARAMETERS = {
     'bundle': 'Folder of the skill bundle',
     'people': 'Follow people: folder of a person skill, or "follow" to do without actions',
     'device': 'Device: auto, cpu, cuda or cuda:N',
-    'precision': 'Type of the large products: float32 or bfloat16',
+    'precision': 'Type of the large products: float32, bfloat16 or auto',
     'fixed_frame': 'Frame that stands still, for ego-motion compensation through TF',
     'sensor_pose': 'Pose of a tilted sensor in a frame with z up: "x y z roll pitch yaw"',
     'target_frame': 'Such a frame by name; the pose comes from TF',

@@ -44,7 +44,9 @@ class Bench:
         self._log: list[Log] = []
         # Not pytest's capture: it empties its file after reading and loses what comes in between.
         self._client.node.create_subscription(Log, '/rosout', self._log.append, LATCHED_ALL)
-        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        # Tests compare with sessions of bundles as `load_bundle` gives them.
+        values = {'precision': 'float32', **parameters}
+        overrides = [Parameter(name, value=value) for name, value in values.items()]
         try:
             self.node = PerceptionNode(
                 name or f'perception_{number}', context=self.context, parameter_overrides=overrides

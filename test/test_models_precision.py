@@ -12,6 +12,8 @@ from test_streaming_golden import BUNDLE, frozen_frames
 
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.errors import ConfigError
+from pointata_core.inference.device import choose_device
+from pointata_core.inference.loading import open_bundle
 from pointata_core.inference.session import StreamingSession
 from pointata_core.models.linear import Linear, set_precision
 
@@ -85,3 +87,15 @@ def test_streams_equal_whole_clips_in_bfloat16_too():
 def test_an_unknown_precision_is_refused_by_name():
     with pytest.raises(ConfigError, match=r'int3.*float32, bfloat16'):
         set_precision(trained(SMALL), 'int3')
+
+
+@pytest.mark.parametrize('fast', [False, True])
+def test_auto_takes_bfloat16_on_a_processor_with_instructions_for_it(monkeypatch, fast):
+    monkeypatch.setattr('torch.cpu._is_avx512_bf16_supported', lambda: fast)
+    choice = choose_device('cpu')
+    assert choice.precision('auto') == ('bfloat16' if fast else 'float32')
+    assert choice.precision('float32') == 'float32'
+    loaded = open_bundle(BUNDLE, 'cpu')
+    assert loaded.precision == choice.precision('auto')
+    layers = [m for m in loaded.bundle.network.modules() if isinstance(m, Linear)]
+    assert {layer._reduced is not None for layer in layers} == {fast}

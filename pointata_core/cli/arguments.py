@@ -57,10 +57,10 @@ def add_model_options(parser: Parser) -> None:
     """``--bundle``, ``--device`` and ``--precision``."""
     bundle = 'Folder of the skill bundle; the default bundle if left out.'
     device = 'auto, cpu, cuda or cuda:N; auto takes the first CUDA device if there is one.'
-    precision = 'Number type of the large matrix products: float32 or bfloat16.'
+    precision = 'Type of the large products: float32, bfloat16, or auto for the faster one.'
     parser.option('--bundle DIR', bundle)
     parser.option('--device DEVICE', device, 'auto')
-    parser.option('--precision TYPE', precision, 'float32')
+    parser.option('--precision TYPE', precision, 'auto')
 
 
 def add_columns_option(parser: Parser) -> None:

@@ -83,7 +83,7 @@ def evaluate_bag(
     *,
     bundle: str | Path | None = None,
     device: str = 'auto',
-    precision: str = 'float32',
+    precision: str = 'auto',
     progress: Progress | None = None,
     **options: Any,
 ) -> EvaluationResults:
@@ -93,7 +93,7 @@ def evaluate_bag(
         bag: rosbag2 folder or file (sqlite3, mcap).
         bundle: Folder of the bundle; ``None`` = the default bundle.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: ``float32`` or ``bfloat16``.
+        precision: ``auto``, ``float32`` or ``bfloat16``, see :func:`.open_bundle`.
         progress: Called with (messages done, messages in all).
         options: Fields of :class:`BagOptions`.
 

@@ -35,7 +35,7 @@ def evaluate_clouds(
     columns: Sequence[str] | None = None,
     rate_hz: float = 10.0,
     device: str = 'auto',
-    precision: str = 'float32',
+    precision: str = 'auto',
     max_gap_s: float = 1.0,
     label_memory: float = DECAY,
     max_voxels: int = 0,
@@ -57,7 +57,7 @@ def evaluate_clouds(
         columns: Columns of files that do not name them.
         rate_hz: Clouds a second; files have no stamps.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: ``float32`` or ``bfloat16``.
+        precision: ``auto``, ``float32`` or ``bfloat16``, see :func:`.open_bundle`.
         max_gap_s: A longer pause between two stamps starts a new history.
         label_memory: How much a frame counts for labels against the one after it.
         max_voxels: Voxels per frame at most; 0 for as many as the bundle allows.

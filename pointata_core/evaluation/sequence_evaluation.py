@@ -30,7 +30,7 @@ def evaluate_sequence(
     *,
     bundle: str | Path | None = None,
     device: str = 'auto',
-    precision: str = 'float32',
+    precision: str = 'auto',
     compensate: bool = False,
     max_gap_s: float = 1.0,
     label_memory: float = DECAY,
@@ -46,7 +46,7 @@ def evaluate_sequence(
         folder: Folder with ``velodyne``, and optionally ``labels``, ``poses.txt``, ``calib.txt``.
         bundle: Folder of the bundle; ``None`` = the default bundle.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: ``float32`` or ``bfloat16``.
+        precision: ``auto``, ``float32`` or ``bfloat16``, see :func:`.open_bundle`.
         compensate: Take ego motion out by the poses of the sequence.
         max_gap_s: A longer pause between two stamps starts a new history.
         label_memory: How much a frame counts for labels against the one after it.

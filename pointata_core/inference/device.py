@@ -24,6 +24,13 @@ class DeviceChoice:
         """Whether the device has instructions for products in bfloat16."""
         return has_fast_bfloat16(self.device)
 
+    def precision(self, requested: str) -> str:
+        """Resolve ``auto``: bfloat16 on a CPU that has instructions for it, else float32."""
+        if requested != 'auto':
+            return requested
+        faster = self.device.type == 'cpu' and self.has_fast_bfloat16
+        return 'bfloat16' if faster else 'float32'
+
 
 def choose_device(requested: str = 'auto') -> DeviceChoice:
     """Resolve ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.

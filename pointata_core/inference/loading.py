@@ -98,7 +98,7 @@ class LoadedBundle:
 def open_bundle(
     path: str | Path | None = None,
     device: str = 'auto',
-    precision: str = 'float32',
+    precision: str = 'auto',
     num_threads: int | None = 0,
 ) -> LoadedBundle:
     """Load and verify a bundle, then run it on a few synthetic frames.
@@ -107,7 +107,8 @@ def open_bundle(
         path: Folder of the bundle, or the name of one of this package; ``None`` or empty for the
             default bundle.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: ``float32`` or ``bfloat16``, of the large products.
+        precision: ``float32`` or ``bfloat16``, of the large products; ``auto`` takes bfloat16 on a
+            CPU that has instructions for it.
         num_threads: Threads of one operation, see :func:`choose_threads`; ``None`` leaves them.
 
     Raises:
@@ -115,6 +116,7 @@ def open_bundle(
         ConfigError: The device is not there, or the precision is unknown.
     """
     choice = choose_device(device)
+    precision = choice.precision(precision)
     if num_threads is not None:
         choose_threads(num_threads)
     folder = Path(path) if path else resource_path(DEFAULT_BUNDLE)

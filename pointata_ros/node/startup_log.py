@@ -28,7 +28,7 @@ def startup_text(skill: Skill, settings: NodeSettings, streams: Sequence[Stream]
     rows = {
         'bundle': f'{manifest.name} {bundle.short_hash} ({bundle.path})',
         'device': f'{device.device} ({device.reason})',
-        'products': _products(skill, settings),
+        'products': _products(skill),
         'segmentation': _listed(manifest.segmentation_classes),
         'action': _listed(manifest.action_classes),
         **({'people': _people(skill)} if skill.follows_people else {}),
@@ -68,9 +68,10 @@ def _outputs(stream: Stream) -> str:
     return ', '.join([*stream.outputs.topics, *people])
 
 
-def _products(skill: Skill, settings: NodeSettings) -> str:
-    faster = settings.precision == 'float32' and skill.loaded.device.has_fast_bfloat16
-    return settings.precision + (' (bfloat16 is faster on this device)' if faster else '')
+def _products(skill: Skill) -> str:
+    taken = skill.loaded.precision
+    faster = taken == 'float32' and skill.loaded.device.has_fast_bfloat16
+    return taken + (' (bfloat16 is faster on this device)' if faster else '')
 
 
 def _listed(classes: tuple[str, ...]) -> str:

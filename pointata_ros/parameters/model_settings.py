@@ -46,11 +46,12 @@ class ModelSettings:
         live=True,
     )
     precision: str = parameter(
-        'float32',
+        'auto',
         'Model',
         'Type of the large matrix products: float32, or bfloat16, which is faster where the '
-        'processor has instructions for it; nearly all labels stay the same.',
-        choices=('float32', 'bfloat16'),
+        'processor has instructions for it; nearly all labels stay the same. auto takes bfloat16 '
+        'on such a processor.',
+        choices=('auto', 'float32', 'bfloat16'),
     )
     max_voxels: int = parameter(
         0,

@@ -29,6 +29,7 @@ from pointata_core.evaluation.fleet.task import (
     stored_summary,
 )
 from pointata_core.evaluation.report.fleet_page import write_fleet_report
+from pointata_core.inference.device import choose_device
 from pointata_core.inference.label_memory import DECAY
 from pointata_core.resources import DEFAULT_BUNDLE, resource_path
 from pointata_core.safe_files import make_output_folder
@@ -45,7 +46,7 @@ def evaluate_fleet(
     *,
     bundle: str | Path | None = None,
     device: str = 'auto',
-    precision: str = 'float32',
+    precision: str = 'auto',
     topic: str | None = None,
     ray: str | None = None,
     part_frames: int = PART_FRAMES,
@@ -59,7 +60,8 @@ def evaluate_fleet(
         output: Folder of the results; on a disk that all workers share.
         bundle: Folder of the bundle; ``None`` = the default bundle.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, on each worker.
-        precision: ``float32`` or ``bfloat16``.
+        precision: ``auto``, ``float32`` or ``bfloat16``, see :func:`.open_bundle`; all workers take
+            what ``auto`` is on this machine.
         topic: Topic of the clouds; ``None`` = those of all sensors, each by itself.
         ray: Address of a Ray cluster, '' for that of this machine; ``None`` = in this process.
         part_frames: On Ray, longer streams run in parts of about so many frames; 0 = never.
@@ -83,7 +85,7 @@ def evaluate_fleet(
         str(found.root),
         found.manifest.checksum,
         device,
-        precision,
+        choose_device(device).precision(precision),
         topic,
         {name: value for name, value in sorted(options.items()) if value is not None},
     )

@@ -60,7 +60,7 @@ def score_bundle(
     bundle: str | None = None,
     split: str = '',
     device: str = 'auto',
-    precision: str = 'float32',
+    precision: str = 'auto',
     progress: Reporter = silent,
 ) -> BundleScore:
     """Score a bundle by the protocol of a recipe.
@@ -73,7 +73,7 @@ def score_bundle(
         bundle: Folder of the bundle; ``None`` for the default bundle.
         split: In place of ``data.validation``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: ``float32`` or ``bfloat16``, of the large products.
+        precision: ``auto``, ``float32`` or ``bfloat16``, see :func:`.open_bundle`.
         progress: Makes a progress report for a phase.
 
     Raises:
