@@ -25,7 +25,9 @@ from pointata_core.taxonomy import SEGMENTATION_CLASSES
 
 @pytest.fixture(scope='module')
 def evaluate(untrained_bundle):
-    return lambda bag, **options: evaluate_bag(bag, bundle=untrained_bundle, **options)
+    return lambda bag, **options: evaluate_bag(
+        bag, bundle=untrained_bundle, precision='float32', **options
+    )
 
 
 @pytest.fixture(scope='module')
