@@ -59,7 +59,7 @@ class Place:
 
 
 def test_people_and_actions_are_those_of_the_evaluation(recording, skill):
-    expected = evaluate_bag(recording, device='cpu', people=skill).people
+    expected = evaluate_bag(recording, device='cpu', precision='float32', people=skill).people
     with Bench(people=str(skill), device='cpu', policy='block', diagnostics_period=0.1) as live:
         live.wait_for_state('active')
         people = live.collect('output/people', Detection3DArray)
@@ -101,7 +101,7 @@ def test_in_a_fixed_frame_people_are_followed_in_it_and_shown_in_that_of_the_clo
     recording, monkeypatch
 ):
     options = {'people': 'follow', 'fixed_frame': 'map'}
-    expected = evaluate_bag(recording, device='cpu', **options).people
+    expected = evaluate_bag(recording, device='cpu', precision='float32', **options).people
     log, poses, follow = PeopleLog(()), [], PeopleSession.follow
 
     def remembered(self, points, result, resets, pose, placement):
