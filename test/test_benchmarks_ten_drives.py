@@ -105,7 +105,7 @@ def test_a_picture_shows_labels_beside_the_truth_where_there_is_one(untrained_bu
     for name in ('with', 'without'):
         words = ['--recordings', f'{name}={tmp_path / "drive"}', '--output', str(tmp_path)]
         assert real_scans.main([*words, '--bundle', str(untrained_bundle)]) == 0
-        with Image.open(tmp_path / f'{name}.png') as image:
+        with Image.open(tmp_path / f'{name}.webp') as image:
             shown.append(np.asarray(image.convert('RGB')))
         shutil.rmtree(tmp_path / 'drive' / 'labels', ignore_errors=True)
     assert shown[0].shape[1] > 2 * real_scans.PIXELS > 2 * shown[1].shape[1] - 10

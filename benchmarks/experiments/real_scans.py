@@ -35,7 +35,6 @@ from pointata_core.safe_files import make_output_folder, write_atomically
 from pointata_core.taxonomy import SEGMENTATION_CLASSES, labels_from_semantickitti
 
 PIXELS = 480
-_COLOURS = 255
 _GAP, _LINE = 4, 18
 _OPTICAL = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], np.float32)  # to x forward, z up
 
@@ -78,7 +77,7 @@ def picture(path: Path, bundle: Path, frames: int) -> bytes:
         frames: How many are streamed; fewer if the recording is shorter.
 
     Returns:
-        A PNG.
+        A WebP.
     """
     session = StreamingSession(load_bundle(bundle))
     classes, before, shown = session.bundle.manifest.segmentation_classes, None, None
@@ -104,7 +103,7 @@ def picture(path: Path, bundle: Path, frames: int) -> bytes:
 
 
 def side_by_side(views: Sequence[bytes], seen: Sequence[int], classes: Sequence[str]) -> bytes:
-    """Small copies of PNGs in a row over the names of some classes, as one PNG of few colours."""
+    """Small copies of PNGs in a row over the names of some classes, as one WebP."""
     per_line = 4 * len(views)
     lines = -(-len(seen) // per_line)
     size = PIXELS * len(views) + _GAP * (len(views) - 1), PIXELS + _LINE * lines + _GAP
@@ -121,7 +120,7 @@ def side_by_side(views: Sequence[bytes], seen: Sequence[int], classes: Sequence[
             small = image.convert('RGB').resize((PIXELS, PIXELS), Image.Resampling.LANCZOS)
         row.paste(small, (place * (PIXELS + _GAP), 0))
     buffer = io.BytesIO()
-    row.quantize(_COLOURS, dither=Image.Dither.NONE).save(buffer, 'PNG', optimize=True)
+    row.save(buffer, 'WEBP', quality=85)
     return buffer.getvalue()
 
 
@@ -130,7 +129,7 @@ def run_all(options: argparse.Namespace) -> None:
     for text in options.recordings:
         name, _, path = text.partition('=')
         image = picture(Path(path), options.bundle, options.frames)
-        write_atomically(make_output_folder(options.output) / f'{name}.png', image)
+        write_atomically(make_output_folder(options.output) / f'{name}.webp', image)
         log(f'{name}: {len(image)} bytes')
 
 
