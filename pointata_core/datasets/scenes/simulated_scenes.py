@@ -186,7 +186,7 @@ class SimulatedScenes(ScanClips):
     @property
     def clip_keys(self) -> tuple[str, ...]:
         """Of every clip a name that tells all that it depends on; empty for recorded ones."""
-        if self.sampling != WHOLE:
+        if self.sampling.window != 'whole' or self.sampling.points is not None:
             return ('',) * len(self)
         return tuple(self.recordings[number].key for number in self.clip_recordings)
 
