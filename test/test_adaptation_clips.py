@@ -266,9 +266,8 @@ def test_trainings_share_simulated_scenes_but_neither_recorded_nor_augmented_one
         'other': [{'recorded': 'semantickitti'}, {**scene, 'seeds': [8, 10]}],
     }
     data = DataSettings(
-        name='simulated_scenes', root=str(tmp_path / 'data'), sampling=ClipSampling('whole', pick='middle'),  # as recipes write it
-       
-        variants=2, options={'mixes': mixes},
+        name='simulated_scenes', root=str(tmp_path / 'data'), variants=2,
+        sampling=ClipSampling('whole', pick='middle'), options={'mixes': mixes},
     )  # fmt: skip
     small = replace(PREPARATION, features={'intensity': FeatureSpec()})
     settings = TrainingSettings(preparation=small, data=data, tasks=('points',))
