@@ -4,9 +4,10 @@
 
     python -m benchmarks frozen-features --utd datasets/UTD-MHAD --backbone masked a0.safetensors
 
-Six frames of each training video of UTD-MHAD go through a frozen backbone in two preparations: like
-its pre-training shapes (1,024 points in the unit sphere, 32 patches of 32), and as the small action
-recipes have it (384 points in metres, 24 patches of 16). Class token, mean and maximum of the
+**Actions.** Six frames of each training video of UTD-MHAD go through a frozen backbone in three
+preparations: upright like its pre-training shapes (1,024 points in the unit sphere, z up, 32
+patches of 32), the same in the axes of the camera (y up), and as the small action recipes have it
+(384 points in metres, 24 patches of 16, y up). Class token, mean and maximum of the
 tokens of the frames, one after the other, are a video's features. Reported per backbone and
 preparation:
 
@@ -14,7 +15,11 @@ preparation:
   spectrum; Roy and Vetterli, The effective rank, EUSIPCO 2007): over how many directions they
   spread;
 * accuracy of a linear classifier of the 27 actions (subjects 1, 3, 5 train, 7 judges; the test
-  subjects stay unseen), on the features as they are and whitened to 150 directions.
+  subjects stay unseen), on the features as they are and whitened to 150 directions;
+* the same for single frames, which do not show motion.
+
+**Single frames of simulated people**, see :mod:`benchmarks.experiments.people_frames`: the part of
+the body that a token lies on, and the frame of another body in the same pose.
 
 Random weights stand beside those given, a seed for each file of the longest list. A finished run is
 on disk at once; stopped, the same command goes on.
@@ -39,6 +44,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.command_line import CommandLine, run_main
+from benchmarks.experiments.people_frames import probe_people
 from benchmarks.run_store import Run, RunStore, run_missing
 from pointata_core.datasets.protocol import ClipDataset
 from pointata_core.datasets.registry import open_dataset
@@ -49,6 +55,7 @@ from pointata_core.stopwatch import Stopwatch
 from pointata_core.training.skill.network import find_backbone
 
 FRAMES = 6
+PEOPLE = 'simulated people'
 DIRECTIONS = 150
 
 
@@ -60,16 +67,20 @@ class Preparation:
     tokens: int
     patch_size: int
     unit_sphere: bool
+    upright: bool = False
 
     def cloud(self, frame: np.ndarray) -> np.ndarray:
         """``(N, 3)`` metres to ``(points, 3)``."""
         random = np.random.default_rng(0)
         chosen = random.choice(len(frame), self.points, replace=len(frame) < self.points)
         centred = frame[chosen] - frame[chosen].mean(axis=0)
+        if self.upright:  # x right, y up, z forward become x forward, y left, z up
+            centred = np.stack([centred[:, 2], -centred[:, 0], centred[:, 1]], axis=1)
         return centred / np.linalg.norm(centred, axis=1).max() if self.unit_sphere else centred
 
 
 PREPARATIONS = {
+    'upright like pre-training': Preparation(1024, 32, 32, unit_sphere=True, upright=True),
     'like pre-training': Preparation(1024, 32, 32, unit_sphere=True),
     'small action recipe': Preparation(384, 24, 16, unit_sphere=False),
 }
@@ -125,7 +136,12 @@ def measure(features: np.ndarray, actions: np.ndarray, trains: np.ndarray) -> di
     for name, classifier in classifiers.items():
         classifier.fit(rows[trains], actions[trains])
         scores[name] = classifier.score(rows[~trains], actions[~trains])
-    return {'rank': effective_rank(features.reshape(-1, features.shape[-1])), **scores}
+    single = features.reshape(-1, features.shape[-1])
+    known, label = np.repeat(trains, features.shape[1]), np.repeat(actions, features.shape[1])
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=60))
+    classifier.fit(single[known], label[known])
+    scores['frames'] = classifier.score(single[~known], label[~known])
+    return {'rank': effective_rank(single), **scores}
 
 
 def network_of(file: str, seed: int) -> Backbone:
@@ -149,6 +165,10 @@ def run_all(options: argparse.Namespace) -> None:
     def carry_out(run: Run) -> dict[str, Any]:
         file = backbones[run.method][run.seed]
         watch = Stopwatch()
+        if run.task == PEOPLE:
+            people = probe_people(network_of(file, run.seed), options.people)
+            spent = watch.lap('run').processor_s
+            return {'file': Path(file).name, **people, 'processor_s': spent}
         clouds, actions, subjects = videos()
         clouds, kept = clouds[:: options.every], slice(None, None, options.every)
         features = features_of(network_of(file, run.seed), clouds, PREPARATIONS[run.task])
@@ -159,13 +179,18 @@ def run_all(options: argparse.Namespace) -> None:
         Run(task, name, seed)
         for name, files in backbones.items()
         for seed in range(len(files))
-        for task in PREPARATIONS
+        for task in (PEOPLE, *PREPARATIONS)
+        if task in options.tasks
     ]
     run_missing(
         RunStore(options.output),
         runs,
         carry_out,
-        lambda found: f'{100 * found["plain"]:.1f} %, whitened {100 * found["whitened"]:.1f} %',
+        lambda found: ', '.join(
+            f'{name} {100 * found[name]:.1f} %'
+            for name in ('plain', 'whitened', 'frames', 'parts', 'poses')
+            if name in found
+        ),
         only_list=options.list,
     )
 
@@ -177,6 +202,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line.add_argument('--backbone', nargs='+', action='append', default=[],
                       metavar=('NAME', 'FILE'), help='a kind and its files')  # fmt: skip
     line.add_argument('--every', type=int, default=1, help='take every n-th video')
+    line.add_argument('--people', type=int, default=300, help='simulated people to probe on')
+    line.add_argument('--tasks', nargs='+', default=[PEOPLE, *PREPARATIONS], metavar='TASK',
+                      help='carry out these alone')  # fmt: skip
     line.add_argument('--list', action='store_true', help='name the missing runs and stop')
     options = line.options(arguments)
     return run_main(lambda: run_all(options), options.threads)

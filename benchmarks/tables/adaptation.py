@@ -184,20 +184,40 @@ def _transfer_order(method: str) -> tuple[int, int]:
 
 def frozen_features(results: Results) -> str:
     """Frozen features of people: linear classification of actions, effective rank."""
-    runs = results.runs('frozen_features')
+    runs = [run for run in results.runs('frozen_features') if 'plain' in run]
     rows = []
     for task in dict.fromkeys(run['task'] for run in runs):
         for method in methods(runs):
             mine = [run for run in runs if (run['task'], run['method']) == (task, method)]
+            if not mine:
+                continue
             rows.append((
                 task, method, len(mine), mean_deviation([run['rank'] for run in mine]),
                 mean_percent(run['plain'] for run in mine),
                 mean_percent(run['whitened'] for run in mine),
+                mean_percent(run['frames'] for run in mine if 'frames' in run),
             ))  # fmt: skip
     header = (
-        'preparation', 'backbone', 'files', 'effective rank', 'accuracy (%)',
-        'accuracy, whitened (%)',
+        'preparation', 'backbone', 'files', 'rank', 'six frames', 'whitened', 'one frame',
     )  # fmt: skip
+    return table(header, rows)
+
+
+def frozen_people(results: Results) -> str:
+    """Frozen features of single frames of simulated people: parts of the body, poses."""
+    runs = [run for run in results.runs('frozen_features') if 'parts' in run]
+    rows = [
+        (
+            method,
+            len(mine),
+            mean_percent(run['parts'] for run in mine),
+            mean_percent(run['parts_most_frequent'] for run in mine),
+            mean_percent(run['poses'] for run in mine),
+        )
+        for method in methods(runs)
+        if (mine := [run for run in runs if run['method'] == method])
+    ]
+    header = ('backbone', 'files', 'body parts (%)', 'most frequent part (%)', 'poses found (%)')
     return table(header, rows)
 
 
@@ -274,6 +294,7 @@ TABLES = {
     'alignment': alignment,
     'transfer': transfer,
     'frozen-features': frozen_features,
+    'frozen-people': frozen_people,
     'default-start': default_start,
     'temporal-context-variants': temporal_variants,
     'temporal-context-simulated': temporal_simulated,

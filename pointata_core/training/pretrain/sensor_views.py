@@ -22,17 +22,23 @@ _LEAST = 128  # points on the shape
 _NEARER, _TRIES = 0.75, 7
 
 
-def draw_scan(shape: Shape, rng: np.random.Generator) -> Scan | None:
+def draw_scan(shape: Shape, rng: np.random.Generator, azimuth: float | None = None) -> Scan | None:
     """Place a sensor before a shape in the unit sphere.
 
     A sensor that sees too few points comes nearer.
+
+    Args:
+        shape: The shape.
+        rng: Source of randomness.
+        azimuth: Where the sensor stands, radians; anywhere if not given.
 
     Returns:
         The rays that can meet the sphere; None where even the nearest sensor sees too little.
     """
     caster = RayCaster(shape)
     directions = _directions(SENSORS[int(rng.integers(len(SENSORS)))])
-    azimuth, height = rng.uniform(-np.pi, np.pi), rng.uniform(*_HEIGHT)
+    anywhere, height = rng.uniform(-np.pi, np.pi), rng.uniform(*_HEIGHT)
+    azimuth = anywhere if azimuth is None else azimuth
     turn, tilt = rng.uniform(-0.1, 0.1, 2)
     distance = float(np.exp(rng.uniform(*np.log(_DISTANCE))))
     for _ in range(_TRIES):
