@@ -61,11 +61,11 @@ def test_a_probe_counts_parts_and_poses():
 
 
 def test_upright_frames_have_z_up_and_keep_handedness():
-    camera = np.array([[0.0, 1.0, 2.0], [0, 0, 2], [0.5, 0, 2], [0, 0, 3]])  # x right, y up, z on
+    camera = np.array([[0.0, 1.0, 2.0], [0, 0, 2], [0.5, 0, 2], [0, 0, 3]])
     preparation = frozen_features.PREPARATIONS['upright like pre-training']
     plain = frozen_features.PREPARATIONS['like pre-training']
     turned, seen = preparation.cloud(camera), plain.cloud(camera)
-    np.testing.assert_allclose(turned[:, 2], seen[:, 1])
+    np.testing.assert_allclose(turned[:, 2], -seen[:, 1])  # y points down in a camera
     np.testing.assert_allclose(turned[:, 0], seen[:, 2])
     np.testing.assert_allclose(turned[:, 1], -seen[:, 0])
 

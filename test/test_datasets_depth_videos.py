@@ -57,6 +57,22 @@ def test_utd_points_are_those_of_a_pinhole_camera(tmp_path):
     np.testing.assert_allclose(clip.times_s, [0, 1 / 30])
 
 
+def test_videos_with_z_up_show_the_same_points_in_the_axes_of_a_lidar(tmp_path):
+    """What was to the right, below and ahead has a negative y, a negative z and a positive x."""
+    utd, msr = tmp_path / 'utd', tmp_path / 'msr'
+    utd.mkdir(), msr.mkdir()
+    write_utd(utd, (1, 1, 1), depth_video(2, 240, 320, 3))
+    write_msr_raw(msr, 'a01_s01_e01', depth_video(2, 240, 320, 4))
+    for openly, folder in ((utd_mhad, utd), (msr_action3d, msr)):
+        plain = openly(folder, sampling=WHOLE)[0].points
+        turned = openly(folder, sampling=WHOLE, z_up=True)[0].points
+        for before, after in zip(plain, turned, strict=True):
+            assert len(before) and after.dtype == np.float32
+            np.testing.assert_array_equal(
+                after, np.stack([before[:, 2], -before[:, 0], -before[:, 1]], 1)
+            )
+
+
 def test_utd_splits_go_by_subject(utd):
     subjects = {
         split: sorted(int(r.subject) for r in utd_mhad(utd, split).recordings)

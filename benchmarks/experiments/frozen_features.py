@@ -6,8 +6,8 @@
 
 **Actions.** Six frames of each training video of UTD-MHAD go through a frozen backbone in three
 preparations: upright like its pre-training shapes (1,024 points in the unit sphere, z up, 32
-patches of 32), the same in the axes of the camera (y up), and as the small action recipes have it
-(384 points in metres, 24 patches of 16, y up). Class token, mean and maximum of the
+patches of 32), the same in the axes of the camera (y down), and as the small action recipes have it
+(384 points in metres, 24 patches of 16, y down). Class token, mean and maximum of the
 tokens of the frames, one after the other, are a video's features. Reported per backbone and
 preparation:
 
@@ -74,8 +74,8 @@ class Preparation:
         random = np.random.default_rng(0)
         chosen = random.choice(len(frame), self.points, replace=len(frame) < self.points)
         centred = frame[chosen] - frame[chosen].mean(axis=0)
-        if self.upright:  # x right, y up, z forward become x forward, y left, z up
-            centred = np.stack([centred[:, 2], -centred[:, 0], centred[:, 1]], axis=1)
+        if self.upright:  # from x right, y down, z forward to x forward, y left, z up
+            centred = np.stack([centred[:, 2], -centred[:, 0], -centred[:, 1]], axis=1)
         return centred / np.linalg.norm(centred, axis=1).max() if self.unit_sphere else centred
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointata_core.datasets.errors import damaged
-from pointata_core.datasets.files.depth_images import DepthCamera
+from pointata_core.datasets.files.depth_images import DepthCamera, upright
 from pointata_core.datasets.files.listing import list_recordings
 from pointata_core.datasets.files.mat_files import array_shape, read_array
 from pointata_core.datasets.files.object_arrays import count_clouds, read_clouds
@@ -57,6 +57,7 @@ def msr_action3d(
     *,
     sampling: ClipSampling = DEFAULT_SAMPLING,
     unit_mm: float = 1.0,
+    z_up: bool = False,
     strict: bool = True,
 ) -> SequenceClips:
     """Open MSR-Action3D.
@@ -68,6 +69,8 @@ def msr_action3d(
         sampling: How videos become clips; ``REFERENCE_SAMPLING`` gives the 4,478 and 5,356 clips
             of public loaders.
         unit_mm: Millimetres that depth 1 stands for; 1 is what public code assumes.
+        z_up: Points are x forward, y left, z up, as a LiDAR's and as shapes of pre-training; else x
+            right, y down, z forward.
         strict: Raise if a file is damaged or none is there, rather than leave it to ``verify``.
 
     Raises:
@@ -98,24 +101,26 @@ def msr_action3d(
         split,
         CLASSES,
         recordings,
-        partial(read_recording, unit_mm=unit_mm),
+        partial(read_recording, unit_mm=unit_mm, z_up=z_up),
         sampling,
         damaged=problems,
     )
 
 
-def read_recording(recording: Recording, unit_mm: float = 1.0) -> Content:
-    """Read a video as points in the camera's optical frame.
+def read_recording(recording: Recording, unit_mm: float = 1.0, z_up: bool = False) -> Content:
+    """Read a video as points in the camera's optical frame, or in one with z up.
 
     Raises:
         DataError: The file is damaged.
     """
     if recording.path.suffix == '.npz':
-        return Content(points=read_clouds(recording.path, _KEY, scale=unit_mm / 1000))
+        clouds = read_clouds(recording.path, _KEY, scale=unit_mm / 1000)
+        return Content(points=[upright(cloud) for cloud in clouds] if z_up else clouds)
     depth = read_depth(recording.path)
     height, width = depth.shape[1:]
     camera = DepthCamera(FOCAL, FOCAL, width / 2, height / 2, unit_mm / 1000)
-    return Content(points=[camera.points(frame) for frame in depth])
+    points = [camera.points(frame) for frame in depth]
+    return Content(points=[upright(cloud) for cloud in points] if z_up else points)
 
 
 def read_depth(path: Path) -> NDArray:

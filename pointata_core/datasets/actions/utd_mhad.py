@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from pointata_core.datasets.errors import damaged
-from pointata_core.datasets.files.depth_images import DepthCamera
+from pointata_core.datasets.files.depth_images import DepthCamera, upright
 from pointata_core.datasets.files.listing import list_recordings
 from pointata_core.datasets.files.mat_files import array_shape, read_array
 from pointata_core.datasets.sampling import ClipSampling
@@ -50,6 +51,7 @@ def utd_mhad(
     *,
     sampling: ClipSampling = DEFAULT_SAMPLING,
     subjects: Sequence[int] = TRAINING_SUBJECTS,
+    z_up: bool = False,
     strict: bool = True,
 ) -> SequenceClips:
     """Open UTD-MHAD.
@@ -61,6 +63,8 @@ def utd_mhad(
         sampling: How videos become clips.
         subjects: Which of the training subjects there are; the last of them is ``validation``, so
             that settings can be chosen on one subject and tested on another.
+        z_up: Points are x forward, y left, z up, as a LiDAR's and as shapes of pre-training; else x
+            right, y down, z forward.
         strict: Raise if a file is damaged or none is there, rather than leave it to ``verify``.
 
     Raises:
@@ -104,23 +108,24 @@ def utd_mhad(
         split,
         CLASSES,
         recordings,
-        read_recording,
+        partial(read_recording, z_up=z_up),
         sampling,
         missing=[f'a{a}_s{s}_t{t}_depth.mat' for a, s, t in absent],
         damaged=problems,
     )
 
 
-def read_recording(recording: Recording) -> Content:
-    """Read a video as points in the camera's optical frame.
+def read_recording(recording: Recording, z_up: bool = False) -> Content:
+    """Read a video as points in the camera's optical frame, or in one with z up.
 
     Raises:
         DataError: The file is damaged.
     """
     depth = read_array(recording.path, _FIELD)
     _check_shape(recording.path, depth.shape)
+    points = [CAMERA.points(depth[:, :, frame]) for frame in range(depth.shape[2])]
     return Content(
-        points=[CAMERA.points(depth[:, :, frame]) for frame in range(depth.shape[2])],
+        points=[upright(cloud) for cloud in points] if z_up else points,
         times_s=np.arange(depth.shape[2]) / RATE_HZ,
     )
 

@@ -60,6 +60,12 @@ class DepthCamera:
         return np.stack([x, y, z], axis=-1).astype(np.float32)
 
 
+def upright(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Points (N, 3) of an optical frame (x right, y down, z forward) as x forward, y left, z up."""
+    x, y, z = points.T
+    return np.ascontiguousarray(np.stack([z, -x, -y], axis=-1))
+
+
 def read_depth_image(path: Path) -> NDArray:
     """Read a depth image (H, W) in the unit of the file.
 
