@@ -57,6 +57,7 @@ BENCHMARKS = {
     'adaptation': Benchmark('experiments', 'PointATA against fine-tuning and others', 'hours'),
     'transfer': Benchmark('experiments', 'what backbones are worth for skills', 'hours'),
     'frozen-features': Benchmark('experiments', 'what frozen features tell alone', '30 min'),
+    'followed-tokens': Benchmark('experiments', 'whether tubes stay on the body', '1 min'),
     'temporal-context': Benchmark('experiments', 'whether time pays in segmentation', 'hours'),
     'pretraining': Benchmark('experiments', 'what the parts of pre-training are worth', 'hours'),
     'domain-adaptation': Benchmark('experiments', 'FtD++ on pairs of simulated domains', 'hours'),

@@ -14,7 +14,7 @@ import torch
 pytest.importorskip('embreex', reason='scans need the extra `pretrain`')
 pytest.importorskip('sklearn', reason='probes need the extra `pretrain`')
 
-from benchmarks.experiments import frozen_features
+from benchmarks.experiments import followed_tokens, frozen_features
 from benchmarks.experiments.people_frames import (
     PARTS,
     found_poses,
@@ -50,6 +50,19 @@ def test_people_of_a_pair_share_the_pose_and_differ_in_body_and_points():
     up = standing.points[:, 2]
     assert up[standing.part == head].mean() > up[standing.part == trunk].mean()
     assert len(PARTS) == 10 and PROBE_SEED >= 1_000_000
+
+
+def test_tubes_on_people_who_stand_still_stay_on_their_part():
+    points, parts = followed_tokens.clip_of('kinect', 'walk', 0)
+    assert points.shape == (8, 512, 3) and parts.shape == (8, 512)
+    still = followed_tokens.tube_scores(points[:1].repeat(8, 0), parts[:1].repeat(8, 0), 'followed')
+    moving = {
+        anchors: followed_tokens.tube_scores(points, parts, anchors)
+        for anchors in ('sampled', 'followed')
+    }
+    assert [row['different'] for row in still] == [1.0] * 3
+    assert still[0]['same_part'] > 0.8
+    assert moving['followed'][-1]['different'] > moving['sampled'][-1]['different'] + 0.2
 
 
 def test_a_probe_counts_parts_and_poses():

@@ -56,7 +56,7 @@ def _part_of(bone: str) -> str:
 
 
 PARTS = tuple(dict.fromkeys(_part_of(bone) for bone in BONES))
-_PART_OF_BONE = np.array([PARTS.index(_part_of(bone)) for bone in BONES])
+PART_OF_BONE = np.array([PARTS.index(_part_of(bone)) for bone in BONES])
 
 
 def pairs_of_people(count: int) -> list[tuple[Frame, Frame]]:
@@ -81,7 +81,7 @@ def _frame(pose: Pose, azimuth: float, rng: np.random.Generator) -> Frame:
     found = sample_scan(shape, RayCaster(shape), POINTS, rng)
     centred = found.points - found.points.mean(axis=0)
     points = centred / np.linalg.norm(centred, axis=1).max()
-    return Frame(points.astype(np.float32), _PART_OF_BONE[found.part])
+    return Frame(points.astype(np.float32), PART_OF_BONE[found.part])
 
 
 @torch.inference_mode()

@@ -221,6 +221,20 @@ def frozen_people(results: Results) -> str:
     return table(header, rows)
 
 
+def followed_tokens(results: Results) -> str:
+    """Tubes of tokens on people: on the same part of the body (%), different ancestors (%)."""
+    rows = results('followed_tokens')['rows']
+    found = []
+    for sensor in dict.fromkeys(row['sensor'] for row in rows):
+        for anchors in dict.fromkeys(row['anchors'] for row in rows):
+            mine = [r for r in rows if (r['sensor'], r['anchors']) == (sensor, anchors)]
+            cells = [f'{100 * row["same_part"]:.0f} ({100 * row["different"]:.0f})' for row in mine]
+            found.append((sensor, anchors, *cells))
+    first = [row for row in rows if (row['sensor'], row['anchors']) == found[0][:2]]
+    header = ('sensor', 'centres', *(f'frames back: {row["back"]}' for row in first))
+    return table(header, found)
+
+
 def default_start(results: Results) -> str:
     """What a short training of the default bundle begins with: mean IoU (%) on held-out scenes."""
     starts = {
@@ -295,6 +309,7 @@ TABLES = {
     'transfer': transfer,
     'frozen-features': frozen_features,
     'frozen-people': frozen_people,
+    'followed-tokens': followed_tokens,
     'default-start': default_start,
     'temporal-context-variants': temporal_variants,
     'temporal-context-simulated': temporal_simulated,
