@@ -75,6 +75,17 @@ def test_a_page_reads_a_scan_and_corrects_it(server, folder) -> None:
     assert {one['scan'] for one in json.loads(server.get('suggestions'))} <= {0, 1, 2}
 
 
+def test_suggestions_follow_corrections_and_undo(server) -> None:
+    first = json.loads(server.get('suggestions'))
+    assert first and all(one['name'] and one['reason'] for one in first)
+    points = len(truth_of(first[0]['scan']))
+    server.post(f'scans/{first[0]["scan"]}/confirm', index=[*range(points)], carry_over=False)
+    second = json.loads(server.get('suggestions'))
+    assert first[0]['scan'] not in {one['scan'] for one in second}
+    server.post('undo')
+    assert json.loads(server.get('suggestions')) == first
+
+
 def test_a_killed_server_loses_no_correction(tmp_path, folder) -> None:
     folder = shutil.copytree(folder, tmp_path / 'copy')
     server = Server(folder)
@@ -152,7 +163,7 @@ def test_learning_needs_corrections_and_says_so(tmp_path) -> None:
 
 def test_a_job_outlives_requests_and_ends_with_its_server(tmp_path) -> None:
     folder = tmp_path / 'street'
-    labelled_street(folder, 60)
+    labelled_street(folder, 25)
     shutil.rmtree(folder / 'teach' / 'predictions')
     server = Server(folder)
     while not (state := json.loads(server.get('job')))['done']:

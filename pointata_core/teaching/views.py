@@ -17,7 +17,13 @@ from pointata_core.teaching.desk import Desk
 from pointata_core.teaching.edits import Edit
 from pointata_core.teaching.predictions import Prediction, prediction_path, read_prediction
 from pointata_core.teaching.propagation import DEFAULT_REACH, THIS_SCAN, Reach
-from pointata_core.teaching.suggestions import class_weights, suggest_scans, suggest_segments
+from pointata_core.teaching.suggestions import (
+    Candidate,
+    candidate,
+    choose,
+    class_weights,
+    suggest_segments,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -40,6 +46,9 @@ class Views:
 
     def __init__(self, desk: Desk) -> None:
         self._desk, self._project = desk, desk.project
+        self._kept_weights: NDArray[np.float64] | None = None
+        # With the last edit of the scan at that time: scans that nobody touched stay as they are.
+        self._candidates: dict[int, tuple[Edit | None, Candidate]] = {}
 
     def project(self, request: Request) -> Any:
         """Scans and classes."""
@@ -73,16 +82,31 @@ class Views:
         project = self._project
         seen = {edit.what['scan'] for edit in project.edits if 'scan' in edit.what}
         most = min(len(project), _SUGGESTED)
-        found = suggest_scans(project, class_weights(project), most, seen)
-        return [{'name': project.name(one.scan), **asdict(one)} for one in found]
+        last = {scan: edit for edit in project.edits for scan in edit.scans}
+        candidates = [self._candidate(number, last.get(number)) for number in range(len(project))]
+        found = choose(candidates, most, [candidates[number] for number in seen])
+        return [{'name': project.name(one.scan), **asdict(one)} for _, one in found]
+
+    def _candidate(self, number: int, last: Edit | None) -> Candidate:
+        kept = self._candidates.get(number)
+        if kept is None or kept[0] is not last:
+            kept = last, candidate(self._project, number, self._weights)
+            self._candidates[number] = kept
+        return kept[1]
+
+    @property
+    def _weights(self) -> NDArray[np.float64]:
+        """Of classes; predictions that are complete do not change any more."""
+        if self._kept_weights is None:
+            self._kept_weights = class_weights(self._project)
+        return self._kept_weights
 
     def suggested_segments(self, request: Request) -> Any:
         """Segments of a scan worth a click; none until all scans are labelled."""
         number = self._scan(request)
         if not self._desk.labelled:
             return []
-        weights = class_weights(self._project)
-        found = suggest_segments(self._project, number, weights, _SUGGESTED)
+        found = suggest_segments(self._project, number, self._weights, _SUGGESTED)
         return [asdict(one) for one in found]
 
     def job(self, request: Request) -> Any:

@@ -147,8 +147,8 @@ export class Desk {
   async split(index) {
     if (!index.length) return;
     await post(`scans/${this.scan}/split`, { index });
-    this.say(`${index.length} points are a segment of their own now`);
-    await this.refresh();
+    const text = `${index.length} points are a segment of their own now`;
+    await this.counted(this.project.edits + 1, text);
   }
 
   async confirm() {
