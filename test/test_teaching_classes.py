@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from teaching_server import TINY_TRAINING, labelled_street
 from pointata_core.bundles.bundle import load_bundle
 from pointata_core.datasets.scenes.semantickitti import SemanticKittiSequence
 from pointata_core.errors import ConfigError
+from pointata_core.models.scene.config import SceneConfig
 from pointata_core.taxonomy import SEGMENTATION_CLASSES, class_id
 from pointata_core.teaching.classes import ClassTable, read_classes
 from pointata_core.teaching.clicks import label_points
@@ -25,6 +27,7 @@ from pointata_core.teaching.learning import learn
 from pointata_core.teaching.lessons import write_lessons
 from pointata_core.teaching.project import Project
 from pointata_core.teaching.propagation import THIS_SCAN
+from pointata_core.training.domain.bundle_adaptation import going_on
 from pointata_core.training.engine.settings import read_settings
 from pointata_core.training.skill.network import build_network
 from pointata_core.training.skill.settings import TrainingSettings
@@ -74,14 +77,10 @@ def test_lessons_have_the_new_class_and_indoor_ones(tmp_path) -> None:
         assert 'car' in lessons.distrusted
 
 
-def settings_with(extra: list[str], *more: str) -> TrainingSettings:
-    words = ['network.start=models/default', 'data.root=x', *more]
-    return read_settings(TrainingSettings, RECIPE, words)
-
-
-def test_a_head_grows_and_does_what_it_did() -> None:
+def test_a_head_grows_and_does_what_it_did(tmp_path) -> None:
     start = load_bundle('default', share_backbone=False).network.eval()
-    settings = settings_with(['trolley'])
+    bundle = load_bundle('default')
+    settings = going_on(read_settings(TrainingSettings, RECIPE), bundle, tmp_path)
     network, _ = build_network(settings, {'points': (*SEGMENTATION_CLASSES, 'trolley')})
     generator = torch.Generator().manual_seed(0)
     points = torch.randn(1, 1, 400, 3, generator=generator)
@@ -93,6 +92,10 @@ def test_a_head_grows_and_does_what_it_did() -> None:
     assert after.shape[-1] == 16
     torch.testing.assert_close(after[..., :15], before)
     assert (after.argmax(-1) < 15).float().mean() > 0.9
+    other = replace(settings, network=replace(settings.network, scene=SceneConfig(lags=(1, 2, 4))))
+    if other.network.scene != start.config.scene:
+        with pytest.raises(ConfigError, match='another network'):
+            build_network(other, {'points': SEGMENTATION_CLASSES})
 
 
 @pytest.mark.slow

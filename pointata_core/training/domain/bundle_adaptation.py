@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pointata_core.bundles.bundle import SkillBundle, load_bundle, save_bundle
+from pointata_core.bundles.preparation_config import PreparationConfig
 from pointata_core.errors import ConfigError
 from pointata_core.safe_files import make_output_folder, write_json
 from pointata_core.taxonomy import SEGMENTATION_CLASSES
@@ -26,6 +27,11 @@ from pointata_core.training.skill.settings import TrainingSettings
 from pointata_core.training.skill.training import run_train
 
 Run = list[RecordedScan]
+_OF_THE_BUNDLE = (
+    *('geometry', 'embedder_frames', 'motion_lags', 'motion_reach', 'token_fields'),
+    *('adapter_width', 'adapter_kernel', 'adapted_blocks', 'context_width'),
+    *('scene', 'segmentation_width', 'segmentation_blocks'),
+)  # fields of its network that a recipe does not choose
 _RUN = 5  # scans in a row, so that time can be learned from
 _CHECKED = 4  # every so many runs, one is kept for the checks
 
@@ -118,11 +124,17 @@ def load_start(start: str | Path, classes: tuple[str, ...] = SEGMENTATION_CLASSE
 
 
 def going_on(settings: TrainingSettings, bundle: SkillBundle, scans: Path) -> TrainingSettings:
-    """The same training, from a bundle, with scans in the layout of SemanticKITTI."""
+    """The same training, from a bundle, with scans in the layout of SemanticKITTI.
+
+    Network and preparation are those of the bundle, whatever the recipe says.
+    """
+    config = bundle.network.config
+    same = {name: getattr(config, name) for name in _OF_THE_BUNDLE}
     return replace(
         settings,
         data=replace(settings.data, root=str(scans)),
-        network=replace(settings.network, start=str(bundle.path)),
+        preparation=PreparationConfig.from_dict(bundle.manifest.preparation),
+        network=replace(settings.network, start=str(bundle.path), **same),
         licence=bundle.manifest.licence,
     )
 

@@ -163,6 +163,8 @@ def load_start(network: PointATA, path: Path) -> None:
     _append_classes(theirs, start.config.segmentation_classes, network)
     ours = network.state_dict()
     wrong = [n for n, v in ours.items() if n not in theirs or theirs[n].shape != v.shape]
+    heads = {name.partition('.')[0] for name in ours}
+    wrong += [n for n in theirs if n not in ours and n.partition('.')[0] in heads]
     if wrong:
         raise ConfigError(
             f"{path}: the skill has another network: '{wrong[0]}' is missing or differs",
