@@ -246,3 +246,26 @@ def test_a_manifest_with_other_classes_or_settings_is_refused():
         PersonPreparation(smoothing=0.0)
     with pytest.raises(ConfigError, match='person network'):
         PersonConfig.from_dict({'classes': ['a'], 'depth': 3})
+
+
+def test_people_who_come_and_go_leave_nothing_behind(skill):
+    session, rng = PeopleSession(skill, ('floor', 'person')), np.random.default_rng(0)
+    visits = [(int(start), rng.uniform([3, -6], [9, 6])) for start in rng.integers(0, 500, 60)]
+    numbers: set[int] = set()
+    most = peak = 0
+    for frame in range(560):
+        here = [place for start, place in visits if start <= frame < start + 40]
+        bodies = [
+            np.column_stack([rng.normal(place, 0.1, (40, 2)), rng.uniform(-1, 0.7, 40)])
+            for place in here
+        ]
+        points = np.concatenate([*bodies, np.zeros((0, 3))]).astype(np.float32)
+        people = session.step(points, np.ones(len(points), np.int64), (frame + 1) * 10**8)
+        new = {one.person.number for one in people} - numbers
+        assert min(new, default=10**9) > max(numbers, default=0), 'a number was given twice'
+        numbers |= new
+        most, peak = max(most, len(people)), max(peak, session.state_bytes)
+    assert len(numbers) >= 50 and most > 3
+    assert not people and not len(session.tracker) and session.state_bytes == 0
+    one = session.network.initial_state(1)
+    assert peak <= 20 * (one.numel() * one.element_size() + 400)

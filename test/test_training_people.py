@@ -32,6 +32,7 @@ from pointata_core.training.people.crop_store import (
     cut_out,
     is_held_out,
     read_clips,
+    thinned,
 )
 from pointata_core.training.people.run import SkillModule
 from pointata_core.training.people.scoring import fit_temperature, score_clips
@@ -134,6 +135,17 @@ def test_held_out_bodies_are_not_before_the_sensor_in_training():
     learned = cut_out(mix, 7, preparation, held_out=False)
     assert 0 < len(learned) < len(scored)
     assert any(one.unseen.all() for one in scored) and not any(o.unseen.all() for o in learned)
+
+
+def test_thinned_crops_are_some_of_their_points_in_order() -> None:
+    one = clip()
+    few = thinned(one, 7)
+    assert np.diff(few.first).tolist() == np.minimum(np.diff(one.first), 7).tolist()
+    for t in range(6):
+        mine, kept = (c.points[c.first[t] : c.first[t + 1]] for c in (one, few))
+        rows = [int(np.flatnonzero((mine == point).all(1))[0]) for point in kept]
+        assert rows == sorted(set(rows))
+    assert thinned(one, 20) is one
 
 
 def test_muon_takes_the_matrices():

@@ -6,7 +6,8 @@
 
 Real people are the training subjects of UTD-MHAD and MSR-Action3D; the skill learned from neither.
 Their recordings hold one action each, of a person without surroundings. Only actions that the skill
-has are played; the answer is the one of these with the highest mean score.
+has are played; the answer is the one of these that is decided on most often, or where none is, the
+one with the highest mean score.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pointata_core.evaluation.metrics.tracking import TrackingScores
 from pointata_core.inference.ego_motion import PoseChain
 from pointata_core.inference.frames import Frame, Skipped
 from pointata_core.inference.loading import LoadedBundle, open_bundle
+from pointata_core.inference.people.decision import UNKNOWN
 from pointata_core.inference.people.people_session import ObservedPerson, PeopleSession
 from pointata_core.simulation import SimulatedFrame, simulate
 from pointata_core.training.people.crop_store import true_action
@@ -76,6 +78,7 @@ def answer(
     """
     session = PeopleSession(skill, ('person',))
     total = np.zeros(len(session.classes))
+    decided = np.zeros(len(session.classes), np.int64)
     for points, time_s in contents:
         upright = points[::_THINNED] @ _UPRIGHT.T.astype(np.float32)
         people = session.step(upright, np.zeros(len(upright), np.int64), int(1e9 * (1 + time_s)))
@@ -83,8 +86,10 @@ def answer(
             largest = max(people, key=lambda one: (len(one.person.rows), -one.person.number))
             if len(largest.scores):
                 total += largest.scores
+            if largest.action != UNKNOWN:
+                decided[largest.action] += 1
     columns = [session.classes.index(name) for name in names]
-    return names[int(total[columns].argmax())]
+    return names[int(np.lexsort((total[columns], decided[columns]))[-1])]
 
 
 def real_people(

@@ -131,7 +131,8 @@ class Figure:
             yaw: Heading, radians.
         """
         points = self.vertices(pose) @ yaw_rotation(yaw).T + position
-        pieces, looks = _parts(), (_SKIN, *self.reflectivity)
+        pieces = _parts()
+        looks: tuple[float, ...] = (_SKIN, *self.reflectivity)
         if self.plain:
             pieces, looks = (np.concatenate(pieces),), looks[1:2]
         parts = []

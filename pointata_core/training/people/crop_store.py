@@ -12,7 +12,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -41,6 +41,9 @@ CLASSES = PERSON_ACTIONS
 """Actions of a person."""
 
 VERSION = 3
+KEPT_POINTS = 128
+"""Most points of a crop in the cache; skills that take fewer share it."""
+
 _GROUND = classes_among(SEGMENTATION_CLASSES, GROUND_NAMES)
 _RATE_HZ = 10.0
 _AHEAD = 1.25  # radians to each side
@@ -87,9 +90,22 @@ def read_clips(
                 arrays = _arrays(cut_out(mix, seed, preparation, held_out=held_out))
                 # The stub takes names for options.
                 write_atomically(path, partial(np.savez, **arrays))  # type: ignore[arg-type]
-            clips += _clips(path, mix.sensor)
+            clips += [thinned(clip, preparation.points) for clip in _clips(path, mix.sensor)]
             progress(number, len(jobs))
     return clips
+
+
+def thinned(clip: PersonClip, most: int) -> PersonClip:
+    """The same person with crops of fewer points, evenly chosen."""
+    sizes = np.diff(clip.first)
+    if sizes.max(initial=0) <= most:
+        return clip
+    rows = [
+        start + np.linspace(0, size - 1, min(size, most)).astype(np.int64)
+        for start, size in zip(clip.first[:-1], sizes)
+    ]
+    first = np.concatenate([[0], np.cumsum([len(one) for one in rows])]).astype(np.int64)
+    return replace(clip, points=clip.points[np.concatenate(rows)], first=first)
 
 
 def cut_out(
@@ -121,9 +137,8 @@ def cut_out(
         for person in people:
             floor = floor_below(person, ground, floors.get(person.number), 1 / _RATE_HZ)
             floors[person.number] = floor
-            found = crop(
-                placed[person.rows], person, sensor, floor, preparation.points, preparation.reach_m
-            )
+            most = max(KEPT_POINTS, preparation.points)
+            found = crop(placed[person.rows], person, sensor, floor, most, preparation.reach_m)
             action, unseen = true_action(frame, person.rows)
             row = (found, motion(person, sensor, floor), action, person.distance, unseen)
             open_clips.setdefault(person.number, []).append(row)
@@ -194,7 +209,7 @@ def _clip(rows: list, sensor: str) -> PersonClip:
 def _key(mix: PeopleMix, seed: int, preparation: PersonPreparation, held_out: bool) -> str:
     facts = [VERSION, mix.scene, mix.sensor, seed, mix.seconds]
     facts += [] if held_out else ['bodies of training']
-    facts += [asdict(preparation)[name] for name in ('points', 'reach_m', 'period_s')]
+    facts += [max(KEPT_POINTS, preparation.points), preparation.reach_m, preparation.period_s]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:20]
 
 
