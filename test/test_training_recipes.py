@@ -29,6 +29,7 @@ from pointata_core.models.point.backbone import Backbone
 from pointata_core.models.point.config import BackboneConfig
 from pointata_core.taxonomy import ACTION_CLASSES, SEGMENTATION_CLASSES, SEGMENTATION_COLOURS
 from pointata_core.training.engine.settings import read_settings
+from pointata_core.training.people.settings import PeopleSettings
 from pointata_core.training.pretrain.export import export_encoder
 from pointata_core.training.pretrain.settings import PretrainingConfig
 from pointata_core.training.skill.settings import TrainingSettings
@@ -86,7 +87,8 @@ def pretrained(tmp_path_factory) -> Path:
 @pytest.mark.parametrize('folder', BUNDLES, ids=lambda folder: folder.name)
 def test_every_shipped_bundle_names_a_recipe_that_ships(folder) -> None:
     recipe = json.loads((folder / 'manifest.json').read_text())['provenance']['recipe']
-    settings = read_settings(TrainingSettings, ROOT / recipe)
+    kind = PeopleSettings if (folder / 'network.safetensors').is_file() else TrainingSettings
+    settings = read_settings(kind, ROOT / recipe)
     assert (settings.name, settings.recipe) == (folder.name, recipe)
 
 
