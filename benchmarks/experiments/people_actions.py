@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a person skill makes of people it never learned from: simulated ones, and real ones.
 
-    python -m benchmarks people-actions [--utd-mhad DIR] [--msr-action3d DIR]
+    python -m benchmarks people-actions [--utd-mhad DIR] [--msr DIR]
 
 Real people are the training subjects of UTD-MHAD and MSR-Action3D; the skill learned from neither.
 Their recordings hold one action each, of a person without surroundings. Only actions that the skill
@@ -194,7 +194,7 @@ def run(options: argparse.Namespace) -> None:
     real = {}
     for name, module, folder, accepted in (
         ('utd_mhad', utd_mhad, options.utd_mhad, UTD_MHAD),
-        ('msr_action3d', msr_action3d, options.msr_action3d, MSR_ACTION3D),
+        ('msr_action3d', msr_action3d, options.msr, MSR_ACTION3D),
     ):
         if folder is not None:
             clips = getattr(module, name)(folder, 'train', strict=False)
@@ -221,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line.add_argument('--bundle', default='models/default')
     line.add_argument('--people', type=Path, default=Path('models/people'))
     line.add_argument('--utd-mhad', type=Path, help='folder of the data set; left out without it')
-    line.add_argument('--msr-action3d', type=Path, help='the same')
+    line.add_argument('--msr', type=Path, help='the same')
     line.add_argument('--every', type=int, default=1, help='play one of so many recordings')
     options = line.options(arguments)
     return run_main(lambda: run(options), options.threads)
