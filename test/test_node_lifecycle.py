@@ -86,6 +86,8 @@ def test_the_start_is_announced_with_device_bundle_topics_and_qos(untrained_bund
             assert fact in banner
         (products,) = (line.split() for line in banner.splitlines() if 'products' in line)
         assert products[:2] == ['products', 'float32']
+        (licence,) = (line.split() for line in banner.splitlines() if 'licence' in line)
+        assert licence == ['licence', 'Apache-2.0']
 
 
 def damaged(bundle, tmp_path):

@@ -27,6 +27,7 @@ def startup_text(skill: Skill, settings: NodeSettings, streams: Sequence[Stream]
     features = ', '.join(manifest.features) or 'none'
     rows = {
         'bundle': f'{manifest.name} {bundle.short_hash} ({bundle.path})',
+        'licence': manifest.licence,
         'device': f'{device.device} ({device.reason})',
         'products': _products(skill),
         'segmentation': _listed(manifest.segmentation_classes),
