@@ -92,8 +92,10 @@ def _scaled(image: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     # `addcmul` of numbers of half the length is six times slower on a CPU; a normalisation whose
     # mean is zero and whose variance is one computes the same, with float32 inside.
     zero, one = torch.zeros_like(scale[0]), torch.ones_like(scale[0])
-    frames = zip(image.split(1), scale, shift, strict=True)
-    normed = [F.batch_norm(one_image, zero, one, *by, eps=0.0) for one_image, *by in frames]
+    normed = [
+        F.batch_norm(one_image, zero, one, weight, bias, eps=0.0)
+        for one_image, weight, bias in zip(image.split(1), scale, shift, strict=True)
+    ]
     return normed[0] if len(normed) == 1 else torch.cat(normed)
 
 
