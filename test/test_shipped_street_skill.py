@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pointata_core.bundles.bundle import load_bundle, verify_bundle
+from pointata_core.bundles.bundle import load_bundle
+from pointata_core.bundles.verify import verify_bundle
 from pointata_core.cli.main import main
 from pointata_core.inference.loading import open_bundle
 from pointata_core.taxonomy import SEGMENTATION_CLASSES

@@ -38,7 +38,7 @@ def headline(results: Results) -> str:
             '[ten_drives]',
         ),
         (
-            f'the same, bundle `street`, {len(street)} drives that its training had not seen',
+            f'the same, bundle `street`, {len(street)} drives new to it',
             f'{statistics.fmean(street):.0f} %, worst drive {min(street):.0f} %',
             '[learned_drives]',
         ),
