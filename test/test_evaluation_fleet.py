@@ -189,8 +189,9 @@ def test_parts_of_a_long_recording_give_the_results_of_one_run(
     long, parts, untrained_bundle, tmp_path
 ):
     whole = evaluate_bag(
-        long, bundle=untrained_bundle, device='cpu', fixed_frame='map', labels_field='label'
-    )
+        long, bundle=untrained_bundle, device='cpu', precision='float32', fixed_frame='map',
+        labels_field='label',
+    )  # fmt: skip
     joined = join(parts)
     assert joined is not None
     measured = {'wall_s', 'latency', 'points_per_second', 'peak_rss_bytes'}

@@ -14,8 +14,7 @@ from sensor_msgs.msg import PointCloud2
 
 from benchmarks.robustness.ros_graph import PERIOD_NS, RELIABLE_ALL, START_NS, cloud, street
 from benchmarks.speed.composition import main
-from pointata_core.bundles.bundle import load_bundle
-from pointata_core.inference.session import StreamingSession
+from pointata_core.inference.loading import open_bundle
 from pointata_core.inference.threads import choose_threads
 from pointata_core.io.messages.point_cloud2 import decode_labels
 from pointata_ros.node.perception_node import PerceptionNode
@@ -73,7 +72,7 @@ def test_clouds_handed_over_in_one_executor_are_labelled_and_counted(untrained_b
     rclpy.shutdown(context=context)
     assert (counted.received, counted.published) == (COUNT, COUNT)
     choose_threads(0)
-    session = StreamingSession(load_bundle(untrained_bundle))
+    session = open_bundle(untrained_bundle, 'cpu', num_threads=None).session()
     for number, answer in enumerate(answers):
         wanted = session.step(street(number), START_NS + number * PERIOD_NS).labels
         np.testing.assert_array_equal(decode_labels(answer, 'class_id'), wanted)

@@ -25,8 +25,7 @@ from benchmarks.robustness.ros_graph import (
     wait_until,
     write_bag,
 )
-from pointata_core.bundles.bundle import load_bundle
-from pointata_core.inference.session import StreamingSession
+from pointata_core.inference.loading import open_bundle
 from pointata_core.io.bags.reader import BagReader, frames
 from pointata_core.io.messages.point_cloud2 import decode_labels
 
@@ -180,7 +179,7 @@ def test_a_real_recording_is_answered_live_exactly_as_offline(untrained_bundle, 
     """Node and player in processes of their own, policy block, every label compared."""
 
     bag = data_root / 'rs16_indoor_40f_db3'
-    session = StreamingSession(load_bundle(untrained_bundle))
+    session = open_bundle(untrained_bundle, 'cpu', num_threads=None).session()
     with BagReader(bag) as reader:
         expected = [
             session.step(one.points, one.stamp_ns, frame_id=one.frame_id)

@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 from small_bags import PERIOD_NS, START_NS, Frame, cloud_message, frames, write_bag
 
-from pointata_core.bundles.bundle import load_bundle
 from pointata_core.cli.main import main
 from pointata_core.errors import BagError
 from pointata_core.evaluation.bag_evaluation import evaluate_bag
 from pointata_core.evaluation.bag_run import UNDECODABLE
 from pointata_core.evaluation.label_digest import LabelDigest
-from pointata_core.inference.session import StreamingSession
+from pointata_core.inference.loading import open_bundle
 from pointata_core.io.bags.reader import BagReader
 from pointata_core.io.bags.reader import frames as clouds_of
 from pointata_core.io.bags.writer import BagWriter
@@ -40,7 +39,10 @@ def noisy(index: int, points: int = 4000) -> Frame:
 @pytest.fixture(scope='module')
 def digests(untrained_bundle) -> list[str]:
     """Of the labels of the first n clouds, for each n."""
-    session, digest = StreamingSession(load_bundle(untrained_bundle)), LabelDigest()
+    session, digest = (
+        open_bundle(untrained_bundle, 'cpu', num_threads=None).session(),
+        LabelDigest(),
+    )
     found = [digest.hexdigest()]
     for frame in map(noisy, range(COUNT)):
         labels = session.step(frame.points, frame.stamp_ns, frame_id=frame.frame_id).labels
@@ -91,7 +93,10 @@ def test_a_corrupt_stretch_costs_what_lies_in_it_and_no_more(
         clouds = [one for one in clouds_of(reader, '/points') if isinstance(one, Cloud)]
         assert reader.problems
     by_stamp = {one.stamp_ns: one for one in recorded}
-    session, digest = StreamingSession(load_bundle(untrained_bundle)), LabelDigest()
+    session, digest = (
+        open_bundle(untrained_bundle, 'cpu', num_threads=None).session(),
+        LabelDigest(),
+    )
     for one in clouds:
         frame = by_stamp[one.stamp_ns]
         labels = session.step(frame.points, frame.stamp_ns, frame_id=frame.frame_id).labels

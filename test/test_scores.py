@@ -268,6 +268,7 @@ def test_msr_mat_is_checked_trained_and_scored_by_the_published_protocol(tmp_pat
     assert score['per_subject'].keys() == {'6', '7'}
     assert score['facts'] == {'recordings': 4, 'clips': 12}
     bundle = ['--bundle', f'{tmp_path}/run/bundle', '--output', f'{tmp_path}/score']
+    bundle += ['--precision', 'float32']  # as training scores
     assert main(['score', '--config', str(recipe), *bundle, *words]) == 0
     shown = capsys.readouterr()
     assert 'split test: 4 of 297 published videos are there' in shown.err
@@ -309,6 +310,7 @@ def test_radhar_text_is_checked_trained_and_scored(tmp_path, capsys):
     (score,) = json.loads(capsys.readouterr().out)['scores']
     assert score['facts'] == {'recordings': 5, 'clips': 5}
     bundle = ['--bundle', f'{tmp_path}/run/bundle', '--output', f'{tmp_path}/score']
+    bundle += ['--precision', 'float32']  # as training scores
     assert main(['score', '--config', recipe, *bundle, *words]) == 0
     (again,) = json.loads((tmp_path / 'score/results.json').read_text())['scores']
     assert again['confusion'] == score['confusion']
@@ -350,6 +352,7 @@ def test_semantickitti_with_the_colour_archive_is_checked_trained_and_scored(tmp
     assert score['total'] == 80
     assert score['metrics']['miou'] == pytest.approx(sum(score['per_class'].values()) / 19)
     bundle = ['--bundle', f'{tmp_path}/run/bundle', '--output', f'{tmp_path}/score']
+    bundle += ['--precision', 'float32']  # as training scores
     assert main(['score', '--config', recipe, *bundle, *words]) == 0
     (again,) = json.loads((tmp_path / 'score/results.json').read_text())['scores']
     assert again == score

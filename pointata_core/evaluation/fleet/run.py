@@ -29,7 +29,6 @@ from pointata_core.evaluation.fleet.task import (
     stored_summary,
 )
 from pointata_core.evaluation.report.fleet_page import write_fleet_report
-from pointata_core.inference.device import choose_device
 from pointata_core.inference.label_memory import DECAY
 from pointata_core.resources import DEFAULT_BUNDLE, resource_path
 from pointata_core.safe_files import make_output_folder
@@ -76,6 +75,8 @@ def evaluate_fleet(
         ConfigError: The pattern matches nothing, or Ray cannot be used.
         OutputError: The results cannot be written.
     """
+    from pointata_core.inference.device import choose_device  # only now: it loads torch
+
     started = perf_counter()
     recordings = find_recordings(pattern)
     found = find_files(bundle or resource_path(DEFAULT_BUNDLE))
