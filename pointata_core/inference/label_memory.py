@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from scipy.spatial import cKDTree
 
 DECAY = 0.9
@@ -123,6 +122,8 @@ class LabelMemory(NamedTuple):
 
 def _log_probabilities(logits: np.ndarray) -> np.ndarray:
     """Logarithms ``(N, K)`` of the class probabilities of logits, none below the floor."""
+    import torch  # only now: commands read the default of the memory before anything else
+
     # Long rows of points suit vector units, short rows of classes do not.
     probabilities = torch.from_numpy(logits).T.contiguous().softmax(dim=0)
     return probabilities.add_(_FLOOR).log_().T.contiguous().numpy()
