@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
-_FOUND_S, _DONE_S = 2.0, 120.0  # until nodes are discovered; until one has loaded the bundle
+_FOUND_S, _DONE_S = 5.0, 120.0  # until nodes are discovered; until one has loaded the bundle
 _SERVICE = '/load_skill'
 
 
