@@ -118,7 +118,8 @@ def test_clicks_on_the_canvas_correct_segments(bench) -> None:
         assert set(labels[rows]) == {SIDEWALK, CAR}
         assert (labels == truth_of(0))[rows].all()
         assert any((project.known(n).by < 0).any() for n in range(1, 6)), 'carried over'
-    assert bench.page.inner_text('#count') == '3 corrections in 1 scan, all on disk'
+    # The page counts once the server has answered.
+    bench.page.wait_for_selector('#count:text-is("3 corrections in 1 scan, all on disk")')
 
 
 def test_brush_lasso_confirm_undo_and_redo(bench) -> None:

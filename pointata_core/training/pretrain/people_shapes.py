@@ -8,7 +8,7 @@ who gesture hold their arms in many other ways.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from pointata_core.simulation.people.figures import Figure, draw_figure, read
 from pointata_core.simulation.people.motions import NEUTRAL, draw_style, motion, posture
 from pointata_core.simulation.people.poses import BONES, Pose, pose_of
 from pointata_core.taxonomy import ACTION_CLASSES
-from pointata_core.training.pretrain.sensor_views import draw_scan
+from pointata_core.training.pretrain.sensor_views import sometimes_scanned
 
 ACTIONS = ACTION_CLASSES[1:]
 _STREAM = 20_001  # keeps the seeds of people apart from those of other shapes
@@ -57,9 +57,7 @@ class PersonSource:
         rng = np.random.default_rng([_STREAM, self.seed])
         figure, pose = self._figure(rng), draw_pose(self.action, rng)
         shape = person_shape(figure, pose, self.action, self.name, rng)
-        if rng.random() < self.scanned:
-            shape = replace(shape, scan=draw_scan(shape, rng))
-        return shape
+        return sometimes_scanned(shape, self.scanned, rng)
 
     @staticmethod
     def _figure(rng: np.random.Generator) -> Figure:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -49,6 +50,11 @@ def draw_scan(shape: Shape, rng: np.random.Generator, azimuth: float | None = No
                 return scan
         distance = max(_NEARER * distance, 1.3)
     return None
+
+
+def sometimes_scanned(shape: Shape, share: float, rng: np.random.Generator) -> Shape:
+    """A shape that holds a scan of itself in a share of the cases, 0..1."""
+    return replace(shape, scan=draw_scan(shape, rng)) if rng.random() < share else shape
 
 
 def _place(

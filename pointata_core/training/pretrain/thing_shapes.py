@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from pointata_core.shapes.colours import draw_colour
 from pointata_core.shapes.procedural.assembly import normalise
 from pointata_core.shapes.shape import Shape
 from pointata_core.simulation.objects.library import Model, Part, draw_model, models
-from pointata_core.training.pretrain.sensor_views import draw_scan
+from pointata_core.training.pretrain.sensor_views import sometimes_scanned
 
 VEHICLES = ('car', 'truck', 'bus', 'van', 'bicycle', 'motorcycle')
 _STREAM = 20_002  # keeps the seeds of things apart from those of other shapes
@@ -44,9 +44,7 @@ class ThingSource:
         """Draw the thing."""
         rng = np.random.default_rng([_STREAM, self.seed])
         shape = thing_shape(draw_model(self.thing, rng), self.name, rng)
-        if rng.random() < self.scanned:
-            shape = replace(shape, scan=draw_scan(shape, rng))
-        return shape
+        return sometimes_scanned(shape, self.scanned, rng)
 
 
 def thing_sources(count: int, scanned: float, first: int = 0) -> list[ThingSource]:
